@@ -1,0 +1,71 @@
+"""Configuration: dataclass schemas, composed and checked by Hydra at the door, plain values inside.
+
+The only package that knows OmegaConf. Everything else gets the dataclasses of `ratchet.config.schema`.
+"""
+
+from ratchet.config.compose import (
+    compose,
+    config_hash,
+    dump,
+    load,
+    plain,
+    register,
+    to_config,
+)
+from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, explain
+from ratchet.config.options import parse_options
+from ratchet.config.schema import (
+    Average,
+    Config,
+    DataConfig,
+    DateStep,
+    EvaluationConfig,
+    FileConfig,
+    FilterConfig,
+    Format,
+    LabelKind,
+    LabelsConfig,
+    ModelConfig,
+    Part,
+    SliceConfig,
+    SliceKind,
+    SplitConfig,
+    SplitMethod,
+    ThresholdConfig,
+    ThresholdMethod,
+    bounded,
+)
+
+__all__ = [
+    "COMPOSITION_ERRORS",
+    "CONF",
+    "PROJECT",
+    "Average",
+    "Config",
+    "DataConfig",
+    "DateStep",
+    "EvaluationConfig",
+    "FileConfig",
+    "FilterConfig",
+    "Format",
+    "LabelKind",
+    "LabelsConfig",
+    "ModelConfig",
+    "Part",
+    "SliceConfig",
+    "SliceKind",
+    "SplitConfig",
+    "SplitMethod",
+    "ThresholdConfig",
+    "ThresholdMethod",
+    "bounded",
+    "compose",
+    "config_hash",
+    "dump",
+    "explain",
+    "load",
+    "parse_options",
+    "plain",
+    "register",
+    "to_config",
+]

@@ -1,0 +1,185 @@
+"""From conf/ and the command line to a checked `Config`, and from a `Config` to its hash and its YAML."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any, cast
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from ratchet.config.messages import COMPOSITION_ERRORS, CONF, Origin, explain
+from ratchet.config.schema import Config, DataConfig, ModelConfig, SliceKind, SplitMethod
+from ratchet.errors import UserError, did_you_mean
+
+_SLICE_NEEDS = {
+    SliceKind.short_text: "max_words",
+    SliceKind.rare_labels: "max_train_records",
+    SliceKind.date: "every",
+    SliceKind.labels: "labels",
+    SliceKind.column: "column",
+}
+
+
+def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
+    """Make the schemas known to Hydra: `base_config`, `data/base_data`, and `model/base_<module>` for each model."""
+    if not CONF.is_dir():
+        raise UserError(f"{CONF}: no such directory. Install ratchet from its checkout: pip install -e .")
+    store = ConfigStore.instance()
+    store.store(name="base_config", node=Config)
+    store.store(group="data", name="base_data", node=DataConfig)
+    for module, settings in model_settings.items():
+        store.store(group="model", name=f"base_{module}", node=settings)
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """Compose conf/config.yaml with `overrides` outside of a Hydra job.
+
+    Raises:
+        UserError: an unknown key, a wrong type, a value out of range; names file and key.
+    """
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet"):
+            cfg = hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
+    except COMPOSITION_ERRORS as error:
+        raise explain(error, overrides) from error
+    choices = dict(cfg.hydra.runtime.choices)
+    with _open(cfg):
+        del cfg["hydra"]
+    return to_config(cfg, overrides, choices)
+
+
+def to_config(cfg: DictConfig, overrides: Iterable[str] = (), choices: Mapping[str, Any] | None = None) -> Config:
+    """The composed node as a plain `Config`, with every value resolved and within its range.
+
+    `overrides` and `choices` (Hydra's task overrides and runtime choices) only serve messages: they tell
+    which file or argument a wrong value came from.
+    """
+    origin = Origin(list(overrides), dict(choices or {}))
+    try:
+        config = cast(Config, OmegaConf.to_object(cfg))
+    except OmegaConfBaseException as error:
+        raise explain(error, origin.overrides, origin) from error
+    if not isinstance(config.model, ModelConfig):
+        raise UserError(
+            f"{origin.of('model')}: the model has no schema. Begin conf/model/<name>.yaml with "
+            "`defaults: [base_<module>, _self_]`"
+        )
+    _check_fields(config, "", origin)
+    _check_together(config, origin)
+    return config
+
+
+def _check_fields(node: Any, prefix: str, origin: Origin) -> None:
+    fields = {field.name: field for field in dataclasses.fields(node)}
+    for name, value in vars(node).items():
+        key = f"{prefix}{name}"
+        if name not in fields:
+            raise UserError(f"{origin.of(key)}: unknown key {key!r}; {did_you_mean(name, fields)}")
+        if dataclasses.is_dataclass(value):
+            _check_fields(value, f"{key}.", origin)
+        elif isinstance(value, dict):
+            for item, child in value.items():
+                if dataclasses.is_dataclass(child):
+                    _check_fields(child, f"{key}.{item}.", origin)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            _check_range(key, value, fields[name].metadata, origin)
+
+
+def _check_range(key: str, value: float, limits: Mapping[str, Any], origin: Origin) -> None:
+    low, high, above = limits.get("low"), limits.get("high"), limits.get("above")
+    wanted = [f"at least {low}"] if low is not None else []
+    wanted += [f"above {above}"] if above is not None else []
+    wanted += [f"at most {high}"] if high is not None else []
+    inside = (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
+    if not inside:  # also NaN, which compares false with everything
+        raise UserError(f"{origin.of(key)}: {key}={value} is out of range: it must be {' and '.join(wanted)}")
+
+
+def _check_together(config: Config, origin: Origin) -> None:
+    """What no single field can tell."""
+    for key, name in (("name", config.name), ("data.name", config.data.name)):
+        if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+            raise UserError(
+                f"{origin.of(key)}: {key}={name!r} names a directory: letters, digits, '_', '-' and '.' only"
+            )
+    if config.split.val + config.split.test >= 0.95:
+        raise UserError(
+            f"{origin.of('split.test')}: split.val + split.test = {config.split.val + config.split.test:g} "
+            "leaves less than 5 % of the records to train on"
+        )
+    if config.split.method is SplitMethod.given and config.data.split.column is None:
+        raise UserError(f"{origin.of('data.split.column')}: split.method=given needs data.split.column")
+    if config.split.method is SplitMethod.temporal and config.data.created_at is None:
+        raise UserError(f"{origin.of('data.created_at')}: split.method=temporal needs data.created_at, the date column")
+    if not config.evaluation.k or min(config.evaluation.k) < 1:
+        raise UserError(f"{origin.of('evaluation.k')}: evaluation.k must name cut-offs of at least 1, as [1, 3]")
+    for place, slices in (("evaluation", config.evaluation.slices), ("data", config.data.slices)):
+        for name, one in slices.items():
+            key = f"{place}.slices.{name}"
+            needs = _SLICE_NEEDS.get(one.kind)
+            if needs and not getattr(one, needs):
+                raise UserError(f"{origin.of(key)}: {key}: a slice of kind {one.kind.name} needs {needs!r}")
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, enums and paths as what JSON and YAML can hold."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(child) for child in value]
+    if isinstance(value, Enum):
+        return value.name
+    return str(value) if isinstance(value, Path) else value
+
+
+def config_hash(config: Config) -> str:
+    """Identity of a candidate: sha256 over what is trained, without seeds, paths, threads and what is measured."""
+    return hashlib.sha256(json.dumps(_hashed(config), sort_keys=True).encode()).hexdigest()
+
+
+def _hashed(node: Any) -> Any:
+    if not dataclasses.is_dataclass(node):
+        return plain(node)
+    kept = [field for field in dataclasses.fields(node) if field.metadata.get("hashed", True)]
+    return {field.name: _hashed(getattr(node, field.name)) for field in kept}
+
+
+def dump(config: Config) -> str:
+    """The resolved configuration as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.create(plain(config)))
+
+
+def load(path: Path, model_settings: Mapping[str, type[ModelConfig]]) -> Config:
+    """Read back what `dump` wrote.
+
+    Raises:
+        UserError: the file is not there, is not such a file, or names a model that is no longer in ratchet.models.
+    """
+    try:
+        found = OmegaConf.load(path)
+        module = str(found.model.module)
+        if module not in model_settings:
+            raise UserError(f"{path}: model.module={module!r} is no model; {did_you_mean(module, model_settings)}")
+        schema = OmegaConf.structured(Config)
+        with _open(schema):
+            schema.model = OmegaConf.structured(model_settings[module])
+        return to_config(cast(DictConfig, OmegaConf.merge(schema, found)))
+    except (OSError, OmegaConfBaseException, YAMLError, AttributeError) as error:
+        raise UserError(f"{path}: not a run's configuration: {str(error).splitlines()[0]}") from error
+
+
+def _open(cfg: DictConfig) -> Any:
+    from omegaconf import open_dict
+
+    return open_dict(cfg)

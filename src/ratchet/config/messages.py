@@ -1,0 +1,118 @@
+"""Hydra's and OmegaConf's exceptions, said for the person who typed: file, key, nearest valid name."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
+
+from ratchet.errors import UserError, did_you_mean
+
+PROJECT = Path(__file__).resolve().parents[3]
+CONF = PROJECT / "conf"
+
+
+@dataclasses.dataclass
+class Origin:
+    """Where a value came from: the command line, or which file under conf/."""
+
+    overrides: list[str]
+    choices: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def of(self, key: str) -> str:
+        """The place that set `key`, as a message names it."""
+        for override in self.overrides:
+            name = override.split("=")[0].lstrip("+~").split("@")[0]
+            if ("." in name or "." not in key) and (key == name or key.startswith(f"{name}.")):
+                return f"command line, {override}"
+        group, _, rest = key.partition(".")
+        choice = self.choices.get(group)
+        experiment = self.choices.get("experiment")
+        files = [(f"experiment/{experiment}", key)] if experiment else []
+        files += [(f"{group}/{choice}", rest)] if choice else []
+        files += [("config", key)]
+        for name, inner in files:
+            path = CONF / f"{name}.yaml"
+            if path.is_file() and (not inner or _has(path, inner)):
+                return f"conf/{name}.yaml"
+        return f"conf/{group}/{choice}.yaml" if choice else "conf/config.yaml"
+
+
+def _has(path: Path, key: str) -> bool:
+    node: Any = OmegaConf.load(path)
+    for name in key.split("."):
+        if not isinstance(node, DictConfig) or name not in node:
+            return False
+        node = node._get_node(name)
+    return True
+
+
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
+
+
+def explain(error: BaseException, overrides: Sequence[str] = (), origin: Origin | None = None) -> UserError:
+    """The `UserError` that says what a composition error means; unknown kinds keep their first line."""
+    origin = origin or Origin(list(overrides))
+    if isinstance(error, MissingConfigException):
+        return _missing(error, origin)
+    if isinstance(error, OverrideParseException):
+        return UserError(
+            f"command line: {error.override!r} cannot be read: {_first_line(error)}. Quote it: 'key=\"...\"'"
+        )
+    if isinstance(error, MarkedYAMLError):
+        mark = error.problem_mark
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "a file under conf/"
+        return UserError(f"{place}: not valid YAML: {error.problem}")
+    cause = _omegaconf_error(error)
+    where = _place(error, cause, origin)
+    if cause is None:
+        return UserError(f"{where}: {_first_line(error)}")
+    key = str(cause.full_key or cause.key or "")
+    if isinstance(cause, MissingMandatoryValue):
+        return UserError(f"{where}: {key or _first_line(cause)} has no value: set it there or on the command line")
+    if "not in" in _first_line(cause) and dataclasses.is_dataclass(cause.object_type):
+        valid = [field.name for field in dataclasses.fields(cause.object_type)]
+        return UserError(f"{where}: unknown key {key!r}; {did_you_mean(key.rpartition('.')[2], valid)}")
+    return UserError(f"{where}: {key}: {_first_line(cause)}{_nearest_choice(_first_line(cause))}")
+
+
+def _missing(error: MissingConfigException, origin: Origin) -> UserError:
+    name = str(error.missing_cfg_file or "")
+    group, _, choice = name.rpartition("/")
+    options = [option for option in error.options or [] if not option.startswith("base_")]
+    if not group:
+        return UserError(_first_line(error))
+    return UserError(f"{origin.of(group)}: there is no conf/{name}.yaml; {did_you_mean(choice, options)}")
+
+
+def _omegaconf_error(error: BaseException | None) -> OmegaConfBaseException | None:
+    while error is not None and not isinstance(error, OmegaConfBaseException):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _place(error: BaseException, cause: OmegaConfBaseException | None, origin: Origin) -> str:
+    in_file = re.match(r"In '([^']+)'", str(error))
+    if in_file:
+        return f"conf/{in_file[1]}.yaml"
+    merging = re.match(r"Error merging override (.+)", _first_line(error))
+    if merging:
+        return f"command line, {merging[1]}"
+    not_there = re.match(r"Could not override '([^']+)'", _first_line(error))
+    if not_there:
+        return origin.of(not_there[1])
+    return origin.of(str(cause.full_key)) if cause is not None and cause.full_key else "configuration"
+
+
+def _nearest_choice(message: str) -> str:
+    listed = re.match(r"Invalid value '([^']*)', expected one of \[(.*)\]", message)
+    return f"; {did_you_mean(listed[1], listed[2].split(', '))}" if listed else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")
