@@ -1,0 +1,1 @@
+"""Records in, a checked data set and fixed splits out. No model knows a file format."""

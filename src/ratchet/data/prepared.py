@@ -1,0 +1,175 @@
+"""From a data configuration to a prepared data set: read, checked, filtered, versioned."""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ratchet.config import DataConfig, FilterConfig, LabelKind
+from ratchet.data.checks import Problem, Report
+from ratchet.data.dataset import Dataset, Task
+from ratchet.data.files import Content, read_file
+from ratchet.data.reading import decode, read_table
+from ratchet.data.records import Record, build_records
+from ratchet.data.taxonomy import Taxonomy, parse_taxonomy
+from ratchet.errors import UserError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set ready to be split: records sorted by id, labels in their fixed order, and how it came about.
+
+    `version` is the sha256 of the canonical records and the label order: equal versions, equal data.
+    """
+
+    name: str
+    task: Task
+    records: list[Record]
+    labels: list[str]
+    targets: npt.NDArray[np.uint8]
+    taxonomy: Taxonomy
+    version: str
+    report: Report
+
+    def part(self, ids: list[str]) -> Dataset:
+        """The records with `ids`, in that order, as a tagger sees them."""
+        index_of = {record.id: index for index, record in enumerate(self.records)}
+        rows = [index_of[identifier] for identifier in ids]
+        return Dataset(
+            ids=list(ids),
+            texts=[self.records[row].text for row in rows],
+            targets=self.targets[rows],
+            labels=self.labels,
+            taxonomy=self.taxonomy,
+            task=self.task,
+        )
+
+
+def prepare(config: DataConfig) -> Prepared:
+    """Read, check and filter a data set.
+
+    Raises:
+        UserError: a file that is missing or wrong, bad rows (unless `drop_bad_rows`), or nothing left to learn from.
+    """
+    content = read_file(config.records, "records")
+    report = Report(files=[content.name])
+    taxonomy = None
+    if config.taxonomy is not None:
+        taxonomy_content = read_file(config.taxonomy, "taxonomy")
+        report.files.append(taxonomy_content.name)
+        taxonomy = parse_taxonomy(taxonomy_content)
+    label_names = _label_names(config, report)
+
+    table = read_table(content, config)
+    report.rows_read = len(table.rows) + len(table.problems)
+    known = None
+    if label_names is not None:
+        known = set(label_names)
+    elif taxonomy is not None and not config.filter.taxonomy_only:
+        known = set(taxonomy.aliases)
+    records, problems = build_records(table, config, label_names, known)
+    report.problems += table.problems + problems
+    report.stop_if_fatal()
+
+    curated = set(taxonomy.aliases) if taxonomy is not None and config.filter.taxonomy_only else None
+    records = _filter(records, config.filter, curated, report)
+    labels = sorted({label for record in records for label in record.labels})
+    if not labels:
+        raise UserError(
+            f"{content.name}: no label is left: {len(table.rows)} rows read, see data.filter and data.labels"
+        )
+    records.sort(key=lambda record: record.id)
+    _report_rare(records, report)
+    _report_repeated_texts(records, report)
+    return Prepared(
+        name=config.name,
+        task=Task.multiclass if config.labels.kind is LabelKind.single else Task.multilabel,
+        records=records,
+        labels=labels,
+        targets=target_matrix([record.labels for record in records], labels),
+        taxonomy=taxonomy or Taxonomy.from_labels(labels),
+        version=_version(records, labels),
+        report=report,
+    )
+
+
+def target_matrix(labels_of: list[tuple[str, ...]], labels: list[str]) -> npt.NDArray[np.uint8]:
+    """Shape (len(labels_of), len(labels)), 1 where the record has the label; labels not in `labels` have no column."""
+    column = {label: index for index, label in enumerate(labels)}
+    targets = np.zeros((len(labels_of), len(labels)), dtype=np.uint8)
+    for row, own in enumerate(labels_of):
+        for label in own:
+            if label in column:
+                targets[row, column[label]] = 1
+    return targets
+
+
+def _label_names(config: DataConfig, report: Report) -> list[str] | None:
+    """The label file: a JSON list, or one label a line."""
+    if config.labels.names is None:
+        if config.labels.kind is LabelKind.indices:
+            raise UserError("data.labels.kind=indices needs the label file: data.labels.names.path")
+        return None
+    content: Content = read_file(config.labels.names, "label file")
+    report.files.append(content.name)
+    text = decode(content, config.encoding)
+    if content.name.endswith(".json"):
+        try:
+            names = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{content.name}, line {error.lineno}: not valid JSON: {error.msg}") from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{content.name}: must be a list of strings")
+        return names
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _filter(records: list[Record], config: FilterConfig, curated: set[str] | None, report: Report) -> list[Record]:
+    """Leave labels out, then records without any; every label left out is in the report with its reason."""
+    counts = Counter(label for record in records for label in record.labels)
+    for label, count in sorted(counts.items()):
+        if label in config.exclude:
+            report.labels_left_out[label] = "excluded"
+        elif curated is not None and label not in curated:
+            report.labels_left_out[label] = "not in the taxonomy"
+        elif count < config.min_records:
+            report.labels_left_out[label] = f"on fewer than {config.min_records} records"
+    left_out = report.labels_left_out
+    kept = [
+        Record(r.id, r.text, tuple(x for x in r.labels if x not in left_out), r.created_at, r.columns, r.place)
+        for r in records
+    ]
+    if config.drop_unlabelled:
+        report.filtered["records without a label"] = sum(not record.labels for record in kept)
+        kept = [record for record in kept if record.labels]
+    return kept
+
+
+def _report_rare(records: list[Record], report: Report) -> None:
+    counts = Counter(label for record in records for label in record.labels)
+    for label, count in sorted(counts.items()):
+        if count < 3:
+            message = f"{count} of {len(records)} records: too few for train, val and test (data.filter.min_records)"
+            report.problems.append(Problem("label with too few records", f"label {label!r}", message, "kept"))
+
+
+def _report_repeated_texts(records: list[Record], report: Report) -> None:
+    first: dict[str, Record] = {}
+    for record in records:
+        known = first.setdefault(record.text, record)
+        if known is not record:
+            message = f"the same text as record {known.id!r}; they stay in one part"
+            report.problems.append(Problem("repeated text", record.place, message, "kept"))
+
+
+def _version(records: list[Record], labels: list[str]) -> str:
+    digest = hashlib.sha256(json.dumps(labels, ensure_ascii=False).encode())
+    for record in records:
+        date = record.created_at.isoformat() if record.created_at else None
+        canonical = [record.id, record.text, record.labels, date, record.columns]
+        line = json.dumps(canonical, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        digest.update(b"\n" + line.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

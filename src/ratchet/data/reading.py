@@ -1,0 +1,187 @@
+"""A file's bytes into columns, with the row each value stands in; what cannot be read is reported by row.
+
+polars reads CSV, TSV and Parquet. JSON and JSONL go through the standard library first: its errors name line and
+column, and it does not guess types.
+"""
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import polars as pl
+
+from ratchet.config import DataConfig, Format
+from ratchet.data.checks import Outcome, Problem
+from ratchet.data.files import Content
+from ratchet.errors import UserError
+
+_SUFFIXES = {
+    ".csv": Format.csv,
+    ".tsv": Format.tsv,
+    ".tab": Format.tsv,
+    ".json": Format.json,
+    ".jsonl": Format.jsonl,
+    ".ndjson": Format.jsonl,
+    ".parquet": Format.parquet,
+    ".pq": Format.parquet,
+}
+
+
+@dataclass
+class Table:
+    """Columns of equal length. `rows[i]` is where value i stands, counted as `unit` (line, row, item) from 1."""
+
+    name: str
+    unit: str
+    rows: list[int]
+    columns: dict[str, list[Any]]
+    problems: list[Problem]
+
+    def place(self, index: int) -> str:
+        """Where value `index` stands, for messages."""
+        return f"{self.name}, {self.unit} {self.rows[index]}"
+
+
+def read_table(content: Content, config: DataConfig) -> Table:
+    """Read `content` in the configured format.
+
+    Raises:
+        UserError: an unknown suffix, a wrong encoding, or a file that is not of its format as a whole.
+    """
+    form = config.format
+    if form is Format.auto:
+        suffix = PurePath(content.name).suffix.lower()
+        if suffix not in _SUFFIXES:
+            raise UserError(
+                f"{content.name}: unknown suffix {suffix!r}: set data.format to csv, tsv, json, jsonl or parquet"
+            )
+        form = _SUFFIXES[suffix]
+    if form is Format.parquet:
+        return _read_parquet(content)
+    text = decode(content, config.encoding)
+    outcome: Outcome = "dropped" if config.drop_bad_rows else "stops"
+    if form is Format.json:
+        table = _read_json(content.name, text)
+    elif form is Format.jsonl:
+        table = _read_jsonl(content.name, text)
+    else:
+        table = _read_csv(content.name, text, "\t" if form is Format.tsv else ",", config)
+    table.problems = [Problem(each.kind, each.place, each.message, outcome) for each in table.problems]
+    return table
+
+
+def decode(content: Content, encoding: str) -> str:
+    """The content as text, without a byte order mark.
+
+    Raises:
+        UserError: names the line of the first byte that is not of `encoding`, or an encoding that does not exist.
+    """
+    try:
+        return content.data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.data.count(b"\n", 0, error.start) + 1
+        byte = content.data[error.start]
+        raise UserError(
+            f"{content.name}, line {line}: byte 0x{byte:02x} is not {encoding}: set data.encoding "
+            "(latin-1 and cp1252 are common), or save the file as UTF-8"
+        ) from error
+    except LookupError as error:
+        raise UserError(f"data.encoding={encoding!r}: there is no such encoding") from error
+
+
+def _read_parquet(content: Content) -> Table:
+    try:
+        frame = pl.read_parquet(io.BytesIO(content.data))
+    except Exception as error:
+        raise UserError(f"{content.name}: not a Parquet file: {str(error).splitlines()[0]}") from error
+    columns = {name: frame[name].to_list() for name in frame.columns}
+    return Table(content.name, "row", list(range(1, frame.height + 1)), columns, [])
+
+
+def _read_json(name: str, text: str) -> Table:
+    try:
+        items = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise UserError(f"{name}{where}: not valid JSON: {getattr(error, 'msg', error)}") from error
+    if not isinstance(items, list):
+        raise UserError(f"{name}: holds no list of records but a {type(items).__name__}")
+    return _from_objects(name, "item", list(enumerate(items, start=1)), [])
+
+
+def _read_jsonl(name: str, text: str) -> Table:
+    parsed, problems = [], []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            parsed.append((number, json.loads(line)))
+        except (json.JSONDecodeError, RecursionError) as error:
+            message = f"broken JSON: {getattr(error, 'msg', error)} at column {getattr(error, 'colno', 1)}"
+            problems.append(Problem("broken line", f"{name}, line {number}", message, "stops"))
+    return _from_objects(name, "line", parsed, problems)
+
+
+def _from_objects(name: str, unit: str, items: list[tuple[int, Any]], problems: list[Problem]) -> Table:
+    good = []
+    for number, item in items:
+        if isinstance(item, dict):
+            good.append((number, item))
+        else:
+            message = f"holds no object of columns but a {type(item).__name__}"
+            problems.append(Problem("broken line", f"{name}, {unit} {number}", message, "stops"))
+    keys = dict.fromkeys(key for _, item in good for key in item)
+    columns = {key: [item.get(key) for _, item in good] for key in keys}
+    return Table(name, unit, [number for number, _ in good], columns, problems)
+
+
+def _read_csv(name: str, text: str, separator: str, config: DataConfig) -> Table:
+    problems: list[Problem] = []
+    rows, lines = _rows_of_equal_width(name, text, separator, config, problems)
+    if not rows:
+        raise UserError(f"{name}: the file is empty")
+    try:
+        frame = pl.read_csv(
+            io.StringIO(lines), separator=separator, has_header=config.header, infer_schema=False, raise_if_empty=False
+        )
+    except Exception as error:
+        raise UserError(
+            f"{name}: not readable as {'TSV' if separator != ',' else 'CSV'}: {str(error).splitlines()[0]}"
+        ) from error
+    if not config.header:
+        given = config.column_names or [str(index) for index in range(1, frame.width + 1)]
+        if len(given) != frame.width:
+            raise UserError(f"{name}: {frame.width} columns, but data.column_names names {len(given)}")
+        frame.columns = given
+    columns = {column: frame[column].to_list() for column in frame.columns}
+    return Table(name, "row", rows[1:] if config.header else rows, columns, problems)
+
+
+def _rows_of_equal_width(
+    name: str, text: str, separator: str, config: DataConfig, problems: list[Problem]
+) -> tuple[list[int], str]:
+    """Set rows with a wrong number of fields apart: polars would fill short ones with nulls and say nothing."""
+    csv.field_size_limit(2**31 - 1)  # the default refuses texts above 128 KiB
+    kept, numbers, width = io.StringIO(newline=""), [], None
+    writer = csv.writer(kept, delimiter=separator, lineterminator="\n")
+    try:
+        for number, fields in enumerate(
+            csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), start=1
+        ):
+            if not fields:
+                continue
+            width = width or len(fields)
+            if len(fields) == width:
+                numbers.append(number)
+                writer.writerow(fields)
+            else:
+                message = (
+                    f"{len(fields)} fields where the first row has {width}: quote text that contains {separator!r}"
+                )
+                problems.append(Problem("wrong number of fields", f"{name}, row {number}", message, "stops"))
+    except csv.Error as error:
+        raise UserError(f"{name}, after row {numbers[-1] if numbers else 0}: not readable: {error}") from error
+    return numbers, kept.getvalue()
