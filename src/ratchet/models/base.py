@@ -1,0 +1,70 @@
+"""What a model is to Ratchet: the Tagger protocol. No base class: the suite in tests/contracts runs over all."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from ratchet.data.dataset import Dataset
+
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a fit may use besides data: a directory to write to, the seed, and `log(step, metrics)` for curves."""
+
+    directory: Path
+    seed: int
+    log: Callable[[int, Mapping[str, float]], None]
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """Scores the labels of texts.
+
+    `deterministic` says that the training seed changes nothing. `num_parameters` and `size_bytes` are cheap to ask
+    once fitted or loaded.
+    """
+
+    deterministic: ClassVar[bool]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    @property
+    def num_parameters(self) -> int: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
+        """Learn from `train`; choose (epochs, temperatures) on `val`. Nothing of the test part gets here."""
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Scores in [0, 1], float32 of shape (num_texts, num_labels), columns in the order of the fitted labels."""
+
+    def save(self, directory: Path) -> None:
+        """Write everything `load` needs into `directory`, which exists; safe formats only, no pickle."""
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """The tagger that `save` wrote: the same scores, bit for bit."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a label scored: the words behind it. `weight` orders evidence within a text; its unit is the model's own."""
+
+    label: str
+    words: str
+    weight: float
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """What a tagger may offer besides: the evidence for each text, strongest first."""
+
+    def explain(self, texts: Sequence[str]) -> list[list[Evidence]]: ...
