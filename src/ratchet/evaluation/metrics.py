@@ -1,0 +1,123 @@
+"""Metrics of multi-label decisions and scores, for the data as it is or for many weightings of it at once.
+
+Every function takes counts or weights with leading axes, so that a bootstrap is one call: weights of shape
+(num_resamples, num_items) give values of shape (num_resamples,). A label without support has weight 0 in weighted
+means and is left out of macro means; 0 / 0 is 0, as in scikit-learn.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ratchet.config import Average
+
+Floats = npt.NDArray[np.float64]
+Binary = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True positives, predicted and actual positives, each of shape (..., num_labels)."""
+
+    true_positives: Floats
+    predicted: Floats
+    actual: Floats
+
+    @classmethod
+    def of(cls, targets: Binary, decisions: Binary, weights: npt.ArrayLike | None = None) -> "Counts":
+        """Counts of (num_items, num_labels) arrays, under `weights` of shape (..., num_items)."""
+        weight = np.ones(len(targets)) if weights is None else np.asarray(weights, dtype=np.float64)
+        both = (targets & decisions).astype(np.float64)
+        return cls(weight @ both, weight @ decisions.astype(np.float64), weight @ targets.astype(np.float64))
+
+
+def _ratio(numerator: Any, denominator: Any) -> Floats:
+    numerator, denominator = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    ratio: Floats = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+    return ratio
+
+
+def precision(counts: Counts) -> Floats:
+    """Precision of each label, shape (..., num_labels)."""
+    return _ratio(counts.true_positives, counts.predicted)
+
+
+def recall(counts: Counts) -> Floats:
+    """Recall of each label, shape (..., num_labels)."""
+    return _ratio(counts.true_positives, counts.actual)
+
+
+def f1(counts: Counts) -> Floats:
+    """F1 of each label, shape (..., num_labels)."""
+    return _ratio(2 * counts.true_positives, counts.predicted + counts.actual)
+
+
+def pooled(counts: Counts) -> Counts:
+    """The counts of all labels together, as one label: what micro averages are made of."""
+    each = (counts.true_positives, counts.predicted, counts.actual)
+    return Counts(*(array.sum(axis=-1, keepdims=True) for array in each))
+
+
+def mean_over_labels(values: Floats, actual: Floats, average: Average) -> Floats:
+    """The weighted or macro mean of per-label `values` (..., num_labels), given the labels' support."""
+    weights = actual if average is Average.weighted else (actual > 0).astype(np.float64)
+    return _ratio((values * weights).sum(axis=-1), weights.sum(axis=-1))
+
+
+def averaged(targets: Binary, decisions: Binary, weights: npt.ArrayLike | None = None) -> dict[str, Floats]:
+    """`precision_weighted`, `recall_macro`, `f1_samples`, ...: every metric under every average."""
+    counts = Counts.of(targets, decisions, weights)
+    together = pooled(counts)
+    result = {}
+    for name, metric in (("precision", precision), ("recall", recall), ("f1", f1)):
+        for average in (Average.weighted, Average.macro):
+            result[f"{name}_{average.name}"] = mean_over_labels(metric(counts), counts.actual, average)
+        result[f"{name}_micro"] = metric(together)[..., 0]
+        result[f"{name}_samples"] = _mean_over_items(metric(_item_counts(targets, decisions))[:, 0], weights)
+    return result
+
+
+def _item_counts(targets: Binary, decisions: Binary) -> Counts:
+    """Counts of each item by itself, shape (num_items, 1)."""
+    sums = [array.sum(axis=1, keepdims=True, dtype=np.float64) for array in (targets & decisions, decisions, targets)]
+    return Counts(*sums)
+
+
+def _mean_over_items(values: Floats, weights: npt.ArrayLike | None) -> Floats:
+    weight = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    return _ratio(weight @ values, weight.sum(axis=-1))
+
+
+def average_precision(targets: Binary, scores: npt.NDArray[Any], weights: npt.ArrayLike | None = None) -> Floats:
+    """Average precision of each label, shape (..., num_labels), NaN without support; equal scores count as one step.
+
+    The area under precision over recall without interpolation, as scikit-learn's average_precision_score.
+    """
+    weight = np.ones(len(targets)) if weights is None else np.asarray(weights, dtype=np.float64)
+    columns = [_average_precision(targets[:, j], scores[:, j], weight) for j in range(targets.shape[1])]
+    return np.stack(columns, axis=-1) if columns else np.zeros((*weight.shape[:-1], 0))
+
+
+def _average_precision(target: Binary, score: npt.NDArray[Any], weight: Floats) -> Floats:
+    order = np.argsort(-score, kind="stable")
+    last_of_step = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    seen = np.cumsum(weight[..., order], axis=-1)[..., last_of_step]
+    hits = np.cumsum(weight[..., order] * target[order], axis=-1)[..., last_of_step]
+    gained = np.diff(hits, axis=-1, prepend=0.0)
+    support = hits[..., -1]
+    area = (gained * _ratio(hits, seen)).sum(axis=-1)
+    value: Floats = np.divide(area, support, out=np.full_like(area, np.nan), where=support > 0)
+    return value
+
+
+def at_k(targets: Binary, scores: npt.NDArray[Any], k: int) -> tuple[float, float]:
+    """Mean precision@k over items and mean recall@k over items that have a label; equal scores: first label first."""
+    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    hits = np.take_along_axis(targets, top, axis=1).sum(axis=1)
+    actual = targets.sum(axis=1)
+    precision_at_k = float((hits / min(k, targets.shape[1])).mean())
+    with_labels = actual > 0
+    recall_at_k = float((hits[with_labels] / actual[with_labels]).mean()) if with_labels.any() else float("nan")
+    return precision_at_k, recall_at_k

@@ -1,0 +1,131 @@
+"""Score a finished run on other records than those it was made with: `ratchet evaluate RUN data=... part=...`."""
+
+import secrets
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ratchet.config import Config, load
+from ratchet.data.dataset import Dataset
+from ratchet.data.prepared import Prepared, prepare, target_matrix
+from ratchet.data.splits import PARTS, make_split
+from ratchet.errors import UserError, did_you_mean
+from ratchet.evaluation.figures import Figures
+from ratchet.evaluation.slices import assign_slices
+from ratchet.evaluation.thresholds import Thresholds
+from ratchet.models import all_settings, tagger_class
+from ratchet.models.base import Tagger
+from ratchet.runs import StoredRun
+from ratchet.runs.files import write_json
+from ratchet.runs.readings import note_reading
+from ratchet.training import score
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """Where the figures were written, and what a reader of them must know."""
+
+    directory: Path
+    figures: Figures
+    records: int
+    seen_in_training: int
+    unknown_labels: dict[str, int]
+    test_readings: int | None
+
+
+def load_tagger(run: StoredRun) -> tuple[Tagger, list[str], Thresholds]:
+    """A finished run's tagger, its labels in order, and its thresholds.
+
+    Raises:
+        UserError: the run did not finish.
+    """
+    if run.status != "finished":
+        raise UserError(f"{run.path}: the run is {run.status}, only a finished one can score")
+    labels: list[str] = run.read_json("labels.json")
+    tagger = tagger_class(run.record.model).load(run.path / "model")
+    return tagger, labels, Thresholds.from_json(run.read_json("thresholds.json"), labels)
+
+
+def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
+    """Score `run` on `part` (train, val, test or all) of `config.data`; writes into the run's `evaluations/`.
+
+    The run's own thresholds decide, its own labels are the columns: labels that it does not know cannot be
+    predicted, they are counted in `unknown_labels`. Each look at a test part is counted as one.
+
+    Raises:
+        UserError: an unknown part, the run did not finish, or the data share no label with it.
+    """
+    if part not in (*PARTS, "all"):
+        raise UserError(f"part={part!r}: {did_you_mean(part, (*PARTS, 'all'))}")
+    tagger, labels, thresholds = load_tagger(run)
+    prepared = prepare(config.data)
+    if prepared.task.value != run.record.task:
+        raise UserError(f"{config.data.name} is {prepared.task.value}, the run was trained on {run.record.task} data")
+    unknown = _unknown_labels(prepared, labels)
+    if len(unknown) == len(prepared.labels):
+        raise UserError(f"{config.data.name} has none of the run's labels ({', '.join(labels[:5])}, ...)")
+    ids, split_hash = _ids(prepared, config, part)
+    dataset = _with_labels(prepared, ids, labels)
+    own = load(run.path / "config.yaml", all_settings())
+    record_of = {record.id: record for record in prepared.records}
+    slices = assign_slices(
+        [record_of[identifier] for identifier in ids],
+        {**own.evaluation.slices, **config.data.slices},
+        labels=labels,
+        taxonomy=prepared.taxonomy,
+        train_counts=run.record.train_label_counts,
+    )
+
+    directory = run.path / "evaluations" / f"{config.data.name}-{part}-{secrets.token_hex(3)}"
+    unfinished = directory.with_name(f".{directory.name}.tmp")
+    unfinished.mkdir(parents=True)
+    try:
+        found = score(unfinished, replace(own, data=config.data), dataset, tagger, thresholds, slices, part)
+        seen = _seen_in_training(run, config, ids)
+        write_json(unfinished / "metrics.json", found)
+        write_json(
+            unfinished / "evaluation.json",
+            {
+                "run": run.record.id,
+                "data": config.data.name,
+                "part": part,
+                "dataset_version": prepared.version,
+                "split_hash": split_hash,
+                "records": len(ids),
+                "seen_in_training": seen,
+                "unknown_labels": unknown,
+            },
+        )
+        unfinished.rename(directory)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    readings = None
+    if part in ("test", "all"):
+        runs_dir = run.path.parents[2]
+        readings = note_reading(runs_dir, config.data.name, prepared.version, split_hash, run.record.id)
+    return Rescored(directory, found, len(ids), seen, unknown, readings)
+
+
+def _unknown_labels(prepared: Prepared, labels: list[str]) -> dict[str, int]:
+    counts = dict(zip(prepared.labels, prepared.targets.sum(axis=0, dtype=int).tolist(), strict=True))
+    return {label: count for label, count in counts.items() if label not in set(labels)}
+
+
+def _ids(prepared: Prepared, config: Config, part: str) -> tuple[list[str], str]:
+    split = make_split(prepared, config.split, config.data.split.column)
+    ids: list[str] = [record.id for record in prepared.records] if part == "all" else getattr(split, part)
+    return ids, split.hash
+
+
+def _with_labels(prepared: Prepared, ids: list[str], labels: list[str]) -> Dataset:
+    dataset = prepared.part(ids)
+    record_of = {record.id: record for record in prepared.records}
+    targets = target_matrix([record_of[identifier].labels for identifier in ids], labels)
+    return replace(dataset, targets=targets, labels=labels)
+
+
+def _seen_in_training(run: StoredRun, config: Config, ids: list[str]) -> int:
+    """How many of `ids` the run was trained on; another data set's ids are taken for other records."""
+    if run.record.data != config.data.name:
+        return 0
+    return len(set(ids) & set(run.read_json("split.json")["train"]))

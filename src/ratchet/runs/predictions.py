@@ -1,0 +1,67 @@
+"""predictions/<part>.parquet: id, targets and scores in the order of labels.json, slices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ratchet.errors import UserError
+from ratchet.runs.files import replacing
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One part's predictions: targets uint8 and scores float32, both of shape (num_items, num_labels)."""
+
+    ids: list[str]
+    targets: npt.NDArray[np.uint8]
+    scores: npt.NDArray[np.float32]
+    slices: list[list[str]]
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write whole; equal predictions give equal bytes."""
+    width = predictions.targets.shape[1]
+    frame = pl.DataFrame(
+        {
+            "id": pl.Series(predictions.ids, dtype=pl.String),
+            "targets": pl.Series(predictions.targets, dtype=pl.Array(pl.UInt8, width)),
+            "scores": pl.Series(predictions.scores, dtype=pl.Array(pl.Float32, width)),
+            "slices": pl.Series(predictions.slices, dtype=pl.List(pl.String)),
+        }
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        frame.write_parquet(temporary)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """What `write_predictions` wrote.
+
+    Raises:
+        UserError: not there or not such a file.
+    """
+    try:
+        frame = pl.read_parquet(path)
+        arrays: list[npt.NDArray[Any]] = [frame[name].to_numpy() for name in ("targets", "scores")]
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(f"{path}: no predictions: {str(error).splitlines()[0]}") from error
+    return Predictions(frame["id"].to_list(), arrays[0], arrays[1], frame["slices"].to_list())
+
+
+def check_scores(scores: Any, shape: Sequence[int]) -> npt.NDArray[np.float32]:
+    """`scores` if they keep the Tagger contract.
+
+    Raises:
+        ValueError: another shape or type, or a value outside of [0, 1].
+    """
+    if not isinstance(scores, np.ndarray) or scores.dtype != np.float32 or scores.shape != tuple(shape):
+        got = f"{getattr(scores, 'dtype', type(scores).__name__)} {getattr(scores, 'shape', '')}"
+        raise ValueError(f"predict_proba gave {got}, the contract is float32 {tuple(shape)}")
+    if not ((scores >= 0) & (scores <= 1)).all():  # false for NaN too
+        raise ValueError("predict_proba gave scores that are not in [0, 1]")
+    return scores

@@ -1,0 +1,102 @@
+"""What a run was made with: code, lock, packages, machine. Missing git or lock is no error, it is recorded as such."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_PACKAGES = (
+    "ratchet", "hydra-core", "numpy", "polars", "scikit-learn", "scipy", "snowballstemmer", "torch",
+    "pytorch-lightning", "transformers", "tokenizers", "safetensors",
+)  # fmt: skip
+_CODE = ("src", "conf", "train.py", "pyproject.toml", "requirements.lock")
+_MOST = 2_000_000  # characters of a diff that is kept
+
+
+def git_state(project: Path) -> tuple[dict[str, Any], str]:
+    """Commit, branch and whether the code differs from the commit; and the difference, new files included."""
+    commit = _git(project, "rev-parse", "HEAD")
+    if commit is None:
+        return {"commit": None, "branch": None, "dirty": None}, ""
+    diff = _diff(project)
+    state = {
+        "commit": commit.strip(),
+        "branch": (_git(project, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
+        "dirty": bool(diff),
+        "diff_sha256": hashlib.sha256(diff.encode("utf-8", "surrogateescape")).hexdigest() if diff else None,
+        "diff_complete": len(diff) <= _MOST,
+    }
+    return state, diff[:_MOST]
+
+
+def _diff(project: Path) -> str:
+    """Against HEAD, with files that git does not know yet; a copy of the index is used, so the real one stays."""
+    index = (_git(project, "rev-parse", "--git-path", "index") or "").strip()
+    paths = [path for path in _CODE if (project / path).exists()]
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory, "index")
+        if (project / index).is_file():
+            shutil.copyfile(project / index, copy)
+        environment = {"GIT_INDEX_FILE": str(copy)}
+        _git(project, "add", "--intent-to-add", "--", *paths, **environment)
+        return _git(project, "diff", "--binary", "HEAD", "--", *paths, **environment) or ""
+
+
+def _git(project: Path, *arguments: str, **environment: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=project,
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout
+
+
+def lock_hash(project: Path) -> str | None:
+    """sha256 of requirements.lock."""
+    path = project / "requirements.lock"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the installed packages that results may depend on, without importing them."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Python, system, processor, cores and memory."""
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "cores": psutil.cpu_count(logical=False),
+        "memory_mb": round(psutil.virtual_memory().total / 1e6),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

@@ -1,0 +1,157 @@
+"""A run while it runs: its directory made before any work, its record kept true whatever happens."""
+
+import csv
+import logging
+import os
+import secrets
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ratchet.config import PROJECT, Config, config_hash, dump, plain
+from ratchet.errors import RunFailed, UserError
+from ratchet.runs import provenance
+from ratchet.runs.files import write_json, write_text
+from ratchet.runs.record import RunRecord
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Recording:
+    """The directory of a run in progress. Made by `open_run`."""
+
+    def __init__(self, path: Path, record: RunRecord) -> None:
+        self.path = path
+        self.record = record
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of the record and write it."""
+        for name, value in fields.items():
+            assert hasattr(self.record, name), name
+            setattr(self.record, name, value)
+        write_json(self.path / "record.json", plain(self.record))
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a file of the run, whole."""
+        write_json(self.path / name, content)
+
+    def directory(self, name: str) -> Path:
+        """A directory inside the run's, made if need be."""
+        path = self.path / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append `metrics` to history.csv; an `epoch` among them becomes its column."""
+        epoch = metrics.get("epoch", "")
+        rows = [(epoch, step, key, value) for key, value in metrics.items() if key != "epoch"]
+        with (self.path / "history.csv").open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+@contextmanager
+def open_run(config: Config, *, threads: int, overrides: Sequence[str]) -> Iterator[Recording]:
+    """Make the run directory and its record; on the way out the record says how the run ended.
+
+    `finished` when the block ends, `interrupted` on Ctrl-C or SIGTERM, `failed` (with the error) on an exception.
+    After kill -9 the record still says `running`, with the pid of a process that is gone.
+
+    Raises:
+        UserError: `run_dir` exists already, or the directory cannot be made.
+        RunFailed: from any exception of the block.
+    """
+    identifier = f"{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    path = Path(config.run_dir or Path(config.runs_dir, config.data.name, config.name, identifier))
+    try:
+        path.mkdir(parents=True, exist_ok=False)
+    except FileExistsError:
+        raise UserError(f"{path}: exists already; a run needs a directory of its own (run_dir)") from None
+    except OSError as error:
+        raise UserError(f"{path}: the run directory cannot be made: {error.strerror}") from error
+    run = Recording(path, _first_record(config, identifier, threads, overrides))
+    run.update()
+    write_text(path / "config.yaml", dump(config))
+    write_text(path / "history.csv", "epoch,step,key,value\n")
+    with _logging_to(path / "log.txt"):
+        try:
+            _record_provenance(run)
+            yield run
+        except (KeyboardInterrupt, SystemExit) as stop:
+            logging.getLogger(__name__).warning("interrupted: %s", type(stop).__name__)
+            run.update(status="interrupted", finished_at=_now().isoformat(), error=_error(stop))
+            raise
+        except Exception as error:
+            logging.getLogger(__name__).error("failed", exc_info=error)
+            run.update(status="failed", finished_at=_now().isoformat(), error=_error(error))
+            raise RunFailed(path, error) from error
+        run.update(status="finished", finished_at=_now().isoformat())
+
+
+def _first_record(config: Config, identifier: str, threads: int, overrides: Sequence[str]) -> RunRecord:
+    return RunRecord(
+        id=identifier,
+        status="running",
+        started_at=_now().isoformat(),
+        pid=os.getpid(),
+        process_started=psutil.Process().create_time(),
+        host=os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", ""),
+        argv=list(sys.argv),
+        overrides=list(overrides),
+        name=config.name,
+        model=config.model.module,
+        complexity=config.model.complexity,
+        data=config.data.name,
+        config_hash=config_hash(config),
+        seed=config.seed,
+        split_seed=config.split.seed,
+        evaluate=config.evaluate.name,
+        threads=threads,
+        parent=config.parent,
+        hypothesis=config.hypothesis,
+        tags=config.tags,
+        sweep_id=config.sweep_id,
+    )
+
+
+def _record_provenance(run: Recording) -> None:
+    state, diff = provenance.git_state(PROJECT)
+    if diff:
+        write_text(run.path / "code.diff", diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    run.update(
+        git=state,
+        lock_hash=provenance.lock_hash(PROJECT),
+        packages=provenance.package_versions(),
+        machine=provenance.machine(),
+    )
+
+
+def _error(error: BaseException) -> dict[str, str]:
+    shown = "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
+    return {"type": type(error).__name__, "message": str(error), "traceback": shown}
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Everything that is logged or warned of in this block goes to `path`, whatever runs before or after it."""
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()
