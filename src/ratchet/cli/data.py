@@ -1,0 +1,92 @@
+"""`ratchet data describe [data=...]` and `ratchet data list`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ratchet.cli.tables import Format, print_json, print_table
+from ratchet.config import CONF, compose, parse_options, register
+from ratchet.errors import UserError, did_you_mean
+from ratchet.models import all_settings
+
+
+@dataclass
+class Options:
+    """Arguments of the `data` verbs that are no configuration overrides."""
+
+    format: Format = Format.table
+
+
+def run(arguments: list[str]) -> int:
+    """The verb `data`."""
+    action, *rest = arguments or ["list"]
+    actions = {"list": _list, "describe": _describe}
+    if action not in actions:
+        raise UserError(f"data {action}: {did_you_mean(action, actions)}")
+    options = parse_options(Options, [each for each in rest if each.startswith("format=")])
+    actions[action]([each for each in rest if not each.startswith("format=")], options.format)
+    return 0
+
+
+def _list(arguments: list[str], form: Format) -> None:
+    if arguments:
+        raise UserError(f"data list: {arguments[0]!r} is not understood; only format=table|md|json")
+    rows = [{"data": path.stem, "what": _headline(path)} for path in sorted((CONF / "data").glob("*.yaml"))]
+    if form is Format.json:
+        print_json(rows)
+    else:
+        print_table(rows, markdown=form is Format.md, left=2)
+
+
+def _headline(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def _describe(arguments: list[str], form: Format) -> None:
+    register(all_settings())
+    config = compose(arguments)
+
+    from ratchet.data.describe import describe
+    from ratchet.data.prepared import prepare
+    from ratchet.data.splits import make_split
+
+    prepared = prepare(config.data)
+    found = describe(prepared, make_split(prepared, config.split, config.data.split.column))
+    if form is Format.json:
+        print_json(found)
+        return
+    for name, text in _facts(found):
+        print(f"{name:18}{text}")
+    print()
+    rows = [
+        {"label": label, "records": str(sum(counts.values())), **{part: str(n) for part, n in counts.items()}}
+        for label, counts in sorted(found["label_counts"].items(), key=lambda item: -sum(item[1].values()))
+    ]
+    print_table(rows, markdown=form is Format.md)
+
+
+def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
+    words, dates, left_out = found["words"], found["dates"], found["left_out"]
+    per_record = ", ".join(f"{number}: {count}" for number, count in found["labels_per_record"].items())
+    facts = [
+        ("data", f"{found['name']} ({found['task']})"),
+        *[("file" if index == 0 else "", name) for index, name in enumerate(found["files"])],
+        ("rows read", f"{found['rows_read']:,}"),
+        ("records", f"{found['records']:,}"),
+        ("labels", f"{found['labels']}, {found['labels_per_record_mean']:.2f} a record ({per_record})"),
+        ("words a text", f"median {words['median']:.0f}, from {words['min']:.0f} to {words['max']:.0f}"),
+    ]
+    if dates["first"]:
+        undated = f", {dates['without']} without" if dates["without"] else ""
+        facts.append(("dates", f"{dates['first'][:10]} to {dates['last'][:10]}{undated}"))
+    for what, count in left_out["records"].items():
+        facts.append(("left out", f"{count:,} {what}"))
+    for reason, count in left_out["labels"].items():
+        facts.append(("left out", f"{count:,} labels {reason}"))
+    for problem in found["problems"]:
+        facts.append((problem["outcome"], f"{problem['count']:,} x {problem['kind']}, as {problem['first']}"))
+    parts = ", ".join(f"{count:,} {part}" for part, count in found["parts"].items())
+    facts.append(("split", f"{parts} ({found['split_hash'][:12]})"))
+    facts.append(("dataset version", found["dataset_version"][:12]))
+    return facts

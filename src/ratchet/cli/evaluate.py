@@ -1,0 +1,40 @@
+"""`ratchet evaluate RUN [part=test] [data=...]`: score a finished run on other records."""
+
+from pathlib import Path
+
+from ratchet.cli.summary import print_figures
+from ratchet.config import compose, load, register
+from ratchet.errors import UserError
+from ratchet.models import all_settings
+from ratchet.runs import find_run
+
+
+def run(arguments: list[str]) -> int:
+    """The verb `evaluate`. Everything but `part` and `runs_dir` is a configuration override, of the data above all."""
+    if not arguments or "=" in arguments[0]:
+        raise UserError("which run? `ratchet evaluate RUN [part=test] [data=...]`; RUN is an id, a directory or `last`")
+    options = dict(argument.split("=", 1) for argument in arguments[1:] if argument.startswith(("part=", "runs_dir=")))
+    overrides = [argument for argument in arguments[1:] if not argument.startswith(("part=", "runs_dir="))]
+    stored = find_run(Path(options.get("runs_dir", "runs")), arguments[0])
+    register(all_settings())
+    own = load(stored.path / "config.yaml", all_settings())
+    seed = [] if any(each.startswith("split.seed=") for each in overrides) else [f"split.seed={own.split.seed}"]
+    data = [] if any(each.startswith("data=") for each in overrides) else [f"data={own.data.name}"]
+    config = compose([*data, *seed, *overrides])
+
+    from ratchet.rescoring import rescore
+
+    part = options.get("part", "test")
+    done = rescore(stored, config, part)
+    print(f"{stored.record.name} ({stored.record.id}) on {config.data.name}, {part}: {done.records} records\n")
+    print_figures(done.figures, [part])
+    print()
+    if done.seen_in_training:
+        print(f"not an estimate of new data: the run was trained on {done.seen_in_training} of {done.records} records")
+    if done.unknown_labels:
+        missed = sum(done.unknown_labels.values())
+        print(f"labels that the run does not know ({missed} times): {', '.join(sorted(done.unknown_labels))}")
+    if done.test_readings is not None:
+        print(f"test split  read {done.test_readings} times so far")
+    print(f"written to  {done.directory}")
+    return 0

@@ -1,0 +1,64 @@
+"""`ratchet explain RUN text="..."`: which words are behind a run's labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratchet.cli.tables import Format, print_json, print_table
+from ratchet.config import parse_options
+from ratchet.errors import UserError
+from ratchet.models.base import Explainer
+from ratchet.runs import find_run
+
+
+@dataclass
+class Options:
+    """Arguments of `explain`."""
+
+    text: str
+    format: Format = Format.table
+    runs_dir: str = "runs"
+
+
+def run(arguments: list[str]) -> int:
+    """The verb `explain`."""
+    if len(arguments) < 2 or "=" in arguments[0]:
+        raise UserError("which run, which text? `ratchet explain RUN text='...'`; RUN is an id, a directory or `last`")
+    name, *given = arguments
+    key, _, text = given[0].partition("=") if given[0].startswith("text=") else ("", "", "")
+    options = parse_options(Options, given[1:] if key else given)
+    text = text if key else options.text
+    stored = find_run(Path(options.runs_dir), name)
+
+    from ratchet.rescoring import load_tagger
+
+    tagger, labels, thresholds = load_tagger(stored)
+    if not isinstance(tagger, Explainer):
+        raise UserError(f"{stored.record.name} cannot explain itself (its tagger has no explain)")
+    scores = tagger.predict_proba([text])
+    decided = {label for label, yes in zip(labels, thresholds.decide(scores)[0], strict=True) if yes}
+    score_of = dict(zip(labels, scores[0].tolist(), strict=True))
+    evidence = tagger.explain([text])[0]
+    if options.format is Format.json:
+        print_json(
+            {
+                "labels": sorted(decided),
+                "scores": score_of,
+                "evidence": [{"label": e.label, "words": e.words, "weight": e.weight} for e in evidence],
+            }
+        )
+        return 0
+    rows = [
+        {
+            "label": each.label,
+            "words": each.words,
+            "weight": f"{each.weight:.2f}",
+            "score": f"{score_of[each.label]:.3f}",
+            "decided": "yes" if each.label in decided else "no",
+        }
+        for each in evidence
+    ]
+    if rows:
+        print_table(rows, markdown=options.format is Format.md, left=2)
+    else:
+        print("no words speak for any label")
+    return 0

@@ -1,0 +1,76 @@
+"""The table at the end of a grid: one row a candidate, the simplest (the MVP) first; read from the run directories."""
+
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.experimental.callback import Callback
+
+from ratchet.cli.tables import number, print_table, short, with_interval
+from ratchet.runs import StoredRun, find_runs
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+class LadderCallback(Callback):
+    """Hydra calls it after the last job, whatever launched the jobs; ends with exit code 1 if a run did not finish."""
+
+    def on_multirun_end(self, config: "DictConfig", **_: Any) -> None:
+        """Print the table of this sweep's runs, and the runs that did not finish with their reasons."""
+        runs = [run for run in find_runs(Path(config.runs_dir)) if run.record.sweep_id == config.sweep_id]
+        finished = [run for run in runs if run.status == "finished"]
+        if finished:
+            print()
+            print_ladder(finished)
+        failed = [run for run in runs if run.status != "finished"]
+        for run in failed:
+            reason = (run.record.error or {}).get("message", "").split("\n")[0]
+            print(f"{run.status}: {' '.join(run.record.overrides)}: {reason} ({run.path})", file=sys.stderr)
+        if failed or not runs:
+            print(f"{len(failed)} of {len(runs)} runs did not finish", file=sys.stderr)
+            sys.exit(1)
+
+
+def print_ladder(runs: Sequence[StoredRun], *, markdown: bool = False) -> None:
+    """One table a data set and part; several seeds of a candidate become one row."""
+    tables: dict[tuple[str, str], dict[tuple[Any, ...], list[StoredRun]]] = {}
+    for run in runs:
+        record = run.record
+        candidate = (record.complexity, record.name, record.config_hash)
+        tables.setdefault((record.data, record.evaluate), {}).setdefault(candidate, []).append(run)
+    for (data, part), candidates in sorted(tables.items()):
+        several = any(len(group) > 1 for group in candidates.values())
+        spread = "mean and sd over runs" if several else "with 95 % interval over records"
+        print(f"{data}, {part}: F1, precision and recall weighted, {spread}" + ("\n" if markdown else ""))
+        print_table([ladder_row(candidates[key], part) for key in sorted(candidates)], markdown=markdown)
+
+
+def ladder_row(runs: Sequence[StoredRun], part: str) -> dict[str, str]:
+    """The figures of one candidate, over all of its runs."""
+    figures = [run.figures() for run in runs]
+    key = f"{part}/f1_weighted"
+    values = [each[key] for each in figures]
+    spread = (
+        f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+        if len(runs) > 1
+        else with_interval(figures[0], key)
+    )
+    return {
+        "model": runs[0].record.name,
+        "runs": str(len(runs)),
+        "F1": spread,
+        "prec.": number(_mean(figures, f"{part}/precision_weighted")),
+        "recall": number(_mean(figures, f"{part}/recall_weighted")),
+        "AP": number(_mean(figures, f"{part}/average_precision_macro")),
+        "fit s": short(_mean(figures, "cost/fit_seconds")),
+        "p95 ms": short(_mean(figures, "cost/latency_ms_p95")),
+        "MB": short(_mean(figures, "cost/size_mb")),
+    }
+
+
+def _mean(figures: Sequence[dict[str, Any]], key: str) -> float | None:
+    values = [each[key] for each in figures if each.get(key) is not None]
+    return statistics.mean(values) if values else None

@@ -1,0 +1,68 @@
+"""`ratchet <verb> [arguments]`: which verbs there are, and what an error looks like."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from ratchet.errors import RunFailed, UserError, did_you_mean
+
+VERBS = {
+    "train": "run one configuration, or a grid with -m (the same as python train.py)",
+    "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
+    "explain": "the words behind a run's labels for a text: RUN text='...'",
+    "data": "describe [data=...] | list",
+    "runs": "list | show RUN | prune [delete=true]",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; without one, list what there is. Returns the exit code."""
+    verb, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or ["help"]
+    if verb in ("help", "-h", "--help"):
+        print(_overview())
+        return 0
+    return guarded(lambda: _run(verb, rest))
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    if verb not in VERBS:
+        raise UserError(f"no verb {verb!r}; {did_you_mean(verb, VERBS)}")
+    code: int = import_module(f"ratchet.cli.{verb}").run(arguments)
+    return code
+
+
+def _overview() -> str:
+    lines = ["usage: ratchet <verb> [key=value ...]", ""]
+    lines += [f"  {verb:10} {what}" for verb, what in VERBS.items()]
+    lines += ["", "`ratchet train --help` shows the configuration; `format=table|md|json` where a table is printed."]
+    return "\n".join(lines)
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """The exit code of `action`: 2 for a user's mistake, 1 for a failure, 130 and 143 when interrupted.
+
+    A mistake is shown as its message; anything else with its stack trace. HYDRA_FULL_ERROR=1 shows every trace.
+    """
+    full = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return action()
+    except BrokenPipeError:  # the reader of our output went away, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (UserError, RunFailed) as error:
+        reason = error.reason if isinstance(error, RunFailed) else error
+        if full or not isinstance(reason, UserError):
+            traceback.print_exception(reason)
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(reason, UserError) else 1
+
+
+def _terminate(*_: object) -> None:
+    sys.exit(143)

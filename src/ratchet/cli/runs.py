@@ -1,0 +1,173 @@
+"""`ratchet runs list | show RUN | prune`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ratchet.cli.ladder import print_ladder
+from ratchet.cli.tables import Format, print_json, print_table, with_interval
+from ratchet.config import parse_options, plain
+from ratchet.errors import UserError, did_you_mean
+from ratchet.evaluation.cost import size_mb
+from ratchet.runs import StoredRun, find_run, find_runs
+from ratchet.runs.pruning import prunable, remove
+
+
+@dataclass
+class ListOptions:
+    """Arguments of `runs list`. `sweep` is a sweep's id or `last`; `ladder` makes one row a candidate."""
+
+    data: str | None = None
+    name: str | None = None
+    status: str | None = None
+    sweep: str | None = None
+    ladder: bool = False
+    format: Format = Format.table
+    runs_dir: str = "runs"
+
+
+@dataclass
+class PruneOptions:
+    """Arguments of `runs prune`. Nothing is deleted without `delete=true`."""
+
+    status: list[str] = field(default_factory=lambda: ["failed", "interrupted", "killed"])
+    superseded: bool = False
+    older_than_days: float = 0.0
+    delete: bool = False
+    runs_dir: str = "runs"
+
+
+@dataclass
+class ShowOptions:
+    """Arguments of `runs show`."""
+
+    format: Format = Format.table
+    runs_dir: str = "runs"
+
+
+def run(arguments: list[str]) -> int:
+    """The verb `runs`."""
+    action, *rest = arguments or ["list"]
+    actions = {"list": _list, "show": _show, "prune": _prune}
+    if action not in actions:
+        raise UserError(f"runs {action}: {did_you_mean(action, actions)}")
+    actions[action](rest)
+    return 0
+
+
+def _list(arguments: list[str]) -> None:
+    options = parse_options(ListOptions, arguments)
+    runs = _selected(find_runs(Path(options.runs_dir)), options)
+    if not runs:
+        print(f"no runs in {options.runs_dir}")
+    elif options.format is Format.json:
+        print_json([{"path": str(run.path), "status": run.status, **plain(run.record)} for run in runs])
+    elif options.ladder:
+        print_ladder([run for run in runs if run.status == "finished"], markdown=options.format is Format.md)
+    else:
+        print_table([_row(run) for run in runs], markdown=options.format is Format.md, left=5)
+
+
+def _selected(runs: list[StoredRun], options: ListOptions) -> list[StoredRun]:
+    sweep = options.sweep
+    if sweep == "last":
+        sweep = next((run.record.sweep_id for run in reversed(runs) if run.record.sweep_id), "none yet")
+    wanted = {"data": options.data, "name": options.name, "sweep_id": sweep}
+    return [
+        run
+        for run in runs
+        if all(value is None or getattr(run.record, key) == value for key, value in wanted.items())
+        and options.status in (None, run.status)
+    ]
+
+
+def _row(run: StoredRun) -> dict[str, str]:
+    record = run.record
+    part = record.evaluate
+    figures = run.figures()
+    return {
+        "run": record.id,
+        "data": record.data,
+        "name": record.name,
+        "status": run.status,
+        "part": part,
+        "split": str(record.split_seed),
+        "seed": str(record.seed),
+        "F1 weighted": with_interval(figures, f"{part}/f1_weighted"),
+    }
+
+
+def _show(arguments: list[str]) -> None:
+    if not arguments or "=" in arguments[0]:
+        raise UserError("which run? `ratchet runs show RUN`; RUN is an id, a directory or `last`")
+    options = parse_options(ShowOptions, arguments[1:])
+    stored = find_run(Path(options.runs_dir), arguments[0])
+    if options.format is Format.json:
+        print_json(
+            {"path": str(stored.path), "status": stored.status, **plain(stored.record), "figures": stored.figures()}
+        )
+        return
+    record = stored.record
+    git = record.git.get("commit")
+    changed = " with changes (code.diff)" if record.git.get("dirty") else ""
+    facts = {
+        "run": record.id,
+        "status": stored.status,
+        "path": str(stored.path),
+        "command": " ".join(["python train.py", *record.overrides]),
+        "name": f"{record.name} (model {record.model}, config {record.config_hash[:12]})",
+        "data": f"{record.data}, version {_hash(record.dataset_version)}, split {_hash(record.split_hash)}",
+        "seeds": f"split {record.split_seed}, training {record.seed}",
+        "code": f"{git[:12]}{changed}" if git else "not in git",
+        "started": record.started_at,
+        "ended": record.finished_at or "-",
+        "parent": record.parent or "-",
+        "hypothesis": record.hypothesis or "-",
+    }
+    for name, text in facts.items():
+        print(f"{name:12}{text}")
+    if record.error:
+        print(f"{'error':12}{record.error['type']}: {record.error['message']}")
+    headline = {
+        key: value
+        for key, value in stored.figures().items()
+        if key.count("/") == 1 and not key.endswith(("_low", "_high"))
+    }
+    if headline:
+        print()
+        rows = [{"figure": key, "value": _figure(value)} for key, value in headline.items()]
+        print_table(rows, markdown=options.format is Format.md)
+
+
+def _hash(value: str | None) -> str:
+    return value[:12] if value else "-"
+
+
+def _figure(value: float | int | None) -> str:
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _prune(arguments: list[str]) -> None:
+    options = parse_options(PruneOptions, arguments)
+    known = ("failed", "interrupted", "killed", "finished")
+    for status in options.status:
+        if status not in known:
+            raise UserError(f"runs prune: status={status}: {did_you_mean(status, known)}")
+    runs = find_runs(Path(options.runs_dir))
+    found = prunable(
+        runs, statuses=options.status, superseded=options.superseded, older_than_days=options.older_than_days
+    )
+    _print_prunable(found, options.delete)
+    if options.delete:
+        for run in found:
+            remove(run)
+
+
+def _print_prunable(found: Sequence[StoredRun], delete: bool) -> None:
+    if not found:
+        print("nothing to prune")
+        return
+    rows = [{**_row(run), "MB": f"{size_mb(run.path):.2f}"} for run in found]
+    print_table(rows, left=5)
+    what = "removed" if delete else "would be removed; delete=true does it"
+    print(f"\n{len(found)} run{'s' if len(found) > 1 else ''} {what}")

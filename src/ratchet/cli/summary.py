@@ -1,0 +1,98 @@
+"""What a single run prints when it is done."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ratchet.cli.tables import number, print_table, short, with_interval
+from ratchet.runs.stored import read_run
+from ratchet.training import Outcome
+
+_SHOWN = (
+    ("F1 weighted", "f1_weighted"),
+    ("precision weighted", "precision_weighted"),
+    ("recall weighted", "recall_weighted"),
+    ("F1 micro", "f1_micro"),
+    ("F1 macro", "f1_macro"),
+    ("F1 samples", "f1_samples"),
+    ("average precision macro", "average_precision_macro"),
+)
+
+
+def print_summary(outcome: Outcome) -> None:
+    """Metrics with intervals, slices, cost, and where the run directory is."""
+    run = read_run(outcome.path)
+    record, figures = run.record, run.figures()
+    parts = ["val", "test"] if record.evaluate == "test" else ["val"]
+    seeds = f"split {record.split_seed}, seed {record.seed}"
+    kept = ", ".join(f"{count} {part}" for part, count in record.records.items())
+    print(f"{record.name} on {record.data} ({kept}), {seeds}\n")
+    print_figures(figures, parts)
+    print()
+    for name, text in (("cost", _cost(figures)), ("thresholds", _thresholds(run.read_json("thresholds.json")))):
+        print(f"{name:12}{text}")
+    if outcome.test_readings is not None:
+        times = "once" if outcome.test_readings == 1 else f"{outcome.test_readings} times"
+        print(f"{'test split':12}read {times} so far (evaluate=val while choosing)")
+    print(f"{'run':12}{run.path}")
+
+
+def print_figures(figures: dict[str, Any], parts: Sequence[str]) -> None:
+    """The headline metrics of `parts` side by side, and the slices of the last part."""
+    rows = [{"": name, **{part: with_interval(figures, f"{part}/{key}") for part in parts}} for name, key in _SHOWN]
+    rows.append({"": "labels a record (true)", **{part: _labels(figures, part) for part in parts}})
+    rows.append({"": "records without label (true)", **{part: _without(figures, part) for part in parts}})
+    print_table(rows)
+    slices = _slices(figures, parts[-1])
+    if slices:
+        print()
+        print_table(slices)
+
+
+def print_job_line(number_of_job: int, overrides: Sequence[str], outcome: Outcome) -> None:
+    """One line a job of a grid."""
+    run = read_run(outcome.path)
+    part = run.record.evaluate
+    f1 = with_interval(run.figures(), f"{part}/f1_weighted")
+    print(f"#{number_of_job} {' '.join(overrides)}: {part} F1 {f1}  {run.path}", flush=True)
+
+
+def _labels(figures: dict[str, Any], part: str) -> str:
+    predicted, true = (figures[f"{part}/labels_per_record_{which}"] for which in ("predicted", "true"))
+    return f"{predicted:.2f} ({true:.2f})"
+
+
+def _without(figures: dict[str, Any], part: str) -> str:
+    predicted, true = (figures[f"{part}/share_without_label_{which}"] for which in ("predicted", "true"))
+    return f"{predicted:.1%} ({true:.1%})"
+
+
+def _slices(figures: dict[str, Any], part: str) -> list[dict[str, str]]:
+    prefix, suffix = f"{part}/slices/", "/records"
+    names = [key[len(prefix) : -len(suffix)] for key in figures if key.startswith(prefix) and key.endswith(suffix)]
+    return [
+        {
+            f"slice of {part}": name,
+            "records": str(figures[f"{prefix}{name}/records"]),
+            "F1": number(figures[f"{prefix}{name}/f1_weighted"]),
+            "precision": number(figures[f"{prefix}{name}/precision_weighted"]),
+            "recall": number(figures[f"{prefix}{name}/recall_weighted"]),
+        }
+        for name in names
+    ]
+
+
+def _cost(figures: dict[str, Any]) -> str:
+    cost = {key.removeprefix("cost/"): value for key, value in figures.items() if key.startswith("cost/")}
+    return (
+        f"fit {short(cost['fit_seconds'])} s, one text {short(cost['latency_ms_p50'])} ms "
+        f"(p95 {short(cost['latency_ms_p95'])}), {short(cost['items_per_second'])} texts/s, "
+        f"model {short(cost['size_mb'])} MB"
+    )
+
+
+def _thresholds(content: dict[str, Any]) -> str:
+    values = sorted(set((content["values"] or {}).values()))
+    if not values:
+        return str(content["method"])
+    shown = f"{values[0]:.3f}" if len(values) == 1 else f"{values[0]:.3f} to {values[-1]:.3f}"
+    return f"{content['method']}, {shown}"

@@ -1,0 +1,82 @@
+"""`python train.py`: Hydra composes, every job is checked before the first one starts, then training.train runs."""
+
+import os
+import secrets
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from hydra import main as hydra_main
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from ratchet.cli.main import guarded
+from ratchet.config import COMPOSITION_ERRORS, CONF, compose, explain, register, to_config
+from ratchet.errors import RunFailed, UserError
+from ratchet.models import all_settings
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+_MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
+_CONFIG_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
+_ASKS = ("-h", "--help", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
+
+
+def main() -> int:
+    """`python train.py [overrides]`; returns the exit code."""
+    return guarded(lambda: run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The verb `train`: Hydra's command line with these arguments."""
+    sys.argv = [sys.argv[0], *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on, `guarded` says them
+    register(all_settings())
+    asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
+    try:
+        if not asks and any(argument in _MULTIRUN for argument in arguments):
+            overrides = [argument for argument in arguments if not argument.startswith("-")]
+            if not any(argument.split("=")[0] in _CONFIG_FLAGS for argument in arguments):
+                _check_jobs(overrides)
+            sys.argv.append(f"sweep_id={datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
+        hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_job)()
+    except COMPOSITION_ERRORS as error:
+        raise explain(error, [argument for argument in arguments if "=" in argument]) from error
+    return 0
+
+
+def _check_jobs(overrides: Sequence[str]) -> None:
+    """Compose every job of a grid, so that the last one's typo is told before the first one's hours."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    if any(override.key_or_group in ("hydra/sweeper", "run_dir") for override in parsed):
+        if any(override.key_or_group == "run_dir" for override in parsed):
+            raise UserError("command line: run_dir fixes one directory, -m makes several runs: leave run_dir out")
+        return
+    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
+        for job in batch:
+            compose(list(job))
+
+
+def _job(cfg: "DictConfig") -> None:
+    """One job of Hydra's: one run."""
+    hydra = HydraConfig.get()
+    overrides = [each for each in hydra.overrides.task if not each.startswith("sweep_id=")]
+    config = to_config(cfg, overrides, dict(hydra.runtime.choices))
+    from ratchet.cli.summary import print_job_line, print_summary
+    from ratchet.training import train
+
+    if hydra.mode is not RunMode.MULTIRUN:
+        print_summary(train(config, overrides))
+        return
+    try:
+        print_job_line(hydra.job.num, overrides, train(config, overrides))
+    except RunFailed as error:  # its record says so; the other jobs go on, and the table at the end names it
+        if not isinstance(error.reason, UserError):
+            traceback.print_exception(error.reason)
+        print(f"#{hydra.job.num} {' '.join(overrides)}: failed: {error.reason}", file=sys.stderr)
