@@ -71,7 +71,7 @@ def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
     slices = assign_slices(
         [record_of[identifier] for identifier in ids],
         {**own.evaluation.slices, **config.data.slices},
-        labels=labels,
+        labels=sorted({*labels, *prepared.labels}),
         taxonomy=prepared.taxonomy,
         train_counts=run.record.train_label_counts,
     )

@@ -12,9 +12,8 @@ from ratchet.runs import find_run
 
 @dataclass
 class Options:
-    """Arguments of `explain`."""
+    """Arguments of `explain` besides the text, which is taken as it is typed."""
 
-    text: str
     format: Format = Format.table
     runs_dir: str = "runs"
 
@@ -23,10 +22,12 @@ def run(arguments: list[str]) -> int:
     """The verb `explain`."""
     if len(arguments) < 2 or "=" in arguments[0]:
         raise UserError("which run, which text? `ratchet explain RUN text='...'`; RUN is an id, a directory or `last`")
-    name, *given = arguments
-    key, _, text = given[0].partition("=") if given[0].startswith("text=") else ("", "", "")
-    options = parse_options(Options, given[1:] if key else given)
-    text = text if key else options.text
+    name, *rest = arguments
+    texts = [argument.removeprefix("text=") for argument in rest if argument.startswith("text=")]
+    options = parse_options(Options, [argument for argument in rest if not argument.startswith("text=")])
+    if not texts:
+        raise UserError("which text? `ratchet explain RUN text='...'`")
+    text = texts[-1]
     stored = find_run(Path(options.runs_dir), name)
 
     from ratchet.rescoring import load_tagger

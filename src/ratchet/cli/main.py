@@ -57,11 +57,16 @@ def guarded(action: Callable[[], int]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except (UserError, RunFailed) as error:
-        reason = error.reason if isinstance(error, RunFailed) else error
-        if full or not isinstance(reason, UserError):
-            traceback.print_exception(reason)
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(reason, UserError) else 1
+        return report(error, full=full)
+
+
+def report(error: UserError | RunFailed, *, full: bool = False) -> int:
+    """Say what went wrong; the exit code that goes with it."""
+    reason = error.reason if isinstance(error, RunFailed) else error
+    if full or not isinstance(reason, UserError):
+        traceback.print_exception(reason)
+    print(f"error: {error}", file=sys.stderr)
+    return 2 if isinstance(reason, UserError) else 1
 
 
 def _terminate(*_: object) -> None:

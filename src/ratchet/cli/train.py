@@ -12,14 +12,15 @@ from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from ratchet.cli.main import guarded
-from ratchet.config import COMPOSITION_ERRORS, CONF, compose, explain, register, to_config
+from ratchet.cli.main import guarded, report
+from ratchet.config import COMPOSITION_ERRORS, CONF, Config, compose, explain, register, to_config
 from ratchet.errors import RunFailed, UserError
 from ratchet.models import all_settings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+_FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _CONFIG_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
 _ASKS = ("-h", "--help", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
@@ -43,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
                 _check_jobs(overrides)
             sys.argv.append(f"sweep_id={datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
         hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_job)()
-    except COMPOSITION_ERRORS as error:
+    except (*COMPOSITION_ERRORS, ValueError) as error:  # ValueError: Hydra, on overrides such as model=null
         raise explain(error, [argument for argument in arguments if "=" in argument]) from error
     return 0
 
@@ -67,16 +68,26 @@ def _job(cfg: "DictConfig") -> None:
     """One job of Hydra's: one run."""
     hydra = HydraConfig.get()
     overrides = [each for each in hydra.overrides.task if not each.startswith("sweep_id=")]
-    config = to_config(cfg, overrides, dict(hydra.runtime.choices))
-    from ratchet.cli.summary import print_job_line, print_summary
+    choices = dict(hydra.runtime.choices)
+    if hydra.mode is RunMode.MULTIRUN:
+        _job_of_a_grid(to_config(cfg, overrides, choices), overrides, hydra.job.num)
+        return
+    from ratchet.cli.summary import print_summary
     from ratchet.training import train
 
-    if hydra.mode is not RunMode.MULTIRUN:
-        print_summary(train(config, overrides))
-        return
     try:
-        print_job_line(hydra.job.num, overrides, train(config, overrides))
+        print_summary(train(to_config(cfg, overrides, choices), overrides))
+    except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
+        sys.exit(report(error, full=_FULL))
+
+
+def _job_of_a_grid(config: Config, overrides: Sequence[str], number: int) -> None:
+    from ratchet.cli.summary import print_job_line
+    from ratchet.training import train
+
+    try:
+        print_job_line(number, overrides, train(config, overrides))
     except RunFailed as error:  # its record says so; the other jobs go on, and the table at the end names it
         if not isinstance(error.reason, UserError):
             traceback.print_exception(error.reason)
-        print(f"#{hydra.job.num} {' '.join(overrides)}: failed: {error.reason}", file=sys.stderr)
+        print(f"#{number} {' '.join(overrides)}: failed: {error.reason}", file=sys.stderr)

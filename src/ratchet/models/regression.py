@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Settings(ModelConfig):
-    """N-gram lengths as [shortest, longest]; `min_df` drops n-grams of fewer train texts; `C` is 1 / regularisation."""
+    """N-gram lengths as [shortest, longest], words and characters within words; `C` is 1 / regularisation.
+
+    `min_df` drops n-grams of fewer train texts, `stop_words` (english or null) drops words before n-grams are made.
+    """
 
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
     char_ngrams: list[int] | None = field(default_factory=lambda: [3, 5])
-    min_df: int = bounded(2, low=1)
+    stop_words: str | None = "english"
+    min_df: int = bounded(1, low=1)
     C: float = bounded(20.0, above=0)
 
     def __post_init__(self) -> None:
@@ -33,6 +37,8 @@ class Settings(ModelConfig):
             ngrams = getattr(self, name)
             if isinstance(ngrams, list) and not (len(ngrams) == 2 and 1 <= ngrams[0] <= ngrams[1]):
                 raise UserError(f"model.{name}={ngrams} must be [shortest, longest], as [1, 2]")
+        if self.stop_words not in (None, "english"):
+            raise UserError(f"model.stop_words={self.stop_words!r}: english or null")
 
 
 class Tagger:
@@ -63,7 +69,7 @@ class Tagger:
                 f"model.min_df={self._settings.min_df} leaves no n-gram of {len(train)} train texts: set model.min_df=1"
             ) from error
         features = self._features(train.texts)
-        self._weights = np.zeros((len(train.labels), features.shape[1]), dtype=np.float32)
+        self._weights = np.zeros((features.shape[1], len(train.labels)), dtype=np.float32)
         self._bias = np.zeros(len(train.labels), dtype=np.float32)
         for index, target in enumerate(train.targets.T):
             if target.min() == target.max():  # on no train text, or on all: nothing to tell apart
@@ -78,7 +84,7 @@ class Tagger:
                 random_state=0,
             )
             classifier.fit(features, target)
-            self._weights[index], self._bias[index] = classifier.coef_[0], classifier.intercept_[0]
+            self._weights[:, index], self._bias[index] = classifier.coef_[0], classifier.intercept_[0]
 
     def _new_vectorizers(self, vocabularies: Sequence[dict[str, int] | None] = (None, None)) -> "list[TfidfVectorizer]":
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -93,7 +99,9 @@ class Tagger:
                 ngram_range=tuple(ngrams),
                 min_df=settings.min_df,
                 sublinear_tf=True,
+                stop_words=settings.stop_words if analyzer == "word" else None,
                 vocabulary=vocabulary,
+                dtype=np.float32,
             )
             for (analyzer, ngrams), vocabulary in zip(kinds, vocabularies, strict=False)
         ]
@@ -106,7 +114,7 @@ class Tagger:
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         if not len(texts):
             return np.zeros((0, len(self._labels)), dtype=np.float32)
-        return self._probabilities(self._features(texts) @ self._weights.T + self._bias)
+        return self._probabilities(self._features(texts) @ self._weights + self._bias)
 
     def _probabilities(self, logits: npt.NDArray[Any]) -> Scores:
         from scipy.special import expit
@@ -126,12 +134,11 @@ class Tagger:
             one = features[[row]].tocoo()
             evidence = []
             for label in np.flatnonzero(probabilities[row] >= 0.5):
-                shares = one.data * self._weights[label, one.col]
-                strongest = [each for each in np.argsort(-shares, kind="stable")[:5] if shares[each] > 0]
-                evidence += [
-                    Evidence(self._labels[label], names[one.col[each]].strip(), float(shares[each]))
-                    for each in strongest
-                ]
+                shares: dict[str, float] = {}  # " bert " of the characters and "bert" of the words are one thing to see
+                for column, share in zip(one.col, one.data * self._weights[one.col, label], strict=True):
+                    shares[names[column].strip()] = shares.get(names[column].strip(), 0.0) + float(share)
+                strongest = sorted(shares.items(), key=lambda item: -item[1])[:5]
+                evidence += [Evidence(self._labels[label], words, share) for words, share in strongest if share > 0]
             explained.append(evidence)
         return explained
 
@@ -151,6 +158,7 @@ class Tagger:
             "task": self._task.value,
             "word_ngrams": self._settings.word_ngrams,
             "char_ngrams": self._settings.char_ngrams,
+            "stop_words": self._settings.stop_words,
             "ngrams": [vectorizer.get_feature_names_out().tolist() for vectorizer in self._vectorizers],
         }
         (directory / "model.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
@@ -165,6 +173,7 @@ class Tagger:
                 complexity=1,
                 word_ngrams=content["word_ngrams"],
                 char_ngrams=content["char_ngrams"],
+                stop_words=content["stop_words"],
             )
         )
         tagger._labels, tagger._task = content["labels"], Task(content["task"])

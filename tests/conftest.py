@@ -1,0 +1,102 @@
+"""What every test may use: the checkout, a small data set, and the real commands as subprocesses."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ratchet.config import register
+from ratchet.data.dataset import Dataset, Task
+from ratchet.data.prepared import target_matrix
+from ratchet.data.taxonomy import Taxonomy
+from ratchet.models import all_settings
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests under tests/e2e run commands for real; `-m "not slow"` leaves them out."""
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schemas() -> None:
+    register(all_settings())
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The checkout under test."""
+    return PROJECT
+
+
+def run_command(*command: str | Path, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end; what it printed and its exit code."""
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Command:
+    """`python train.py ...` in an empty working directory: `train("model=rule")`; keywords are environment variables."""
+    return lambda *arguments, **environment: run_command(
+        sys.executable, PROJECT / "train.py", *arguments, cwd=tmp_path, **environment
+    )
+
+
+@pytest.fixture
+def ratchet(tmp_path: Path) -> Command:
+    """`ratchet ...` in the same working directory as `train`."""
+    program = Path(sys.executable).with_name("ratchet")
+    return lambda *arguments, **environment: run_command(program, *arguments, cwd=tmp_path, **environment)
+
+
+TOPICS = {
+    "audio": "speech sound waves microphone recording voice",
+    "graphs": "nodes edges network neighbours links paths",
+    "vision": "pictures camera pixels photographs frames lens",
+}
+
+
+@pytest.fixture
+def make_dataset() -> Callable[..., Dataset]:
+    """`make_dataset(30)`: that many learnable texts over the labels audio, graphs and vision."""
+
+    def make(
+        size: int = 30, *, labels: list[str] | None = None, task: Task = Task.multilabel, seed: int = 0
+    ) -> Dataset:
+        generator = np.random.default_rng(seed)
+        names = list(TOPICS)
+        own = [(names[index % 3],) if task is Task.multiclass or index % 4 else (names[index % 3], names[(index + 1) % 3])
+               for index in range(size)]  # fmt: skip
+        texts = [
+            " ".join(word for label in each for word in generator.choice(TOPICS[label].split(), 4)) + f" item {index}"
+            for index, each in enumerate(own)
+        ]
+        chosen = labels or names
+        return Dataset(
+            ids=[f"{index:04d}" for index in range(size)],
+            texts=texts,
+            targets=target_matrix(own, chosen),
+            labels=chosen,
+            taxonomy=Taxonomy.from_labels(chosen),
+            task=task,
+        )
+
+    return make
