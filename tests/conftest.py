@@ -54,7 +54,7 @@ def run_command(*command: str | Path, cwd: Path, **environment: str) -> "subproc
 
 @pytest.fixture
 def train(tmp_path: Path) -> Command:
-    """`python train.py ...` in an empty working directory: `train("model=rule")`; keywords are environment variables."""
+    """`python train.py ...` in an empty directory: `train("model=rule")`; keywords are environment variables."""
     return lambda *arguments, **environment: run_command(
         sys.executable, PROJECT / "train.py", *arguments, cwd=tmp_path, **environment
     )
@@ -83,8 +83,11 @@ def make_dataset() -> Callable[..., Dataset]:
     ) -> Dataset:
         generator = np.random.default_rng(seed)
         names = list(TOPICS)
-        own = [(names[index % 3],) if task is Task.multiclass or index % 4 else (names[index % 3], names[(index + 1) % 3])
-               for index in range(size)]  # fmt: skip
+        own: list[tuple[str, ...]] = [
+            (names[i % 3], names[(i + 1) % 3]) if i % 4 == 0 else (names[i % 3],) for i in range(size)
+        ]
+        if task is Task.multiclass:
+            own = [each[:1] for each in own]
         texts = [
             " ".join(word for label in each for word in generator.choice(TOPICS[label].split(), 4)) + f" item {index}"
             for index, each in enumerate(own)

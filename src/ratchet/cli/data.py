@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.cli.tables import Format, print_json, print_table
-from ratchet.config import CONF, compose, parse_options, register
+from ratchet.config import CONF, compose, parse_options, register, take_config_dir
 from ratchet.errors import UserError, did_you_mean
 from ratchet.models import all_settings
 
@@ -45,7 +45,7 @@ def _headline(path: Path) -> str:
 
 def _describe(arguments: list[str], form: Format) -> None:
     register(all_settings())
-    config = compose(arguments)
+    config = compose(*take_config_dir(arguments))
 
     from ratchet.data.describe import describe
     from ratchet.data.prepared import prepare

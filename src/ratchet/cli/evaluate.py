@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ratchet.cli.summary import print_figures
-from ratchet.config import compose, load, register
+from ratchet.config import compose, load, register, take_config_dir
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.runs import find_run
@@ -20,7 +20,8 @@ def run(arguments: list[str]) -> int:
     own = load(stored.path / "config.yaml", all_settings())
     seed = [] if any(each.startswith("split.seed=") for each in overrides) else [f"split.seed={own.split.seed}"]
     data = [] if any(each.startswith("data=") for each in overrides) else [f"data={own.data.name}"]
-    config = compose([*data, *seed, *overrides])
+    overrides, config_dir = take_config_dir(overrides)
+    config = compose([*data, *seed, *overrides], config_dir)
 
     from ratchet.rescoring import rescore
 

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra import main as hydra_main
@@ -13,7 +14,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from ratchet.cli.main import guarded, report
-from ratchet.config import COMPOSITION_ERRORS, CONF, Config, compose, explain, register, to_config
+from ratchet.config import (
+    COMPOSITION_ERRORS,
+    CONF,
+    Config,
+    Origin,
+    compose,
+    explain,
+    register,
+    take_config_dir,
+    to_config,
+)
 from ratchet.errors import RunFailed, UserError
 from ratchet.models import all_settings
 
@@ -22,7 +33,7 @@ if TYPE_CHECKING:
 
 _FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
-_CONFIG_FLAGS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
+_OTHER_CONFIG = ("--config-name", "-cn", "--config-path", "-cp")
 _ASKS = ("-h", "--help", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
 
@@ -36,20 +47,20 @@ def run(arguments: Sequence[str]) -> int:
     sys.argv = [sys.argv[0], *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on, `guarded` says them
     register(all_settings())
+    overrides, config_dir = take_config_dir(arguments)
     asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
     try:
         if not asks and any(argument in _MULTIRUN for argument in arguments):
-            overrides = [argument for argument in arguments if not argument.startswith("-")]
-            if not any(argument.split("=")[0] in _CONFIG_FLAGS for argument in arguments):
-                _check_jobs(overrides)
+            if not any(argument.split("=")[0] in _OTHER_CONFIG for argument in arguments):
+                _check_jobs([argument for argument in overrides if not argument.startswith("-")], config_dir)
             sys.argv.append(f"sweep_id={datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
         hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_job)()
     except (*COMPOSITION_ERRORS, ValueError) as error:  # ValueError: Hydra, on overrides such as model=null
-        raise explain(error, [argument for argument in arguments if "=" in argument]) from error
+        raise explain(error, Origin([each for each in overrides if "=" in each], config_dir=config_dir)) from error
     return 0
 
 
-def _check_jobs(overrides: Sequence[str]) -> None:
+def _check_jobs(overrides: Sequence[str], config_dir: Path | None) -> None:
     """Compose every job of a grid, so that the last one's typo is told before the first one's hours."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -61,22 +72,23 @@ def _check_jobs(overrides: Sequence[str]) -> None:
         return
     for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
         for job in batch:
-            compose(list(job))
+            compose(list(job), config_dir)
 
 
 def _job(cfg: "DictConfig") -> None:
     """One job of Hydra's: one run."""
     hydra = HydraConfig.get()
     overrides = [each for each in hydra.overrides.task if not each.startswith("sweep_id=")]
-    choices = dict(hydra.runtime.choices)
+    extra = [Path(each.path) for each in hydra.runtime.config_sources if each.provider == "command-line"]
+    origin = Origin(overrides, dict(hydra.runtime.choices), extra[0] if extra else None)
     if hydra.mode is RunMode.MULTIRUN:
-        _job_of_a_grid(to_config(cfg, overrides, choices), overrides, hydra.job.num)
+        _job_of_a_grid(to_config(cfg, origin), overrides, hydra.job.num)
         return
     from ratchet.cli.summary import print_summary
     from ratchet.training import train
 
     try:
-        print_summary(train(to_config(cfg, overrides, choices), overrides))
+        print_summary(train(to_config(cfg, origin), overrides))
     except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
         sys.exit(report(error, full=_FULL))
 

@@ -12,8 +12,8 @@ from ratchet.config.compose import (
     register,
     to_config,
 )
-from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, explain
-from ratchet.config.options import parse_options
+from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
+from ratchet.config.options import parse_options, take_config_dir
 from ratchet.config.schema import (
     Average,
     Config,
@@ -51,6 +51,7 @@ __all__ = [
     "LabelKind",
     "LabelsConfig",
     "ModelConfig",
+    "Origin",
     "Part",
     "SliceConfig",
     "SliceKind",
@@ -67,5 +68,6 @@ __all__ = [
     "parse_options",
     "plain",
     "register",
+    "take_config_dir",
     "to_config",
 ]

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
@@ -40,34 +40,37 @@ def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
         store.store(group="model", name=f"base_{module}", node=settings)
 
 
-def compose(overrides: Sequence[str]) -> Config:
-    """Compose conf/config.yaml with `overrides` outside of a Hydra job.
+def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
+    """Compose conf/config.yaml with `overrides` outside of a Hydra job; `config_dir` adds a directory of configs.
+
+    Raises:
+        UserError: an unknown key, a wrong type, a value out of range; names file and key.
+    """
+    searchpath = [f"hydra.searchpath=[{json.dumps(f'file://{config_dir.resolve()}')}]"] if config_dir else []
+    origin = Origin(list(overrides), config_dir=config_dir)
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet"):
+            cfg = hydra_compose("config", overrides=[*overrides, *searchpath], return_hydra_config=True)
+    except COMPOSITION_ERRORS as error:
+        raise explain(error, origin) from error
+    origin.choices = dict(cfg.hydra.runtime.choices)
+    with _open(cfg):
+        del cfg["hydra"]
+    return to_config(cfg, origin)
+
+
+def to_config(cfg: DictConfig, origin: Origin) -> Config:
+    """The composed node as a plain `Config`, with every value resolved and within its range.
+
+    `origin` only serves messages: it tells which file or argument a wrong value came from.
 
     Raises:
         UserError: an unknown key, a wrong type, a value out of range; names file and key.
     """
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet"):
-            cfg = hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
-    except COMPOSITION_ERRORS as error:
-        raise explain(error, overrides) from error
-    choices = dict(cfg.hydra.runtime.choices)
-    with _open(cfg):
-        del cfg["hydra"]
-    return to_config(cfg, overrides, choices)
-
-
-def to_config(cfg: DictConfig, overrides: Iterable[str] = (), choices: Mapping[str, Any] | None = None) -> Config:
-    """The composed node as a plain `Config`, with every value resolved and within its range.
-
-    `overrides` and `choices` (Hydra's task overrides and runtime choices) only serve messages: they tell
-    which file or argument a wrong value came from.
-    """
-    origin = Origin(list(overrides), dict(choices or {}))
-    try:
         config = cast(Config, OmegaConf.to_object(cfg))
     except OmegaConfBaseException as error:
-        raise explain(error, origin.overrides, origin) from error
+        raise explain(error, origin) from error
     if not isinstance(config.model, ModelConfig):
         raise UserError(
             f"{origin.of('model')}: the model has no schema. Begin conf/model/<name>.yaml with "
@@ -174,7 +177,7 @@ def load(path: Path, model_settings: Mapping[str, type[ModelConfig]]) -> Config:
         schema = OmegaConf.structured(Config)
         with _open(schema):
             schema.model = OmegaConf.structured(model_settings[module])
-        return to_config(cast(DictConfig, OmegaConf.merge(schema, found)))
+        return to_config(cast(DictConfig, OmegaConf.merge(schema, found)), Origin([]))
     except (OSError, OmegaConfBaseException, YAMLError, AttributeError) as error:
         raise UserError(f"{path}: not a run's configuration: {str(error).splitlines()[0]}") from error
 

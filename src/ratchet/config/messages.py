@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ CONF = PROJECT / "conf"
 
 @dataclasses.dataclass
 class Origin:
-    """Where a value came from: the command line, or which file under conf/."""
+    """Where a value came from: the command line, or which file of the configuration directories."""
 
     overrides: list[str]
     choices: dict[str, Any] = dataclasses.field(default_factory=dict)
+    config_dir: Path | None = None
 
     def of(self, key: str) -> str:
         """The place that set `key`, as a message names it."""
@@ -37,10 +37,21 @@ class Origin:
         files += [(f"{group}/{choice}", rest)] if choice else []
         files += [("config", key)]
         for name, inner in files:
-            path = CONF / f"{name}.yaml"
+            path = self._path(name)
             if path.is_file() and (not inner or _has(path, inner)):
-                return f"conf/{name}.yaml"
-        return f"conf/{group}/{choice}.yaml" if choice else "conf/config.yaml"
+                return self.file(name)
+        return self.file(f"{group}/{choice}" if choice else "config")
+
+    def file(self, name: str) -> str:
+        """The YAML file of a config such as `data/sample`, as a message names it."""
+        path = self._path(name)
+        return f"conf/{name}.yaml" if path.is_relative_to(CONF) else str(path)
+
+    def _path(self, name: str) -> Path:
+        for directory in (self.config_dir, CONF):
+            if directory is not None and (directory / f"{name}.yaml").is_file():
+                return directory / f"{name}.yaml"
+        return CONF / f"{name}.yaml"
 
 
 def _has(path: Path, key: str) -> bool:
@@ -55,9 +66,8 @@ def _has(path: Path, key: str) -> bool:
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
 
-def explain(error: BaseException, overrides: Sequence[str] = (), origin: Origin | None = None) -> UserError:
+def explain(error: BaseException, origin: Origin) -> UserError:
     """The `UserError` that says what a composition error means; unknown kinds keep their first line."""
-    origin = origin or Origin(list(overrides))
     if isinstance(error, MissingConfigException):
         return _missing(error, origin)
     if isinstance(error, OverrideParseException):
@@ -99,7 +109,7 @@ def _omegaconf_error(error: BaseException | None) -> OmegaConfBaseException | No
 def _place(error: BaseException, cause: OmegaConfBaseException | None, origin: Origin) -> str:
     in_file = re.match(r"In '([^']+)'", str(error))
     if in_file:
-        return f"conf/{in_file[1]}.yaml"
+        return origin.file(in_file[1])
     merging = re.match(r"Error merging override (.+)", _first_line(error))
     if merging:
         return f"command line, {merging[1]}"

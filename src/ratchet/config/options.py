@@ -2,15 +2,36 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ratchet.config.messages import explain
+from ratchet.config.messages import Origin, explain
 from ratchet.errors import UserError, did_you_mean
 
 Options = TypeVar("Options")
+_CONFIG_DIR = ("--config-dir", "-cd")
+
+
+def take_config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
+    """`arguments` without Hydra's `--config-dir DIR`, and that directory.
+
+    Raises:
+        UserError: the directory is not there.
+    """
+    rest, directory = [], None
+    waiting = iter(arguments)
+    for argument in waiting:
+        flag, equals, value = argument.partition("=")
+        if flag in _CONFIG_DIR:
+            directory = Path(value if equals else next(waiting, ""))
+        else:
+            rest.append(argument)
+    if directory is not None and not directory.is_dir():
+        raise UserError(f"command line: --config-dir {directory}: no such directory")
+    return rest, directory
 
 
 def parse_options(schema: type[Options], arguments: Sequence[str]) -> Options:
@@ -32,4 +53,4 @@ def parse_options(schema: type[Options], arguments: Sequence[str]) -> Options:
         given = OmegaConf.from_dotlist(list(arguments))
         return cast(Options, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given)))
     except OmegaConfBaseException as error:
-        raise explain(error, arguments) from error
+        raise explain(error, Origin(list(arguments))) from error

@@ -41,13 +41,64 @@ class Settings(ModelConfig):
             raise UserError(f"model.stop_words={self.stop_words!r}: english or null")
 
 
-class Tagger:
-    """Balanced logistic regression in the dual (liblinear): sparse texts need no BLAS, so cores are not fought over.
+def make_vectorizers(
+    settings: Settings, vocabularies: Sequence[dict[str, int] | None] = (None, None)
+) -> "list[TfidfVectorizer]":
+    """The vectorizers of words and (if set) of characters; with `vocabularies` they need no fit but their IDF."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
-    For the few hundred to thousand texts and many n-grams of this problem the dual is the small side: it takes a
-    fourteenth of the time of OneVsRestClassifier(LogisticRegression("lbfgs")) for the same F1
-    (benchmarks/regression_fit.py). Its order of coordinates is fixed, so the training seed changes nothing.
+    kinds: list[tuple[str, list[int]]] = [("word", settings.word_ngrams)]
+    if settings.char_ngrams is not None:
+        kinds.append(("char_wb", settings.char_ngrams))
+    return [
+        TfidfVectorizer(
+            analyzer=analyzer,
+            ngram_range=tuple(ngrams),
+            min_df=settings.min_df,
+            sublinear_tf=True,
+            stop_words=settings.stop_words if analyzer == "word" else None,
+            vocabulary=vocabulary,
+            dtype=np.float32,
+        )
+        for (analyzer, ngrams), vocabulary in zip(kinds, vocabularies, strict=False)
+    ]
+
+
+def make_features(vectorizers: "list[TfidfVectorizer]", texts: Sequence[str]) -> "csr_matrix":
+    """The n-grams of all vectorizers side by side, shape (num_texts, num_features)."""
+    from scipy.sparse import hstack
+
+    return hstack([vectorizer.transform(texts) for vectorizer in vectorizers], format="csr")
+
+
+def fit_classifiers(
+    features: "csr_matrix", targets: npt.NDArray[np.uint8], C: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Weights of shape (num_features, num_labels) and biases of one class-balanced logistic regression a label.
+
+    They are fitted in the dual (liblinear): with some thousand texts and many more n-grams the dual is the small
+    side, and it needs no BLAS, so cores are not fought over. benchmarks/regression_fit.py has it beside
+    OneVsRestClassifier(LogisticRegression("lbfgs")). The order of coordinates is fixed: no seed changes anything.
+    A label on no text, or on all, has nothing to tell apart and gets a score of 0, or 1, for every text.
     """
+    from sklearn.linear_model import LogisticRegression
+
+    weights = np.zeros((features.shape[1], targets.shape[1]), dtype=np.float32)
+    bias = np.zeros(targets.shape[1], dtype=np.float32)
+    for index, target in enumerate(targets.T):
+        if target.min() == target.max():
+            bias[index] = np.inf if target[0] else -np.inf
+            continue
+        classifier = LogisticRegression(
+            C=C, solver="liblinear", dual=True, class_weight="balanced", max_iter=1000, random_state=0
+        )
+        classifier.fit(features, target)
+        weights[:, index], bias[index] = classifier.coef_[0], classifier.intercept_[0]
+    return weights, bias
+
+
+class Tagger:
+    """TF-IDF of words' and characters' n-grams, and `fit_classifiers` on them."""
 
     deterministic = True
 
@@ -57,10 +108,8 @@ class Tagger:
         self._task = Task.multilabel
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
-        from sklearn.linear_model import LogisticRegression
-
         self._labels, self._task = list(train.labels), train.task
-        self._vectorizers = self._new_vectorizers()
+        self._vectorizers = make_vectorizers(self._settings)
         try:
             for vectorizer in self._vectorizers:
                 vectorizer.fit(train.texts)
@@ -68,53 +117,13 @@ class Tagger:
             raise UserError(
                 f"model.min_df={self._settings.min_df} leaves no n-gram of {len(train)} train texts: set model.min_df=1"
             ) from error
-        features = self._features(train.texts)
-        self._weights = np.zeros((features.shape[1], len(train.labels)), dtype=np.float32)
-        self._bias = np.zeros(len(train.labels), dtype=np.float32)
-        for index, target in enumerate(train.targets.T):
-            if target.min() == target.max():  # on no train text, or on all: nothing to tell apart
-                self._bias[index] = np.inf if target.size and target[0] else -np.inf
-                continue
-            classifier = LogisticRegression(
-                C=self._settings.C,
-                solver="liblinear",
-                dual=True,
-                class_weight="balanced",
-                max_iter=1000,
-                random_state=0,
-            )
-            classifier.fit(features, target)
-            self._weights[:, index], self._bias[index] = classifier.coef_[0], classifier.intercept_[0]
-
-    def _new_vectorizers(self, vocabularies: Sequence[dict[str, int] | None] = (None, None)) -> "list[TfidfVectorizer]":
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        settings = self._settings
-        kinds: list[tuple[str, list[int]]] = [("word", settings.word_ngrams)]
-        if settings.char_ngrams is not None:
-            kinds.append(("char_wb", settings.char_ngrams))
-        return [
-            TfidfVectorizer(
-                analyzer=analyzer,
-                ngram_range=tuple(ngrams),
-                min_df=settings.min_df,
-                sublinear_tf=True,
-                stop_words=settings.stop_words if analyzer == "word" else None,
-                vocabulary=vocabulary,
-                dtype=np.float32,
-            )
-            for (analyzer, ngrams), vocabulary in zip(kinds, vocabularies, strict=False)
-        ]
-
-    def _features(self, texts: Sequence[str]) -> "csr_matrix":
-        from scipy.sparse import hstack
-
-        return hstack([vectorizer.transform(texts) for vectorizer in self._vectorizers], format="csr")
+        features = make_features(self._vectorizers, train.texts)
+        self._weights, self._bias = fit_classifiers(features, train.targets, self._settings.C)
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         if not len(texts):
             return np.zeros((0, len(self._labels)), dtype=np.float32)
-        return self._probabilities(self._features(texts) @ self._weights + self._bias)
+        return self._probabilities(make_features(self._vectorizers, texts) @ self._weights + self._bias)
 
     def _probabilities(self, logits: npt.NDArray[Any]) -> Scores:
         from scipy.special import expit
@@ -127,7 +136,7 @@ class Tagger:
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]:
         """The five n-grams that speak most for each label that is more likely than not; weights are in log-odds."""
         names = [name for vectorizer in self._vectorizers for name in vectorizer.get_feature_names_out()]
-        features = self._features(texts)
+        features = make_features(self._vectorizers, texts)
         probabilities = self.predict_proba(texts)
         explained = []
         for row in range(len(texts)):
@@ -178,9 +187,8 @@ class Tagger:
         )
         tagger._labels, tagger._task = content["labels"], Task(content["task"])
         tagger._weights, tagger._bias = arrays["weights"], arrays["bias"]
-        tagger._vectorizers = tagger._new_vectorizers(
-            [{name: index for index, name in enumerate(names)} for names in content["ngrams"]]
-        )
+        vocabularies = [{name: index for index, name in enumerate(names)} for names in content["ngrams"]]
+        tagger._vectorizers = make_vectorizers(tagger._settings, vocabularies)
         for index, vectorizer in enumerate(tagger._vectorizers):
             vectorizer.idf_ = arrays[f"idf_{index}"]
         return tagger
