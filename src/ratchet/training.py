@@ -67,10 +67,10 @@ def train(config: Config, overrides: Sequence[str] = ()) -> Outcome:
         metrics: Figures = {}
         readings = None
         for part in ("val", "test") if config.evaluate is Part.test else ("val",):
-            metrics |= evaluate_part(run.path, config, prepared, split, tagger, thresholds, part, run)
-            if part == "test":
+            if part == "test":  # noted before it happens: a run that dies in between has still looked
                 runs_dir = Path(config.runs_dir)
                 readings = note_reading(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
+            metrics |= evaluate_part(run.path, config, prepared, split, tagger, thresholds, part, run)
         run.write_json("metrics.json", metrics)
 
         record_cost(run, tagger, val_part.texts, fit_seconds)

@@ -1,11 +1,12 @@
 """`ratchet runs list | show RUN | prune`."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ratchet.cli.ladder import print_ladder
-from ratchet.cli.tables import Format, print_json, print_table, with_interval
+from ratchet.cli.tables import Format, number, print_json, print_table
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.cost import size_mb
@@ -65,7 +66,7 @@ def _list(arguments: list[str]) -> None:
     elif options.ladder:
         print_ladder([run for run in runs if run.status == "finished"], markdown=options.format is Format.md)
     else:
-        print_table([_row(run) for run in runs], markdown=options.format is Format.md, left=5)
+        print_table([_row(run) for run in runs], markdown=options.format is Format.md, left=4)
 
 
 def _selected(runs: list[StoredRun], options: ListOptions) -> list[StoredRun]:
@@ -90,10 +91,8 @@ def _row(run: StoredRun) -> dict[str, str]:
         "data": record.data,
         "name": record.name,
         "status": run.status,
-        "part": part,
-        "split": str(record.split_seed),
-        "seed": str(record.seed),
-        "F1 weighted": with_interval(figures, f"{part}/f1_weighted"),
+        "split/seed": f"{record.split_seed}/{record.seed}",
+        "F1 weighted": f"{part} {number(figures.get(f'{part}/f1_weighted'))}",
     }
 
 
@@ -114,7 +113,7 @@ def _show(arguments: list[str]) -> None:
         "run": record.id,
         "status": stored.status,
         "path": str(stored.path),
-        "command": " ".join(["python train.py", *record.overrides]),
+        "command": shlex.join(["python", "train.py", *record.overrides]),
         "name": f"{record.name} (model {record.model}, config {record.config_hash[:12]})",
         "data": f"{record.data}, version {_hash(record.dataset_version)}, split {_hash(record.split_hash)}",
         "seeds": f"split {record.split_seed}, training {record.seed}",
@@ -168,6 +167,6 @@ def _print_prunable(found: Sequence[StoredRun], delete: bool) -> None:
         print("nothing to prune")
         return
     rows = [{**_row(run), "MB": f"{size_mb(run.path):.2f}"} for run in found]
-    print_table(rows, left=5)
+    print_table(rows, left=4)
     what = "removed" if delete else "would be removed; delete=true does it"
     print(f"\n{len(found)} run{'s' if len(found) > 1 else ''} {what}")

@@ -84,9 +84,8 @@ def _slices(figures: dict[str, Any], part: str) -> list[dict[str, str]]:
 def _cost(figures: dict[str, Any]) -> str:
     cost = {key.removeprefix("cost/"): value for key, value in figures.items() if key.startswith("cost/")}
     return (
-        f"fit {short(cost['fit_seconds'])} s, one text {short(cost['latency_ms_p50'])} ms "
-        f"(p95 {short(cost['latency_ms_p95'])}), {short(cost['items_per_second'])} texts/s, "
-        f"model {short(cost['size_mb'])} MB"
+        f"fit {short(cost['fit_seconds'])} s, {short(cost['latency_ms_p50'])} ms a text "
+        f"(p95 {short(cost['latency_ms_p95'])}), {short(cost['items_per_second'])} texts/s, {short(cost['size_mb'])} MB"
     )
 
 

@@ -1,6 +1,7 @@
 """Runs that were written down: find them, read them, tell a running one from a killed one."""
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,9 +81,14 @@ def read_run(path: Path) -> StoredRun:
 
 
 def find_runs(runs_dir: Path) -> list[StoredRun]:
-    """All runs under `runs_dir`, oldest first. Directories without a record are none."""
-    paths = (path.parent for path in runs_dir.glob("*/*/*/record.json"))
-    return sorted((read_run(path) for path in paths), key=lambda run: (run.record.started_at, run.record.id))
+    """All runs under `runs_dir`, oldest first; a broken record is warned of and left out."""
+    runs = []
+    for path in runs_dir.glob("*/*/*/record.json"):
+        try:
+            runs.append(read_run(path.parent))
+        except UserError as error:
+            logging.getLogger(__name__).warning("left out: %s", error)
+    return sorted(runs, key=lambda run: (run.record.started_at, run.record.id))
 
 
 def find_run(runs_dir: Path, wanted: str) -> StoredRun:
