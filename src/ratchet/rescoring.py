@@ -64,7 +64,7 @@ def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
     unknown = _unknown_labels(prepared, labels)
     if len(unknown) == len(prepared.labels):
         raise UserError(f"{config.data.name} has none of the run's labels ({', '.join(labels[:5])}, ...)")
-    ids, split_hash = _ids(prepared, config, part)
+    ids, split_hash = _ids(run, prepared, config, part)
     dataset = _with_labels(prepared, ids, labels)
     own = load(run.path / "config.yaml", all_settings())
     record_of = {record.id: record for record in prepared.records}
@@ -111,10 +111,13 @@ def _unknown_labels(prepared: Prepared, labels: list[str]) -> dict[str, int]:
     return {label: count for label, count in counts.items() if label not in set(labels)}
 
 
-def _ids(prepared: Prepared, config: Config, part: str) -> tuple[list[str], str]:
+def _ids(run: StoredRun, prepared: Prepared, config: Config, part: str) -> tuple[list[str], str]:
+    """The ids of `part`, and the hash of the split that is looked at; all records need no split."""
+    if part == "all":
+        same = prepared.version == run.record.dataset_version
+        return [record.id for record in prepared.records], str(run.record.split_hash) if same else "all"
     split = make_split(prepared, config.split, config.data.split.column)
-    ids: list[str] = [record.id for record in prepared.records] if part == "all" else getattr(split, part)
-    return ids, split.hash
+    return getattr(split, part), split.hash
 
 
 def _with_labels(prepared: Prepared, ids: list[str], labels: list[str]) -> Dataset:

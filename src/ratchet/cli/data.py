@@ -29,9 +29,12 @@ def run(arguments: list[str]) -> int:
 
 
 def _list(arguments: list[str], form: Format) -> None:
-    if arguments:
-        raise UserError(f"data list: {arguments[0]!r} is not understood; only format=table|md|json")
-    rows = [{"data": path.stem, "what": _headline(path)} for path in sorted((CONF / "data").glob("*.yaml"))]
+    rest, config_dir = take_config_dir(arguments)
+    if rest:
+        raise UserError(f"data list: {rest[0]!r} is not understood; only format=table|md|json and --config-dir DIR")
+    directories = [directory / "data" for directory in (CONF, config_dir) if directory is not None]
+    paths = [path for directory in directories for path in sorted(directory.glob("*.yaml"))]
+    rows = [{"data": path.stem, "what": _headline(path)} for path in paths]
     if form is Format.json:
         print_json(rows)
     else:

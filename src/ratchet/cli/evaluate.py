@@ -3,10 +3,18 @@
 from pathlib import Path
 
 from ratchet.cli.summary import print_figures
-from ratchet.config import compose, load, register, take_config_dir
+from ratchet.config import Config, compose, load, register, take_config_dir
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.runs import find_run
+
+
+def _config(path: Path, overrides: list[str], config_dir: Path | None) -> Config:
+    """The run's own configuration with `overrides`; with another data set, that one's, and the run's split seed."""
+    if not any(each.startswith("data=") for each in overrides):
+        return load(path, all_settings(), overrides)
+    seed = load(path, all_settings()).split.seed
+    return compose([f"split.seed={seed}", *overrides], config_dir)
 
 
 def run(arguments: list[str]) -> int:
@@ -17,11 +25,8 @@ def run(arguments: list[str]) -> int:
     overrides = [argument for argument in arguments[1:] if not argument.startswith(("part=", "runs_dir="))]
     stored = find_run(Path(options.get("runs_dir", "runs")), arguments[0])
     register(all_settings())
-    own = load(stored.path / "config.yaml", all_settings())
-    seed = [] if any(each.startswith("split.seed=") for each in overrides) else [f"split.seed={own.split.seed}"]
-    data = [] if any(each.startswith("data=") for each in overrides) else [f"data={own.data.name}"]
     overrides, config_dir = take_config_dir(overrides)
-    config = compose([*data, *seed, *overrides], config_dir)
+    config = _config(stored.path / "config.yaml", overrides, config_dir)
 
     from ratchet.rescoring import rescore
 

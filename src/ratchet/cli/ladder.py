@@ -41,7 +41,9 @@ def print_ladder(runs: Sequence[StoredRun], *, markdown: bool = False) -> None:
         record = run.record
         candidate = (record.complexity, record.name, record.config_hash)
         tables.setdefault((record.data, record.evaluate), {}).setdefault(candidate, []).append(run)
-    for (data, part), candidates in sorted(tables.items()):
+    for number_of_table, ((data, part), candidates) in enumerate(sorted(tables.items())):
+        if number_of_table:
+            print()
         several = any(len(group) > 1 for group in candidates.values())
         spread = "mean and sd over runs" if several else "with 95 % interval over records"
         print(f"{data}, {part}: F1, precision and recall weighted, {spread}" + ("\n" if markdown else ""))

@@ -22,8 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; without one, list what there is. Returns the exit code."""
     verb, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or ["help"]
     if verb in ("help", "-h", "--help"):
-        print(_overview())
-        return 0
+        return guarded(_print_overview)
     return guarded(lambda: _run(verb, rest))
 
 
@@ -34,11 +33,12 @@ def _run(verb: str, arguments: list[str]) -> int:
     return code
 
 
-def _overview() -> str:
+def _print_overview() -> int:
     lines = ["usage: ratchet <verb> [key=value ...]", ""]
     lines += [f"  {verb:10} {what}" for verb, what in VERBS.items()]
     lines += ["", "`ratchet train --help` shows the configuration; `format=table|md|json` where a table is printed."]
-    return "\n".join(lines)
+    print("\n".join(lines), flush=True)
+    return 0
 
 
 def guarded(action: Callable[[], int]) -> int:

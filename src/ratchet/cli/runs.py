@@ -13,6 +13,8 @@ from ratchet.evaluation.cost import size_mb
 from ratchet.runs import StoredRun, find_run, find_runs
 from ratchet.runs.pruning import prunable, remove
 
+_STATUSES = ("running", "finished", "failed", "interrupted", "killed")
+
 
 @dataclass
 class ListOptions:
@@ -58,11 +60,13 @@ def run(arguments: list[str]) -> int:
 
 def _list(arguments: list[str]) -> None:
     options = parse_options(ListOptions, arguments)
+    if options.status is not None and options.status not in _STATUSES:
+        raise UserError(f"runs list: status={options.status}: {did_you_mean(options.status, _STATUSES)}")
     runs = _selected(find_runs(Path(options.runs_dir)), options)
-    if not runs:
-        print(f"no runs in {options.runs_dir}")
-    elif options.format is Format.json:
+    if options.format is Format.json:
         print_json([{"path": str(run.path), "status": run.status, **plain(run.record)} for run in runs])
+    elif not runs:
+        print(f"no runs in {options.runs_dir}")
     elif options.ladder:
         print_ladder([run for run in runs if run.status == "finished"], markdown=options.format is Format.md)
     else:
@@ -148,10 +152,9 @@ def _figure(value: float | int | None) -> str:
 
 def _prune(arguments: list[str]) -> None:
     options = parse_options(PruneOptions, arguments)
-    known = ("failed", "interrupted", "killed", "finished")
     for status in options.status:
-        if status not in known:
-            raise UserError(f"runs prune: status={status}: {did_you_mean(status, known)}")
+        if status not in _STATUSES or status == "running":
+            raise UserError(f"runs prune: status={status}: {did_you_mean(status, _STATUSES[1:])}")
     runs = find_runs(Path(options.runs_dir))
     found = prunable(
         runs, statuses=options.status, superseded=options.superseded, older_than_days=options.older_than_days

@@ -23,14 +23,14 @@ def print_table(rows: Sequence[Mapping[str, str]], *, markdown: bool = False, le
         _print_markdown(rows, left)
         return
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(rows[0]):
         table.add_column(column, justify="left" if index < left else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*(escape(value) for value in row.values()))
+        table.add_row(*(Text(value) for value in row.values()))
     width = None if sys.stdout.isatty() else 10_000  # piped: nothing is cut
     Console(width=width, highlight=False, emoji=False).print(table)
 

@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
                 _check_jobs([argument for argument in overrides if not argument.startswith("-")], config_dir)
             sys.argv.append(f"sweep_id={datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
         hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_job)()
-    except (*COMPOSITION_ERRORS, ValueError) as error:  # ValueError: Hydra, on overrides such as model=null
+    except COMPOSITION_ERRORS as error:
         raise explain(error, Origin([each for each in overrides if "=" in each], config_dir=config_dir)) from error
     return 0
 

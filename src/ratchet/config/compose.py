@@ -9,15 +9,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, Origin, explain
-from ratchet.config.schema import Config, DataConfig, ModelConfig, SliceKind, SplitMethod
+from ratchet.config.schema import Config, DataConfig, InvalidSetting, ModelConfig, SliceKind, SplitMethod
 from ratchet.errors import UserError, did_you_mean
 
 _SLICE_NEEDS = {
@@ -46,6 +46,8 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
     Raises:
         UserError: an unknown key, a wrong type, a value out of range; names file and key.
     """
+    if config_dir is not None:
+        _refuse_same_names(config_dir)
     searchpath = [f"hydra.searchpath=[{json.dumps(f'file://{config_dir.resolve()}')}]"] if config_dir else []
     origin = Origin(list(overrides), config_dir=config_dir)
     try:
@@ -59,6 +61,14 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
     return to_config(cfg, origin)
 
 
+def _refuse_same_names(config_dir: Path) -> None:
+    """Hydra would take the config of conf/ and say nothing."""
+    for path in sorted(config_dir.rglob("*.yaml")):
+        name = path.relative_to(config_dir)
+        if (CONF / name).is_file() and not config_dir.resolve().is_relative_to(CONF):
+            raise UserError(f"{path}: conf/{name} has the same name and would be taken instead: rename one of them")
+
+
 def to_config(cfg: DictConfig, origin: Origin) -> Config:
     """The composed node as a plain `Config`, with every value resolved and within its range.
 
@@ -69,6 +79,8 @@ def to_config(cfg: DictConfig, origin: Origin) -> Config:
     """
     try:
         config = cast(Config, OmegaConf.to_object(cfg))
+    except InvalidSetting as error:
+        raise UserError(f"{origin.of(error.key)}: {error}") from error
     except OmegaConfBaseException as error:
         raise explain(error, origin) from error
     if not isinstance(config.model, ModelConfig):
@@ -76,9 +88,24 @@ def to_config(cfg: DictConfig, origin: Origin) -> Config:
             f"{origin.of('model')}: the model has no schema. Begin conf/model/<name>.yaml with "
             "`defaults: [base_<module>, _self_]`"
         )
+    _check_module(config.model, origin)
     _check_fields(config, "", origin)
     _check_together(config, origin)
     return config
+
+
+def _check_module(model: ModelConfig, origin: Origin) -> None:
+    """The module that is named must be the one whose settings these are."""
+    store = ConfigStore.instance()
+    modules = [name.removeprefix("base_").removesuffix(".yaml") for name in store.list("model")]
+    if model.module not in modules:
+        near = did_you_mean(model.module, modules)
+        raise UserError(f"{origin.of('model.module', 'model')}: model.module={model.module!r} is no model; {near}")
+    if OmegaConf.get_type(store.load(f"model/base_{model.module}.yaml").node) is not type(model):
+        raise UserError(
+            f"{origin.of('model.module', 'model')}: model.module={model.module!r} has other settings than these: "
+            f"begin the file with `defaults: [base_{model.module}, _self_]`"
+        )
 
 
 def _check_fields(node: Any, prefix: str, origin: Origin) -> None:
@@ -115,14 +142,21 @@ def _check_together(config: Config, origin: Origin) -> None:
                 f"{origin.of(key)}: {key}={name!r} names a directory: letters, digits, '_', '-' and '.' only"
             )
     if config.split.val + config.split.test >= 0.95:
+        where = origin.of("split.test", "split.val", "data.split.test", "data.split.val")
         raise UserError(
-            f"{origin.of('split.test')}: split.val + split.test = {config.split.val + config.split.test:g} "
+            f"{where}: split.val + split.test = {config.split.val + config.split.test:g} "
             "leaves less than 5 % of the records to train on"
         )
     if config.split.method is SplitMethod.given and config.data.split.column is None:
         raise UserError(f"{origin.of('data.split.column')}: split.method=given needs data.split.column")
     if config.split.method is SplitMethod.temporal and config.data.created_at is None:
         raise UserError(f"{origin.of('data.created_at')}: split.method=temporal needs data.created_at, the date column")
+    if not config.data.text:
+        raise UserError(f"{origin.of('data.text')}: data.text names no column: at least one, as [title, description]")
+    if config.data.records.path is None:
+        raise UserError(f"{origin.of('data.records.path', 'data.records')}: data.records.path has no value")
+    if not config.data.labels.separator:
+        raise UserError(f"{origin.of('data.labels.separator')}: data.labels.separator is empty")
     if not config.evaluation.k or min(config.evaluation.k) < 1:
         raise UserError(f"{origin.of('evaluation.k')}: evaluation.k must name cut-offs of at least 1, as [1, 3]")
     for place, slices in (("evaluation", config.evaluation.slices), ("data", config.data.slices)):
@@ -130,7 +164,9 @@ def _check_together(config: Config, origin: Origin) -> None:
             key = f"{place}.slices.{name}"
             needs = _SLICE_NEEDS.get(one.kind)
             if needs and not getattr(one, needs):
-                raise UserError(f"{origin.of(key)}: {key}: a slice of kind {one.kind.name} needs {needs!r}")
+                raise UserError(
+                    f"{origin.of(f'{key}.{needs}', key)}: {key}: a slice of kind {one.kind.name} needs {needs!r}"
+                )
 
 
 def plain(value: Any) -> Any:
@@ -159,16 +195,40 @@ def _hashed(node: Any) -> Any:
 
 
 def dump(config: Config) -> str:
-    """The resolved configuration as YAML."""
-    return OmegaConf.to_yaml(OmegaConf.create(plain(config)))
+    """The resolved configuration as YAML; a "${" that is meant as it stands is escaped."""
+    content = _escaped(plain(config))
+    text = OmegaConf.to_yaml(OmegaConf.create(content))
+    if OmegaConf.to_container(OmegaConf.create(text)) != content:
+        return str(yaml.safe_dump(content, sort_keys=False, default_style='"'))  # ugly, but keeps control characters
+    return text
 
 
-def load(path: Path, model_settings: Mapping[str, type[ModelConfig]]) -> Config:
-    """Read back what `dump` wrote.
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _escaped(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_escaped(child) for child in value]
+    if isinstance(value, str):  # in OmegaConf's grammar backslashes count only before "${"
+        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", value)
+    return value
+
+
+def load(path: Path, model_settings: Mapping[str, type[ModelConfig]], overrides: Sequence[str] = ()) -> Config:
+    """Read back what `dump` wrote, with `overrides` (key=value) put on top.
 
     Raises:
-        UserError: the file is not there, is not such a file, or names a model that is no longer in ratchet.models.
+        UserError: the file is not there, is not such a file, or names a model that is no longer in ratchet.models;
+            an override is wrong.
     """
+    found = _read_dumped(path, model_settings)
+    origin = Origin(list(overrides))
+    try:
+        return to_config(cast(DictConfig, OmegaConf.merge(found, OmegaConf.from_dotlist(list(overrides)))), origin)
+    except COMPOSITION_ERRORS as error:
+        raise explain(error, origin) from error
+
+
+def _read_dumped(path: Path, model_settings: Mapping[str, type[ModelConfig]]) -> DictConfig:
     try:
         found = OmegaConf.load(path)
         module = str(found.model.module)
@@ -177,8 +237,8 @@ def load(path: Path, model_settings: Mapping[str, type[ModelConfig]]) -> Config:
         schema = OmegaConf.structured(Config)
         with _open(schema):
             schema.model = OmegaConf.structured(model_settings[module])
-        return to_config(cast(DictConfig, OmegaConf.merge(schema, found)), Origin([]))
-    except (OSError, OmegaConfBaseException, YAMLError, AttributeError) as error:
+        return cast(DictConfig, OmegaConf.merge(schema, found))
+    except (OSError, AttributeError, *COMPOSITION_ERRORS) as error:
         raise UserError(f"{path}: not a run's configuration: {str(error).splitlines()[0]}") from error
 
 

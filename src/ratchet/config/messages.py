@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -24,8 +25,14 @@ class Origin:
     choices: dict[str, Any] = dataclasses.field(default_factory=dict)
     config_dir: Path | None = None
 
-    def of(self, key: str) -> str:
-        """The place that set `key`, as a message names it."""
+    def of(self, *keys: str) -> str:
+        """The place that set one of `keys`, the first that was set anywhere, as a message names it."""
+        found = (self._set_by(key) for key in keys)
+        group = keys[-1].partition(".")[0]
+        choice = self.choices.get(group)
+        return next(filter(None, found), self.file(f"{group}/{choice}" if choice else "config"))
+
+    def _set_by(self, key: str) -> str | None:
         for override in self.overrides:
             name = override.split("=")[0].lstrip("+~").split("@")[0]
             if ("." in name or "." not in key) and (key == name or key.startswith(f"{name}.")):
@@ -40,7 +47,7 @@ class Origin:
             path = self._path(name)
             if path.is_file() and (not inner or _has(path, inner)):
                 return self.file(name)
-        return self.file(f"{group}/{choice}" if choice else "config")
+        return None
 
     def file(self, name: str) -> str:
         """The YAML file of a config such as `data/sample`, as a message names it."""
@@ -63,7 +70,8 @@ def _has(path: Path, key: str) -> bool:
     return True
 
 
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
+# Hydra lets a ValueError or an AssertionError out on some wrong overrides, as on `model=null`.
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
 
 
 def explain(error: BaseException, origin: Origin) -> UserError:
@@ -78,6 +86,17 @@ def explain(error: BaseException, origin: Origin) -> UserError:
         mark = error.problem_mark
         place = f"{mark.name}, line {mark.line + 1}" if mark else "a file under conf/"
         return UserError(f"{place}: not valid YAML: {error.problem}")
+    if "Config group override must be" in str(error):
+        empty = [each for each in origin.overrides if each.endswith(("=null", "="))]
+        return UserError(f"command line, {' '.join(empty)}: names no option of its group")
+    several = re.match(r"Ambiguous value for argument ('.*')", str(error))
+    if several:
+        return UserError(
+            f"command line: {several[1]} holds several values: quote text with a comma ('key=\"a, b\"'), write a list "
+            "in brackets (key=[a,b]), or use -m to run one job for each"
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return UserError(f"{_not_utf_8(origin)}: not UTF-8: {error.reason}")
     cause = _omegaconf_error(error)
     where = _place(error, cause, origin)
     if cause is None:
@@ -94,10 +113,31 @@ def explain(error: BaseException, origin: Origin) -> UserError:
 def _missing(error: MissingConfigException, origin: Origin) -> UserError:
     name = str(error.missing_cfg_file or "")
     group, _, choice = name.rpartition("/")
-    options = [option for option in error.options or [] if not option.startswith("base_")]
+    schemas = choice.startswith("base_")
+    found = ConfigStore.instance().list(group) if schemas and group else error.options or []
+    options = [option.removesuffix(".yaml") for option in found if option.startswith("base_") == schemas]
     if not group:
         return UserError(_first_line(error))
-    return UserError(f"{origin.of(group)}: there is no conf/{name}.yaml; {did_you_mean(choice, options)}")
+    asked_by = re.match(r"In '([^']+)'", str(error))
+    if asked_by and asked_by[1] != "config":
+        place = origin.file(asked_by[1])
+    else:
+        experiment = [each for each in origin.overrides if each.startswith("experiment=")]
+        chosen = any(each.startswith(f"{group}=") for each in origin.overrides) or group == "experiment"
+        place = origin.file(experiment[-1].replace("=", "/")) if experiment and not chosen else origin.of(group)
+    what = f"there is no schema {choice}" if schemas else f"there is no conf/{name}.yaml"
+    return UserError(f"{place}: {what}; {did_you_mean(choice, options)}")
+
+
+def _not_utf_8(origin: Origin) -> str:
+    """The configuration file that cannot be read: the exception does not say which."""
+    for directory in filter(None, (origin.config_dir, CONF)):
+        for path in sorted(directory.rglob("*.yaml")):
+            try:
+                path.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                return origin.file(path.relative_to(directory).with_suffix("").as_posix())
+    return "a configuration file"
 
 
 def _omegaconf_error(error: BaseException | None) -> OmegaConfBaseException | None:
@@ -116,7 +156,10 @@ def _place(error: BaseException, cause: OmegaConfBaseException | None, origin: O
     not_there = re.match(r"Could not override '([^']+)'", _first_line(error))
     if not_there:
         return origin.of(not_there[1])
-    return origin.of(str(cause.full_key)) if cause is not None and cause.full_key else "configuration"
+    if cause is not None and cause.full_key:
+        return origin.of(str(cause.full_key))
+    named = [override for override in origin.overrides if override in str(error)]
+    return f"command line, {named[0]}" if named else "command line" if origin.overrides else "configuration"
 
 
 def _nearest_choice(message: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ratchet.config.messages import Origin, explain
 from ratchet.errors import UserError, did_you_mean
@@ -26,7 +27,10 @@ def take_config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     for argument in waiting:
         flag, equals, value = argument.partition("=")
         if flag in _CONFIG_DIR:
-            directory = Path(value if equals else next(waiting, ""))
+            named = value if equals else next(waiting, "")
+            if not named:
+                raise UserError("command line: --config-dir needs a directory")
+            directory = Path(named)
         else:
             rest.append(argument)
     if directory is not None and not directory.is_dir():
@@ -49,6 +53,10 @@ def parse_options(schema: type[Options], arguments: Sequence[str]) -> Options:
             )
         if key not in names:
             raise UserError(f"command line, {argument}: unknown key {key!r}; {did_you_mean(key, names)}")
+        try:
+            OmegaConf.from_dotlist([argument])
+        except YAMLError as error:
+            raise UserError(f"command line, {argument}: the value is not valid YAML: quote it") from error
     try:
         given = OmegaConf.from_dotlist(list(arguments))
         return cast(Options, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given)))

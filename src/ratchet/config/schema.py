@@ -10,6 +10,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from ratchet.errors import UserError
+
 
 def bounded(
     default: Any = MISSING, *, low: float | None = None, high: float | None = None, above: float | None = None
@@ -99,9 +101,9 @@ class DateStep(Enum):
 
 @dataclass
 class FileConfig:
-    """A file by local path or URL; `url` is where to fetch it from when nothing is at `path`."""
+    """A file by local path or URL (none without a path); `url` is where to fetch it from when nothing is at `path`."""
 
-    path: str = unhashed(MISSING)
+    path: str | None = unhashed(None)
     url: str | None = unhashed(None)
     sha256: str | None = None
 
@@ -113,7 +115,7 @@ class LabelsConfig:
     column: str = MISSING
     kind: LabelKind = LabelKind.list
     separator: str = ","
-    names: FileConfig | None = None
+    names: FileConfig | None = field(default_factory=FileConfig)
 
 
 @dataclass
@@ -164,11 +166,19 @@ class DataConfig:
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     created_at: str | None = None
     date_format: str | None = None
-    taxonomy: FileConfig | None = None
+    taxonomy: FileConfig | None = field(default_factory=FileConfig)
     drop_bad_rows: bool = False
     filter: FilterConfig = field(default_factory=FilterConfig)
     split: DataSplitConfig = field(default_factory=DataSplitConfig)
     slices: dict[str, SliceConfig] = unhashed(default_factory=dict)
+
+
+class InvalidSetting(UserError):
+    """What a model's settings raise in `__post_init__` when they do not fit together; `key` is the setting."""
+
+    def __init__(self, key: str, value: Any, message: str) -> None:
+        super().__init__(f"model.{key}={value!r} {message}")
+        self.key = f"model.{key}"
 
 
 @dataclass

@@ -10,7 +10,8 @@ from ratchet.data.words import words
 
 _SHINGLE = 5  # characters
 _SIMILAR = 0.8  # Jaccard similarity of shingles
-_PERMUTATIONS = 64
+_CANDIDATE = 0.6  # estimated similarity from which a pair is looked at; low, so that hardly one is missed
+_PERMUTATIONS = 128
 
 
 def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -27,7 +28,7 @@ def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     representative: dict[str, int] = {}
     pairs = [(representative.setdefault(text, index), index) for index, text in enumerate(normal)]
     shingles = {index: _shingles(normal[index]) for index in representative.values()}
-    index = MinHashLSH(threshold=_SIMILAR, num_perm=_PERMUTATIONS)
+    index = MinHashLSH(threshold=_CANDIDATE, num_perm=_PERMUTATIONS, weights=(0.1, 0.9))
     hashed = MinHash.bulk([sorted(each) for each in shingles.values()], num_perm=_PERMUTATIONS, seed=1, hashfunc=crc32)
     for one, minhash in zip(shingles, hashed, strict=True):
         for other in index.query(minhash):

@@ -29,6 +29,8 @@ def read_file(file: FileConfig, what: str) -> Content:
     Raises:
         UserError: not there, not readable, not to be fetched, or not the content that its sha256 promises.
     """
+    if file.path is None:
+        raise UserError(f"{what}: no path is configured")
     is_url = file.path.startswith(("http://", "https://"))
     path = None if is_url else _existing(Path(file.path).expanduser())
     if path is None:

@@ -12,7 +12,7 @@ from ratchet.config import DataConfig, FilterConfig, LabelKind
 from ratchet.data.checks import Problem, Report
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.files import Content, read_file
-from ratchet.data.reading import decode, read_table
+from ratchet.data.reading import decode, parse_json, read_table
 from ratchet.data.records import Record, build_records
 from ratchet.data.taxonomy import Taxonomy, parse_taxonomy
 from ratchet.errors import UserError
@@ -57,7 +57,7 @@ def prepare(config: DataConfig) -> Prepared:
     content = read_file(config.records, "records")
     report = Report(files=[content.name])
     taxonomy = None
-    if config.taxonomy is not None:
+    if config.taxonomy is not None and config.taxonomy.path is not None:
         taxonomy_content = read_file(config.taxonomy, "taxonomy")
         report.files.append(taxonomy_content.name)
         taxonomy = parse_taxonomy(taxonomy_content)
@@ -75,7 +75,8 @@ def prepare(config: DataConfig) -> Prepared:
     report.stop_if_fatal()
 
     curated = set(taxonomy.aliases) if taxonomy is not None and config.filter.taxonomy_only else None
-    records = _filter(records, config.filter, curated, report)
+    task = Task.multiclass if config.labels.kind is LabelKind.single else Task.multilabel
+    records = _filter(records, config.filter, curated, task, report)
     labels = sorted({label for record in records for label in record.labels})
     if not labels:
         raise UserError(
@@ -86,7 +87,7 @@ def prepare(config: DataConfig) -> Prepared:
     _report_repeated_texts(records, report)
     return Prepared(
         name=config.name,
-        task=Task.multiclass if config.labels.kind is LabelKind.single else Task.multilabel,
+        task=task,
         records=records,
         labels=labels,
         targets=target_matrix([record.labels for record in records], labels),
@@ -109,7 +110,7 @@ def target_matrix(labels_of: list[tuple[str, ...]], labels: list[str]) -> npt.ND
 
 def _label_names(config: DataConfig, report: Report) -> list[str] | None:
     """The label file: a JSON list, or one label a line."""
-    if config.labels.names is None:
+    if config.labels.names is None or config.labels.names.path is None:
         if config.labels.kind is LabelKind.indices:
             raise UserError("data.labels.kind=indices needs the label file: data.labels.names.path")
         return None
@@ -117,17 +118,16 @@ def _label_names(config: DataConfig, report: Report) -> list[str] | None:
     report.files.append(content.name)
     text = decode(content, config.encoding)
     if content.name.endswith(".json"):
-        try:
-            names = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{content.name}, line {error.lineno}: not valid JSON: {error.msg}") from error
+        names = parse_json(content.name, text)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(f"{content.name}: must be a list of strings")
         return names
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _filter(records: list[Record], config: FilterConfig, curated: set[str] | None, report: Report) -> list[Record]:
+def _filter(
+    records: list[Record], config: FilterConfig, curated: set[str] | None, task: Task, report: Report
+) -> list[Record]:
     """Leave labels out, then records without any; every label left out is in the report with its reason."""
     counts = Counter(label for record in records for label in record.labels)
     for label, count in sorted(counts.items()):
@@ -142,7 +142,7 @@ def _filter(records: list[Record], config: FilterConfig, curated: set[str] | Non
         Record(r.id, r.text, tuple(x for x in r.labels if x not in left_out), r.created_at, r.columns, r.place)
         for r in records
     ]
-    if config.drop_unlabelled:
+    if config.drop_unlabelled or task is Task.multiclass:  # where each record has one label, none is no answer
         report.filtered["records without a label"] = sum(not record.labels for record in kept)
         kept = [record for record in kept if record.labels]
     return kept

@@ -150,7 +150,9 @@ def _items(value: Any, config: LabelsConfig) -> list[Any]:
 def _indexed(item: Any, names: list[str], config: LabelsConfig) -> str:
     try:
         index = int(item)
-    except (TypeError, ValueError):
+        if isinstance(item, float) and item != index:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
         raise _BadValue("unknown label", f"{config.column} holds {item!r}, not an index into the label file") from None
     if not 0 <= index < len(names):
         raise _BadValue("unknown label", f"index {index} is outside of the label file (0 to {len(names) - 1})")
@@ -175,4 +177,7 @@ def _date(value: Any, config: DataConfig) -> datetime | None:
             raise _BadValue(
                 "bad date", f"{config.created_at} {written!r} is not {expected} (data.date_format)"
             ) from None
-    return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
+    try:
+        return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
+    except OverflowError:
+        raise _BadValue("bad date", f"{config.created_at} {value!r} is no date in UTC") from None

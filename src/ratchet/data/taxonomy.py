@@ -1,12 +1,11 @@
 """What is known about the labels besides the records: other names and parents; and where names occur in a text."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ratchet.data.files import Content
-from ratchet.data.reading import decode
+from ratchet.data.reading import decode, parse_json
 from ratchet.data.words import english_stemmer, words
 from ratchet.errors import UserError
 
@@ -53,11 +52,7 @@ def parse_taxonomy(content: Content) -> Taxonomy:
     Raises:
         UserError: not JSON, an entry without a tag, a tag twice, aliases or parents that are no lists of strings.
     """
-    try:
-        entries = json.loads(decode(content, "utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{content.name}, line {error.lineno}: not valid JSON: {error.msg}") from error
-    return taxonomy_from_json(entries, content.name)
+    return taxonomy_from_json(parse_json(content.name, decode(content, "utf-8")), content.name)
 
 
 def taxonomy_from_json(entries: Any, name: str) -> Taxonomy:

@@ -1,16 +1,18 @@
-"""Words of a text, the same way everywhere: Unicode letters and digits, case folded, hyphens separate."""
+"""Words of a text, the same way everywhere: letters and digits of any script, case folded, hyphens separate."""
 
-import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
-_WORD = re.compile(r"[^\W_]+")
+import regex
+
+_WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]*")
 
 
 def words(text: str) -> list[str]:
     """The words of `text`: NFKC-normalised and case folded, so that "PyTorch" and "pytorch" are one word."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    found: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return found
 
 
 @lru_cache(maxsize=1)

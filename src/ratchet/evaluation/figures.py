@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +35,7 @@ def figures(
     """Keys `<part>/f1_weighted`, `<part>/labels/<label>/f1`, `<part>/slices/<slice>/f1_weighted` and so on.
 
     Headline metrics have `_ci_low` and `_ci_high`. Ranking metrics are None where scores are only 0 and 1, a metric
-    without anything to measure is None too. A label's or slice's "/" is written as %2F.
+    without anything to measure is None too. A label's or slice's "/" is written as %2F (and "%" as %25).
     """
     ranking = None if np.isin(scores, (0, 1)).all() else scores
     found: dict[str, float | int] = {"records": len(targets)}
@@ -44,7 +43,8 @@ def figures(
     ranked, by_label = _ranking(targets, ranking, cutoffs)
     found |= ranked
     for name, (low, high) in intervals(targets, decisions, ranking, resamples).items():
-        found[f"{name}_ci_low"], found[f"{name}_ci_high"] = low, high
+        measured = np.isfinite(found[name])
+        found[f"{name}_ci_low"], found[f"{name}_ci_high"] = (low, high) if measured else (np.nan, np.nan)
     found |= _labels_per_record(targets, decisions)
     found |= _label_table(targets, decisions, by_label, labels)
     found |= _slice_table(targets, decisions, slices)
@@ -87,7 +87,7 @@ def _label_table(
         "predicted": counts.predicted.astype(int),
     }
     return {
-        f"labels/{quote(label, safe=' ')}/{name}": values[index].item()
+        f"labels/{_escaped(label)}/{name}": values[index].item()
         for index, label in enumerate(labels)
         for name, values in columns.items()
     }
@@ -101,13 +101,17 @@ def _slice_table(targets: Binary, decisions: Binary, slices: Sequence[Sequence[s
     found: dict[str, float | int] = {}
     for name, rows in sorted(rows_of.items()):
         values = averaged(targets[rows], decisions[rows])
-        key = f"slices/{quote(name, safe=' =')}"
+        key = f"slices/{_escaped(name)}"
         found[f"{key}/records"] = len(rows)
         found |= {
             f"{key}/{metric}": float(values[metric])
             for metric in ("f1_weighted", "precision_weighted", "recall_weighted")
         }
     return found
+
+
+def _escaped(name: str) -> str:
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 def _number(value: float | int) -> float | int | None:

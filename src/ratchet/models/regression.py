@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.config import ModelConfig, bounded
+from ratchet.config import InvalidSetting, ModelConfig, bounded
 from ratchet.data.dataset import Dataset, Task
 from ratchet.errors import UserError
 from ratchet.models.base import Evidence, FitContext, Scores
@@ -36,9 +36,9 @@ class Settings(ModelConfig):
         for name in ("word_ngrams", "char_ngrams"):
             ngrams = getattr(self, name)
             if isinstance(ngrams, list) and not (len(ngrams) == 2 and 1 <= ngrams[0] <= ngrams[1]):
-                raise UserError(f"model.{name}={ngrams} must be [shortest, longest], as [1, 2]")
+                raise InvalidSetting(name, ngrams, "must be [shortest, longest], as [1, 2]")
         if self.stop_words not in (None, "english"):
-            raise UserError(f"model.stop_words={self.stop_words!r}: english or null")
+            raise InvalidSetting("stop_words", self.stop_words, "must be english or null")
 
 
 def make_vectorizers(
@@ -116,9 +116,9 @@ class Tagger:
             for vectorizer in self._vectorizers:
                 vectorizer.fit(train.texts)
         except ValueError as error:
-            raise UserError(
-                f"model.min_df={self._settings.min_df} leaves no n-gram of {len(train)} train texts: set model.min_df=1"
-            ) from error
+            few, texts = self._settings.min_df, f"the {len(train)} train texts"
+            remedy = f"model.min_df={few} leaves no n-gram of {texts}: set model.min_df=1"
+            raise UserError(remedy if few > 1 else f"{texts} hold no word to learn from") from error
         features = make_features(self._vectorizers, train.texts)
         self._weights, self._bias = fit_classifiers(features, train.targets, self._settings.C)
 
@@ -137,6 +137,8 @@ class Tagger:
 
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]:
         """The five n-grams that speak most for each label that is more likely than not; weights are in log-odds."""
+        if not len(texts):
+            return []
         names = [name for vectorizer in self._vectorizers for name in vectorizer.get_feature_names_out()]
         features = make_features(self._vectorizers, texts)
         probabilities = self.predict_proba(texts)
@@ -150,7 +152,7 @@ class Tagger:
                     shares[names[column].strip()] = shares.get(names[column].strip(), 0.0) + float(share)
                 strongest = sorted(shares.items(), key=lambda item: -item[1])[:5]
                 evidence += [Evidence(self._labels[label], words, share) for words, share in strongest if share > 0]
-            explained.append(evidence)
+            explained.append(sorted(evidence, key=lambda each: -each.weight))
         return explained
 
     @property

@@ -46,7 +46,8 @@ def _diff(project: Path) -> str:
             shutil.copyfile(project / index, copy)
         environment = {"GIT_INDEX_FILE": str(copy)}
         _git(project, "add", "--intent-to-add", "--", *paths, **environment)
-        return _git(project, "diff", "--binary", "HEAD", "--", *paths, **environment) or ""
+        plain = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+        return _git(project, "diff", *plain, "HEAD", "--", *paths, **environment) or ""
 
 
 def _git(project: Path, *arguments: str, **environment: str) -> str | None:
@@ -57,12 +58,10 @@ def _git(project: Path, *arguments: str, **environment: str) -> str | None:
             env={**os.environ, **environment},
             capture_output=True,
             check=True,
-            encoding="utf-8",
-            errors="surrogateescape",
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout
+    return done.stdout.decode("utf-8", "surrogateescape")  # bytes, not text mode: line ends stay as they are
 
 
 def lock_hash(project: Path) -> str | None:

@@ -31,7 +31,8 @@ def prunable(
 
 def _key(run: StoredRun) -> tuple[object, ...]:
     record = run.record
-    return (record.data, record.name, record.config_hash, record.split_hash, record.seed, record.evaluate)
+    candidate = (record.data, record.name, record.config_hash)
+    return (*candidate, record.dataset_version, record.split_hash, record.seed, record.evaluate)
 
 
 def remove(run: StoredRun) -> None:

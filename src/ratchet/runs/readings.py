@@ -16,9 +16,12 @@ def note_reading(runs_dir: Path, data: str, dataset_version: str, split_hash: st
         "dataset_version": dataset_version,
         "split_hash": split_hash,
     }
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, (json.dumps(entry) + "\n").encode())  # one write: lines of parallel jobs do not mix
+        size = os.fstat(descriptor).st_size
+        cut_short = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        line = json.dumps(entry) + "\n"
+        os.write(descriptor, f"\n{line}".encode() if cut_short else line.encode())  # one write: jobs do not mix
     finally:
         os.close(descriptor)
     return count_readings(runs_dir, data, dataset_version, split_hash)
@@ -34,6 +37,6 @@ def count_readings(runs_dir: Path, data: str, dataset_version: str, split_hash: 
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:
-            continue  # a line that a full disk cut short
+            continue  # an empty line, or one that a full disk cut short
         count += entry.get("dataset_version") == dataset_version and entry.get("split_hash") == split_hash
     return count

@@ -17,7 +17,7 @@ import psutil
 from ratchet.config import PROJECT, Config, config_hash, dump, plain
 from ratchet.errors import RunFailed, UserError
 from ratchet.runs import provenance
-from ratchet.runs.files import write_json, write_text
+from ratchet.runs.files import replacing, write_json, write_text
 from ratchet.runs.record import RunRecord
 
 
@@ -124,7 +124,8 @@ def _first_record(config: Config, identifier: str, threads: int, overrides: Sequ
 def _record_provenance(run: Recording) -> None:
     state, diff = provenance.git_state(PROJECT)
     if diff:
-        write_text(run.path / "code.diff", diff.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        with replacing(run.path / "code.diff") as temporary:
+            temporary.write_bytes(diff.encode("utf-8", "surrogateescape"))
     run.update(
         git=state,
         lock_hash=provenance.lock_hash(PROJECT),

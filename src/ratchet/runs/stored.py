@@ -32,7 +32,10 @@ class StoredRun:
         if not hasattr(os, "uname") or os.uname().nodename != self.record.host:
             return False
         try:
-            started = psutil.Process(self.record.pid).create_time()
+            process = psutil.Process(self.record.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            started = process.create_time()
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:

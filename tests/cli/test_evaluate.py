@@ -1,0 +1,237 @@
+import json
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Make = Callable[..., Path]
+Verb = Callable[..., tuple[int, str, str]]
+
+FAST = ("model=regression", "model.char_ngrams=null")
+
+
+@pytest.fixture(scope="module")
+def trained(make_run: Make) -> Path:
+    return make_run(*FAST)
+
+
+@pytest.fixture(scope="module")
+def failed(make_run: Make) -> Path:
+    return make_run("data.records.path=nowhere.jsonl")
+
+
+@pytest.fixture
+def run(trained: Path, failed: Path, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the trained run in the working directory."""
+    shutil.copytree(workplace / "runs", tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return Path("runs", trained.relative_to(workplace / "runs"))
+
+
+def evaluation(run: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """Its directory, what it says of itself, its metrics."""
+    (directory,) = (run / "evaluations").iterdir()
+    return (
+        directory,
+        json.loads((directory / "evaluation.json").read_text()),
+        json.loads((directory / "metrics.json").read_text()),
+    )
+
+
+def own_metrics(run: Path, part: str) -> dict[str, Any]:
+    found = json.loads((run / "metrics.json").read_text())
+    return {key: value for key, value in found.items() if key.startswith(f"{part}/")}
+
+
+def test_on_its_own_test_part_a_run_gets_its_own_figures(run: Path, verb: Verb) -> None:
+    code, out, err = verb("evaluate", run.name)
+    assert (code, err) == (0, "")
+    directory, about, metrics = evaluation(run)
+    assert metrics == own_metrics(run, "test")
+    assert about["run"] == run.name
+    assert about["seen_in_training"] == 0
+    assert about["unknown_labels"] == {}
+    assert f"{metrics['test/f1_weighted']:.3f}" in out
+    assert "not an estimate" not in out
+    assert out.rstrip().endswith(str(directory))
+
+
+@pytest.mark.parametrize("setting", ["split.seed=2", "split.test=0.3", "split.method=temporal", "data.split.test=0.3"])
+def test_the_split_is_the_one_the_run_was_made_with(
+    setting: str, make_run: Make, verb: Verb, monkeypatch: pytest.MonkeyPatch, workplace: Path
+) -> None:
+    """Else the run would be scored, without being asked to, on records that it was trained on."""
+    monkeypatch.chdir(workplace)
+    run = make_run("model=rule", setting)
+    assert verb("evaluate", str(run))[0] == 0
+    assert evaluation(run)[2] == own_metrics(run, "test")
+
+
+def test_the_data_are_those_the_run_was_made_with(
+    make_run: Make, verb: Verb, monkeypatch: pytest.MonkeyPatch, workplace: Path
+) -> None:
+    monkeypatch.chdir(workplace)
+    run = make_run("model=rule", "data.filter.exclude=[audio,graphs]", "data.filter.drop_unlabelled=true")
+    assert verb("evaluate", str(run))[0] == 0
+    _, about, metrics = evaluation(run)
+    assert about["unknown_labels"] == {}
+    assert metrics == own_metrics(run, "test")
+
+
+def test_a_look_at_the_test_part_is_counted_and_said(run: Path, verb: Verb) -> None:
+    readings = Path("runs/sample/test_readings.jsonl")
+    before = len(readings.read_text().splitlines())
+    counts = [
+        int(found[1])
+        for found in (
+            re.search(r"test split +read (\d+) times so far", verb("evaluate", run.name)[1]) for _ in range(2)
+        )
+        if found
+    ]
+    assert len(counts) == 2
+    assert counts[1] == counts[0] + 1 > 2
+    assert len(readings.read_text().splitlines()) == before + 2
+    out = verb("evaluate", run.name, "part=val")[1]
+    assert "test split" not in out
+    assert len(readings.read_text().splitlines()) == before + 2
+
+
+def test_val_gives_the_vals_figures(run: Path, verb: Verb) -> None:
+    assert verb("evaluate", run.name, "part=val")[0] == 0
+    assert evaluation(run)[2] == own_metrics(run, "val")
+
+
+def test_figures_of_records_seen_in_training_are_called_what_they_are(run: Path, verb: Verb) -> None:
+    code, out, _ = verb("evaluate", run.name, "part=train")
+    assert code == 0
+    count = len(json.loads((run / "split.json").read_text())["train"])
+    assert f"not an estimate of new data: the run was trained on {count} of {count} records" in out
+    assert evaluation(run)[1]["seen_in_training"] == count
+
+
+def test_all_records(run: Path, verb: Verb) -> None:
+    code, out, _ = verb("evaluate", run.name, "part=all")
+    assert code == 0
+    split = json.loads((run / "split.json").read_text())
+    total = sum(len(split[part]) for part in ("train", "val", "test"))
+    assert f"all: {total} records" in out
+    assert f"trained on {len(split['train'])} of {total}" in out
+
+
+BEES = """\
+defaults: [base_data, _self_]
+name: bees
+records: {path: bees.csv}
+id: id
+text: [text]
+labels: {column: tags, kind: separated}
+"""
+
+
+def write_bees(pictures: int, bees: int) -> None:
+    """A data set of one's own, with ids that the sample has too."""
+    generator = random.Random(0)
+
+    def text(about: str) -> str:
+        return " ".join([about, *("".join(generator.choices("abcdefghij", k=6)) for _ in range(10))])
+
+    rows = ["id,text,tags"]
+    rows += [f"sample-{i:04d},{text('pictures from a camera')},computer-vision" for i in range(1, pictures + 1)]
+    rows += [f"sample-{i + pictures:04d},{text('honey in summer')},beekeeping" for i in range(1, bees + 1)]
+    Path("bees.csv").write_text("\n".join(rows) + "\n")
+    Path("mine/data").mkdir(parents=True)
+    Path("mine/data/bees.yaml").write_text(BEES)
+
+
+def test_other_records_with_other_labels(run: Path, verb: Verb) -> None:
+    """Labels that the run does not know are counted, records of another data set are not taken for the run's."""
+    write_bees(30, 10)
+    code, out, err = verb("evaluate", run.name, "--config-dir", "mine", "data=bees", "part=all")
+    assert (code, err) == (0, "")
+    assert "on bees, all: 40 records" in out
+    assert "labels that the run does not know (10 times): beekeeping" in out
+    _, about, metrics = evaluation(run)
+    assert (about["seen_in_training"], about["unknown_labels"]) == (0, {"beekeeping": 10})
+    assert metrics["all/labels_per_record_true"] == pytest.approx(30 / 40)
+
+
+def test_a_handful_of_records_can_be_scored_as_a_whole(run: Path, verb: Verb) -> None:
+    """`part=all` needs no parts, so the records need not suffice for any."""
+    write_bees(3, 0)
+    code, out, err = verb("evaluate", run.name, "--config-dir", "mine", "data=bees", "part=all")
+    assert (code, err) == (0, "")
+    assert "on bees, all: 3 records" in out
+
+
+def test_each_evaluation_has_a_directory_of_its_own_and_changes_nothing_else(run: Path, verb: Verb) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for _ in range(2):
+        assert verb("evaluate", run.name, "part=val")[0] == 0
+    assert len(list((run / "evaluations").iterdir())) == 2
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_runs_elsewhere(run: Path, verb: Verb) -> None:
+    Path("runs").rename("elsewhere")
+    assert verb("evaluate", "last", "part=val")[0] == 2
+    assert verb("evaluate", run.name, "part=val", "runs_dir=elsewhere")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["which run?", "ratchet evaluate RUN"]),
+        (["part=test"], ["which run?"]),
+        (["nobody"], ["'nobody'", "runs there"]),
+        (["{run}", "part=tset"], ["part='tset'", "did you mean 'test'?"]),
+        (["{run}", "data=sampel"], ["data=sampel", "did you mean 'sample'?"]),
+        (["{run}", "data=null"], ["data"]),
+        (["{run}", "prat=val"], ["prat"]),
+        (["{run}", "data.records.path=nowhere.csv"], ["nowhere.csv"]),
+        (["{failed}"], ["the run is failed"]),
+        (["{run}", "--config-dir", "nowhere"], ["nowhere", "no such directory"]),
+        (
+            ["{run}", "data.labels.kind=single", "data.labels.column=title", "data.taxonomy=null"],
+            ["multiclass", "multilabel"],
+        ),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_is_explained(arguments: list[str], parts: list[str], run: Path, failed: Path, verb: Verb) -> None:
+    names = {"run": run.name, "failed": failed.name}
+    code, out, err = verb("evaluate", *(argument.format(**names) for argument in arguments))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    for part in parts:
+        assert part in err
+    assert not (run / "evaluations").exists() or not list((run / "evaluations").iterdir())
+
+
+def test_data_without_a_label_of_the_runs_are_refused(run: Path, verb: Verb) -> None:
+    Path("bees.csv").write_text("text,tags\n" + "".join(f"honey {i} in the hive,bees\n" for i in range(20)))
+    code, _, err = verb(
+        "evaluate",
+        run.name,
+        "data.records.path=bees.csv",
+        "data.id=null",
+        "data.text=[text]",
+        "data.labels.kind=separated",
+        "data.created_at=null",
+        "data.taxonomy=null",
+        "part=all",
+    )
+    assert code == 2
+    assert "none of the run's labels" in err
+
+
+def test_a_run_of_data_of_ones_own_can_be_scored_without_their_directory(run: Path, verb: Verb) -> None:
+    """The data set stands in a directory that was named when the run was trained; its record holds what is needed."""
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("  name: sample\n", "  name: tickets\n", 1))
+    code, out, err = verb("evaluate", run.name)
+    assert (code, err) == (0, "")
+    assert "on tickets, test" in out

@@ -1,0 +1,105 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Make = Callable[..., Path]
+Verb = Callable[..., tuple[int, str, str]]
+
+TEXT = "Speech recognition with a GAN"
+
+
+@pytest.fixture(scope="module")
+def rule(make_run: Make) -> Path:
+    return make_run("model=rule")
+
+
+@pytest.fixture(scope="module")
+def regression(make_run: Make) -> Path:
+    return make_run("model=regression", "model.char_ngrams=null")
+
+
+@pytest.fixture(scope="module")
+def failed(make_run: Make) -> Path:
+    return make_run("data.records.path=nowhere.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def _there(rule: Path, regression: Path, failed: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+
+
+def test_the_rule_names_the_words_that_fired(rule: Path, verb: Verb) -> None:
+    code, out, err = verb("explain", rule.name, f"text={TEXT}")
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()[1:]]
+    assert {row[0] for row in rows} == {"audio", "generative-models"}
+    assert any("gan" in row for row in rows)
+    assert all(row[-1] == "yes" for row in rows)
+
+
+def test_programs_get_labels_scores_and_evidence(rule: Path, verb: Verb) -> None:
+    found = json.loads(verb("explain", rule.name, f"text={TEXT}", "format=json")[1])
+    assert found["labels"] == ["audio", "generative-models"]
+    assert set(found["scores"]) == set(json.loads((rule / "labels.json").read_text()))
+    assert {label for label, score in found["scores"].items() if score == 1} == set(found["labels"])
+    assert {"label": "generative-models", "words": "gan", "weight": 1.0} in found["evidence"]
+
+
+def test_the_regressions_words_are_words_of_the_text_strongest_first(regression: Path, verb: Verb) -> None:
+    found = json.loads(verb("explain", regression.name, f"text={TEXT}", "format=json")[1])
+    assert found["evidence"]
+    for label in {each["label"] for each in found["evidence"]}:
+        own = [each for each in found["evidence"] if each["label"] == label]
+        assert [each["weight"] for each in own] == sorted((each["weight"] for each in own), reverse=True)
+        assert all(set(each["words"].split()) <= set(TEXT.lower().split()) for each in own)
+
+
+def test_a_label_below_its_threshold_is_not_decided(make_run: Make, verb: Verb) -> None:
+    run = make_run("model=regression", "model.char_ngrams=null", "threshold.method=fixed", "threshold.value=1")
+    out = verb("explain", run.name, f"text={TEXT}")[1]
+    rows = [line.split() for line in out.splitlines()[1:]]
+    assert rows
+    assert all(row[-1] == "no" for row in rows)
+
+
+def test_markdown(rule: Path, verb: Verb) -> None:
+    assert verb("explain", rule.name, f"text={TEXT}", "format=md")[1].startswith("| label | words |")
+
+
+@pytest.mark.parametrize("text", ["nothing of the kind", "", "   ", "日本語", "{}", "[1, 2"])
+def test_any_text_is_taken_as_it_is_typed(text: str, rule: Path, verb: Verb) -> None:
+    code, out, err = verb("explain", rule.name, f"text={text}")
+    assert (code, out, err) == (0, "no words speak for any label\n", "")
+
+
+def test_a_text_may_hold_anything_that_configuration_would_trip_over(rule: Path, verb: Verb) -> None:
+    code, out, _ = verb("explain", rule.name, "text=a=b, ${speech}: [gan] 'and' \"more\"")
+    assert code == 0
+    assert {line.split()[0] for line in out.splitlines()[1:]} == {"audio", "generative-models"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["which run, which text?"]),
+        (["{rule}"], ["which text?"]),
+        (["text=x"], ["which run"]),
+        (["text=x", "{rule}"], ["which run"]),
+        (["{rule}", "format=json"], ["which text?"]),
+        (["{rule}", "a gan"], ["'a gan'", "key=value"]),
+        (["{rule}", "txt=a gan"], ["'txt'"]),
+        (["nobody", "text=x"], ["'nobody'"]),
+        (["{failed}", "text=x"], ["the run is failed"]),
+        (["{rule}", "text=x", "format=xml"], ["format", "valid: json, md, table"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_is_explained(arguments: list[str], parts: list[str], rule: Path, failed: Path, verb: Verb) -> None:
+    names = {"rule": rule.name, "failed": failed.name}
+    code, out, err = verb("explain", *(argument.format(**names) for argument in arguments))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    for part in parts:
+        assert part in err

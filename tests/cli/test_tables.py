@@ -1,0 +1,129 @@
+import io
+import json
+from contextlib import redirect_stdout
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ratchet.cli.tables import number, print_json, print_table, short, with_interval
+
+ROWS = [
+    {"model": "rule", "F1": "0.5", "MB": "1"},
+    {"model": "regression", "F1": "0.75 [0.7, 0.8]", "MB": "12"},
+]
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_names_stand_to_the_left_and_figures_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(ROWS)
+    head, first, second = printed(capsys)
+    assert head.startswith("model")
+    assert first.startswith("rule ")
+    assert second.startswith("regression ")
+    assert len(head) == len(first) == len(second), "the last column ends in one place"
+    for column in ("F1", "MB"):
+        ends = {line.index(row[column]) + len(row[column]) for line, row in zip((first, second), ROWS, strict=True)}
+        assert ends == {head.index(column) + len(column)}
+
+
+def test_more_columns_may_stand_to_the_left(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(ROWS, left=2)
+    head, first, second = printed(capsys)
+    assert head.index("F1") == first.index("0.5") == second.index("0.75")
+
+
+def test_nothing_is_printed_for_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([])
+    print_table([], markdown=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_long_cells_are_not_cut_where_output_is_piped(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "word " * 200 + "end"
+    print_table([{"a": text, "b": "1"}])
+    assert text in capsys.readouterr().out
+
+
+def test_piped_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(ROWS)
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text", ["[bold]x[/bold]", "[/]", "[red]", ":smile:", "[link=https://example.org]y[/link]", "a\\", "\\[b]", "[[x]]"]
+)
+def test_markup_in_a_cell_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"name": text, "n": "1"}])
+    assert printed(capsys)[1].split("  ")[0] == text
+
+
+@settings(max_examples=50, deadline=None)
+@given(texts=st.lists(st.text("ab[]/\\:|= ", min_size=1, max_size=20), min_size=1, max_size=3))
+def test_any_cell_is_shown_as_it_is(texts: list[str]) -> None:
+    with redirect_stdout(io.StringIO()) as out:
+        print_table([{"n": "1", "text": text} for text in texts], left=2)
+    lines = out.getvalue().splitlines()[1:]
+    assert [line[3:].rstrip() for line in lines] == [text.rstrip() for text in texts]
+
+
+def test_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(ROWS, markdown=True)
+    assert capsys.readouterr().out == (
+        "| model | F1 | MB |\n| --- | ---: | ---: |\n| rule | 0.5 | 1 |\n| regression | 0.75 [0.7, 0.8] | 12 |\n"
+    )
+
+
+def test_markdown_with_more_columns_to_the_left(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(ROWS, markdown=True, left=2)
+    assert capsys.readouterr().out.splitlines()[1] == "| --- | --- | ---: |"
+
+
+def test_a_bar_in_a_markdown_cell_does_not_end_it(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"a": "x|y", "b": "[bold]"}], markdown=True)
+    assert capsys.readouterr().out.splitlines()[2] == "| x\\|y | [bold] |"
+
+
+def test_json_is_json_and_readable(capsys: pytest.CaptureFixture[str]) -> None:
+    content = {"name": "Müller", "values": [1, None, 0.5]}
+    print_json(content)
+    out = capsys.readouterr().out
+    assert json.loads(out) == content
+    assert "Müller" in out
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(None, 3, "-"), (0.12345, 3, "0.123"), (0.9996, 3, "1.000"), (1, 3, "1.000"), (0.5, 1, "0.5"), (0.0, 3, "0.000")],
+)
+def test_number(value: float | None, digits: int, text: str) -> None:
+    assert number(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0.0, "0.00"),
+        (0.123, "0.12"),
+        (9.87, "9.87"),
+        (12.34, "12.3"),
+        (99.94, "99.9"),
+        (123.4, "123"),
+        (27745.3, "27,745"),
+    ],
+)
+def test_costs_have_about_three_digits(value: float | None, text: str) -> None:
+    assert short(value) == text
+
+
+def test_a_metric_with_its_interval() -> None:
+    figures = {"test/f1": 0.5612, "test/f1_ci_low": 0.5123, "test/f1_ci_high": 0.604, "test/bare": 0.25}
+    assert with_interval(figures, "test/f1") == "0.561 [0.512, 0.604]"
+    assert with_interval(figures, "test/bare") == "0.250"
+    assert with_interval(figures, "test/nothing") == "-"
+    assert with_interval({"x": 0.5, "x_ci_low": None, "x_ci_high": None}, "x") == "0.500"
+    assert with_interval({"x": None, "x_ci_low": None, "x_ci_high": None}, "x") == "-"

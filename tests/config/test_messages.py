@@ -1,0 +1,362 @@
+import importlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ratchet.config import CONF, PROJECT, Origin, compose
+from ratchet.errors import UserError
+
+Edit = Callable[[str, str], None]
+
+
+def message_of(*overrides: str, config_dir: Path | None = None) -> str:
+    with pytest.raises(UserError) as caught:
+        compose(overrides, config_dir)
+    return str(caught.value)
+
+
+def test_the_configs_stand_in_the_checkout(project: Path) -> None:
+    assert project == PROJECT
+    assert project / "conf" == CONF
+
+
+WRONG = [
+    # unknown keys: the nearest one, or all of them
+    (["seeed=1"], ["'seeed'", "did you mean 'seed'?"]),
+    (["model.stemmin=true"], ["'model.stemmin'", "did you mean 'stemming'?"]),
+    (["data.split.metod=temporal"], ["'data.split.metod'", "did you mean 'method'?"]),
+    (["data.filter.minrecords=3"], ["'data.filter.minrecords'", "did you mean 'min_records'?"]),
+    (["evaluation.slices.date.evry=year"], ["'evaluation.slices.date.evry'", "did you mean 'every'?"]),
+    (["model.C=1"], ["'model.C'", "valid:", "parents, stemming"]),
+    (["+foo=1"], ["'foo'", "valid:", "threshold"]),
+    (["+model.foo=1"], ["'model.foo'", "valid:", "stemming"]),
+    (["+data.creatd_at=x"], ["'data.creatd_at'", "did you mean 'created_at'?"]),
+    (["++seeed=1"], ["'seeed'", "did you mean 'seed'?"]),
+    (["+evaluation.slices.mine.kindd=date"], ["evaluation.slices.mine"]),
+    (["config.seed=3"], ["'config'", "valid:", "seed"]),
+    # groups and their options
+    (["model=regresion"], ["conf/model/regresion.yaml", "did you mean 'regression'?"]),
+    (["data=sampel"], ["conf/data/sampel.yaml", "did you mean 'sample'?"]),
+    (["experiment=rule_exakt"], ["conf/experiment/rule_exakt.yaml", "did you mean 'rule_exact'?"]),
+    (["model=zzz"], ["conf/model/zzz.yaml", "valid: ", "regression, rule"]),
+    (["modle=rule"], ["'modle'", "did you mean 'model'?"]),
+    (["+trainer=x"], ["'trainer'", "valid:"]),
+    (["~model"], ["model has no value"]),
+    # types
+    (["seed=abc"], ["seed", "'abc'", "Integer"]),
+    (["seed=1.5"], ["seed", "'1.5'", "Integer"]),
+    (["seed=null"], ["seed"]),
+    (["seed=true"], ["seed", "Integer"]),
+    (["threads=two"], ["threads", "'two'"]),
+    (["model.stemming=maybe"], ["model.stemming", "'maybe'", "bool"]),
+    (["tags=x"], ["tags", "list"]),
+    (["data.text=title"], ["data.text", "list"]),
+    (["data.records=foo.csv"], ["data.records", "FileConfig"]),
+    (["evaluation.k=[a]"], ["evaluation.k[0]", "'a'"]),
+    (["runs_dir=null"], ["runs_dir"]),
+    (["data.name=null"], ["data.name"]),
+    # choices: the nearest one
+    (["split.method=temporl"], ["split.method", "'temporl'", "did you mean 'temporal'?"]),
+    (["split.method=random"], ["split.method", "'random'", "valid: given, stratified, temporal"]),
+    (["evaluate=tset"], ["evaluate", "did you mean 'test'?"]),
+    (["threshold.method=tuend"], ["threshold.method", "did you mean 'tuned'?"]),
+    (["threshold.average=weigthed"], ["threshold.average", "did you mean 'weighted'?"]),
+    (["data.labels.kind=lst"], ["data.labels.kind", "did you mean 'list'?"]),
+    (["data.format=xls"], ["data.format", "valid: auto, csv"]),
+    (["evaluation.slices.date.every=week"], ["evaluation.slices.date.every", "valid: month, quarter, year"]),
+    # ranges
+    (["seed=-1"], ["seed=-1", "at least 0"]),
+    (["split.seed=4294967296"], ["split.seed=4294967296", "at most 4294967295"]),
+    (["threads=0"], ["threads=0", "at least 1"]),
+    (["split.val=0"], ["split.val=0", "above 0"]),
+    (["split.val=0.81"], ["split.val=0.81", "at most 0.8"]),
+    (["data.split.test=1.2"], ["data.split.test=1.2", "at most 0.8"]),
+    (["split.val=0.5", "split.test=0.45"], ["split.val + split.test = 0.95", "less than 5 %"]),
+    (["threshold.value=1.5"], ["threshold.value=1.5", "at least 0 and at most 1"]),
+    (["threshold.value=nan"], ["threshold.value=nan", "at least 0 and at most 1"]),
+    (["evaluation.resamples=99"], ["evaluation.resamples=99", "at least 100"]),
+    (["evaluation.resamples=100001"], ["evaluation.resamples=100001", "at most 100000"]),
+    (["evaluation.k=[]"], ["evaluation.k", "at least 1"]),
+    (["evaluation.k=[1,0]"], ["evaluation.k", "at least 1"]),
+    (["data.filter.min_records=0"], ["data.filter.min_records=0", "at least 1"]),
+    (["data.slices.terse.max_words=0"], ["data.slices.terse.max_words=0", "at least 1"]),
+    (["model.complexity=-1"], ["model.complexity=-1", "at least 0"]),
+    (["model=regression", "model.C=0"], ["model.C=0", "above 0"]),
+    (["model=regression", "model.C=nan"], ["model.C=nan", "above 0"]),
+    (["model=regression", "model.min_df=0"], ["model.min_df=0", "at least 1"]),
+    (["model=regression", "model.min_df=1.5"], ["model.min_df", "'1.5'", "Integer"]),
+    (["model=regression", "model.word_ngrams=[2,1]"], ["model.word_ngrams=[2, 1]", "[shortest, longest]"]),
+    (["model=regression", "model.char_ngrams=[0,2]"], ["model.char_ngrams=[0, 2]", "[shortest, longest]"]),
+    (["model=regression", "model.stop_words=german"], ["model.stop_words='german'", "english or null"]),
+    # names that become directories
+    (["name=../x"], ["name='../x'", "letters, digits"]),
+    (["name=.hidden"], ["name='.hidden'"]),
+    (["name=''"], ["name=''"]),
+    (["data.name=a/b"], ["data.name='a/b'"]),
+    # what needs something else
+    (["split.method=temporal", "data.created_at=null"], ["split.method=temporal needs data.created_at"]),
+    (["evaluation.slices.date.every=null"], ["evaluation.slices.date", "kind date needs 'every'"]),
+    # what cannot be read
+    (["seed=["], ["'seed=['", "Quote it"]),
+    (["hypothesis=a: b, c"], ["'hypothesis=a: b, c'", "uote"]),
+    (["seed=${nope}"], ["seed", "'nope' not found"]),
+    (["model=null"], ["model"]),
+    (["data=null"], ["data"]),
+    (["data.labels.names=labels.txt"], ["data.labels.names", "FileConfig"]),
+    (["data.text=[]"], ["data.text"]),
+    (["model.module=regresion"], ["model.module", "did you mean 'regression'?"]),
+]
+
+
+@pytest.mark.parametrize(("overrides", "parts"), WRONG, ids=[" ".join(overrides) for overrides, _ in WRONG])
+def test_a_wrong_argument_is_explained(overrides: list[str], parts: list[str]) -> None:
+    message = message_of(*overrides)
+    assert "command line" in message
+    assert overrides[-1] in message
+    for part in parts:
+        assert part in message
+    for jargon in ("ConfigAttributeError", "full_key", "object_type", "DictConfig"):
+        assert jargon not in message
+
+
+def test_the_argument_at_fault_is_named_among_others() -> None:
+    message = message_of("split.seed=1", "model=regression", "model.C=-1", "seed=2")
+    assert "command line, model.C=-1" in message
+    assert "seed=2" not in message
+
+
+def test_of_two_arguments_that_together_are_too_much_one_is_named() -> None:
+    assert "command line, data.split." in message_of("data.split.val=0.5", "data.split.test=0.5")
+
+
+def test_schemas_are_not_offered_as_options() -> None:
+    assert "base_" not in message_of("model=zzz")
+    assert "base_" not in message_of("data=zzz")
+
+
+def test_a_label_file_can_be_given_on_the_command_line() -> None:
+    """The message about a missing label file tells people to set this very key."""
+    config = compose(["data.labels.kind=indices", "data.labels.names.path=labels.txt"])
+    assert config.data.labels.names is not None
+    assert config.data.labels.names.path == "labels.txt"
+
+
+@pytest.fixture
+def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
+    """`edit("data/sample", text)` writes that file in a copy of conf/, which is read instead."""
+    copy = tmp_path / "conf"
+    shutil.copytree(CONF, copy)
+    for module in ("compose", "messages"):  # by sys.modules: ratchet.config.compose is also a function
+        monkeypatch.setattr(importlib.import_module(f"ratchet.config.{module}"), "CONF", copy)
+
+    def write(name: str, text: str) -> None:
+        (copy / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    return write
+
+
+DATA = """\
+defaults: [base_data, _self_]
+name: own
+records: {path: own.csv}
+text: [body]
+labels: {column: topic, kind: single}
+"""
+IN_A_DATA_FILE = [
+    (DATA + "creatd_at: x\n", ["'data.creatd_at'", "did you mean 'created_at'?"]),
+    (DATA + "filter: {min_record: 3}\n", ["'data.filter.min_record'", "did you mean 'min_records'?"]),
+    (DATA.replace("single", "singel"), ["data.labels.kind", "did you mean 'single'?"]),
+    (DATA + "split: {val: 2}\n", ["data.split.val=2", "at most 0.8"]),
+    (DATA + "split: {val: 0.5, test: 0.5}\n", ["split.val + split.test = 1"]),
+    (DATA + "split: {method: given}\n", ["split.method=given needs data.split.column"]),
+    (DATA + "split: {method: temporal}\n", ["split.method=temporal needs data.created_at"]),
+    (DATA + "slices: {terse: {kind: short_text}}\n", ["data.slices.terse", "kind short_text needs 'max_words'"]),
+    (DATA + "slices: {terse: {kind: column}}\n", ["data.slices.terse", "kind column needs 'column'"]),
+    (DATA + "slices: {terse: {kind: short_txt}}\n", ["data.slices.terse.kind", "did you mean 'short_text'?"]),
+    (DATA + "slices: {terse: {knd: short_text}}\n", ["data.slices.terse.knd", "did you mean 'kind'?"]),
+    (DATA + "slices: {terse: {kind: short_text, max_words: 0}}\n", ["data.slices.terse.max_words=0"]),
+    (DATA + "header: 3x\n", ["data.header", "'3x'"]),
+    (DATA + "id: [a]\n", ["data.id"]),
+    (DATA.replace("name: own", "name: a/b"), ["data.name='a/b'"]),
+    (DATA.replace("text: [body]\n", ""), ["data.text has no value"]),
+    (DATA.replace("column: topic, ", ""), ["data.labels.column has no value"]),
+    (DATA.replace("records: {path: own.csv}\n", ""), ["data.records.path has no value"]),
+    (DATA.replace("name: own\n", ""), ["data.name has no value"]),
+    (DATA.replace("base_data", "base_dat"), ["base_dat"]),
+    ("- a\n- list\n", ["list"]),
+    ("", ["data.name has no value"]),
+]
+
+
+@pytest.mark.parametrize(("text", "parts"), IN_A_DATA_FILE, ids=[parts[0] for _, parts in IN_A_DATA_FILE])
+def test_a_wrong_data_file_is_explained(text: str, parts: list[str], edit: Edit) -> None:
+    edit("data/own", text)
+    message = message_of("data=own")
+    assert message.startswith("conf/data/own.yaml")
+    for part in parts:
+        assert part in message
+
+
+IN_OTHER_FILES = [
+    (
+        "model/regression",
+        "defaults: [base_regression, _self_]\nname: regression\ncomplexity: 1\nC: 0\n",
+        ["model=regression"],
+        ["model.C=0", "above 0"],
+    ),
+    (
+        "model/regression",
+        "defaults: [base_regression, _self_]\nname: regression\ncomplexity: 1\nword_ngrams: [2, 1]\n",
+        ["model=regression"],
+        ["model.word_ngrams=[2, 1]"],
+    ),
+    (
+        "model/regression",
+        "defaults: [base_regression, _self_]\nname: regression\n",
+        ["model=regression"],
+        ["model.complexity has no value"],
+    ),
+    ("model/mine", "name: mine\ncomplexity: 0\nstemming: true\n", ["model=mine"], ["stemming"]),
+    (
+        "model/mine",
+        "defaults: [base_rul, _self_]\nname: mine\ncomplexity: 0\n",
+        ["model=mine"],
+        ["base_rul", "did you mean 'base_rule'?"],
+    ),
+    (
+        "experiment/mine",
+        "# @package _global_\ndefaults:\n  - override /model: rul\n",
+        ["experiment=mine"],
+        ["did you mean 'rule'?"],
+    ),
+    ("experiment/mine", "# @package _global_\nthreshold: {value: 3}\n", ["experiment=mine"], ["threshold.value=3"]),
+    (
+        "experiment/mine",
+        "# @package _global_\nmodel: {stemmin: no}\n",
+        ["experiment=mine"],
+        ["did you mean 'stemming'?"],
+    ),
+    (
+        "experiment/mine",
+        "# @package _global_\nmodel: {stemming: 7x}\n",
+        ["experiment=mine"],
+        ["model.stemming", "'7x'"],
+    ),
+    ("experiment/mine", "# @package _global_\nfoo: 1\n", ["experiment=mine"], ["'foo'", "valid:"]),
+    ("experiment/mine", "# @package _global_\nname: a/b\n", ["experiment=mine"], ["name='a/b'"]),
+    (
+        "experiment/mine",
+        "# @package _global_\ndata: {split: {val: 0.5, test: 0.5}}\n",
+        ["experiment=mine"],
+        ["split.val + split.test = 1"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "overrides", "parts"), IN_OTHER_FILES, ids=[f"{case[0]}: {case[3][0]}" for case in IN_OTHER_FILES]
+)
+def test_a_wrong_file_is_explained(name: str, text: str, overrides: list[str], parts: list[str], edit: Edit) -> None:
+    edit(name, text)
+    message = message_of(*overrides)
+    assert message.startswith(f"conf/{name}.yaml")
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("resamples: 1000", "resample: 1000", ["'evaluation.resample'", "did you mean 'resamples'?"]),
+        ("resamples: 1000", "resamples: 10", ["evaluation.resamples=10"]),
+        ("threads: null", "threads: four", ["threads", "'four'"]),
+        ("- data: sample", "- data: sampl", ["conf/data/sampl.yaml", "did you mean 'sample'?"]),
+        ("average: weighted", "average: weigthed", ["threshold.average", "did you mean 'weighted'?"]),
+    ],
+)
+def test_a_wrong_line_of_the_main_file_is_explained(old: str, new: str, parts: list[str], edit: Edit) -> None:
+    text = (CONF / "config.yaml").read_text(encoding="utf-8")
+    assert old in text
+    edit("config", text.replace(old, new))
+    message = message_of()
+    assert message.startswith("conf/config.yaml")
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize("name", ["config", "data/sample", "model/rule"])
+def test_broken_yaml_is_named_with_its_line(name: str, edit: Edit) -> None:
+    text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
+    edit(name, f"{text.rstrip()}\nbroken: [1, 2\nafter: 3\n")
+    message = message_of()
+    assert f"{name}.yaml, line {len(text.splitlines()) + 2}" in message
+    assert "not valid YAML" in message
+
+
+def test_a_key_that_stands_twice_is_named_with_its_line(edit: Edit) -> None:
+    edit("data/own", DATA + "name: again\n")
+    message = message_of("data=own")
+    assert "data/own.yaml, line 6" in message
+    assert "duplicate key name" in message
+
+
+def test_a_file_that_is_not_utf_8_is_named(edit: Edit, tmp_path: Path) -> None:
+    edit("data/own", "")
+    (tmp_path / "conf" / "data" / "own.yaml").write_bytes(DATA.replace("topic", "sujet_précis").encode("latin-1"))
+    message = message_of("data=own")
+    assert "data/own.yaml" in message
+
+
+def test_what_an_experiment_set_is_not_blamed_on_the_models_file(edit: Edit) -> None:
+    edit("experiment/mine", "# @package _global_\nmodel: {complexity: -3}\n")
+    assert message_of("experiment=mine").startswith("conf/experiment/mine.yaml: model.complexity=-3")
+
+
+def test_what_the_command_line_set_is_not_blamed_on_a_file(edit: Edit) -> None:
+    edit("experiment/mine", "# @package _global_\nseed: 3\n")
+    assert message_of("experiment=mine", "seed=-3").startswith("command line, seed=-3")
+
+
+def test_a_file_in_a_directory_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+    file = tmp_path / "mine" / "data" / "own.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(DATA + "split: {val: 2}\n")
+    assert message_of("data=own", config_dir=tmp_path / "mine").startswith(f"{file}: data.split.val=2")
+    file.write_text(DATA + "foo: 2\n")
+    assert message_of("data=own", config_dir=tmp_path / "mine").startswith(f"{file}: unknown key 'data.foo'")
+    file.write_text(DATA + "foo: [2\n")
+    assert f"{file}, line " in message_of("data=own", config_dir=tmp_path / "mine")
+
+
+def test_configs_of_ones_own_are_among_those_that_are_near(tmp_path: Path) -> None:
+    file = tmp_path / "mine" / "data" / "tickets.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(DATA)
+    assert "did you mean 'tickets'?" in message_of("data=ticket", config_dir=tmp_path / "mine")
+
+
+def test_a_model_without_a_schema_is_told_how_to_get_one(edit: Edit) -> None:
+    edit("config", (CONF / "config.yaml").read_text(encoding="utf-8").replace("  - model: rule\n", ""))
+    assert "model" in message_of()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "place"),
+    [
+        (["seed=1"], "seed", "command line, seed=1"),
+        (["split.seed=1"], "seed", "conf/config.yaml"),
+        (["+data.foo=1"], "data.foo", "command line, +data.foo=1"),
+        (["++data.foo=1"], "data.foo", "command line, ++data.foo=1"),
+        (["~seed"], "seed", "command line, ~seed"),
+        (["model=rule"], "model.stemming", "conf/model/rule.yaml"),
+        (["model=rule"], "model", "command line, model=rule"),
+        (["model={a:1}"], "modelling", "conf/config.yaml"),
+        ([], "data.slices.terse.max_words", "conf/data/sample.yaml"),
+        ([], "data.header", "conf/data/sample.yaml"),
+        ([], "evaluation.k", "conf/config.yaml"),
+    ],
+)
+def test_where_a_value_comes_from(overrides: list[str], key: str, place: str) -> None:
+    assert Origin(overrides, {"data": "sample", "model": "rule"}).of(key) == place

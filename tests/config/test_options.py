@@ -1,0 +1,109 @@
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import pytest
+
+from ratchet.config import parse_options, take_config_dir
+from ratchet.errors import UserError
+
+
+class Colour(Enum):
+    red = "red"
+    green = "green"
+
+
+@dataclass
+class Options:
+    name: str = "n"
+    count: int = 1
+    share: float = 0.5
+    yes: bool = False
+    colour: Colour = Colour.red
+    items: list[str] = field(default_factory=lambda: ["a"])
+    limit: str | None = None
+
+
+def test_without_arguments_the_defaults_hold() -> None:
+    assert parse_options(Options, []) == Options()
+
+
+def test_values_get_the_type_of_their_field() -> None:
+    arguments = ["name=x", "count=3", "share=1", "yes=true", "colour=green", "items=[b,c]", "limit=7"]
+    assert parse_options(Options, arguments) == Options("x", 3, 1.0, True, Colour.green, ["b", "c"], "7")
+
+
+def test_the_last_of_two_values_counts() -> None:
+    assert parse_options(Options, ["count=1", "count=2"]).count == 2
+
+
+def test_a_value_may_hold_an_equals_sign() -> None:
+    assert parse_options(Options, ["name=a=b"]).name == "a=b"
+
+
+def test_lists_are_not_shared_between_calls() -> None:
+    parse_options(Options, []).items.append("b")
+    assert parse_options(Options, []).items == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "parts"),
+    [
+        ("nmae=x", ["nmae=x", "'nmae'", "did you mean 'name'?"]),
+        ("zzz=1", ["'zzz'", "valid:", "colour, count"]),
+        ("count", ["'count'", "key=value", "keys: name, count"]),
+        ("count=many", ["count=many", "'many'", "Integer"]),
+        ("share=half", ["share=half", "'half'"]),
+        ("yes=perhaps", ["yes=perhaps", "bool"]),
+        ("colour=gren", ["colour=gren", "did you mean 'green'?"]),
+        ("items=b", ["items=b", "list"]),
+        ("count=null", ["count=null"]),
+        ("count.x=1", ["count.x=1", "count"]),
+        ("items=[a", ["items=[a"]),
+        ("name=${nope}", ["name=${nope}"]),
+        ("=1", ["=1"]),
+    ],
+)
+def test_a_wrong_argument_is_explained(argument: str, parts: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_options(Options, ["limit=1", argument])
+    for part in ["command line", *parts]:
+        assert part in str(caught.value)
+
+
+def test_a_verb_without_options_says_so() -> None:
+    @dataclass
+    class Nothing:
+        pass
+
+    with pytest.raises(UserError, match="keys: none"):
+        parse_options(Nothing, ["x"])
+
+
+@pytest.mark.parametrize("flag", ["--config-dir", "-cd"])
+def test_a_config_directory_is_taken_out(flag: str, tmp_path: Path) -> None:
+    assert take_config_dir(["data=x", flag, str(tmp_path), "seed=1"]) == (["data=x", "seed=1"], tmp_path)
+    assert take_config_dir([f"{flag}={tmp_path}", "seed=1"]) == (["seed=1"], tmp_path)
+
+
+def test_without_a_config_directory_nothing_is_taken() -> None:
+    arguments = ["data=x", "-m", "hydra.searchpath=[a]"]
+    assert take_config_dir(arguments) == (arguments, None)
+
+
+def test_a_config_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"command line: --config-dir .*nowhere: no such directory"):
+        take_config_dir(["--config-dir", str(tmp_path / "nowhere")])
+
+
+def test_a_file_is_no_config_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="no such directory"):
+        take_config_dir([f"--config-dir={tmp_path / 'file'}"])
+
+
+@pytest.mark.parametrize("arguments", [["--config-dir"], ["--config-dir="], ["-cd"]])
+def test_a_config_directory_without_a_name_is_refused(arguments: list[str]) -> None:
+    """`Path("")` is the working directory, which nobody asked for."""
+    with pytest.raises(UserError, match="--config-dir"):
+        take_config_dir(arguments)

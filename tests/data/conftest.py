@@ -1,0 +1,79 @@
+"""What the tests of ratchet.data share: configurations of small files, and prepared data without a file."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ratchet.config import DataConfig, FileConfig, LabelsConfig
+from ratchet.data.checks import Report
+from ratchet.data.dataset import Task
+from ratchet.data.prepared import Prepared, target_matrix
+from ratchet.data.records import Record
+from ratchet.data.taxonomy import Taxonomy
+
+MakeConfig = Callable[..., DataConfig]
+MakePrepared = Callable[..., Prepared]
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> MakeConfig:
+    """`make_config(rows)`: a configuration of these rows as JSONL with columns text and labels; keywords override."""
+
+    def make(rows: Sequence[Mapping[str, Any]] = (), **settings: Any) -> DataConfig:
+        path = tmp_path / "records.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        defaults: dict[str, Any] = {
+            "name": "small",
+            "records": FileConfig(path=str(path)),
+            "text": ["text"],
+            "labels": LabelsConfig(column="labels"),
+        }
+        return DataConfig(**{**defaults, **settings})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_prepared() -> MakePrepared:
+    """`make_prepared([("a",), ("a", "b")])`: prepared data with these labels; texts all unlike each other."""
+
+    def make(
+        labels: list[tuple[str, ...]],
+        *,
+        texts: list[str] | None = None,
+        dates: Sequence[datetime | None] | None = None,
+        parts: list[str] | None = None,
+        task: Task = Task.multilabel,
+    ) -> Prepared:
+        generator = np.random.default_rng(0)
+        own = ["".join(generator.choice(list(_ALPHABET), 40)) for _ in labels]
+        records = [
+            Record(
+                id=f"{index:04d}",
+                text=(texts or own)[index],
+                labels=each,
+                created_at=dates[index] if dates else None,
+                columns={"part": parts[index]} if parts else {},
+                place=f"file.csv, row {index + 1}",
+            )
+            for index, each in enumerate(labels)
+        ]
+        names = sorted({label for each in labels for label in each})
+        return Prepared(
+            name="small",
+            task=task,
+            records=records,
+            labels=names,
+            targets=target_matrix(labels, names),
+            taxonomy=Taxonomy.from_labels(names),
+            version="0" * 64,
+            report=Report(files=["file.csv"], rows_read=len(records)),
+        )
+
+    return make

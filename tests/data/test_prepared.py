@@ -1,0 +1,333 @@
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ratchet.config import DataConfig, FileConfig, FilterConfig, LabelKind, LabelsConfig, SliceConfig, SliceKind
+from ratchet.data.dataset import Task
+from ratchet.data.prepared import Prepared, prepare, target_matrix
+from ratchet.errors import UserError
+
+MakeConfig = Callable[..., DataConfig]
+
+# a: 4 records, b: 3, c: 2, d: 1
+ROWS: list[dict[str, Any]] = [
+    {"id": "5", "text": "first text", "labels": ["a", "b"], "day": "2026-01-01", "source": "web"},
+    {"id": "1", "text": "second text", "labels": ["b", "a"], "day": "2026-01-02", "source": "web"},
+    {"id": "4", "text": "third text", "labels": ["c", "b"], "day": "2026-01-03", "source": "mail"},
+    {"id": "2", "text": "fourth text", "labels": ["a", "c", "d"], "day": None, "source": "mail"},
+    {"id": "3", "text": "fifth text", "labels": ["a"], "day": "2026-01-05", "source": None},
+    {"id": "6", "text": "sixth text", "labels": [], "day": "2026-01-06", "source": "web"},
+]
+COLUMNS: dict[str, Any] = {
+    "id": "id",
+    "created_at": "day",
+    "slices": {"source": SliceConfig(kind=SliceKind.column, column="source")},
+}
+
+
+def taxonomy(tmp_path: Path, *labels: str) -> FileConfig:
+    path = tmp_path / "tags.json"
+    path.write_text(json.dumps([{"tag": label, "aliases": [f"alias of {label}"]} for label in labels]))
+    return FileConfig(path=str(path))
+
+
+def labels_of(prepared: Prepared) -> dict[str, tuple[str, ...]]:
+    return {record.id: record.labels for record in prepared.records}
+
+
+def test_records_are_sorted_by_id_and_targets_follow_the_sorted_labels(make_config: MakeConfig) -> None:
+    prepared = prepare(make_config(ROWS, **COLUMNS))
+    assert [record.id for record in prepared.records] == ["1", "2", "3", "4", "5", "6"]
+    assert prepared.labels == ["a", "b", "c", "d"]
+    assert prepared.targets.tolist() == [
+        [1, 1, 0, 0],
+        [1, 0, 1, 1],
+        [1, 0, 0, 0],
+        [0, 1, 1, 0],
+        [1, 1, 0, 0],
+        [0, 0, 0, 0],
+    ]
+    assert prepared.name == "small"
+    assert prepared.report.rows_read == 6
+
+
+def test_a_part_has_its_records_in_the_order_asked_for(make_config: MakeConfig) -> None:
+    prepared = prepare(make_config(ROWS, **COLUMNS))
+    part = prepared.part(["4", "1"])
+    assert part.ids == ["4", "1"]
+    assert part.texts == ["third text", "second text"]
+    assert part.targets.tolist() == [[0, 1, 1, 0], [1, 1, 0, 0]]
+    assert part.labels == prepared.labels
+    assert part.task is prepared.task
+
+
+def test_labels_without_a_column_are_left_out_of_the_target_matrix() -> None:
+    matrix = target_matrix([("a", "x"), (), ("b", "a")], ["b", "a"])
+    assert matrix.dtype == np.uint8
+    assert matrix.tolist() == [[0, 1], [0, 0], [1, 1]]
+
+
+# --- filters ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filters", "left", "why"),
+    [
+        ({}, "abcd", {}),
+        ({"exclude": ["b", "d"]}, "ac", {"b": "excluded", "d": "excluded"}),
+        ({"min_records": 2}, "abc", {"d": "fewer than 2"}),
+        ({"min_records": 3}, "ab", {"c": "fewer than 3", "d": "fewer than 3"}),
+        ({"min_records": 3, "exclude": ["d"]}, "ab", {"c": "fewer than 3", "d": "excluded"}),
+    ],
+)
+def test_labels_left_out_are_reported_with_the_reason(
+    make_config: MakeConfig, filters: dict[str, Any], left: str, why: dict[str, str]
+) -> None:
+    prepared = prepare(make_config(ROWS, filter=FilterConfig(**filters)))
+    assert prepared.labels == list(left)
+    assert prepared.report.labels_left_out.keys() == why.keys()
+    assert all(reason in prepared.report.labels_left_out[label] for label, reason in why.items())
+
+
+def test_labels_outside_the_taxonomy_can_be_left_out(make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config(
+        ROWS, **COLUMNS, taxonomy=taxonomy(tmp_path, "a", "c", "z"), filter=FilterConfig(taxonomy_only=True)
+    )
+    prepared = prepare(config)
+    assert prepared.labels == ["a", "c"]  # z is in the taxonomy, but on no record
+    assert prepared.report.labels_left_out == dict.fromkeys("bd", "not in the taxonomy")
+    assert labels_of(prepared)["2"] == ("a", "c")
+    assert prepared.taxonomy.names("c") == ("c", "alias of c")
+    assert prepared.report.files == [config.records.path, str(tmp_path / "tags.json")]
+
+
+def test_a_label_outside_the_taxonomy_is_a_problem_unless_left_out(make_config: MakeConfig, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        prepare(make_config(ROWS, taxonomy=taxonomy(tmp_path, "a", "b", "c")))
+    message = str(caught.value)
+    assert "line 4: " in message
+    assert "label 'd'" in message
+    assert "data.filter.taxonomy_only=true" in message
+
+
+def test_a_taxonomy_and_a_label_file_without_a_path_are_none(make_config: MakeConfig) -> None:
+    # `data.taxonomy.path=null` on the command line takes away what a configuration names.
+    labels = LabelsConfig(column="labels", names=FileConfig(path=None))
+    config = make_config(ROWS, taxonomy=FileConfig(path=None), labels=labels)
+    prepared = prepare(config)
+    assert prepared.labels == ["a", "b", "c", "d"]
+    assert prepared.taxonomy.names("a") == ("a",)
+    assert prepared.report.files == [config.records.path]
+
+
+@pytest.mark.parametrize(
+    ("filters", "left", "dropped"),
+    [
+        ({"drop_unlabelled": True}, "12345", 1),
+        ({"drop_unlabelled": True, "exclude": ["a"]}, "1245", 2),
+        ({"drop_unlabelled": True, "min_records": 4}, "1235", 2),
+    ],
+)
+def test_records_without_a_label_can_be_dropped_and_are_counted(
+    make_config: MakeConfig, filters: dict[str, Any], left: str, dropped: int
+) -> None:
+    prepared = prepare(make_config(ROWS, **COLUMNS, filter=FilterConfig(**filters)))
+    assert [record.id for record in prepared.records] == list(left)
+    assert prepared.report.filtered == {"records without a label": dropped}
+    assert prepared.targets.any(axis=1).all()
+
+
+def test_records_that_lost_their_labels_stay_unless_dropped(make_config: MakeConfig) -> None:
+    prepared = prepare(make_config(ROWS, **COLUMNS, filter=FilterConfig(exclude=["a"])))
+    assert labels_of(prepared)["3"] == ()
+    assert prepared.report.filtered == {}
+
+
+@pytest.mark.parametrize("filters", [{"min_records": 5}, {"exclude": ["a", "b", "c", "d"]}, {"drop_unlabelled": True}])
+def test_nothing_left_to_learn_from_is_refused(make_config: MakeConfig, filters: dict[str, Any]) -> None:
+    rows = [{**row, "labels": []} for row in ROWS] if "drop_unlabelled" in filters else ROWS
+    with pytest.raises(UserError, match=r"records\.jsonl: no label is left: 6 rows read.*data\.filter.*data\.labels"):
+        prepare(make_config(rows, filter=FilterConfig(**filters)))
+
+
+# --- tasks and label files --------------------------------------------------------------------------------------------
+
+
+def multiclass(make_config: MakeConfig, filters: FilterConfig) -> DataConfig:
+    rows = [{"text": f"text {index}", "labels": label} for index, label in enumerate("aabbbc")]
+    return make_config(rows, labels=LabelsConfig(column="labels", kind=LabelKind.single), filter=filters)
+
+
+def test_one_label_a_record_is_a_multiclass_task(make_config: MakeConfig) -> None:
+    prepared = prepare(multiclass(make_config, FilterConfig()))
+    assert prepared.task is Task.multiclass
+    assert prepared.targets.sum(axis=1).tolist() == [1] * 6
+    assert prepare(make_config(ROWS)).task is Task.multilabel
+
+
+def test_a_multiclass_record_that_lost_its_class_is_dropped_and_counted(make_config: MakeConfig) -> None:
+    # An argmax over a row without a class would count it as the first class, in stratifying and in measuring.
+    prepared = prepare(multiclass(make_config, FilterConfig(min_records=2)))
+    assert prepared.labels == ["a", "b"]
+    assert prepared.targets.sum(axis=1).tolist() == [1] * 5
+    assert prepared.report.filtered == {"records without a label": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("labels.txt", "vision\n\n graphs \naudio"), ("labels.json", '["vision", "graphs", "audio"]')]
+)
+def test_a_label_file_is_a_list_of_lines_or_json(
+    make_config: MakeConfig, tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    labels = LabelsConfig(column="labels", kind=LabelKind.indices, names=FileConfig(path=str(path)))
+    config = make_config([{"id": "1", "text": "x", "labels": [0, 2]}], id="id", labels=labels)
+    prepared = prepare(config)
+    assert labels_of(prepared) == {"1": ("audio", "vision")}
+    assert prepared.report.files == [config.records.path, str(path)]
+
+
+def test_a_label_file_says_which_labels_there_are(make_config: MakeConfig, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    labels = LabelsConfig(column="labels", names=FileConfig(path=str(tmp_path / "labels.txt")))
+    with pytest.raises(UserError, match=r"line 4: label 'd'"):
+        prepare(make_config(ROWS, labels=labels))
+
+
+def test_indices_need_a_label_file(make_config: MakeConfig) -> None:
+    with pytest.raises(UserError, match=r"data\.labels\.names"):
+        prepare(make_config(ROWS, labels=LabelsConfig(column="labels", kind=LabelKind.indices)))
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [('["a",\n"b', "line 2"), ('{"a": 1}', "list of strings"), ("[1, 2]", "list of strings"), ("[" * 100_000, "JSON")],
+)
+def test_a_label_file_that_is_no_list_of_names_is_refused(
+    make_config: MakeConfig, tmp_path: Path, content: str, part: str
+) -> None:
+    (tmp_path / "labels.json").write_text(content)
+    labels = LabelsConfig(column="labels", names=FileConfig(path=str(tmp_path / "labels.json")))
+    with pytest.raises(UserError, match=r"labels\.json") as caught:
+        prepare(make_config(ROWS, labels=labels))
+    assert part in str(caught.value)
+
+
+# --- what is reported and kept ----------------------------------------------------------------------------------------
+
+
+def test_labels_with_too_few_records_for_three_parts_are_reported_and_kept(make_config: MakeConfig) -> None:
+    prepared = prepare(make_config(ROWS))
+    rare = [each for each in prepared.report.problems if each.kind == "label with too few records"]
+    assert [(each.place, each.outcome) for each in rare] == [("label 'c'", "kept"), ("label 'd'", "kept")]
+    assert "2 of 6 records" in rare[0].message
+    assert "data.filter.min_records" in rare[0].message
+    assert prepared.labels == ["a", "b", "c", "d"]
+
+
+def test_repeated_texts_are_reported_with_the_record_they_repeat(make_config: MakeConfig) -> None:
+    rows = [{"id": key, "text": text, "labels": ["a"]} for key, text in [("3", "same"), ("1", "same"), ("2", "other")]]
+    prepared = prepare(make_config(rows, id="id"))
+    repeated = [each for each in prepared.report.problems if each.kind == "repeated text"]
+    assert len(repeated) == 1
+    assert repeated[0].outcome == "kept"
+    assert repeated[0].place.endswith("line 1")
+    assert "'1'" in repeated[0].message
+    assert len(prepared.records) == 3
+
+
+# --- the version ------------------------------------------------------------------------------------------------------
+
+
+def version(make_config: MakeConfig, rows: list[dict[str, Any]], **given: Any) -> str:
+    return prepare(make_config(rows, **{**COLUMNS, **given})).version
+
+
+def test_the_version_does_not_depend_on_the_order_of_rows(make_config: MakeConfig) -> None:
+    versions = {version(make_config, random.Random(seed).sample(ROWS, len(ROWS))) for seed in range(5)}
+    assert len(versions) == 1
+
+
+def test_the_version_does_not_depend_on_the_order_of_a_records_labels_and_keys(make_config: MakeConfig) -> None:
+    turned = [{**dict(reversed(row.items())), "labels": row["labels"][::-1]} for row in ROWS]
+    assert version(make_config, turned) == version(make_config, ROWS)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "json", "parquet"])
+def test_the_version_does_not_depend_on_the_format(make_config: MakeConfig, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"records.{suffix}"
+    labels = LabelsConfig(column="labels")
+    if suffix == "json":
+        path.write_text(json.dumps(ROWS))
+    elif suffix == "parquet":
+        pl.DataFrame(ROWS).with_columns(pl.col("day").str.to_datetime("%Y-%m-%d")).write_parquet(path)
+    else:
+        labels = LabelsConfig(column="labels", kind=LabelKind.separated, separator="|")
+        frame = pl.DataFrame([{**row, "labels": "|".join(row["labels"])} for row in ROWS])
+        frame.write_csv(path, separator="," if suffix == "csv" else "\t")
+    other = DataConfig(name="other", records=FileConfig(path=str(path)), text=["text"], labels=labels, **COLUMNS)
+    assert prepare(other).version == version(make_config, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("text", "another text"), ("labels", ["a", "c"]), ("day", "2026-02-01"), ("source", "post"), ("id", "7")],
+)
+def test_the_version_changes_with_anything_in_a_record(make_config: MakeConfig, column: str, value: Any) -> None:
+    changed = [{**ROWS[0], column: value}, *ROWS[1:]]
+    assert version(make_config, changed) != version(make_config, ROWS)
+
+
+def test_the_version_changes_when_a_record_goes(make_config: MakeConfig) -> None:
+    assert version(make_config, ROWS[:-1]) != version(make_config, ROWS)
+
+
+def test_the_version_changes_when_the_label_file_is_in_another_order(make_config: MakeConfig, tmp_path: Path) -> None:
+    versions = set()
+    for order in ("ab", "ba"):
+        path = tmp_path / f"{order}.txt"
+        path.write_text("\n".join(order))
+        labels = LabelsConfig(column="labels", kind=LabelKind.indices, names=FileConfig(path=str(path)))
+        rows = [{**ROWS[0], "labels": [0]}, {**ROWS[1], "labels": [0, 1]}]
+        versions.add(version(make_config, rows, labels=labels))
+    assert len(versions) == 2
+
+
+def test_the_version_does_not_depend_on_the_name_or_on_what_the_row_was_called(make_config: MakeConfig) -> None:
+    renamed = [{**row, "body": row["text"]} for row in ROWS]
+    assert version(make_config, renamed, text=["body"], name="renamed") == version(make_config, ROWS)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=[]), min_size=1), min_size=2, max_size=4),
+    names=st.lists(st.text(min_size=1), min_size=1, max_size=3),
+    moved=st.randoms(use_true_random=False),
+)
+def test_any_text_and_label_have_a_version_that_order_does_not_change(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], names: list[str], moved: random.Random
+) -> None:
+    rows = [
+        {"id": f"x{index}", "text": f"x{text}", "labels": [f"x{n}" for n in names]} for index, text in enumerate(texts)
+    ]
+    path = tmp_path_factory.mktemp("any") / "records.jsonl"
+    config = DataConfig(
+        name="any", records=FileConfig(path=str(path)), id="id", text=["text"], labels=LabelsConfig(column="labels")
+    )
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    first = prepare(config)
+    moved.shuffle(rows)
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    second = prepare(config)
+    assert first.version == second.version
+    assert [record.text for record in first.records] == [f"x{text}" for text in texts]
+    assert first.labels == second.labels == sorted({f"x{name}".strip() for name in names})

@@ -1,0 +1,334 @@
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratchet.config import DataConfig, FileConfig, LabelKind, LabelsConfig, SliceConfig, SliceKind, compose
+from ratchet.data.checks import Problem
+from ratchet.data.prepared import prepare
+from ratchet.data.reading import Table
+from ratchet.data.records import Record, build_records
+from ratchet.errors import UserError
+
+MakeConfig = Callable[..., DataConfig]
+
+
+def table_of(**columns: list[Any]) -> Table:
+    size = len(next(iter(columns.values())))
+    return Table("file.csv", "row", list(range(2, size + 2)), columns, [])
+
+
+def build(
+    make_config: MakeConfig,
+    *,
+    names: list[str] | None = None,
+    known: set[str] | None = None,
+    columns: dict[str, list[Any]],
+    **settings: Any,
+) -> tuple[list[Record], list[Problem]]:
+    size = len(next(iter(columns.values())))
+    filled = {"text": [f"text {index}" for index in range(size)], "labels": [["a"]] * size, **columns}
+    return build_records(table_of(**filled), make_config(**settings), names, known)
+
+
+def problem_of(make_config: MakeConfig, **given: Any) -> Problem:
+    """The one problem of a table with one row."""
+    records, problems = build(make_config, **given)
+    assert records == []
+    assert len(problems) == 1
+    assert problems[0].place == "file.csv, row 2"
+    return problems[0]
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+
+def labelled(kind: LabelKind, **settings: Any) -> LabelsConfig:
+    return LabelsConfig(column="labels", kind=kind, **settings)
+
+
+@pytest.mark.parametrize(
+    ("config", "value", "expected"),
+    [
+        (labelled(LabelKind.list), ["b", "a"], ("a", "b")),
+        (labelled(LabelKind.list), [" a ", "a", "", None], ("a",)),
+        (labelled(LabelKind.list), [2021, 7.0], ("2021", "7")),
+        (labelled(LabelKind.list), [], ()),
+        (labelled(LabelKind.list), None, ()),
+        (labelled(LabelKind.separated), "b, a,,b", ("a", "b")),
+        (labelled(LabelKind.separated, separator="|"), "b|c, d", ("b", "c, d")),
+        (labelled(LabelKind.separated), "", ()),
+        (labelled(LabelKind.separated), None, ()),
+        (labelled(LabelKind.separated), ["a", "b"], ("a", "b")),
+        (labelled(LabelKind.indices), [2, 0], ("audio", "vision")),
+        (labelled(LabelKind.indices), "2, 0", ("audio", "vision")),
+        (labelled(LabelKind.indices), 1, ("graphs",)),
+        (labelled(LabelKind.indices), [], ()),
+        (labelled(LabelKind.single), " one label, with a comma ", ("one label, with a comma",)),
+        (labelled(LabelKind.single), 3, ("3",)),
+    ],
+)
+def test_labels_are_read_as_configured_sorted_and_once(
+    make_config: MakeConfig, config: LabelsConfig, value: Any, expected: tuple[str, ...]
+) -> None:
+    records, problems = build(
+        make_config, columns={"labels": [value]}, labels=config, names=["audio", "graphs", "vision"]
+    )
+    assert problems == []
+    assert records[0].labels == expected
+
+
+@pytest.mark.parametrize(("kind", "value"), [(LabelKind.list, "a,b"), (LabelKind.list, 3), (LabelKind.separated, 3)])
+def test_labels_of_another_kind_name_the_column_and_the_setting(
+    make_config: MakeConfig, kind: LabelKind, value: Any
+) -> None:
+    problem = problem_of(make_config, columns={"labels": [value]}, labels=labelled(kind))
+    assert problem.kind == "bad labels"
+    assert problem.message.startswith("labels ")
+    assert str(value) in problem.message
+    assert "data.labels.kind" in problem.message
+
+
+@pytest.mark.parametrize("value", ["", "  ", None, float("nan")])
+def test_a_single_label_must_be_there(make_config: MakeConfig, value: Any) -> None:
+    problem = problem_of(make_config, columns={"labels": [value]}, labels=labelled(LabelKind.single))
+    assert problem.kind == "no label"
+
+
+@pytest.mark.parametrize("value", [3, -1, "x", None, 1.5, float("inf"), float("nan")])
+def test_what_is_no_index_into_the_label_file_is_an_unknown_label(make_config: MakeConfig, value: Any) -> None:
+    problem = problem_of(
+        make_config, columns={"labels": [[0, value]]}, labels=labelled(LabelKind.indices), names=["a", "b", "c"]
+    )
+    assert problem.kind == "unknown label"
+    assert str(value) in problem.message
+    assert "label file" in problem.message
+
+
+def test_an_unknown_label_names_the_nearest_known_one(make_config: MakeConfig) -> None:
+    problem = problem_of(make_config, columns={"labels": [["graphs", "visoin"]]}, known={"graphs", "vision"})
+    assert problem.kind == "unknown label"
+    assert problem.outcome == "stops"
+    assert "'visoin'" in problem.message
+    assert "'vision'" in problem.message
+
+
+def test_an_empty_separator_is_refused_and_not_run_into(make_config: MakeConfig) -> None:
+    path = make_config([{"text": "one", "labels": "a"}]).records.path
+    overrides = ["records.path=" + path, "text=[text]", "id=null", "created_at=null", "taxonomy=null"]
+    overrides += ["labels.column=labels", "labels.kind=separated", "labels.separator=''"]
+    with pytest.raises(UserError, match="separator"):
+        prepare(compose([f"data.{each}" for each in overrides]).data)
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("title", "body", "expected"),
+    [
+        ("Title", "Body.", "Title | Body."),
+        ("Title", None, "Title"),
+        ("", "Body.", "Body."),
+        (1.0, float("nan"), "1"),
+        (" Title\n", "Body.", " Title\n | Body."),
+    ],
+)
+def test_text_is_built_from_the_columns_that_hold_some(
+    make_config: MakeConfig, title: Any, body: Any, expected: str
+) -> None:
+    columns = {"title": [title], "body": [body]}
+    records, _ = build(make_config, columns=columns, text=["title", "body"], text_separator=" | ")
+    assert records[0].text == expected
+
+
+@pytest.mark.parametrize("drop_bad_rows", [False, True])
+@pytest.mark.parametrize("empty", ["", None, " \n", float("nan")])
+def test_empty_text_is_always_dropped_and_reported(make_config: MakeConfig, drop_bad_rows: bool, empty: Any) -> None:
+    problem = problem_of(make_config, columns={"text": [empty]}, drop_bad_rows=drop_bad_rows)
+    assert (problem.kind, problem.outcome) == ("empty text", "dropped")
+    assert "text" in problem.message
+
+
+def test_empty_texts_are_counted_in_the_report(make_config: MakeConfig) -> None:
+    rows = [{"text": text, "labels": ["a"]} for text in ("one", "", "two", " ", "three")]
+    prepared = prepare(make_config(rows))
+    assert [record.text for record in prepared.records] == ["one", "two", "three"]
+    assert prepared.report.counts()["empty text", "dropped"] == 2
+    assert prepared.report.rows_read == 5
+
+
+# --- ids and columns --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "expected"), [(7, "7"), (7.0, "7"), (" x ", "x"), ("007", "007"), (0.5, "0.5")])
+def test_an_id_is_text(make_config: MakeConfig, value: Any, expected: str) -> None:
+    records, _ = build(make_config, columns={"key": [value]}, id="key")
+    assert records[0].id == expected
+
+
+def test_without_an_id_column_the_place_is_the_id(make_config: MakeConfig) -> None:
+    records, _ = build(make_config, columns={"text": ["one", "two"]})
+    assert [(record.id, record.place) for record in records] == [("2", "file.csv, row 2"), ("3", "file.csv, row 3")]
+
+
+@pytest.mark.parametrize("value", ["", None, " "])
+def test_an_id_must_be_there(make_config: MakeConfig, value: Any) -> None:
+    problem = problem_of(make_config, columns={"key": [value]}, id="key")
+    assert problem.kind == "no id"
+    assert "key" in problem.message
+
+
+def test_an_id_a_second_time_names_both_places(make_config: MakeConfig) -> None:
+    records, problems = build(make_config, columns={"key": ["x", "y", "x", 1, "1"]}, id="key")
+    assert [record.id for record in records] == ["x", "y", "1"]
+    assert [(problem.kind, problem.place) for problem in problems] == [
+        ("duplicate id", "file.csv, row 4"),
+        ("duplicate id", "file.csv, row 6"),
+    ]
+    assert "'x'" in problems[0].message
+    assert "file.csv, row 2" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"text": ["titel"]}, "data.text[0]"),
+        ({"text": ["title", "titel"]}, "data.text[1]"),
+        ({"labels": LabelsConfig(column="titel")}, "data.labels.column"),
+        ({"id": "titel"}, "data.id"),
+        ({"created_at": "titel"}, "data.created_at"),
+        ({"slices": {"x": SliceConfig(kind=SliceKind.column, column="titel")}}, "data.slices"),
+    ],
+)
+def test_a_missing_column_names_the_key_and_the_nearest_column(
+    make_config: MakeConfig, settings: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        build(make_config, columns={"title": ["one"]}, **settings)
+    message = str(caught.value)
+    assert "file.csv" in message
+    assert key in message
+    assert "'titel'" in message
+    assert "'title'" in message
+
+
+def test_columns_that_slices_and_given_splits_need_are_kept(make_config: MakeConfig) -> None:
+    slices = {
+        "by_source": SliceConfig(kind=SliceKind.column, column="source"),
+        "short": SliceConfig(kind=SliceKind.short_text, max_words=3),
+    }
+    config = make_config(slices=slices)
+    config.split.column = "part"
+    table = table_of(text=["one"], labels=[["a"]], source=[" web "], part=["train"], other=["x"])
+    records, _ = build_records(table, config, None, None)
+    assert records[0].columns == {"source": "web", "part": "train"}
+
+
+# --- dates ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2026-02-28", datetime(2026, 2, 28)),
+        ("2026-02-28 13:45:10", datetime(2026, 2, 28, 13, 45, 10)),
+        (" 2026-02-28T13:45 ", datetime(2026, 2, 28, 13, 45)),
+        ("2026-02-28T13:45:00Z", datetime(2026, 2, 28, 13, 45)),
+        ("2026-02-28T01:00:00+02:00", datetime(2026, 2, 27, 23)),
+        ("2026-02-28T23:30:00-05:30", datetime(2026, 3, 1, 5)),
+        (datetime(2026, 2, 28, 13, 45), datetime(2026, 2, 28, 13, 45)),
+        (datetime(2026, 2, 28, 13, tzinfo=UTC), datetime(2026, 2, 28, 13)),
+        (datetime(2026, 2, 28, 1, tzinfo=timezone(timedelta(hours=2))), datetime(2026, 2, 27, 23)),
+        (date(2026, 2, 28), datetime(2026, 2, 28)),
+        (None, None),
+        ("", None),
+        (float("nan"), None),
+    ],
+)
+def test_dates_become_utc_without_a_zone(make_config: MakeConfig, value: Any, expected: datetime | None) -> None:
+    records, problems = build(make_config, columns={"day": [value]}, created_at="day")
+    assert problems == []
+    assert records[0].created_at == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "expected"),
+    [
+        ("%d.%m.%Y", "03.02.2026", datetime(2026, 2, 3)),
+        ("%m/%d/%Y %H:%M", "02/03/2026 14:30", datetime(2026, 2, 3, 14, 30)),
+        ("%Y-%m-%dT%H:%M:%S%z", "2026-02-03T01:00:00+0200", datetime(2026, 2, 2, 23)),
+    ],
+)
+def test_a_date_format_of_ones_own(make_config: MakeConfig, form: str, value: str, expected: datetime) -> None:
+    records, _ = build(make_config, columns={"day": [value]}, created_at="day", date_format=form)
+    assert records[0].created_at == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "wanted"),
+    [(None, "03.02.2026", "ISO 8601"), (None, "2026-02-30", "ISO 8601"), ("%d.%m.%Y", "2026-02-03", "%d.%m.%Y")],
+)
+def test_a_bad_date_is_shown_with_what_was_expected(
+    make_config: MakeConfig, form: str | None, value: str, wanted: str
+) -> None:
+    problem = problem_of(make_config, columns={"day": [value]}, created_at="day", date_format=form)
+    assert problem.kind == "bad date"
+    assert value in problem.message
+    assert wanted in problem.message
+    assert "data.date_format" in problem.message
+
+
+@pytest.mark.parametrize("value", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+def test_a_date_that_has_no_utc_equivalent_is_a_bad_date(make_config: MakeConfig, value: str) -> None:
+    problem = problem_of(make_config, columns={"day": [value]}, created_at="day")
+    assert problem.kind == "bad date"
+    assert value in problem.message
+
+
+# --- many bad rows ----------------------------------------------------------------------------------------------------
+
+GOOD = {"key": "1", "text": "one", "labels": ["a"], "day": "2026-01-01"}
+BAD = {
+    "broken line": '{"key": "2", "text": "cut',
+    "duplicate id": {**GOOD, "text": "two"},
+    "bad labels": {**GOOD, "key": "3", "labels": "a"},
+    "bad date": {**GOOD, "key": "4", "day": "yesterday"},
+    "no id": {**GOOD, "key": ""},
+    "unknown label": {**GOOD, "key": "5", "labels": ["b"]},
+}
+
+
+@pytest.fixture
+def bad_file(tmp_path: Path) -> dict[str, Any]:
+    """Settings of a file with one good row in line 1, and one row of each kind of BAD in the lines after it."""
+    lines = [each if isinstance(each, str) else json.dumps(each) for each in (GOOD, *BAD.values())]
+    (tmp_path / "bad.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "labels.txt").write_text("a\n", encoding="utf-8")
+    return {
+        "records": FileConfig(path=str(tmp_path / "bad.jsonl")),
+        "labels": LabelsConfig(column="labels", names=FileConfig(path=str(tmp_path / "labels.txt"))),
+        "id": "key",
+        "created_at": "day",
+    }
+
+
+def test_everything_that_is_wrong_is_listed_at_once(make_config: MakeConfig, bad_file: dict[str, Any]) -> None:
+    with pytest.raises(UserError) as caught:
+        prepare(make_config(**bad_file))
+    message = str(caught.value)
+    assert f"{len(BAD)} bad rows" in message
+    for line in range(2, len(BAD) + 2):
+        assert f"bad.jsonl, line {line}: " in message
+    assert "data.drop_bad_rows=true" in message
+
+
+def test_bad_rows_can_be_dropped_and_are_counted(make_config: MakeConfig, bad_file: dict[str, Any]) -> None:
+    prepared = prepare(make_config(**bad_file, drop_bad_rows=True))
+    assert [record.text for record in prepared.records] == ["one"]
+    dropped = {kind: count for (kind, outcome), count in prepared.report.counts().items() if outcome == "dropped"}
+    assert dropped == dict.fromkeys(BAD, 1)
+    assert prepared.report.rows_read == len(BAD) + 1

@@ -1,0 +1,67 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from ratchet.config import CONF
+
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+SAME = ("data=sample", "seed=3", "split.seed=2", "threads=1", "evaluation.resamples=100")
+
+Command = Callable[..., "CompletedProcess[str]"]
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def results(run: Path) -> dict[str, bytes]:
+    """What a run found, by file, without what differs from run to run: its record, its config's paths, its cost."""
+    assert read_json(run / "record.json")["status"] == "finished"
+    paths = [run / name for name in ("metrics.json", "thresholds.json", "split.json", "labels.json")]
+    paths += [path for part in ("predictions", "model") for path in (run / part).rglob("*") if path.is_file()]
+    found = {path.relative_to(run).as_posix(): path.read_bytes() for path in paths}
+    assert {"predictions/val.parquet", "predictions/test.parquet"} <= set(found)
+    assert any(name.startswith("model/") for name in found)
+    return found
+
+
+def differing(one: dict[str, bytes], two: dict[str, bytes]) -> list[str]:
+    return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+
+
+def succeed(done: "CompletedProcess[str]") -> None:
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_equal_runs_are_equal_byte_for_byte_in_any_process(train: Command, tmp_path: Path, model: str) -> None:
+    for name, hash_seed in (("one", "1"), ("two", "2")):
+        succeed(train(f"model={model}", *SAME, f"run_dir={name}", PYTHONHASHSEED=hash_seed))
+    assert differing(results(tmp_path / "one"), results(tmp_path / "two")) == []
+
+
+def test_a_run_alone_equals_the_same_run_inside_of_a_grid(train: Command, tmp_path: Path) -> None:
+    seeds = [each.replace("seed=3", "seed=9,3") if each.startswith("seed=") else each for each in SAME]
+    succeed(train("-m", f"model={','.join(reversed(MODELS))}", *seeds, "runs_dir=grid", PYTHONHASHSEED="1"))
+    for model in MODELS:
+        succeed(train(f"model={model}", *SAME, f"run_dir=alone-{model}", PYTHONHASHSEED="2"))
+        in_grid = {read_json(run / "record.json")["seed"]: run for run in (tmp_path / "grid/sample").glob(f"{model}/*")}
+        assert in_grid.keys() == {9, 3}
+        assert differing(results(tmp_path / f"alone-{model}"), results(in_grid[3])) == []
+
+
+def test_only_the_split_seed_divides_otherwise(train: Command, tmp_path: Path) -> None:
+    succeed(train("-m", "model=rule", "split.seed=0,1", "seed=0,1", "evaluation.resamples=100"))
+    splits = {}
+    for run in (tmp_path / "runs" / "sample" / "rule").iterdir():
+        record, split = read_json(run / "record.json"), read_json(run / "split.json")
+        assert split["hash"] == record["split_hash"]
+        splits[record["split_seed"], record["seed"]] = split
+    assert splits[0, 0] == splits[0, 1]
+    assert splits[1, 0] == splits[1, 1]
+    assert splits[0, 0]["hash"] != splits[1, 0]["hash"]
+    assert set(splits[0, 0]["test"]) != set(splits[1, 0]["test"])

@@ -1,0 +1,68 @@
+"""What the documents show works as it stands there."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from tests.conftest import Command, run_command
+
+
+def _blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def _path_in_first_line(block: str) -> str:
+    return block.split("\n", 1)[0].removeprefix("# ")
+
+
+def test_the_new_model_of_the_docs_joins_the_ladder(project: Path, tmp_path: Path) -> None:
+    for name in ("src", "conf", "data/sample"):
+        shutil.copytree(project / name, tmp_path / name)
+    shutil.copy(project / "train.py", tmp_path)
+    for block in [*_blocks(project / "docs/new-model.md", "python"), *_blocks(project / "docs/new-model.md", "yaml")]:
+        (tmp_path / _path_in_first_line(block)).write_text(block, encoding="utf-8")
+
+    done = run_command(
+        sys.executable, "train.py", "-m", "model=rule,majority", cwd=tmp_path, PYTHONPATH=str(tmp_path / "src")
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^majority +1 +0\.\d{3}", done.stdout, flags=re.M)
+
+
+def test_the_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: Command, ratchet: Command) -> None:
+    block = _blocks(project / "docs/own-data.md", "yaml")[0]
+    path = tmp_path / _path_in_first_line(block)
+    path.parent.mkdir(parents=True)
+    path.write_text(block, encoding="utf-8")
+    rows = ["ticket,subject,body,topics"]
+    for number in range(40):
+        rows.append(f"t{2 * number},cannot sign in,the password of account {number} is refused,login")
+        rows.append(f"t{2 * number + 1},wrong amount,invoice {number} charges twice what was agreed,billing;invoice")
+    (tmp_path / "tickets.csv").write_text("\n".join(rows), encoding="utf-8")
+
+    described = ratchet("data", "describe", "--config-dir", "mine", "data=tickets", "format=json")
+    trained = train("--config-dir", "mine", "data=tickets", "model=regression")
+
+    assert described.returncode == 0, described.stderr
+    assert json.loads(described.stdout)["records"] == 80
+    assert set(json.loads(described.stdout)["label_counts"]) == {"login", "billing", "invoice"}
+    assert trained.returncode == 0, trained.stderr
+    assert len(list(tmp_path.glob("runs/tickets/regression/*/metrics.json"))) == 1
+
+
+def test_every_key_in_the_optional_part_of_the_data_docs_exists(
+    project: Path, tmp_path: Path, ratchet: Command
+) -> None:
+    """All of it at once composes: what stops is the missing file, not a key."""
+    first, second = _blocks(project / "docs/own-data.md", "yaml")
+    path = tmp_path / "mine/data/tickets.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(first.replace("labels:", "drop_bad_rows: true\nlabels:") + second.replace("drop_bad_rows", "# "))
+
+    done = ratchet("data", "describe", "--config-dir", "mine", "data=tickets")
+
+    assert done.returncode == 2
+    assert "tickets.csv: no such file" in done.stderr

@@ -1,0 +1,194 @@
+"""Adding a model edits nothing: a config and a module put beside the others, and it trains, saves and is compared."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFIG = """\
+# How often each label is on a train record, whatever the text says.
+defaults: [base_majority, _self_]
+name: majority
+complexity: 0
+smoothing: 1.0
+"""
+
+MODULE = '''\
+"""The base rate: every text gets the share of train records that have the label."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from ratchet.config import ModelConfig, bounded
+from ratchet.data.dataset import Dataset
+from ratchet.models.base import FitContext, Scores
+
+
+@dataclass
+class Settings(ModelConfig):
+    """`smoothing` records without any label are added."""
+
+    smoothing: float = bounded(1.0, low=0)
+
+
+class Tagger:
+    """Scores are label frequencies."""
+
+    deterministic = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._smoothing = settings.smoothing
+        self._shares: list[float] = []
+
+    def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
+        self._shares = (train.targets.sum(axis=0) / (len(train) + self._smoothing)).tolist()
+        context.log(0, {"most_common": max(self._shares)})
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        return np.tile(np.array(self._shares, dtype=np.float32), (len(texts), 1))
+
+    @property
+    def num_parameters(self) -> int:
+        return len(self._shares)
+
+    @property
+    def size_bytes(self) -> int:
+        return 4 * len(self._shares)
+
+    def save(self, directory: Path) -> None:
+        (directory / "shares.json").write_text(json.dumps(self._shares), encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        tagger = cls(Settings(name="majority", complexity=0))
+        tagger._shares = json.loads((directory / "shares.json").read_text(encoding="utf-8"))
+        return tagger
+'''
+
+ADDED = {"conf/model/majority.yaml": CONFIG, "src/ratchet/models/majority.py": MODULE}
+COPIED = ("src", "conf", "data/sample", "tests/contracts", "train.py", "pyproject.toml", "tests/conftest.py")
+WRITTEN_BY_TOOLS = ("__pycache__", ".pytest_cache", ".hypothesis")
+
+
+def digests(checkout: Path) -> dict[str, str]:
+    """The sha256 of every file that was copied or added, by its path; not of what Python and runs write."""
+    files = [path for name in COPIED for path in [checkout / name, *(checkout / name).rglob("*")] if path.is_file()]
+    return {
+        path.relative_to(checkout).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if not set(WRITTEN_BY_TOOLS) & set(path.parts)
+    }
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout with one model more."""
+    project = Path(__file__).resolve().parents[2]
+    directory = tmp_path_factory.mktemp("checkout")
+    for name in COPIED:
+        if (project / name).is_dir():
+            shutil.copytree(project / name, directory / name, ignore=shutil.ignore_patterns(*WRITTEN_BY_TOOLS))
+        else:
+            (directory / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(project / name, directory / name)
+    for name, content in ADDED.items():
+        assert not (directory / name).exists()
+        (directory / name).write_text(content, encoding="utf-8")
+    return directory
+
+
+def run_python(checkout: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout / "src")},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def grid(checkout: Path) -> "subprocess.CompletedProcess[str]":
+    return run_python(checkout, "train.py", "-m", "model=rule,majority", "evaluation.resamples=100")
+
+
+def test_the_copy_is_what_is_run(checkout: Path) -> None:
+    done = run_python(checkout, "-c", "import ratchet.models as m; print(m.__file__); print(*m.model_modules())")
+    file, names = done.stdout.splitlines()
+    assert Path(file).is_relative_to(checkout)
+    assert "majority" in names.split()
+
+
+def test_a_new_model_joins_a_grid(checkout: Path, grid: "subprocess.CompletedProcess[str]") -> None:
+    assert grid.returncode == 0, grid.stdout + grid.stderr
+    (run,) = (checkout / "runs" / "sample" / "majority").iterdir()
+    record = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    assert (record["status"], record["model"], record["complexity"]) == ("finished", "majority", 0)
+    assert record["deterministic"] is True
+    labels = json.loads((run / "labels.json").read_text(encoding="utf-8"))
+    assert record["num_parameters"] == len(labels)
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert 0 < metrics["test/f1_weighted"] < 0.5, "base rates say something, and less than reading the text"
+    shares = json.loads((run / "model" / "shares.json").read_text(encoding="utf-8"))
+    counts = [record["train_label_counts"][label] for label in labels]
+    assert shares == pytest.approx([count / (record["records"]["train"] + 1) for count in counts])
+    assert "0,most_common," in (run / "history.csv").read_text(encoding="utf-8")
+
+
+def test_the_table_names_it(grid: "subprocess.CompletedProcess[str]") -> None:
+    table = grid.stdout[grid.stdout.index("sample, test:") :]
+    assert [line.split()[0] for line in table.splitlines()[1:] if line.strip()] == ["model", "majority", "rule"]
+
+
+def test_its_settings_are_checked_like_those_of_the_others(checkout: Path) -> None:
+    done = run_python(checkout, "train.py", "model=majority", "model.smothing=2")
+    assert done.returncode == 2
+    assert "smothing" in done.stderr
+    assert "did you mean 'smoothing'?" in done.stderr
+    done = run_python(checkout, "train.py", "model=majority", "model.smoothing=-1")
+    assert done.returncode == 2
+    assert "model.smoothing=-1" in done.stderr
+
+
+def test_a_misspelt_name_is_led_to_it(checkout: Path) -> None:
+    done = run_python(checkout, "train.py", "model=majorty")
+    assert done.returncode == 2
+    assert "did you mean 'majority'?" in done.stderr
+
+
+@pytest.mark.usefixtures("grid")
+def test_its_run_can_be_scored_again(checkout: Path) -> None:
+    (run,) = (checkout / "runs" / "sample" / "majority").iterdir()
+    verb = "import sys; from ratchet.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    again = run_python(checkout, "-c", verb, "evaluate", str(run), "part=val")
+    assert again.returncode == 0, again.stderr
+    (evaluation,) = (run / "evaluations").iterdir()
+    own, new = (json.loads((directory / "metrics.json").read_text(encoding="utf-8")) for directory in (run, evaluation))
+    assert new["val/f1_weighted"] == own["val/f1_weighted"]
+
+
+def test_the_contract_suite_covers_it(checkout: Path) -> None:
+    done = run_python(checkout, "-m", "pytest", "tests/contracts", "-k", "majority or every_model", "-q")
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout.split(" passed")[0].split()[-1]) >= 30
+
+
+@pytest.mark.usefixtures("grid")
+def test_nothing_else_was_touched(checkout: Path, project: Path) -> None:
+    ours = digests(project)
+    theirs = digests(checkout)
+    assert {name: theirs[name] for name in theirs if theirs[name] != ours.get(name)}.keys() == ADDED.keys()
+    assert ours.keys() <= theirs.keys()

@@ -1,0 +1,341 @@
+"""Bring your own: a file of records and one YAML file, in each way that records are written."""
+
+import csv
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.conftest import Command
+
+TOPICS = {
+    "billing": "invoice refund charge payment amount card",
+    "login": "password account signin locked reset username",
+    "shipping": "parcel delivery courier address tracking late",
+}
+SIZE = 90
+
+
+@dataclass
+class Ticket:
+    """A record as a help desk would have it."""
+
+    id: str
+    subject: str
+    body: str
+    topics: list[str]
+    opened: date
+    source: str
+    part: str
+
+
+def tickets() -> list[Ticket]:
+    """Texts from which topics can be learnt; every second one names its topic; no two are nearly the same."""
+    generator = random.Random(0)
+    found = []
+    for index in range(SIZE):
+        first = list(TOPICS)[index % 3]
+        second = list(TOPICS)[(index + 1) % 3]
+        topics = [first, second] if index % 6 == 0 else [first]
+        words = [word for topic in topics for word in generator.sample(TOPICS[topic].split(), 4)]
+        noise = ["".join(generator.choices("abcdefghij", k=5)) for _ in range(6)]
+        named = topics if index % 2 == 0 else []
+        found.append(
+            Ticket(
+                id=f"t{index:03d}",
+                subject=" ".join(named + words[:2]),
+                body=" ".join(words[2:] + noise),
+                topics=topics,
+                opened=date(2026, 1, 1) + timedelta(days=generator.randrange(300)),
+                source=("mail", "forum")[index % 2],
+                part=("train", "train", "train", "validation", "test")[generator.randrange(5)],
+            )
+        )
+    return found
+
+
+TICKETS = tickets()
+HEAD = "defaults: [base_data, _self_]\nname: own\nid: id\ntext: [subject, body]\n"
+
+
+def row(ticket: Ticket) -> dict[str, Any]:
+    return {"id": ticket.id, "subject": ticket.subject, "body": ticket.body, "opened": ticket.opened.isoformat()} | {
+        "source": ticket.source,
+        "part": ticket.part,
+    }
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]], delimiter: str = ",", *, header: bool = True) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        if header:
+            writer.writerow(rows[0])
+        writer.writerows(each.values() for each in rows)
+
+
+def separated_csv(directory: Path) -> str:
+    write_csv(directory / "own.csv", [row(each) | {"topics": "; ".join(each.topics)} for each in TICKETS])
+    return HEAD + 'records: {path: own.csv}\nlabels: {column: topics, kind: separated, separator: ";"}\n'
+
+
+def tsv_without_header(directory: Path) -> str:
+    rows = [row(each) | {"topics": ",".join(each.topics)} for each in TICKETS]
+    write_csv(directory / "own.tsv", rows, "\t", header=False)
+    return (
+        HEAD + "records: {path: own.tsv}\nheader: false\n"
+        "column_names: [id, subject, body, opened, source, part, topics]\nlabels: {column: topics, kind: separated}\n"
+    )
+
+
+def json_list(directory: Path) -> str:
+    rows = [row(each) | {"topics": each.topics} for each in TICKETS]
+    (directory / "own.json").write_text(json.dumps(rows), encoding="utf-8")
+    return HEAD + "records: {path: own.json}\nlabels: {column: topics}\n"
+
+
+def jsonl(directory: Path) -> str:
+    lines = [json.dumps(row(each) | {"topics": each.topics}) for each in TICKETS]
+    (directory / "own.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return HEAD + "records: {path: own.jsonl}\nlabels: {column: topics, kind: list}\n"
+
+
+def parquet(directory: Path) -> str:
+    pl.DataFrame([row(each) | {"topics": each.topics} for each in TICKETS]).write_parquet(directory / "own.parquet")
+    return HEAD + "records: {path: own.parquet}\nlabels: {column: topics, kind: list}\n"
+
+
+def indices(directory: Path) -> str:
+    names = list(TOPICS)
+    lines = [json.dumps(row(each) | {"topics": [names.index(topic) for topic in each.topics]}) for each in TICKETS]
+    (directory / "own.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (directory / "topics.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    return HEAD + "records: {path: own.jsonl}\nlabels: {column: topics, kind: indices, names: {path: topics.txt}}\n"
+
+
+def another_encoding_and_suffix(directory: Path) -> str:
+    rows = [row(each) | {"topics": "|".join(each.topics), "subject": f"{each.subject} für"} for each in TICKETS]
+    write_csv(directory / "own.txt", rows)
+    path = directory / "own.txt"
+    path.write_bytes(path.read_text(encoding="utf-8").encode("cp1252"))
+    return (
+        HEAD + "records: {path: own.txt}\nformat: csv\nencoding: cp1252\n"
+        'labels: {column: topics, kind: separated, separator: "|"}\n'
+    )
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], None]:
+    """`write(yaml)`: the data set `own` in a directory of one's own."""
+
+    def write_config(text: str) -> None:
+        path = tmp_path / "mine" / "data" / "own.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+
+    return write_config
+
+
+def the_run(directory: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], list[str]]:
+    """Record, metrics, parts and labels of the only run."""
+    (path,) = (each.parent for each in directory.glob("runs/own/*/*/record.json"))
+    record, metrics, split, labels = (
+        json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("record", "metrics", "split", "labels")
+    )
+    assert record["status"] == "finished"
+    return record, metrics, {part: split[part] for part in ("train", "val", "test")}, labels
+
+
+@pytest.mark.parametrize(
+    ("make", "model"),
+    [
+        (separated_csv, "regression"),
+        (tsv_without_header, "rule"),
+        (json_list, "rule"),
+        (jsonl, "regression"),
+        (parquet, "rule"),
+        (indices, "regression"),
+        (another_encoding_and_suffix, "rule"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_every_way_to_write_several_labels(
+    make: Callable[[Path], str],
+    model: str,
+    write: Callable[[str], None],
+    train: Command,
+    ratchet: Command,
+    tmp_path: Path,
+) -> None:
+    write(make(tmp_path))
+
+    described = ratchet("data", "describe", "--config-dir", "mine", "data=own", "format=json")
+    assert (described.returncode, described.stderr) == (0, "")
+    found = json.loads(described.stdout)
+    assert (found["records"], found["rows_read"], found["task"]) == (SIZE, SIZE, "multilabel")
+    counts = Counter(topic for each in TICKETS for topic in each.topics)
+    assert {label: sum(parts.values()) for label, parts in found["label_counts"].items()} == counts
+    assert found["problems"] == []
+
+    done = train("--config-dir", "mine", "data=own", f"model={model}")
+    assert (done.returncode, done.stderr) == (0, "")
+    record, metrics, parts, labels = the_run(tmp_path)
+    assert labels == list(TOPICS)
+    assert record["task"] == "multilabel"
+    assert record["dataset_version"] == found["dataset_version"]
+    assert record["split_hash"] == found["split_hash"]
+    assert sorted(identifier for ids in parts.values() for identifier in ids) == [each.id for each in TICKETS]
+    topics_of = {each.id: each.topics for each in TICKETS}
+    true = sum(len(topics_of[identifier]) for identifier in parts["test"]) / len(parts["test"])
+    assert metrics["test/labels_per_record_true"] == pytest.approx(true)
+    if model == "regression":
+        assert metrics["test/f1_weighted"] > 0.85, "the words of a topic are its own"
+    else:
+        assert metrics["test/precision_weighted"] > 0.99, "a topic is named where it holds, and only there"
+        assert 0.2 < metrics["test/recall_weighted"] < 0.8, "and in half of the records only"
+
+
+def test_however_they_are_written_equal_records_are_one_data_set(
+    write: Callable[[str], None], ratchet: Command, tmp_path: Path
+) -> None:
+    versions = set()
+    for make in (separated_csv, tsv_without_header, json_list, jsonl, parquet, indices):
+        (tmp_path / "mine" / "data").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / "data" / "own.yaml").write_text(make(tmp_path), encoding="utf-8")
+        done = ratchet("data", "describe", "--config-dir", "mine", "data=own", "format=json")
+        assert done.returncode == 0, done.stderr
+        versions.add(json.loads(done.stdout)["dataset_version"])
+    assert len(versions) == 1
+
+
+@pytest.mark.parametrize("model", ["rule", "regression"])
+def test_exactly_one_label_a_record(model: str, write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
+    write_csv(tmp_path / "own.csv", [row(each) | {"topic": each.topics[0]} for each in TICKETS])
+    write(HEAD + "records: {path: own.csv}\nlabels: {column: topic, kind: single}\n")
+    done = train("--config-dir", "mine", "data=own", f"model={model}")
+    assert (done.returncode, done.stderr) == (0, "")
+    record, metrics, _, labels = the_run(tmp_path)
+    assert (record["task"], labels) == ("multiclass", list(TOPICS))
+    assert metrics["test/labels_per_record_true"] == metrics["test/labels_per_record_predicted"] == 1.0
+    if model == "regression":
+        assert metrics["test/f1_weighted"] > 0.7
+
+
+def test_given_parts_are_kept(write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
+    write(separated_csv(tmp_path) + "split: {method: given, column: part}\n")
+    done = train("--config-dir", "mine", "data=own")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, _, parts, _ = the_run(tmp_path)
+    for part, written in (("train", "train"), ("val", "validation"), ("test", "test")):
+        assert parts[part] == [each.id for each in TICKETS if each.part == written]
+
+
+def test_a_part_that_is_not_given_is_drawn_from_train(
+    write: Callable[[str], None], train: Command, tmp_path: Path
+) -> None:
+    rows = [row(each) | {"topics": each.topics[0]} for each in TICKETS]
+    for each in rows:
+        each["part"] = "train" if each["part"] != "test" else "test"
+    write_csv(tmp_path / "own.csv", rows)
+    write(
+        HEAD + "records: {path: own.csv}\nlabels: {column: topics, kind: separated}\n"
+        "split: {method: given, column: part, val: 0.2}\n"
+    )
+    done = train("--config-dir", "mine", "data=own")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, _, parts, _ = the_run(tmp_path)
+    assert parts["test"] == [each["id"] for each in rows if each["part"] == "test"]
+    assert len(parts["val"]) == pytest.approx(0.2 * SIZE, abs=1)
+
+
+def test_the_oldest_are_learnt_from_and_the_newest_tested(
+    write: Callable[[str], None], train: Command, tmp_path: Path
+) -> None:
+    rows = [row(each) | {"topics": ",".join(each.topics), "opened": f"{each.opened:%d.%m.%Y}"} for each in TICKETS]
+    write_csv(tmp_path / "own.csv", rows)
+    write(
+        HEAD + "records: {path: own.csv}\nlabels: {column: topics, kind: separated}\n"
+        'created_at: opened\ndate_format: "%d.%m.%Y"\nsplit: {method: temporal, val: 0.2, test: 0.2}\n'
+    )
+    done = train("--config-dir", "mine", "data=own", "model=regression")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, metrics, parts, _ = the_run(tmp_path)
+    opened = {each.id: each.opened for each in TICKETS}
+    days = {part: [opened[identifier] for identifier in ids] for part, ids in parts.items()}
+    assert {part: len(ids) for part, ids in parts.items()} == {"train": 54, "val": 18, "test": 18}
+    assert max(days["train"]) <= min(days["val"])
+    assert max(days["val"]) <= min(days["test"])
+    quarters = Counter(f"{day.year}-Q{(day.month + 2) // 3}" for day in days["test"])
+    assert {quarter: metrics[f"test/slices/date={quarter}/records"] for quarter in quarters} == quarters
+
+
+def test_slices_of_ones_own(write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
+    slices = "slices:\n  source: {kind: column, column: source}\n  both: {kind: labels, labels: [billing, login]}\n"
+    write(jsonl(tmp_path) + slices)
+    done = train("--config-dir", "mine", "data=own")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, metrics, parts, _ = the_run(tmp_path)
+    test = [each for each in TICKETS if each.id in set(parts["test"])]
+    for source, count in Counter(each.source for each in test).items():
+        assert metrics[f"test/slices/source={source}/records"] == count
+        assert f"source={source}" in done.stdout
+    both = sum({"billing", "login"} <= set(each.topics) for each in test)
+    assert metrics.get("test/slices/both/records", 0) == both
+
+
+def test_a_taxonomy_of_ones_own_helps_the_rule(write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
+    taxonomy = [{"tag": topic, "aliases": words.split()} for topic, words in TOPICS.items()]
+    (tmp_path / "topics.json").write_text(json.dumps(taxonomy), encoding="utf-8")
+    write(json_list(tmp_path) + "taxonomy: {path: topics.json}\n")
+    done = train("--config-dir", "mine", "data=own")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, metrics, _, _ = the_run(tmp_path)
+    assert metrics["test/f1_weighted"] > 0.99
+
+
+def test_bad_rows_stop_a_run_until_they_are_left_out_and_counted(
+    write: Callable[[str], None], train: Command, ratchet: Command, tmp_path: Path
+) -> None:
+    write(jsonl(tmp_path))
+    path = tmp_path / "own.jsonl"
+    path.write_text(path.read_text(encoding="utf-8") + '\n{"id": "t000", "body": "x", "topics": []}\n{"id"\n', "utf-8")
+    done = train("--config-dir", "mine", "data=own")
+    assert done.returncode == 2
+    for part in ("2 bad rows", f"line {SIZE + 1}", f"line {SIZE + 2}", "data.drop_bad_rows=true"):
+        assert part in done.stderr
+    done = ratchet("data", "describe", "--config-dir", "mine", "data=own", "data.drop_bad_rows=true", "format=json")
+    found = json.loads(done.stdout)
+    assert found["records"] == SIZE
+    assert {each["kind"]: each["count"] for each in found["problems"] if each["outcome"] == "dropped"} == {
+        "broken line": 1,
+        "duplicate id": 1,
+    }
+
+
+def test_data_of_ones_own_in_a_grid_and_scored_again(
+    write: Callable[[str], None], train: Command, ratchet: Command, tmp_path: Path
+) -> None:
+    write(separated_csv(tmp_path))
+    done = train("--config-dir", "mine", "-m", "data=own", "model=rule,regression")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "own, test:" in done.stdout
+    done = ratchet("evaluate", "last", "--config-dir", "mine")
+    assert (done.returncode, done.stderr) == (0, "")
+    (again,) = tmp_path.glob("runs/own/regression/*/evaluations/*/metrics.json")
+    first = json.loads((again.parents[2] / "metrics.json").read_text())
+    assert json.loads(again.read_text()).items() <= first.items()
+
+
+def test_the_sample_stays_as_it_is_beside_data_of_ones_own(
+    write: Callable[[str], None], train: Command, tmp_path: Path
+) -> None:
+    write(jsonl(tmp_path))
+    done = train("--config-dir", "mine", "model=rule")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("rule on sample")

@@ -1,0 +1,411 @@
+"""`python train.py` as people run it: what it prints, what it leaves behind, what it says of mistakes."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from tests.conftest import PROJECT, Command, run_command
+
+Done = CompletedProcess[str]
+HEAVY = ("torch", "sklearn", "transformers", "pytorch_lightning")
+
+
+def records(directory: Path) -> list[dict[str, Any]]:
+    """The records of all runs, oldest first."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in directory.glob("runs/*/*/*/record.json")]
+    return sorted(found, key=lambda record: record["started_at"])
+
+
+def only_runs_are_left(directory: Path) -> bool:
+    return [path.name for path in directory.iterdir()] == ["runs"]
+
+
+def table(text: str) -> list[list[str]]:
+    """The cells of the last table."""
+    return [re.split(r"\s{2,}", line.strip()) for line in text.rstrip().split("\n\n")[-1].splitlines()[1:]]
+
+
+def is_a_mistake(done: Done, *parts: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error: ") == 1
+    for part in parts:
+        assert part in done.stderr
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """`python train.py` in an empty directory."""
+    directory = tmp_path_factory.mktemp("default")
+    return directory, run_command(sys.executable, PROJECT / "train.py", cwd=directory)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """The first grid of the README."""
+    directory = tmp_path_factory.mktemp("grid")
+    return directory, run_command(sys.executable, PROJECT / "train.py", "-m", "model=regression,rule", cwd=directory)
+
+
+@pytest.fixture(scope="module")
+def half_failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """A grid whose second job finds no label that is frequent enough."""
+    directory = tmp_path_factory.mktemp("half_failed")
+    arguments = ("-m", "data.filter.min_records=1,1000,2")
+    return directory, run_command(sys.executable, PROJECT / "train.py", *arguments, cwd=directory)
+
+
+def test_without_arguments_the_mvp_runs_on_the_sample(default: tuple[Path, Done]) -> None:
+    directory, done = default
+    assert (done.returncode, done.stderr) == (0, "")
+    (record,) = records(directory)
+    assert (record["status"], record["model"], record["data"]) == ("finished", "rule", "sample")
+    assert record["overrides"] == []
+    (path,) = directory.glob("runs/sample/rule/*")
+    assert done.stdout.rstrip().endswith(str(path.relative_to(directory)))
+    metrics = json.loads((path / "metrics.json").read_text())
+    assert f"{metrics['test/f1_weighted']:.3f}" in done.stdout
+    assert f"{metrics['val/f1_weighted']:.3f}" in done.stdout
+
+
+def test_nothing_but_runs_is_left_behind(default: tuple[Path, Done], grid: tuple[Path, Done]) -> None:
+    assert only_runs_are_left(default[0])
+    assert only_runs_are_left(grid[0])
+    assert not list(default[0].rglob("*.tmp"))
+
+
+def test_piped_output_is_plain_and_fits_a_page(default: tuple[Path, Done], grid: tuple[Path, Done]) -> None:
+    for _, done in (default, grid):
+        for text in (done.stdout, done.stderr):
+            assert "\x1b" not in text
+            assert "\r" not in text, "a progress bar"
+            assert max((len(line) for line in text.splitlines()), default=0) <= 120
+
+
+def test_another_rung_by_either_command(train: Command, ratchet: Command, tmp_path: Path) -> None:
+    for done in (train("model=regression"), ratchet("train", "model=regression")):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("regression on sample")
+    first, second = records(tmp_path)
+    assert first["config_hash"] == second["config_hash"]
+    assert (first["overrides"], second["overrides"]) == (["model=regression"], ["model=regression"])
+    one, other = (path.read_bytes() for path in tmp_path.glob("runs/sample/regression/*/metrics.json"))
+    assert one == other
+    assert only_runs_are_left(tmp_path)
+
+
+def test_a_grid_ends_in_one_table_with_the_mvp_first(grid: tuple[Path, Done]) -> None:
+    directory, done = grid
+    assert (done.returncode, done.stderr) == (0, "")
+    columns, first, second = table(done.stdout)
+    assert columns[:2] == ["model", "runs"]
+    assert first[:2] == ["rule", "1"]
+    assert second[:2] == ["regression", "1"]
+    f1 = {
+        path.parent.parent.name: json.loads(path.read_text())["test/f1_weighted"]
+        for path in directory.glob("runs/sample/*/*/metrics.json")
+    }
+    assert first[2].startswith(f"{f1['rule']:.3f} [")
+    assert second[2].startswith(f"{f1['regression']:.3f} [")
+
+
+def test_each_job_of_a_grid_says_that_it_is_done(grid: tuple[Path, Done]) -> None:
+    lines = grid[1].stdout.splitlines()
+    assert lines[0].startswith("#0 model=regression: test F1 ")
+    assert lines[1].startswith("#1 model=rule: test F1 ")
+
+
+def test_jobs_of_a_grid_know_their_sweep(grid: tuple[Path, Done]) -> None:
+    sweeps = {record["sweep_id"] for record in records(grid[0])}
+    assert len(sweeps) == 1
+    assert sweeps != {None}
+    assert all(not any("sweep_id" in each for each in record["overrides"]) for record in records(grid[0]))
+
+
+def test_seeds_of_a_grid_become_one_row(train: Command, tmp_path: Path) -> None:
+    done = train("-m", "model=rule", "split.seed=0,1")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, row = table(done.stdout)
+    assert row[:2] == ["rule", "2"]
+    assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3}", row[2])
+    assert [record["split_seed"] for record in records(tmp_path)] == [0, 1]
+    assert len({record["split_hash"] for record in records(tmp_path)}) == 2
+    assert len({record["config_hash"] for record in records(tmp_path)}) == 1
+
+
+def test_a_second_grid_shows_its_own_runs_only(train: Command, tmp_path: Path) -> None:
+    assert train("-m", "model=rule", "split.seed=0,1").returncode == 0
+    _, row = table(train("-m", "model=rule", "evaluate=test").stdout)
+    assert row[:2] == ["rule", "1"]
+    assert len(records(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["model=rule,regresion"], ["regresion", "did you mean 'regression'?"]),
+        (["seed=0,x"], ["seed=x", "Integer"]),
+        (["split.val=0.2,0.9"], ["split.val=0.9", "at most 0.8"]),
+        (["model=rule,regression", "model.stemming=true"], ["model.stemming"]),
+        (["model=rule,null"], ["model"]),
+        (["seed=0,1", "run_dir=here"], ["run_dir"]),
+        (["seed=range(0,3)", "seeed=1"], ["'seeed'", "did you mean 'seed'?"]),
+        (["name=rule,a/b"], ["name=a/b", "letters, digits"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_in_any_job_stops_a_grid_before_its_first(
+    arguments: list[str], parts: list[str], train: Command, tmp_path: Path
+) -> None:
+    done = train("-m", *arguments)
+    is_a_mistake(done, *parts)
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_that_fails_does_not_stop_the_others(half_failed: tuple[Path, Done]) -> None:
+    directory, done = half_failed
+    assert done.returncode == 1
+    assert [record["status"] for record in records(directory)] == ["finished", "failed", "finished"]
+    rows = table(done.stdout)[1:]
+    assert [row[:2] for row in rows] == [["rule", "1"], ["rule", "1"]], "the table is printed all the same"
+
+
+def test_a_job_that_fails_is_named_with_its_reason(half_failed: tuple[Path, Done]) -> None:
+    directory, done = half_failed
+    assert "Traceback" not in done.stderr
+    listed = next(line for line in done.stderr.splitlines() if line.startswith("failed: "))
+    failed = records(directory)[1]
+    for part in ("data.filter.min_records=1000", "no label is left", failed["id"]):
+        assert part in listed
+    assert done.stderr.rstrip().endswith("1 of 3 runs did not finish")
+    assert failed["error"]["type"] == "UserError"
+    assert "no label is left" in failed["error"]["message"]
+    assert failed["finished_at"] is not None
+
+
+def test_a_grid_of_experiments(train: Command) -> None:
+    done = train("-m", "experiment=regression_words,rule_exact")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row[0] for row in table(done.stdout)] == ["model", "rule_exact", "regression_words"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["seeed=1"], ["seeed=1", "did you mean 'seed'?"]),
+        (["model.stemmin=false"], ["model.stemmin=false", "did you mean 'stemming'?"]),
+        (["+model.foo=1"], ["'model.foo'", "valid:"]),
+        (["seed=one"], ["seed=one", "Integer"]),
+        (["split.val=0.9"], ["split.val=0.9", "at most 0.8"]),
+        (["split.val=0.6", "split.test=0.6"], ["split.test=0.6", "less than 5 %"]),
+        (["model=regresion"], ["model=regresion", "did you mean 'regression'?"]),
+        (["experiment=nothing"], ["experiment=nothing", "rule_exact"]),
+        (["modell=rule"], ["modell=rule", "did you mean 'model'?"]),
+        (["+trainer=fast"], ["trainer", "valid:"]),
+        (["model=null"], ["model=null"]),
+        (["seed=["], ["'seed=['"]),
+        (["hypothesis=bigger, better"], ["hypothesis=bigger, better", "uote"]),
+        (["name=a/b"], ["name=a/b", "letters, digits"]),
+        (["split.method=given"], ["data.split.column"]),
+        (["model.module=regresion"], ["regresion", "did you mean 'regression'?"]),
+        (["--config-dir", "nowhere"], ["nowhere", "no such directory"]),
+        (["--config-name", "nothing"], ["nothing"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_wrong_argument_is_explained_before_anything_is_done(
+    arguments: list[str], parts: list[str], train: Command, tmp_path: Path
+) -> None:
+    done = train(*arguments)
+    is_a_mistake(done, *parts)
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flag_that_does_not_exist_is_named(train: Command) -> None:
+    done = train("--modle", "rule")
+    assert done.returncode == 2
+    assert "--modle" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def lines_of_the_sample(count: int) -> list[dict[str, Any]]:
+    text = (PROJECT / "data/sample/projects.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()[:count]]
+
+
+def write_lines(directory: Path, lines: list[Any]) -> None:
+    written = [line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines]
+    (directory / "own.jsonl").write_text("\n".join(written) + "\n", encoding="utf-8")
+
+
+OWN = "data.records.path=own.jsonl"
+
+
+def a_wrong_file(case: str, directory: Path) -> tuple[list[str], list[str]]:
+    """Arguments that lead to a file that cannot be used, and what a message about it must name."""
+    lines: list[Any] = lines_of_the_sample(60)
+    arguments, parts = [OWN], ["own.jsonl"]
+    if case == "missing file":
+        return ["data.records.path=nowhere.jsonl"], ["nowhere.jsonl", "no such file"]
+    if case == "missing taxonomy":
+        return ["data.taxonomy.path=nowhere.json"], ["nowhere.json", "taxonomy"]
+    if case == "wrong sha256":
+        return [f"data.records.sha256={'0' * 64}"], ["projects.jsonl", "sha256", "0" * 64]
+    if case == "missing column":
+        return ["data.text=[titel]"], ["projects.jsonl", "'titel'", "did you mean 'title'?"]
+    if case == "broken line":
+        lines[6] = '{"id": "x", "title": '
+        parts += ["line 7", "broken JSON"]
+    elif case == "wrong encoding":
+        lines[3]["title"] = "Café"
+        write_lines(directory, lines)
+        path = directory / "own.jsonl"
+        path.write_bytes(path.read_bytes().replace("é".encode(), b"\xe9"))
+        return arguments, ["own.jsonl", "line 4", "0xe9", "data.encoding"]
+    elif case == "duplicate id":
+        lines[8]["id"] = lines[2]["id"]
+        parts += ["line 9", lines[2]["id"], "line 3"]
+    elif case == "unknown label":
+        lines[4]["tags"] = ["grafs"]
+        parts += ["line 5", "'grafs'", "did you mean 'graphs'?"]
+    elif case == "bad date":
+        lines[4]["created_at"] = "last Tuesday"
+        parts += ["line 5", "'last Tuesday'"]
+    elif case == "leak":
+        for number, line in enumerate(lines):
+            line["part"] = ("train", "train", "val", "test")[number % 4]
+        lines[3] |= {"title": lines[0]["title"], "description": lines[0]["description"]}
+        arguments += ["data.split.method=given", "data.split.column=part"]
+        parts += ["leak", "line 1 (train)", "line 4 (test)"]
+    elif case == "no such part":
+        for line in lines:
+            line["part"] = "trian"
+        arguments += ["data.split.method=given", "data.split.column=part"]
+        parts += ["line 1", "trian"]
+    elif case == "empty":
+        lines = []
+    elif case == "too few records":
+        lines = lines[:2]
+    write_lines(directory, lines)
+    return arguments, parts if case not in ("empty", "too few records") else []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "missing file",
+        "missing taxonomy",
+        "wrong sha256",
+        "missing column",
+        "broken line",
+        "wrong encoding",
+        "duplicate id",
+        "unknown label",
+        "bad date",
+        "leak",
+        "no such part",
+        "empty",
+        "too few records",
+    ],
+)
+def test_a_wrong_file_is_explained_and_the_record_says_so(case: str, train: Command, tmp_path: Path) -> None:
+    arguments, parts = a_wrong_file(case, tmp_path)
+    done = train(*arguments)
+    is_a_mistake(done, *parts)
+    (record,) = records(tmp_path)
+    assert record["status"] == "failed"
+    assert record["error"]["message"] in done.stderr
+    assert record["id"] in done.stderr, "where the record is"
+    assert not list(tmp_path.glob("runs/*/test_readings.jsonl")), "nobody looked at a test part"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--help"], ["python train.py -m model=rule,regression", "madewithml, sample", "regression, rule"]),
+        (["--cfg", "job"], ["name: sample", "stemming: true", "resamples: 1000"]),
+        (["--cfg", "job", "--resolve", "model=regression"], ["module: regression", "C: "]),
+        (["--info"], ["Config search path", "data: sample", "model: rule"]),
+        (["--hydra-help"], ["--config-dir"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_questions_are_answered_without_any_heavy_import(
+    arguments: list[str], shown: list[str], tmp_path: Path
+) -> None:
+    done = run_command(sys.executable, "-X", "importtime", PROJECT / "train.py", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for part in shown:
+        assert part in done.stdout
+    imported = re.findall(r"^import time:.*\| +([\w.]+)$", done.stderr, flags=re.MULTILINE)
+    assert "ratchet.cli.train" in imported, "the list of imports is read rightly"
+    assert not {name.partition(".")[0] for name in imported} & set(HEAVY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_offers_what_can_be_chosen_and_no_schemas(train: Command) -> None:
+    offered = train("--help").stdout.split("== What is set")[0]
+    assert "regression" in offered
+    assert "base_" not in offered
+
+
+def test_the_rule_runs_without_a_library_for_networks(tmp_path: Path) -> None:
+    done = run_command(sys.executable, "-X", "importtime", PROJECT / "train.py", "model=rule", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    imported = set(re.findall(r"^import time:.*\| +([\w.]+)$", done.stderr, flags=re.MULTILINE))
+    assert not {name.partition(".")[0] for name in imported} & {"torch", "transformers", "pytorch_lightning", "wandb"}
+
+
+def test_a_run_directory_can_be_fixed_and_is_never_written_twice(train: Command, tmp_path: Path) -> None:
+    assert train("run_dir=out/first").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out/first").rglob("*") if path.is_file()}
+    assert tmp_path / "out/first/metrics.json" in before
+    is_a_mistake(train("run_dir=out/first"), str(Path("out/first")), "exists already")
+    assert {path: path.read_bytes() for path in (tmp_path / "out/first").rglob("*") if path.is_file()} == before
+
+
+def test_while_choosing_the_test_part_stays_unread(train: Command, tmp_path: Path) -> None:
+    done = train("evaluate=val")
+    assert (done.returncode, done.stderr) == (0, "")
+    (path,) = tmp_path.glob("runs/sample/rule/*")
+    assert {key.partition("/")[0] for key in json.loads((path / "metrics.json").read_text())} == {"val"}
+    assert [each.name for each in (path / "predictions").iterdir()] == ["val.parquet"]
+    assert not list(tmp_path.glob("runs/*/test_readings.jsonl"))
+    head, body = done.stdout.split("\n", 1)
+    assert not re.search(r"\btest\b", body.replace(str(path.relative_to(tmp_path)), "")), body
+    assert head.startswith("rule on sample")
+
+
+def test_a_grid_on_val_ranks_by_val(train: Command, tmp_path: Path) -> None:
+    done = train("-m", "model=rule", "evaluate=val")
+    assert done.returncode == 0
+    assert "sample, val:" in done.stdout
+    assert "test" not in done.stdout.replace(str(tmp_path), "")
+
+
+def test_a_trace_is_there_for_those_who_ask(train: Command) -> None:
+    for arguments in (["seeed=1"], ["data.records.path=nowhere.jsonl"], ["-m", "model=rule,regresion"]):
+        done = train(*arguments, HYDRA_FULL_ERROR="1")
+        assert done.returncode == 2
+        assert "Traceback" in done.stderr
+        assert "error: " in done.stderr.splitlines()[-1] or "error: " in done.stderr.splitlines()[-2]
+
+
+def test_a_trace_of_a_job_of_a_grid_is_there_too(train: Command) -> None:
+    done = train("-m", "data.filter.min_records=1,1000", HYDRA_FULL_ERROR="1")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_a_hypothesis_is_kept_as_it_was_quoted(train: Command, tmp_path: Path) -> None:
+    done = train("hypothesis='bigger, better: 5 % more'", "tags=[first,keep]", "parent=none")
+    assert (done.returncode, done.stderr) == (0, "")
+    (record,) = records(tmp_path)
+    assert record["hypothesis"] == "bigger, better: 5 % more"
+    assert (record["tags"], record["parent"]) == (["first", "keep"], "none")

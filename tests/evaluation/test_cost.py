@@ -1,0 +1,66 @@
+"""What is measured of a model in use: calls, sizes, memory."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ratchet.evaluation.cost import measure_serving, peak_memory_mb, reset_peak_memory, size_mb
+
+
+def test_serving_is_measured_by_20_warm_ups_200_calls_and_one_batch() -> None:
+    calls: list[list[str]] = []
+    texts = [f"text {number}" for number in range(7)]
+    found = measure_serving(lambda given: calls.append(list(given)), texts)
+    assert [len(call) for call in calls] == [1] * 220 + [7]
+    assert calls[:8] == [["text 0"], *([text] for text in texts[1:]), ["text 0"]]  # each text in turn
+    assert calls[-1] == texts
+    assert set(found) == {"cost/latency_ms_p50", "cost/latency_ms_p95", "cost/items_per_second"}
+
+
+def test_latency_leaves_warm_ups_out_and_knows_slow_calls() -> None:
+    count = 0
+
+    def predict(texts: Sequence[str]) -> None:
+        nonlocal count
+        count += 1
+        if count <= 20:
+            time.sleep(0.04)  # a slow start, which nobody waits for twice
+        elif count % 10 == 0 and len(texts) == 1:
+            time.sleep(0.005)  # 20 of the 200 calls: above p50, within p95
+        elif len(texts) > 1:
+            time.sleep(0.05)
+
+    found = measure_serving(predict, ["text"] * 10)
+    assert found["cost/latency_ms_p50"] < 5
+    assert 5 <= found["cost/latency_ms_p95"] < 40
+    assert 10 < found["cost/items_per_second"] <= 10 / 0.05
+
+
+def test_size_is_that_of_all_files_below_in_millions_of_bytes(tmp_path: Path) -> None:
+    assert size_mb(tmp_path) == 0
+    (tmp_path / "weights.npz").write_bytes(b"x" * 1_500_000)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "vocabulary.json").write_bytes(b"y" * 250_000)
+    assert size_mb(tmp_path) == pytest.approx(1.75)
+
+
+def test_peak_memory_grows_with_an_allocation_and_can_be_reset() -> None:
+    reset_peak_memory()
+    before = peak_memory_mb()
+    assert before is not None
+    block = np.ones(25_000_000)  # 200 MB
+    grown = peak_memory_mb()
+    del block
+    kept = peak_memory_mb()
+    assert grown is not None
+    assert kept is not None
+    assert grown - before == pytest.approx(200, abs=40)
+    assert kept == pytest.approx(grown, abs=5)  # a peak, not the present (Linux counts in batches of pages)
+    reset_peak_memory()
+    if Path("/proc/self/clear_refs").exists():  # elsewhere a process cannot forget its peak
+        after = peak_memory_mb()
+        assert after is not None
+        assert after < grown - 100

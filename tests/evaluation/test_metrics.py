@@ -1,0 +1,177 @@
+"""Metrics against scikit-learn, and where they differ from it on purpose."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score
+
+from ratchet.evaluation.metrics import Counts, at_k, average_precision, averaged, f1, precision, recall
+
+SCIKIT_LEARN: dict[str, Callable[..., Any]] = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
+AVERAGES = ["weighted", "micro", "macro", "samples"]
+
+
+def binary(generator: np.random.Generator, shape: tuple[int, int], share: float) -> npt.NDArray[np.uint8]:
+    return (generator.random(shape) < share).astype(np.uint8)
+
+
+def world(seed: int, items: int = 80, labels: int = 6) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Targets and decisions that agree somewhat; some items without label or decision, every label with support."""
+    generator = np.random.default_rng(seed)
+    targets = binary(generator, (items, labels), 0.25)
+    targets[:labels] |= np.eye(labels, dtype=np.uint8)
+    flipped = binary(generator, (items, labels), 0.2)
+    return targets, targets ^ flipped
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("metric", SCIKIT_LEARN)
+@pytest.mark.parametrize("seed", range(5))
+def test_averages_are_those_of_scikit_learn(metric: str, average: str, seed: int) -> None:
+    targets, decisions = world(seed)
+    expected = SCIKIT_LEARN[metric](targets, decisions, average=average, zero_division=0)
+    assert averaged(targets, decisions)[f"{metric}_{average}"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("metric", SCIKIT_LEARN)
+def test_averages_under_weights_are_those_of_scikit_learn(metric: str, average: str) -> None:
+    targets, decisions = world(7)
+    weights = np.random.default_rng(8).uniform(0.1, 3, len(targets))
+    expected = SCIKIT_LEARN[metric](targets, decisions, average=average, zero_division=0, sample_weight=weights)
+    assert averaged(targets, decisions, weights)[f"{metric}_{average}"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_values_of_each_label_are_those_of_scikit_learn() -> None:
+    targets, decisions = world(3)
+    decisions[:, 1] = 0  # never predicted: precision is 0 / 0
+    counts = Counts.of(targets, decisions)
+    for metric, expected in ((precision, precision_score), (recall, recall_score), (f1, f1_score)):
+        np.testing.assert_allclose(metric(counts), expected(targets, decisions, average=None, zero_division=0))
+
+
+def test_labels_without_support_weigh_nothing_and_are_left_out_of_macro() -> None:
+    targets, decisions = world(1)
+    targets[:, [0, 3]] = 0
+    decisions[:, 3] = 0
+    assert decisions[:, 0].any()
+    supported = [1, 2, 4, 5]
+    found = averaged(targets, decisions)
+    for metric, expected in SCIKIT_LEARN.items():
+        for average in ("weighted", "macro"):
+            alone = expected(targets[:, supported], decisions[:, supported], average=average, zero_division=0)
+            assert found[f"{metric}_{average}"] == pytest.approx(alone, abs=1e-12)
+    # in the pool, what is predicted of a label without support is as wrong as anything else
+    assert found["precision_micro"] < averaged(targets[:, supported], decisions[:, supported])["precision_micro"]
+
+
+def test_nothing_true_and_nothing_predicted_is_zero_everywhere() -> None:
+    nothing = np.zeros((4, 3), dtype=np.uint8)
+    assert set(averaged(nothing, nothing)) == {f"{metric}_{average}" for metric in SCIKIT_LEARN for average in AVERAGES}
+    assert all(value == 0 for value in averaged(nothing, nothing).values())
+
+
+def test_many_weightings_at_once_are_each_weighting_by_itself() -> None:
+    targets, decisions = world(2)
+    scores = np.random.default_rng(3).random(targets.shape)
+    weights = np.random.default_rng(4).integers(0, 4, (2, 5, len(targets)))
+    together, ranked = averaged(targets, decisions, weights), average_precision(targets, scores, weights)
+    assert ranked.shape == (2, 5, 6)
+    for place in np.ndindex(2, 5):
+        for name, value in averaged(targets, decisions, weights[place]).items():
+            assert together[name][place] == pytest.approx(value, abs=1e-12)
+        np.testing.assert_allclose(ranked[place], average_precision(targets, scores, weights[place]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), items=st.integers(1, 8), labels=st.integers(1, 4))
+def test_integer_weights_are_repeated_records(data: st.DataObject, items: int, labels: int) -> None:
+    shape = (items, labels)
+    targets = data.draw(arrays(np.uint8, shape, elements=st.integers(0, 1)))
+    decisions = data.draw(arrays(np.uint8, shape, elements=st.integers(0, 1)))
+    scores = data.draw(arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))
+    times = data.draw(arrays(np.int64, items, elements=st.integers(0, 3)).filter(lambda each: each.any()))
+    repeated = np.repeat(np.arange(items), times)
+    once = averaged(targets[repeated], decisions[repeated])
+    for name, value in averaged(targets, decisions, times).items():
+        assert value == pytest.approx(once[name], abs=1e-12)
+    np.testing.assert_allclose(
+        average_precision(targets, scores, times), average_precision(targets[repeated], scores[repeated]), atol=1e-12
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), items=st.integers(1, 10), labels=st.integers(1, 4))
+def test_metrics_stay_within_0_and_1_and_perfection_is_1(data: st.DataObject, items: int, labels: int) -> None:
+    targets = data.draw(arrays(np.uint8, (items, labels), elements=st.integers(0, 1)))
+    decisions = data.draw(arrays(np.uint8, (items, labels), elements=st.integers(0, 1)))
+    assert all(0 <= value <= 1 for value in averaged(targets, decisions).values())
+    perfect = averaged(targets, targets)
+    if targets.any():
+        assert all(value == 1 for name, value in perfect.items() if not name.endswith("samples"))
+    assert perfect["f1_samples"] == pytest.approx(targets.any(axis=1).mean())
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 10, None])
+def test_average_precision_is_that_of_scikit_learn_with_ties_too(levels: int | None) -> None:
+    generator = np.random.default_rng(5)
+    targets, _ = world(6)
+    scores = generator.random(targets.shape) if levels is None else generator.integers(0, levels, targets.shape) / 10
+    expected = average_precision_score(targets, scores, average=None)
+    np.testing.assert_allclose(average_precision(targets, scores), expected)
+
+
+@pytest.mark.parametrize("levels", [3, None])
+def test_average_precision_under_weights_is_that_of_scikit_learn(levels: int | None) -> None:
+    generator = np.random.default_rng(9)
+    targets, _ = world(9)
+    scores = generator.random(targets.shape) if levels is None else generator.integers(0, levels, targets.shape) / 10
+    weights = generator.integers(0, 3, len(targets)).astype(float)
+    expected = average_precision_score(targets, scores, average=None, sample_weight=weights)
+    np.testing.assert_allclose(average_precision(targets, scores, weights), expected)
+
+
+def test_average_precision_of_a_label_without_support_is_not_a_number() -> None:
+    targets = np.array([[1, 0], [0, 0], [1, 0]], dtype=np.uint8)
+    scores = np.array([[0.9, 0.1], [0.5, 0.2], [0.1, 0.3]])
+    # by hand: hits at rank 1 (1/1) and rank 3 (2/3), each half of the recall
+    np.testing.assert_allclose(average_precision(targets, scores), [(1 + 2 / 3) / 2, np.nan])
+
+
+def test_average_precision_of_a_label_whose_positives_weigh_nothing_is_not_a_number() -> None:
+    targets = np.array([[1], [0]], dtype=np.uint8)
+    weights = np.array([[0, 1], [1, 1]])
+    np.testing.assert_allclose(average_precision(targets, np.array([[0.2], [0.8]]), weights), [[np.nan], [0.5]])
+
+
+TARGETS = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]], dtype=np.uint8)
+SCORES = np.array([[0.9, 0.8, 0.1], [0.5, 0.5, 0.2], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
+
+
+@pytest.mark.parametrize(
+    ("k", "precision_at_k", "recall_at_k"),
+    [
+        # top 1: label 0 (hit), label 0 by the tie (miss), label 2 (miss), label 0 (hit)
+        (1, 2 / 4, (1 / 2 + 0 + 1 / 3) / 3),
+        # top 2: hits 1 of 2, 1 of 2, 0 of 2, 2 of 2
+        (2, (1 / 2 + 1 / 2 + 0 + 1) / 4, (1 / 2 + 1 + 2 / 3) / 3),
+        # everything: what is true is found, precision is the share of true labels
+        (3, (2 / 3 + 1 / 3 + 0 + 1) / 4, 1.0),
+        # more than there are labels: as everything
+        (5, (2 / 3 + 1 / 3 + 0 + 1) / 4, 1.0),
+    ],
+)
+def test_precision_and_recall_at_k_by_hand(k: int, precision_at_k: float, recall_at_k: float) -> None:
+    assert at_k(TARGETS, SCORES, k) == (pytest.approx(precision_at_k), pytest.approx(recall_at_k))
+
+
+def test_recall_at_k_without_any_label_is_not_a_number() -> None:
+    precision_at_1, recall_at_1 = at_k(np.zeros((2, 3), dtype=np.uint8), SCORES[:2], 1)
+    assert precision_at_1 == 0
+    assert np.isnan(recall_at_1)

@@ -1,0 +1,111 @@
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ratchet.models
+from ratchet.config import ModelConfig
+from ratchet.models import all_settings, model_modules, settings_class, tagger_class
+
+HEAVY = ["torch", "lightning", "pytorch_lightning", "transformers", "dvc", "wandb"]
+
+IMPORT_EVERYTHING = """
+import json, sys
+from ratchet.config import CONF, compose, register
+from ratchet.models import all_settings, model_modules, tagger_class
+register(all_settings())
+for module in model_modules():
+    tagger_class(module)
+groups = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in ("model", "experiment")}
+for group, names in groups.items():
+    for name in names:
+        compose([f"{group}={name}"])
+print(json.dumps({"composed": groups, "loaded": sorted(sys.modules)}))
+"""
+
+RUN_FULLY = """
+import json, sys
+from ratchet.config import compose, register
+from ratchet.models import all_settings
+from ratchet.training import train
+register(all_settings())
+runs = [train(compose([f"model={name}", "evaluation.resamples=100"])) for name in ("rule", "regression")]
+print(json.dumps({"runs": [str(run.path) for run in runs], "loaded": sorted(sys.modules)}))
+"""
+
+
+def printed_by(code: str, directory: Path) -> dict[str, object]:
+    """What a fresh interpreter prints last, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=directory,
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    content: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return content
+
+
+def test_every_model_module_has_settings_and_a_tagger() -> None:
+    assert {"rule", "regression"} <= set(model_modules())
+    for name in model_modules():
+        assert issubclass(settings_class(name), ModelConfig)
+        assert tagger_class(name).__module__ == settings_class(name).__module__ == f"ratchet.models.{name}"
+        assert callable(tagger_class(name).fit)
+
+
+def test_models_are_listed_sorted_and_once() -> None:
+    assert model_modules() == sorted(set(model_modules()))
+
+
+def test_settings_are_found_for_every_model() -> None:
+    assert all_settings() == {name: settings_class(name) for name in model_modules()}
+
+
+def test_a_module_beside_the_others_is_a_model_unless_its_name_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = model_modules()
+    for name in ("zz_new.py", "zz_new_network.py", "_zz_shared.py", "base.py", "zz_notes.txt"):
+        (tmp_path / name).write_text("raise AssertionError('looking is not importing')\n", encoding="utf-8")
+    monkeypatch.setattr(ratchet.models, "__path__", [*ratchet.models.__path__, str(tmp_path)])
+    assert model_modules() == [*before, "zz_new"]
+
+
+def test_a_model_is_what_stands_in_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from ratchet.config import ModelConfig as Settings\n\nclass Tagger: ...\n"
+    (tmp_path / "zz_tiny.py").write_text(code, encoding="utf-8")
+    monkeypatch.setattr(ratchet.models, "__path__", [*ratchet.models.__path__, str(tmp_path)])
+    importlib.invalidate_caches()
+    try:
+        assert all_settings()["zz_tiny"] is ModelConfig
+        assert tagger_class("zz_tiny").__module__ == "ratchet.models.zz_tiny"
+    finally:
+        sys.modules.pop("ratchet.models.zz_tiny", None)
+
+
+def test_light_modules_and_every_config_leave_the_heavy_libraries_alone(project: Path, tmp_path: Path) -> None:
+    found = printed_by(IMPORT_EVERYTHING, tmp_path)
+    assert found["composed"] == {
+        group: sorted(path.stem for path in (project / "conf" / group).glob("*.yaml"))
+        for group in ("model", "experiment")
+    }
+    assert {f"ratchet.models.{name}" for name in model_modules()} <= set(found["loaded"])
+    assert not {*HEAVY, "sklearn"} & set(found["loaded"])
+
+
+def test_whole_runs_of_rule_and_regression_need_no_neural_library(tmp_path: Path) -> None:
+    found = printed_by(RUN_FULLY, tmp_path)
+    for run in found["runs"]:
+        assert json.loads((tmp_path / run / "record.json").read_text(encoding="utf-8"))["status"] == "finished"
+    assert "sklearn" in found["loaded"], "the regression did run"
+    assert not set(HEAVY) & set(found["loaded"])

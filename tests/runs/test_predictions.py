@@ -1,0 +1,133 @@
+"""predictions/<part>.parquet: what others may rely on when they read it, and the scores that may go into it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ratchet.errors import UserError
+from ratchet.runs.predictions import Predictions, check_scores, read_predictions, write_predictions
+
+
+def predictions(size: int = 5, labels: int = 3) -> Predictions:
+    generator = np.random.default_rng(0)
+    return Predictions(
+        ids=[f"id-{index}" for index in range(size)],
+        targets=generator.integers(0, 2, (size, labels), dtype=np.uint8),
+        scores=generator.random((size, labels), dtype=np.float32),
+        slices=[["short_text", "date=2020-Q1"] if index % 2 else [] for index in range(size)],
+    )
+
+
+def assert_equal(one: Predictions, other: Predictions) -> None:
+    assert (one.ids, one.slices) == (other.ids, other.slices)
+    for name, kind in (("targets", np.uint8), ("scores", np.float32)):
+        left, right = getattr(one, name), getattr(other, name)
+        assert left.dtype == right.dtype == kind
+        assert left.shape == right.shape
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+@pytest.mark.parametrize("labels", [1, 2, 40])
+def test_what_is_written_is_read(tmp_path: Path, size: int, labels: int) -> None:
+    path = tmp_path / "predictions" / "test.parquet"  # the directory is made
+    write_predictions(path, predictions(size, labels))
+    assert_equal(read_predictions(path), predictions(size, labels))
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(st.text(max_size=6), min_size=1, max_size=5))
+def test_ids_and_slices_may_be_any_text(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    path = tmp_path_factory.mktemp("predictions") / "val.parquet"
+    size = len(texts)
+    zeros = np.zeros((size, 2), dtype=np.uint8)
+    written = Predictions(texts, zeros, zeros.astype(np.float32), [texts[:index] for index in range(size)])
+    write_predictions(path, written)
+    assert_equal(read_predictions(path), written)
+
+
+def test_the_columns_are_those_of_the_contract(tmp_path: Path) -> None:
+    path = tmp_path / "test.parquet"
+    write_predictions(path, predictions(labels=3))
+    assert dict(pl.read_parquet_schema(path)) == {
+        "id": pl.String,
+        "targets": pl.Array(pl.UInt8, 3),
+        "scores": pl.Array(pl.Float32, 3),
+        "slices": pl.List(pl.String),
+    }
+
+
+def test_columns_keep_their_types_where_no_record_is_in_a_slice(tmp_path: Path) -> None:
+    one = predictions()
+    path = tmp_path / "test.parquet"
+    write_predictions(path, Predictions(one.ids, one.targets, one.scores, [[] for _ in one.ids]))
+    assert pl.read_parquet_schema(path)["slices"] == pl.List(pl.String)
+    assert read_predictions(path).slices == [[]] * 5
+
+
+def test_equal_predictions_are_equal_bytes(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "a.parquet", predictions(200))
+    write_predictions(tmp_path / "b.parquet", predictions(200))
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    write_predictions(tmp_path / "c.parquet", predictions(201))
+    assert (tmp_path / "a.parquet").read_bytes() != (tmp_path / "c.parquet").read_bytes()
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "test.parquet"
+    write_predictions(path, predictions())
+    one = predictions()
+    with pytest.raises(pl.exceptions.PolarsError):
+        write_predictions(path, Predictions(one.ids[:2], one.targets, one.scores, one.slices))
+    assert_equal(read_predictions(path), predictions())
+    assert [each.name for each in tmp_path.iterdir()] == ["test.parquet"]
+
+
+def test_no_file_and_no_such_file_are_told(tmp_path: Path) -> None:
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 but not really")
+    pl.DataFrame({"id": ["a"]}).write_parquet(tmp_path / "other.parquet")
+    for name in ("missing.parquet", "broken.parquet", "other.parquet"):
+        with pytest.raises(UserError, match=f"{name}: no predictions"):
+            read_predictions(tmp_path / name)
+
+
+GOOD = np.array([[0.0, 0.5], [1.0, 0.25]], dtype=np.float32)
+
+
+def test_scores_that_keep_the_contract_pass_as_they_are() -> None:
+    assert check_scores(GOOD, (2, 2)) is GOOD
+    assert check_scores(GOOD[:0], (0, 2)).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        (GOOD.astype(np.float64), "float64"),
+        (GOOD.astype(np.float16), "float16"),
+        (GOOD[:1], "(1, 2)"),
+        (GOOD[:, :1], "(2, 1)"),
+        (GOOD[0], "(2,)"),
+        (GOOD[None], "(1, 2, 2)"),
+        (GOOD.tolist(), "list"),
+        (None, "NoneType"),
+    ],
+    ids=["float64", "float16", "a row short", "a column short", "one axis", "three axes", "a list", "nothing"],
+)
+def test_scores_of_another_type_or_shape_are_refused(scores: Any, told: str) -> None:
+    with pytest.raises(ValueError, match="predict_proba gave") as error:
+        check_scores(scores, (2, 2))
+    assert told in str(error.value)
+    assert "float32 (2, 2)" in str(error.value)
+
+
+@pytest.mark.parametrize("value", [-0.001, 1.001, np.nan, np.inf, -np.inf])
+def test_scores_outside_of_0_and_1_are_refused(value: float) -> None:
+    scores = GOOD.copy()
+    scores[1, 1] = value
+    with pytest.raises(ValueError, match=r"not in \[0, 1\]"):
+        check_scores(scores, (2, 2))

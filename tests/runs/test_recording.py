@@ -1,0 +1,299 @@
+"""A run while it runs: what stands in its directory at every moment, and how each ending is told."""
+
+import csv
+import json
+import logging
+import os
+import re
+import subprocess
+import threading
+import warnings
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from ratchet.config import Config, config_hash, load
+from ratchet.errors import RunFailed, UserError
+from ratchet.models import all_settings
+from ratchet.runs import open_run, recording
+
+Configure = Callable[..., Config]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((path / "record.json").read_text(encoding="utf-8"))
+    return content
+
+
+def run_that_raises(config: Config, error: BaseException) -> None:
+    with open_run(config, threads=1, overrides=[]):
+        raise error
+
+
+def only_run(tmp_path: Path) -> Path:
+    [record] = (tmp_path / "runs").rglob("record.json")
+    return record.parent
+
+
+def test_everything_is_there_from_the_first_moment(configure: Configure, tmp_path: Path) -> None:
+    config = configure("seed=3", "split.seed=4", "evaluate=val", "tags=[keep]", "hypothesis=more words")
+    with open_run(config, threads=2, overrides=["seed=3"]) as run:
+        record = read_record(run.path)
+        assert run.path == tmp_path / "runs" / "sample" / "rule" / record["id"]
+        assert {path.name for path in run.path.iterdir()} >= {"record.json", "config.yaml", "history.csv", "log.txt"}
+        assert load(run.path / "config.yaml", all_settings()) == config
+        assert (record["status"], record["finished_at"], record["error"]) == ("running", None, None)
+        assert (record["pid"], record["process_started"]) == (os.getpid(), psutil.Process().create_time())
+        assert (record["host"], record["schema_version"]) == (os.uname().nodename, 1)
+        assert (record["seed"], record["split_seed"], record["evaluate"]) == (3, 4, "val")
+        assert (record["tags"], record["hypothesis"], record["threads"]) == (["keep"], "more words", 2)
+        assert (record["name"], record["model"], record["complexity"], record["data"]) == ("rule", "rule", 0, "sample")
+        assert (record["overrides"], record["config_hash"]) == (["seed=3"], config_hash(config))
+        assert datetime.fromisoformat(record["started_at"]).utcoffset() == timedelta(0)
+        assert set(record["git"]) >= {"commit", "branch", "dirty"}
+        assert record["packages"]["numpy"] == np.__version__
+        assert record["machine"]["python"].startswith("3.")
+
+
+def test_ids_are_the_time_in_utc_and_a_random_end(configure: Configure) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", run.record.id)
+        started = datetime.fromisoformat(run.record.started_at)
+        assert abs(datetime.strptime(run.record.id[:16] + "+0000", "%Y%m%dT%H%M%SZ%z") - started) < timedelta(seconds=5)
+
+
+def test_the_end_of_the_block_is_the_end_of_the_run(configure: Configure) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        pass
+    record = read_record(run.path)
+    assert (record["status"], record["error"]) == ("finished", None)
+    assert record["finished_at"] >= record["started_at"]
+
+
+def test_an_exception_makes_a_failed_run_with_its_reason(configure: Configure, tmp_path: Path) -> None:
+    reason = ValueError("a matrix of the wrong shape")
+    with pytest.raises(RunFailed) as failed:
+        run_that_raises(configure(), reason)
+    path = only_run(tmp_path)
+    assert failed.value.path == path
+    assert failed.value.reason is failed.value.__cause__ is reason
+    assert "a matrix of the wrong shape" in str(failed.value)
+    assert str(path) in str(failed.value)
+    record = read_record(path)
+    assert record["status"] == "failed"
+    assert record["finished_at"] >= record["started_at"]
+    assert (record["error"]["type"], record["error"]["message"]) == ("ValueError", "a matrix of the wrong shape")
+    assert "run_that_raises" in record["error"]["traceback"]
+    log = (path / "log.txt").read_text()
+    assert "a matrix of the wrong shape" in log
+    assert "run_that_raises" in log
+
+
+def test_a_mistake_of_the_users_is_recorded_without_a_stack_trace(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(RunFailed):
+        run_that_raises(configure(), UserError("records.csv, row 3: no text"))
+    record = read_record(only_run(tmp_path))
+    assert record["status"] == "failed"
+    assert record["error"] == {"type": "UserError", "message": "records.csv, row 3: no text", "traceback": ""}
+
+
+def test_an_error_in_odd_letters_can_be_read_again(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path whose bytes are no UTF-8 comes as half a character."""
+    # pytest's own capture of the log would hand it to another process, which takes no half characters.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with pytest.raises(RunFailed):
+        run_that_raises(configure(), UserError("caf\udce9.csv: no such file"))
+    record = read_record(only_run(tmp_path))
+    assert record["status"] == "failed"
+    assert record["error"]["message"].startswith("caf")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)], ids=["ctrl-c", "sigterm"])
+def test_an_interruption_is_no_failure_and_goes_on(configure: Configure, tmp_path: Path, stop: BaseException) -> None:
+    with pytest.raises(type(stop)) as stopped:
+        run_that_raises(configure(), stop)
+    assert stopped.value is stop
+    record = read_record(only_run(tmp_path))
+    assert record["status"] == "interrupted"
+    assert record["error"]["type"] == type(stop).__name__
+    assert record["finished_at"] >= record["started_at"]
+    assert "interrupted" in (only_run(tmp_path) / "log.txt").read_text()
+
+
+def test_a_run_dir_is_used_as_it_is(configure: Configure, tmp_path: Path) -> None:
+    with open_run(configure(f"run_dir={tmp_path}/a/b"), threads=1, overrides=[]) as run:
+        assert run.path == tmp_path / "a" / "b"
+    assert read_record(tmp_path / "a" / "b")["status"] == "finished"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_dir_that_exists_is_refused_and_left_alone(configure: Configure, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    with pytest.raises(UserError, match=r"taken: exists already.*run_dir"):
+        run_that_raises(configure(f"run_dir={taken}"), AssertionError("the block was entered"))
+    assert list(taken.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_made_is_told(configure: Configure, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"file/run: the run directory cannot be made: Not a directory"):
+        run_that_raises(configure(f"run_dir={tmp_path}/file/run"), AssertionError("the block was entered"))
+
+
+def in_parallel(action: Callable[[], None], number: int) -> None:
+    threads = [threading.Thread(target=action) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.usefixtures("quick_provenance")
+def test_no_two_runs_share_a_directory(configure: Configure, tmp_path: Path) -> None:
+    config = configure()
+    begun = threading.Barrier(8)
+
+    def one() -> None:
+        begun.wait()
+        with open_run(config, threads=1, overrides=[]):
+            pass
+
+    in_parallel(one, 8)
+    records = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("record.json")]
+    assert len(records) == len({record["id"] for record in records}) == 8
+    assert {record["status"] for record in records} == {"finished"}
+
+
+@pytest.mark.usefixtures("quick_provenance")
+def test_only_one_of_several_gets_a_fixed_directory(configure: Configure, tmp_path: Path) -> None:
+    config = configure(f"run_dir={tmp_path / 'one'}")
+    begun = threading.Barrier(6)
+    outcomes: list[str] = []
+
+    def one() -> None:
+        begun.wait()
+        try:
+            with open_run(config, threads=1, overrides=[]):
+                outcomes.append("got it")
+        except UserError:
+            outcomes.append("refused")
+
+    in_parallel(one, 6)
+    assert sorted(outcomes) == ["got it", *["refused"] * 5]
+
+
+def test_the_log_has_what_was_logged_inside_and_nothing_else(configure: Configure) -> None:
+    logger = logging.getLogger("some.library")
+    root_level, handlers = logging.getLogger().level, list(logging.getLogger().handlers)
+    shown = warnings.showwarning
+    logger.error("before the first")
+    with open_run(configure(), threads=1, overrides=[]) as first:
+        logger.info("within the first")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("a warning within the first", stacklevel=1)
+    logger.error("between them")
+    with open_run(configure(), threads=1, overrides=[]) as second:
+        logger.info("within the second, größer")
+    logger.error("after the second")
+
+    lines = (first.path / "log.txt").read_text(encoding="utf-8")
+    assert "INFO some.library: within the first" in lines
+    assert "a warning within the first" in lines
+    for other in ("before", "between", "second"):
+        assert other not in lines
+    [line] = (second.path / "log.txt").read_text(encoding="utf-8").splitlines()
+    assert line.endswith("INFO some.library: within the second, größer")
+    assert (logging.getLogger().level, logging.getLogger().handlers) == (root_level, handlers)
+    assert warnings.showwarning is shown
+
+
+def test_a_failed_run_leaves_no_log_open(configure: Configure, tmp_path: Path) -> None:
+    handlers = list(logging.getLogger().handlers)
+    with pytest.raises(RunFailed):
+        run_that_raises(configure(), ValueError("no"))
+    logging.getLogger("some.library").error("much later")
+    assert logging.getLogger().handlers == handlers
+    assert "much later" not in (only_run(tmp_path) / "log.txt").read_text()
+
+
+def test_history_has_a_row_for_each_value(configure: Configure) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        assert (run.path / "history.csv").read_text() == "epoch,step,key,value\n"
+        run.log(10, {"epoch": 1, "train/loss": 0.5, "val/f1": np.float64(0.25)})
+        run.log(20, {"train/loss": 0.125})
+        run.log(30, {'odd, "quoted"': 1.0})
+    text = (run.path / "history.csv").read_bytes().decode()
+    assert text.splitlines()[:4] == ["epoch,step,key,value", "1,10,train/loss,0.5", "1,10,val/f1,0.25",
+                                     ",20,train/loss,0.125"]  # fmt: skip
+    assert "\r" not in text
+    assert list(csv.reader(text.splitlines()))[4] == ["", "30", 'odd, "quoted"', "1.0"]
+
+
+def test_updates_are_written_at_once_and_only_of_known_fields(configure: Configure) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        run.update(num_parameters=12, records={"train": 5})
+        record = read_record(run.path)
+        assert (record["num_parameters"], record["records"], record["status"]) == (12, {"train": 5}, "running")
+        with pytest.raises(AssertionError, match="colour"):
+            run.update(colour="blue")
+        run.write_json("labels.json", ["a"])
+        assert json.loads((run.path / "labels.json").read_text()) == ["a"]
+        assert run.directory("model/deep").is_dir()
+        assert run.directory("model/deep") == run.path / "model" / "deep"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A scratch repository with one commit, taken for the project; nobody's own git settings apply."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    path = tmp_path / "repository"
+    (path / "src").mkdir(parents=True)
+    (path / "src" / "model.py").write_text("x = 1\n")
+    (path / "requirements.lock").write_text("numpy==2.0\n")
+    git(path, "init", "--quiet")
+    git(path, "add", ".")
+    git(path, "-c", "user.name=n", "-c", "user.email=e@e", "commit", "--quiet", "--message", "first")
+    monkeypatch.setattr(recording, "PROJECT", path)
+    return path
+
+
+def git(path: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=path, check=True, capture_output=True)
+
+
+def test_clean_code_leaves_no_diff(configure: Configure, repository: Path) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        assert run.record.git["dirty"] is False
+        assert run.record.lock_hash is not None
+    assert not (run.path / "code.diff").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"x = 2\n", "x = 'größe'\n".encode(), b"x = 'caf\xe9'  # -*- coding: latin-1 -*-\n", b"x = 2\r\n", b"\x00\xff"],
+    ids=["ascii", "utf-8", "latin-1", "crlf", "binary"],
+)
+def test_code_diff_gives_back_the_code_of_the_run(
+    configure: Configure, repository: Path, tmp_path: Path, content: bytes
+) -> None:
+    (repository / "src" / "model.py").write_bytes(content)
+    (repository / "src" / "new.py").write_bytes(content)
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        assert run.record.git["dirty"] is True
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(repository), str(clone))
+    git(clone, "apply", str(run.path / "code.diff"))
+    assert (clone / "src" / "model.py").read_bytes() == content
+    assert (clone / "src" / "new.py").read_bytes() == content

@@ -1,0 +1,93 @@
+"""What the import rule says holds, and importing does nothing but import."""
+
+import json
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+
+from tests.conftest import run_command
+
+import ratchet
+
+MODULES = sorted(module.name for module in walk_packages(ratchet.__path__, "ratchet."))
+
+IMPORT_ALL = """
+import importlib, json, os, signal, sys, threading
+import numpy, polars  # what libraries do when they are imported (polars configures its allocator) is not ours
+before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+environment = dict(os.environ)
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(name)
+assert {each: signal.getsignal(each) for each in before} == before, "a signal handler was set"
+assert dict(os.environ) == environment, "the environment was changed"
+assert [each.name for each in threading.enumerate()] == ["MainThread"], threading.enumerate()
+"""
+
+IMPORT_LIGHT = """
+import importlib, json, sys
+for name in json.loads(sys.argv[1]):
+    importlib.import_module(name)
+print(json.dumps(sorted(set(sys.modules) & {"torch", "transformers", "pytorch_lightning", "wandb", "sklearn"})))
+"""
+
+
+def test_the_modules_are_found() -> None:
+    assert {"ratchet.cli.main", "ratchet.models.rule", "ratchet.data.splits", "ratchet.runs.stored"} <= set(MODULES)
+
+
+def test_imports_keep_to_the_layers(project: Path) -> None:
+    done = run_command(Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache", cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    contracts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    for contract in contracts:
+        assert f"{contract['name']} KEPT" in done.stdout
+    assert "0 broken" in done.stdout
+
+
+def test_every_module_has_its_place_in_the_layers(project: Path) -> None:
+    """A package that no layer names would be free to import anything."""
+    contracts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = [each["layers"] for each in contracts if each["type"] == "layers"]
+    named = {name for layer in layers for name in layer.split(" | ")}
+    top = {".".join(name.split(".")[:2]) for name in MODULES}
+    assert named == top
+
+
+def test_importing_writes_prints_and_starts_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    work = tmp_path / "work"
+    work.mkdir()
+    done = run_command(
+        sys.executable,
+        "-B",
+        "-c",
+        IMPORT_ALL,
+        json.dumps(MODULES),
+        cwd=work,
+        HOME=str(home),
+        XDG_CACHE_HOME=str(home / "cache"),
+        TMPDIR=str(work),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(work.iterdir()) == []
+    assert list(home.iterdir()) == []
+
+
+def test_importing_loads_no_heavy_library(tmp_path: Path) -> None:
+    """They are imported where they are used, or `--help` would take seconds. Heavy halves of models are their own."""
+    light = [name for name in MODULES if not name.endswith("_network")]
+    done = run_command(sys.executable, "-c", IMPORT_LIGHT, json.dumps(light), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name for name in MODULES if not import_module(name).__doc__]
+    assert silent == []
