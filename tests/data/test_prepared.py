@@ -182,7 +182,8 @@ def test_a_multiclass_record_that_lost_its_class_is_dropped_and_counted(make_con
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("labels.txt", "vision\n\n graphs \naudio"), ("labels.json", '["vision", "graphs", "audio"]')]
+    ("name", "content"),
+    [("labels.txt", "vision\n graphs \naudio\n\n"), ("labels.json", '["vision", "graphs", "audio"]')],
 )
 def test_a_label_file_is_a_list_of_lines_or_json(
     make_config: MakeConfig, tmp_path: Path, name: str, content: str
@@ -194,6 +195,15 @@ def test_a_label_file_is_a_list_of_lines_or_json(
     prepared = prepare(config)
     assert labels_of(prepared) == {"1": ("audio", "vision")}
     assert prepared.report.files == [config.records.path, str(path)]
+
+
+def test_an_empty_line_in_a_label_file_is_refused_because_indices_count_lines(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.txt").write_text("vision\n\ngraphs\n")
+    labels = LabelsConfig(column="labels", kind=LabelKind.indices, names=FileConfig(path=str(tmp_path / "labels.txt")))
+    with pytest.raises(UserError, match=r"labels\.txt, line 2"):
+        prepare(make_config(ROWS, labels=labels))
 
 
 def test_a_label_file_says_which_labels_there_are(make_config: MakeConfig, tmp_path: Path) -> None:

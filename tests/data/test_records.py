@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from ratchet.config import DataConfig, FileConfig, LabelKind, LabelsConfig, SliceConfig, SliceKind, compose
+from ratchet.config import (
+    DataConfig,
+    FileConfig,
+    FilterConfig,
+    LabelKind,
+    LabelsConfig,
+    SliceConfig,
+    SliceKind,
+    compose,
+)
 from ratchet.data.checks import Problem
 from ratchet.data.prepared import prepare
 from ratchet.data.reading import Table
@@ -332,3 +341,34 @@ def test_bad_rows_can_be_dropped_and_are_counted(make_config: MakeConfig, bad_fi
     dropped = {kind: count for (kind, outcome), count in prepared.report.counts().items() if outcome == "dropped"}
     assert dropped == dict.fromkeys(BAD, 1)
     assert prepared.report.rows_read == len(BAD) + 1
+
+
+def test_a_list_is_no_text(make_config: MakeConfig) -> None:
+    problem = problem_of(make_config, columns={"text": [["a", "b"]]})
+    assert problem.kind == "bad text"
+    assert "list" in problem.message
+
+
+def test_a_date_without_a_time_is_its_first_moment(make_config: MakeConfig) -> None:
+    given = {"created_at": "day", "date_format": "%d.%m.%Y"}
+    records, problems = build(make_config, columns={"day": [date(2026, 2, 28)]}, **given)
+    assert problems == []
+    assert records[0].created_at == datetime(2026, 2, 28)
+
+
+def test_true_is_no_index(make_config: MakeConfig, tmp_path: Path) -> None:
+    problem = problem_of(
+        make_config,
+        names=["a", "b"],
+        columns={"labels": [[True]]},
+        labels=LabelsConfig(column="labels", kind=LabelKind.indices),
+    )
+    assert problem.kind == "unknown label"
+
+
+def test_an_excluded_label_need_not_be_known(make_config: MakeConfig) -> None:
+    records, problems = build(
+        make_config, known={"a"}, columns={"labels": [["a", "misc"]]}, filter=FilterConfig(exclude=["misc"])
+    )
+    assert problems == []
+    assert records[0].labels == ("a", "misc")

@@ -100,6 +100,6 @@ def _job_of_a_grid(config: Config, overrides: Sequence[str], number: int) -> Non
     try:
         print_job_line(number, overrides, train(config, overrides))
     except RunFailed as error:  # its record says so; the other jobs go on, and the table at the end names it
-        if not isinstance(error.reason, UserError):
+        if _FULL or not isinstance(error.reason, UserError):
             traceback.print_exception(error.reason)
         print(f"#{number} {' '.join(overrides)}: failed: {error.reason}", file=sys.stderr)

@@ -33,11 +33,20 @@ def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
     """Make the schemas known to Hydra: `base_config`, `data/base_data`, and `model/base_<module>` for each model."""
     if not CONF.is_dir():
         raise UserError(f"{CONF}: no such directory. Install ratchet from its checkout: pip install -e .")
+    OmegaConf.register_new_resolver("conf_options", _options, replace=True)
     store = ConfigStore.instance()
     store.store(name="base_config", node=Config)
     store.store(group="data", name="base_data", node=DataConfig)
     for module, settings in model_settings.items():
         store.store(group="model", name=f"base_{module}", node=settings)
+
+
+def _options() -> str:
+    """What `--help` lists: the options of each group, without the schemas that Hydra would list too."""
+    groups = sorted(path for path in CONF.iterdir() if path.is_dir())
+    return "\n".join(
+        f"{group.name}: {', '.join(sorted(each.stem for each in group.glob('*.yaml')))}" for group in groups
+    )
 
 
 def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:

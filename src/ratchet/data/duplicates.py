@@ -18,7 +18,7 @@ def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """A group number for each text, shape (num_texts,); texts of one group are near-identical, directly or by a chain.
 
     MinHash finds candidates (Broder 1997, by datasketch), the exact Jaccard similarity of character shingles decides:
-    above .8, which a changed word or two in a sentence of twenty keeps.
+    at least .8, which one changed word in a sentence of twenty keeps.
     """
     from datasketch import MinHash, MinHashLSH
     from scipy.sparse import coo_array

@@ -122,7 +122,10 @@ def _label_names(config: DataConfig, report: Report) -> list[str] | None:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(f"{content.name}: must be a list of strings")
         return names
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    names = [line.strip() for line in text.rstrip().splitlines()]
+    if "" in names:
+        raise UserError(f"{content.name}, line {names.index('') + 1}: empty; the indices count lines, from 0")
+    return names
 
 
 def _filter(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ratchet.config import DataConfig, LabelKind, LabelsConfig, SliceKind
@@ -85,12 +85,15 @@ def _record(
     def value(column: str) -> Any:
         return table.columns[column][index]
 
+    for column in config.text:
+        if isinstance(value(column), (list, dict)):
+            raise _BadValue("bad text", f"{column} holds no text but a {type(value(column)).__name__}")
     parts = [_string(value(column)) for column in config.text]
     text = config.text_separator.join(part for part in parts if part)
     if not text.strip():
         raise _BadValue("empty text", f"no text in {', '.join(config.text)}")
     labels = _labels(value(config.labels.column), config.labels, label_names)
-    unknown = [label for label in labels if known is not None and label not in known]
+    unknown = [label for label in labels if known is not None and label not in known.union(config.filter.exclude)]
     if unknown:
         raise _BadValue(
             "unknown label",
@@ -150,7 +153,7 @@ def _items(value: Any, config: LabelsConfig) -> list[Any]:
 def _indexed(item: Any, names: list[str], config: LabelsConfig) -> str:
     try:
         index = int(item)
-        if isinstance(item, float) and item != index:
+        if isinstance(item, bool) or (isinstance(item, float) and item != index):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         raise _BadValue("unknown label", f"{config.column} holds {item!r}, not an index into the label file") from None
@@ -162,7 +165,9 @@ def _indexed(item: Any, names: list[str], config: LabelsConfig) -> str:
 def _date(value: Any, config: DataConfig) -> datetime | None:
     """UTC without a zone; None where the record has no date."""
     if isinstance(value, datetime):
-        date = value
+        moment = value
+    elif isinstance(value, date):
+        moment = datetime.combine(value, time())
     elif not (written := _string(value).strip()):
         return None
     else:
@@ -171,13 +176,13 @@ def _date(value: Any, config: DataConfig) -> datetime | None:
             datetime.fromisoformat if form is None else (lambda each: datetime.strptime(each, form))
         )
         try:
-            date = parse(written)
+            moment = parse(written)
         except ValueError:
             expected = form or "ISO 8601, as 2026-02-28 or 2026-02-28T13:45:00"
             raise _BadValue(
                 "bad date", f"{config.created_at} {written!r} is not {expected} (data.date_format)"
             ) from None
     try:
-        return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except OverflowError:
         raise _BadValue("bad date", f"{config.created_at} {value!r} is no date in UTC") from None

@@ -97,10 +97,10 @@ def _draw(prepared: Prepared, targets: npt.NDArray[np.uint8], share: float, seed
     size = round(share * len(targets))
     if not 0 < size < len(targets):
         raise UserError(f"{prepared.name}: {len(targets)} records are too few for a part of {share:.0%}")
-    if prepared.task is Task.multiclass or targets.shape[1] == 1:
+    if prepared.task is Task.multiclass:
         from sklearn.model_selection import StratifiedShuffleSplit
 
-        classes = targets.argmax(axis=1) if targets.shape[1] > 1 else targets[:, 0]
+        classes = targets.argmax(axis=1)
         try:
             splitter = StratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
             return np.sort(next(splitter.split(classes, classes))[1])
@@ -112,6 +112,8 @@ def _draw(prepared: Prepared, targets: npt.NDArray[np.uint8], share: float, seed
             ) from error
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
+    if targets.shape[1] == 1:  # one column is no multi-label problem to it: having the label or not becomes two
+        targets = np.hstack([targets, 1 - targets])
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
     return np.sort(next(splitter.split(np.zeros((len(targets), 1)), targets))[1])
 
