@@ -8,6 +8,7 @@ from pathlib import Path
 from ratchet.config import Config, load
 from ratchet.data.dataset import Dataset
 from ratchet.data.prepared import Prepared, prepare, target_matrix
+from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.figures import Figures
@@ -61,15 +62,15 @@ def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
     prepared = prepare(config.data)
     if prepared.task.value != run.record.task:
         raise UserError(f"{config.data.name} is {prepared.task.value}, the run was trained on {run.record.task} data")
-    unknown = _unknown_labels(prepared, labels)
-    if len(unknown) == len(prepared.labels):
+    if set(labels).isdisjoint(prepared.labels):
         raise UserError(f"{config.data.name} has none of the run's labels ({', '.join(labels[:5])}, ...)")
     ids, split_hash = _ids(run, prepared, config, part)
     dataset = _with_labels(prepared, ids, labels)
+    unknown = _unknown_labels(prepared.part(ids), labels)
     own = load(run.path / "config.yaml", all_settings())
     record_of = {record.id: record for record in prepared.records}
     slices = assign_slices(
-        [record_of[identifier] for identifier in ids],
+        [_known(record_of[identifier], set(labels)) for identifier in ids],
         {**own.evaluation.slices, **config.data.slices},
         labels=sorted({*labels, *prepared.labels}),
         taxonomy=prepared.taxonomy,
@@ -101,14 +102,19 @@ def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
         shutil.rmtree(unfinished, ignore_errors=True)
     readings = None
     if part in ("test", "all"):
-        runs_dir = run.path.parents[2]
+        runs_dir = Path(own.runs_dir) if own.run_dir else run.path.resolve().parents[2]
         readings = note_reading(runs_dir, config.data.name, prepared.version, split_hash, run.record.id)
     return Rescored(directory, found, len(ids), seen, unknown, readings)
 
 
-def _unknown_labels(prepared: Prepared, labels: list[str]) -> dict[str, int]:
-    counts = dict(zip(prepared.labels, prepared.targets.sum(axis=0, dtype=int).tolist(), strict=True))
-    return {label: count for label, count in counts.items() if label not in set(labels)}
+def _unknown_labels(dataset: Dataset, labels: list[str]) -> dict[str, int]:
+    counts = dict(zip(dataset.labels, dataset.targets.sum(axis=0, dtype=int).tolist(), strict=True))
+    return {label: count for label, count in counts.items() if count and label not in set(labels)}
+
+
+def _known(record: Record, labels: set[str]) -> Record:
+    """The record with those of its labels that the run can predict."""
+    return replace(record, labels=tuple(label for label in record.labels if label in labels))
 
 
 def _ids(run: StoredRun, prepared: Prepared, config: Config, part: str) -> tuple[list[str], str]:

@@ -78,6 +78,16 @@ def test_runs_are_found_oldest_first(store: Store, tmp_path: Path) -> None:
     assert [run.record.name for run in find_runs(tmp_path / "runs")] == ["n1", "n2", "n0"]
 
 
+def test_a_broken_record_is_left_out_with_a_warning(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, broken = store(), store()
+    (broken.path / "record.json").write_text('{"id": ')
+    with caplog.at_level("WARNING"):
+        assert [run.record.id for run in find_runs(tmp_path / "runs")] == [good.record.id]
+    assert str(broken.path) in caplog.text
+
+
 def test_no_directory_has_no_runs(tmp_path: Path) -> None:
     assert find_runs(tmp_path / "nothing") == []
 

@@ -64,7 +64,7 @@ def _list(arguments: list[str]) -> None:
         raise UserError(f"runs list: status={options.status}: {did_you_mean(options.status, _STATUSES)}")
     runs = _selected(find_runs(Path(options.runs_dir)), options)
     if options.format is Format.json:
-        print_json([{"path": str(run.path), "status": run.status, **plain(run.record)} for run in runs])
+        print_json([{**plain(run.record), "path": str(run.path), "status": run.status} for run in runs])
     elif not runs:
         print(f"no runs in {options.runs_dir}")
     elif options.ladder:
@@ -107,7 +107,7 @@ def _show(arguments: list[str]) -> None:
     stored = find_run(Path(options.runs_dir), arguments[0])
     if options.format is Format.json:
         print_json(
-            {"path": str(stored.path), "status": stored.status, **plain(stored.record), "figures": stored.figures()}
+            {**plain(stored.record), "path": str(stored.path), "status": stored.status, "figures": stored.figures()}
         )
         return
     record = stored.record

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
+# Hydra takes overrides before or after a flag, not on both sides; people put this one anywhere, so it is put first.
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _OTHER_CONFIG = ("--config-name", "-cn", "--config-path", "-cp")
 _ASKS = ("-h", "--help", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
@@ -44,13 +45,15 @@ def main() -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """The verb `train`: Hydra's command line with these arguments."""
-    sys.argv = [sys.argv[0], *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on, `guarded` says them
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
+    grid = [argument for argument in overrides if argument in _MULTIRUN]
+    overrides = [argument for argument in overrides if argument not in _MULTIRUN]
+    sys.argv = [sys.argv[0], *grid, *(["--config-dir", str(config_dir)] if config_dir else []), *overrides]
     asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
     try:
-        if not asks and any(argument in _MULTIRUN for argument in arguments):
+        if grid and not asks:
             if not any(argument.split("=")[0] in _OTHER_CONFIG for argument in arguments):
                 _check_jobs([argument for argument in overrides if not argument.startswith("-")], config_dir)
             sys.argv.append(f"sweep_id={datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")

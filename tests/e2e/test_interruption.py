@@ -1,0 +1,115 @@
+"""How a run ends that does not come to its end: what its record says, and with which exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+LONG = ("evaluation.resamples=100000",)  # seconds of bootstrap for each part
+
+
+@contextmanager
+def started(project: Path, directory: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """`python train.py` in `directory`; killed on the way out if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, project / "train.py", *LONG, *arguments],
+        cwd=directory,
+        env={**os.environ, "HYDRA_FULL_ERROR": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(directory: Path, pattern: str, process: "subprocess.Popen[str]") -> Path:
+    """The first file below `directory` that fits `pattern`, once it is there and the process still runs."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        found = list(directory.glob(pattern))
+        if found:
+            assert process.poll() is None
+            return found[0]
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    raise AssertionError(f"no {pattern} after a minute")
+
+
+def listed(ratchet: Command) -> list[dict[str, Any]]:
+    done = ratchet("runs", "list", "format=json")
+    assert done.returncode == 0, done.stderr
+    runs: list[dict[str, Any]] = json.loads(done.stdout)
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "recorded", "shown"),
+    [
+        (signal.SIGINT, 130, "interrupted", "interrupted"),
+        (signal.SIGTERM, 143, "interrupted", "interrupted"),
+        (signal.SIGKILL, -9, "running", "killed"),
+    ],
+)
+def test_a_stopped_run_says_how_it_was_stopped(
+    project: Path, tmp_path: Path, ratchet: Command, sent: signal.Signals, code: int, recorded: str, shown: str
+) -> None:
+    with started(project, tmp_path) as process:
+        path = wait_for(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process).parents[1]
+        assert json.loads((path / "record.json").read_text())["status"] == "running"
+        [run] = listed(ratchet)
+        assert run["status"] == "running"
+        process.send_signal(sent)
+        out, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    assert out == ""
+    record = json.loads((path / "record.json").read_text())
+    assert record["status"] == recorded
+    assert (record["finished_at"] is None) == (recorded == "running")
+    [run] = listed(ratchet)
+    assert (run["status"], run["id"]) == (shown, path.name)
+    assert not (path / "metrics.json").exists()
+    assert [each.name for each in path.rglob("*.tmp")] == []
+
+
+def test_a_run_that_is_killed_while_it_measures_test_has_read_it(project: Path, tmp_path: Path) -> None:
+    with started(project, tmp_path) as process:
+        wait_for(tmp_path, "runs/sample/rule/*/predictions/test.parquet", process)
+        process.kill()
+        process.communicate()
+    assert len((tmp_path / "runs" / "sample" / "test_readings.jsonl").read_text().splitlines()) == 1
+
+
+def test_an_interrupted_grid_starts_no_further_run(project: Path, tmp_path: Path, ratchet: Command) -> None:
+    with started(project, tmp_path, "-m", "seed=0,1") as process:
+        wait_for(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    [run] = listed(ratchet)
+    assert (run["status"], run["seed"]) == ("interrupted", 0)
+
+
+def test_a_mistake_in_the_data_leaves_a_failed_run(tmp_path: Path, train: Command, ratchet: Command) -> None:
+    (tmp_path / "broken.jsonl").write_text('{"id": "1", "title": "a", "description": "b", "tags": ["x"]\n')
+    done = train("data.records.path=broken.jsonl")
+    assert done.returncode == 2
+    assert "broken.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
+    [run] = listed(ratchet)
+    assert (run["status"], run["error"]["type"]) == ("failed", "UserError")
+    assert "broken.jsonl" in run["error"]["message"]
+    assert run["path"] in done.stderr
