@@ -3,15 +3,7 @@
 The only package that knows OmegaConf. Everything else gets the dataclasses of `ratchet.config.schema`.
 """
 
-from ratchet.config.compose import (
-    compose,
-    config_hash,
-    dump,
-    load,
-    plain,
-    register,
-    to_config,
-)
+from ratchet.config.compose import compose, register, to_config
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
 from ratchet.config.options import parse_options, take_config_dir
 from ratchet.config.schema import (
@@ -36,6 +28,7 @@ from ratchet.config.schema import (
     ThresholdMethod,
     bounded,
 )
+from ratchet.config.storing import config_hash, dump, load, plain
 
 __all__ = [
     "COMPOSITION_ERRORS",
