@@ -19,7 +19,7 @@ from ratchet.models.base import Tagger
 from ratchet.runs import StoredRun
 from ratchet.runs.files import write_json
 from ratchet.runs.readings import note_reading
-from ratchet.training import score
+from ratchet.training import measure, predict
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
     unfinished = directory.with_name(f".{directory.name}.tmp")
     unfinished.mkdir(parents=True)
     try:
-        found = score(unfinished, replace(own, data=config.data), dataset, tagger, thresholds, slices, part)
+        found = measure(unfinished, own, dataset, predict(tagger, dataset), thresholds, slices, part)
         seen = _seen_in_training(run, config, ids)
         write_json(unfinished / "metrics.json", found)
         write_json(

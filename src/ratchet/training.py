@@ -21,7 +21,7 @@ from ratchet.evaluation.figures import Figures, figures
 from ratchet.evaluation.slices import assign_slices
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds
 from ratchet.models import tagger_class
-from ratchet.models.base import FitContext, Tagger
+from ratchet.models.base import FitContext, Scores, Tagger
 from ratchet.runs import Recording, open_run
 from ratchet.runs.predictions import Predictions, check_scores, write_predictions
 from ratchet.runs.readings import note_reading
@@ -60,17 +60,19 @@ def train(config: Config, overrides: Sequence[str] = ()) -> Outcome:
         fit_seconds = time.perf_counter() - started
         tagger.save(run.directory("model"))
 
-        val_scores = check_scores(tagger.predict_proba(val_part.texts), val_part.targets.shape)
-        thresholds = choose_thresholds(val_part.targets, val_scores, config.threshold, prepared.task)
+        scores = predict(tagger, val_part)
+        thresholds = choose_thresholds(val_part.targets, scores, config.threshold, prepared.task)
         run.write_json("thresholds.json", thresholds.to_json(prepared.labels))
 
-        metrics: Figures = {}
+        slices = slices_of(config, prepared, val_part, run)
+        metrics = measure(run.path, config, val_part, scores, thresholds, slices, "val")
         readings = None
-        for part in ("val", "test") if config.evaluate is Part.test else ("val",):
-            if part == "test":  # noted before it happens: a run that dies in between has still looked
-                runs_dir = Path(config.runs_dir)
-                readings = note_reading(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
-            metrics |= evaluate_part(run.path, config, prepared, split, tagger, thresholds, part, run)
+        if config.evaluate is Part.test:
+            runs_dir = Path(config.runs_dir)  # the reading is noted first: a run that dies in between has still looked
+            readings = note_reading(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
+            test_part = prepared.part(split.test)
+            slices = slices_of(config, prepared, test_part, run)
+            metrics |= measure(run.path, config, test_part, predict(tagger, test_part), thresholds, slices, "test")
         run.write_json("metrics.json", metrics)
 
         record_cost(run, tagger, val_part.texts, fit_seconds)
@@ -80,40 +82,33 @@ def train(config: Config, overrides: Sequence[str] = ()) -> Outcome:
     return Outcome(run.path, readings)
 
 
-def evaluate_part(
-    directory: Path,
-    config: Config,
-    prepared: Prepared,
-    split: Split,
-    tagger: Tagger,
-    thresholds: Thresholds,
-    part: str,
-    run: Recording,
-) -> Figures:
-    """Predict one part, write its predictions, measure them."""
-    dataset = prepared.part(getattr(split, part))
+def predict(tagger: Tagger, dataset: Dataset) -> Scores:
+    """The tagger's scores of `dataset`; a tagger that breaks the contract is told here."""
+    return check_scores(tagger.predict_proba(dataset.texts), dataset.targets.shape)
+
+
+def slices_of(config: Config, prepared: Prepared, dataset: Dataset, run: Recording) -> list[list[str]]:
+    """The names of the slices that each record of `dataset` is in."""
     record_of = {record.id: record for record in prepared.records}
-    slices = assign_slices(
+    return assign_slices(
         [record_of[identifier] for identifier in dataset.ids],
         {**config.evaluation.slices, **config.data.slices},
         labels=prepared.labels,
         taxonomy=prepared.taxonomy,
         train_counts=run.record.train_label_counts,
     )
-    return score(directory, config, dataset, tagger, thresholds, slices, part)
 
 
-def score(
+def measure(
     directory: Path,
     config: Config,
     dataset: Dataset,
-    tagger: Tagger,
+    scores: Scores,
     thresholds: Thresholds,
     slices: list[list[str]],
     part: str,
 ) -> Figures:
     """Predictions of `dataset` into `directory`, and their figures under keys that begin with `part`."""
-    scores = check_scores(tagger.predict_proba(dataset.texts), dataset.targets.shape)
     write_predictions(
         directory / "predictions" / f"{part}.parquet", Predictions(dataset.ids, dataset.targets, scores, slices)
     )
