@@ -230,7 +230,7 @@ def test_the_runs_own_files_stay_as_they_are(run: StoredRun, sample: Config, oth
     third = rescore(run, other, "all")
     assert hashes(run) == before
     assert len({first.directory, second.directory, third.directory}) == 3
-    assert {path for path in (run.path / "evaluations").iterdir()} == {
+    assert set((run.path / "evaluations").iterdir()) == {
         first.directory,
         second.directory,
         third.directory,

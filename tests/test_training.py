@@ -131,7 +131,7 @@ def test_its_record_says_which_data_and_which_split(run: StoredRun, finished: tu
     assert record.split_hash == split["hash"] == make_split(prepared, config.split, None).hash
     assert split["hash"] == hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     assert record.records == {part: len(ids) for part, ids in parts.items()}
-    assert sorted(sum(parts.values(), [])) == [each.id for each in prepared.records]
+    assert sorted(identifier for ids in parts.values() for identifier in ids) == [each.id for each in prepared.records]
     assert run.read_json("labels.json") == prepared.labels == list(record.train_label_counts)
     counts = prepared.part(parts["train"]).targets.sum(axis=0, dtype=int)
     assert list(record.train_label_counts.values()) == counts.tolist()
