@@ -184,7 +184,7 @@ def test_a_dump_stands_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert round_trip(config, tmp_path).data.records.path == "/first/projects.json"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 @example(text="null")
 @example(text="yes")

@@ -91,8 +91,8 @@ def digests(checkout: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout with one model more."""
+def plain_copy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A copy of the checkout, and what stands in it before a model is added."""
     project = Path(__file__).resolve().parents[2]
     directory = tmp_path_factory.mktemp("checkout")
     for name in COPIED:
@@ -101,6 +101,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             (directory / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(project / name, directory / name)
+    return directory, digests(directory)
+
+
+@pytest.fixture(scope="module")
+def checkout(plain_copy: tuple[Path, dict[str, str]]) -> Path:
+    """The copy with one model more."""
+    directory, _ = plain_copy
     for name, content in ADDED.items():
         assert not (directory / name).exists()
         (directory / name).write_text(content, encoding="utf-8")
@@ -187,8 +194,8 @@ def test_the_contract_suite_covers_it(checkout: Path) -> None:
 
 
 @pytest.mark.usefixtures("grid")
-def test_nothing_else_was_touched(checkout: Path, project: Path) -> None:
-    ours = digests(project)
-    theirs = digests(checkout)
-    assert {name: theirs[name] for name in theirs if theirs[name] != ours.get(name)}.keys() == ADDED.keys()
-    assert ours.keys() <= theirs.keys()
+def test_nothing_else_was_touched(checkout: Path, plain_copy: tuple[Path, dict[str, str]]) -> None:
+    _, before = plain_copy
+    after = digests(checkout)
+    assert {name for name in after if after[name] != before.get(name)} == ADDED.keys()
+    assert before.keys() <= after.keys()

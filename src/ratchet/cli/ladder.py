@@ -68,7 +68,7 @@ def ladder_row(runs: Sequence[StoredRun], part: str) -> dict[str, str]:
         "recall": number(_mean(figures, f"{part}/recall_weighted")),
         "AP": number(_mean(figures, f"{part}/average_precision_macro")),
         "fit s": short(_mean(figures, "cost/fit_seconds")),
-        "p95 ms": short(_mean(figures, "cost/latency_ms_p95")),
+        "p95ms": short(_mean(figures, "cost/latency_ms_p95")),
         "MB": short(_mean(figures, "cost/size_mb")),
     }
 

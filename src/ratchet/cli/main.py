@@ -49,7 +49,9 @@ def guarded(action: Callable[[], int]) -> int:
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        return action()
+        code = action()
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:  # the reader of our output went away, as in `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

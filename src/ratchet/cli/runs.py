@@ -95,7 +95,7 @@ def _row(run: StoredRun) -> dict[str, str]:
         "data": record.data,
         "name": record.name,
         "status": run.status,
-        "split/seed": f"{record.split_seed}/{record.seed}",
+        "seeds": f"{record.split_seed}/{record.seed}",
         "F1 weighted": f"{part} {number(figures.get(f'{part}/f1_weighted'))}",
     }
 
