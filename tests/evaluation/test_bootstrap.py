@@ -99,3 +99,12 @@ def test_intervals_cover_the_truth_in_about_95_of_100_worlds(metric: str) -> Non
         low, high = intervals(targets, decisions, None, 200)[metric]
         covered += low <= truth <= high
     assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_draws_without_the_only_positive_record_say_nothing_about_its_ranking() -> None:
+    targets = np.zeros((20, 1), dtype=np.uint8)
+    targets[3] = 1
+    scores = np.linspace(0.9, 0.1, 20, dtype=np.float32)[:, None]
+    scores[3] = 1.0
+    found = intervals(targets, (scores >= 1).astype(np.uint8), scores, 200)
+    assert found["average_precision_macro"] == (1.0, 1.0)

@@ -94,6 +94,11 @@ def _job(cfg: "DictConfig") -> None:
         print_summary(train(to_config(cfg, origin), overrides))
     except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
         sys.exit(report(error, full=_FULL))
+    except BrokenPipeError:
+        raise
+    except Exception:  # a defect of ours: not to be taken for one of the configuration's
+        traceback.print_exc()
+        sys.exit(1)
 
 
 def _job_of_a_grid(config: Config, overrides: Sequence[str], number: int) -> None:

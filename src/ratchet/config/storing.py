@@ -71,10 +71,28 @@ def load(path: Path, model_settings: Mapping[str, type[ModelConfig]], overrides:
     """
     found = _read_dumped(path, model_settings)
     origin = Origin(list(overrides))
+    for override in overrides:
+        _check_override(override)
     try:
         return to_config(cast(DictConfig, OmegaConf.merge(found, OmegaConf.from_dotlist(list(overrides)))), origin)
     except COMPOSITION_ERRORS as error:
         raise explain(error, origin) from error
+
+
+def _check_override(override: str) -> None:
+    """Only plain values can be put on what is resolved already: no groups, no `+` and `~`, no interpolated keys."""
+    place = f"command line, {override}"
+    key, equals, _ = override.partition("=")
+    if not equals or key.startswith(("+", "~")):
+        raise UserError(f"{place}: must be key=value, for a key that is there")
+    if key in ("model", "experiment"):
+        raise UserError(f"{place}: the model of a finished run stays what it is")
+    if key.startswith("data.split.") and key != "data.split.column":
+        raise UserError(f"{place}: the run has its own division: set {key.removeprefix('data.')} instead")
+    try:
+        OmegaConf.from_dotlist([override])
+    except yaml.YAMLError as error:
+        raise UserError(f"{place}: the value is not valid YAML: quote it") from error
 
 
 def _read_dumped(path: Path, model_settings: Mapping[str, type[ModelConfig]]) -> DictConfig:

@@ -33,10 +33,16 @@ def intervals(
         if ranking is not None:
             by_label = average_precision(targets, ranking, weights)
             supported = ~np.isnan(by_label)
-            values["average_precision_macro"] = np.where(supported, by_label, 0).sum(-1) / np.maximum(
-                supported.sum(-1), 1
-            )
+            total, labels = np.where(supported, by_label, 0).sum(-1), supported.sum(-1)
+            values["average_precision_macro"] = np.where(labels > 0, total / np.maximum(labels, 1), np.nan)
         for name, value in values.items():
             drawn.setdefault(name, []).append(value)
-    low_high = {name: np.quantile(np.concatenate(values), [0.025, 0.975]) for name, values in drawn.items()}
+    low_high = {name: _quantiles(np.concatenate(values)) for name, values in drawn.items()}
     return {name: (float(low), float(high)) for name, (low, high) in low_high.items()}
+
+
+def _quantiles(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The ends of the interval, without draws that have nothing to measure."""
+    measured = values[~np.isnan(values)]
+    ends: npt.NDArray[np.float64] = np.quantile(measured, [0.025, 0.975]) if measured.size else np.full(2, np.nan)
+    return ends

@@ -78,10 +78,10 @@ def open_run(config: Config, *, threads: int, overrides: Sequence[str]) -> Itera
         raise UserError(f"{path}: the run directory cannot be made: {error.strerror}") from error
     run = Recording(path, _first_record(config, identifier, threads, overrides))
     run.update()
-    write_text(path / "config.yaml", dump(config))
-    write_text(path / "history.csv", "epoch,step,key,value\n")
     with _logging_to(path / "log.txt"):
         try:
+            write_text(path / "config.yaml", dump(config))
+            write_text(path / "history.csv", "epoch,step,key,value\n")
             _record_provenance(run)
             yield run
         except (KeyboardInterrupt, SystemExit) as stop:
