@@ -202,6 +202,6 @@ def test_a_missing_file_is_told_with_the_status_of_the_run(store: Store, dead_pi
 
 def test_a_broken_file_is_told_with_its_line(store: Store) -> None:
     run = store()
-    (run.path / "labels.json").write_text('[\n"a",\n]')
+    (run.path / "labels.json").write_text('[\n"a",\nb]')
     with pytest.raises(UserError, match=r"labels\.json, line 3: not valid JSON"):
         run.read_json("labels.json")
