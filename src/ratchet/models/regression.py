@@ -136,7 +136,7 @@ class Tagger:
         return np.asarray(probabilities, dtype=np.float32)
 
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]:
-        """The five n-grams that speak most for each label that is more likely than not; weights are in log-odds."""
+        """The five n-grams that speak most for each label with a score of .1 or more; weights are in log-odds."""
         if not len(texts):
             return []
         names = [name for vectorizer in self._vectorizers for name in vectorizer.get_feature_names_out()]
@@ -146,7 +146,7 @@ class Tagger:
         for row in range(len(texts)):
             one = features[[row]].tocoo()
             evidence = []
-            for label in np.flatnonzero(probabilities[row] >= 0.5):
+            for label in np.flatnonzero(probabilities[row] >= 0.1):
                 shares: dict[str, float] = {}  # " bert " of the characters and "bert" of the words are one thing to see
                 for column, share in zip(one.col, one.data * self._weights[one.col, label], strict=True):
                     shares[names[column].strip()] = shares.get(names[column].strip(), 0.0) + float(share)
