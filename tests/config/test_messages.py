@@ -42,7 +42,7 @@ WRONG = [
     (["experiment=rule_exakt"], ["conf/experiment/rule_exakt.yaml", "did you mean 'rule_exact'?"]),
     (["model=zzz"], ["conf/model/zzz.yaml", "valid: ", "regression, rule"]),
     (["modle=rule"], ["'modle'", "did you mean 'model'?"]),
-    (["+trainer=x"], ["'trainer'", "valid:"]),
+    (["+optimizer=x"], ["'optimizer'", "valid:"]),
     (["~model"], ["model has no value"]),
     # types
     (["seed=abc"], ["seed", "'abc'", "Integer"]),

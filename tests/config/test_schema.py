@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ratchet.config import Config, DataConfig, EvaluationConfig, ModelConfig, ThresholdConfig, bounded
+from ratchet.config import Config, DataConfig, EvaluationConfig, ModelConfig, ThresholdConfig, TrainerConfig, bounded
 from ratchet.config import schema as schema_module
 from ratchet.config.schema import unhashed
 from ratchet.models import all_settings
@@ -36,10 +36,12 @@ def test_what_does_not_count_for_a_candidates_identity() -> None:
         "sweep_id",
         "runs_dir",
         "run_dir",
+        "resume",
     }
     assert unhashed_fields(schema_module.SplitConfig) == {"seed"}
     assert unhashed_fields(schema_module.FileConfig) == {"path", "url"}
-    assert unhashed_fields(DataConfig) == {"slices"}
+    assert unhashed_fields(DataConfig) == {"slices", "behaviour"}
+    assert unhashed_fields(TrainerConfig) == {"accelerator", "progress_bar"}
     assert unhashed_fields(ModelConfig) == set()
     assert unhashed_fields(ThresholdConfig) == set()
 

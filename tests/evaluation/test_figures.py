@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from ratchet.data.dataset import Task
 from ratchet.evaluation.figures import Figures, figures
 from ratchet.evaluation.metrics import Binary, at_k, average_precision, averaged
 
@@ -35,7 +36,9 @@ def measure(
     slices: list[list[str]] | None = None,
 ) -> Figures:
     of_each = slices or [[] for _ in targets]
-    return figures("test", targets, scores, decisions, labels, of_each, cutoffs=[1, 2], resamples=100)
+    return figures(
+        "test", targets, scores, decisions, labels, of_each, task=Task.multilabel, cutoffs=[1, 2], resamples=100
+    )
 
 
 def test_the_keys_are_those_that_are_promised() -> None:
@@ -47,7 +50,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
     expected |= {f"test/{metric}_at_{k}" for metric in ("precision", "recall") for k in (1, 2)}
     expected |= {f"test/labels_per_record_{which}" for which in ("true", "predicted")}
     expected |= {f"test/share_without_label_{which}" for which in ("true", "predicted")}
-    expected |= {"test/records", "test/labels_without_support"}
+    expected |= {"test/records", "test/labels_without_support", "test/brier", "test/expected_calibration_error"}
     expected |= {
         f"test/labels/{label}/{name}"
         for label in LABELS
@@ -65,7 +68,9 @@ def test_the_keys_are_those_that_are_promised() -> None:
 
 def test_the_part_is_the_first_word_of_every_key() -> None:
     targets, scores, decisions = world()
-    found = figures("val", targets, scores, decisions, LABELS, [[]] * 40, cutoffs=[1], resamples=100)
+    found = figures(
+        "val", targets, scores, decisions, LABELS, [[]] * 40, task=Task.multilabel, cutoffs=[1], resamples=100
+    )
     assert all(key.startswith("val/") for key in found)
 
 

@@ -71,6 +71,27 @@ class ThresholdMethod(Enum):
     fixed = "fixed"
 
 
+class CalibrationMethod(Enum):
+    """How scores become probabilities: as the model gives them, or sharpened by one temperature fitted on val."""
+
+    none = "none"
+    temperature = "temperature"
+
+
+class Accelerator(Enum):
+    """What a network trains on."""
+
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+class Precision(Enum):
+    """The numbers a network is trained with: 32 bit floats, or mostly bfloat16 (faster on recent GPUs, less exact)."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 class Average(Enum):
     """How per-label (or per-record) F1 values become one number."""
 
@@ -167,6 +188,7 @@ class DataConfig:
     created_at: str | None = None
     date_format: str | None = None
     taxonomy: FileConfig | None = field(default_factory=FileConfig)
+    behaviour: FileConfig | None = unhashed(default_factory=FileConfig)
     drop_bad_rows: bool = False
     filter: FilterConfig = field(default_factory=FilterConfig)
     split: DataSplitConfig = field(default_factory=DataSplitConfig)
@@ -213,6 +235,30 @@ class ThresholdConfig:
 
 
 @dataclass
+class CalibrationConfig:
+    """Whether scores are calibrated before thresholds are chosen."""
+
+    method: CalibrationMethod = CalibrationMethod.none
+
+
+@dataclass
+class TrainerConfig:
+    """On what models that train in epochs are trained, and how much of the data (all of it, unless one debugs).
+
+    `fast_dev_run` is one batch of train and val; `overfit_batches` trains and validates on the same few batches;
+    `limit_train_batches` and `limit_val_batches` end an epoch early. Models without epochs have no use for any of it.
+    """
+
+    accelerator: Accelerator = unhashed(Accelerator.cpu)
+    precision: Precision = Precision.float32
+    progress_bar: bool = unhashed(True)
+    fast_dev_run: bool = False
+    overfit_batches: int = bounded(0, low=0)
+    limit_train_batches: int | None = bounded(None, low=1)
+    limit_val_batches: int | None = bounded(None, low=1)
+
+
+@dataclass
 class EvaluationConfig:
     """What is measured: cut-offs for precision@k and recall@k, bootstrap resamples, slices by name."""
 
@@ -228,6 +274,8 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = MISSING
     split: SplitConfig = field(default_factory=SplitConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     threshold: ThresholdConfig = field(default_factory=ThresholdConfig)
     evaluation: EvaluationConfig = unhashed(default_factory=EvaluationConfig)
     evaluate: Part = unhashed(Part.test)
@@ -240,3 +288,4 @@ class Config:
     sweep_id: str | None = unhashed()
     runs_dir: str = unhashed("runs")
     run_dir: str | None = unhashed()
+    resume: str | None = unhashed()

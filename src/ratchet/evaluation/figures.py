@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ratchet.data.dataset import Task
 from ratchet.evaluation.bootstrap import intervals
+from ratchet.evaluation.calibration import calibration_figures
 from ratchet.evaluation.metrics import (
     Binary,
     Counts,
@@ -29,6 +31,7 @@ def figures(
     labels: Sequence[str],
     slices: Sequence[Sequence[str]],
     *,
+    task: Task,
     cutoffs: Sequence[int],
     resamples: int,
 ) -> Figures:
@@ -42,6 +45,7 @@ def figures(
     found |= {name: float(value) for name, value in averaged(targets, decisions).items()}
     ranked, by_label = _ranking(targets, ranking, cutoffs)
     found |= ranked
+    found |= calibration_figures(targets, scores, task)
     for name, (low, high) in intervals(targets, decisions, ranking, resamples).items():
         measured = np.isfinite(found[name])
         found[f"{name}_ci_low"], found[f"{name}_ci_high"] = (low, high) if measured else (np.nan, np.nan)

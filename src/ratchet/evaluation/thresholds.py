@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ratchet.config import Average, ThresholdConfig, ThresholdMethod
 from ratchet.data.dataset import Task
-from ratchet.evaluation.metrics import Binary
+from ratchet.evaluation.metrics import Binary, averaged
 
 _EQUAL = 1e-12  # sums of F1 values that differ by less are ties
 
@@ -52,6 +52,12 @@ def choose_thresholds(targets: Binary, scores: npt.NDArray[Any], config: Thresho
         for label in np.flatnonzero(targets.any(axis=0)):  # a label without val positives keeps the global value
             values[label] = best_threshold(targets[:, [label]], scores[:, [label]], Average.micro)
     return Thresholds(config.method.name, values)
+
+
+def f1_once_tuned(targets: Binary, scores: npt.NDArray[Any], config: ThresholdConfig, task: Task) -> float:
+    """The F1 that the thresholds chosen on these very scores reach: what an epoch is worth to its run."""
+    thresholds = choose_thresholds(targets, scores, config, task)
+    return float(averaged(targets, thresholds.decide(scores))[f"f1_{config.average.name}"])
 
 
 def best_threshold(targets: Binary, scores: npt.NDArray[Any], average: Average) -> float:
