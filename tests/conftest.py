@@ -3,17 +3,19 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ratchet.config import register
+from ratchet.config import ThresholdConfig, TrainerConfig, register
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import target_matrix
 from ratchet.data.taxonomy import Taxonomy
+from ratchet.evaluation.thresholds import f1_once_tuned
 from ratchet.models import all_settings
+from ratchet.models.base import FitContext, ValidationMetric
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -65,6 +67,29 @@ def ratchet(tmp_path: Path) -> Command:
     """`ratchet ...` in the same working directory as `train`."""
     program = Path(sys.executable).with_name("ratchet")
     return lambda *arguments, **environment: run_command(program, *arguments, cwd=tmp_path, **environment)
+
+
+def fit_context(
+    directory: Path,
+    *,
+    seed: int = 0,
+    log: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
+    task: Task = Task.multilabel,
+    trainer: TrainerConfig | None = None,
+    resume: bool = False,
+) -> FitContext:
+    """What a fit may use besides data; its validation metric is the weighted F1 of thresholds tuned on val."""
+    return FitContext(
+        directory,
+        seed,
+        log,
+        ValidationMetric(
+            "val/f1_weighted", lambda targets, scores: f1_once_tuned(targets, scores, ThresholdConfig(), task)
+        ),
+        trainer or TrainerConfig(),
+        threads=1,
+        resume=resume,
+    )
 
 
 TOPICS = {

@@ -14,7 +14,7 @@ from ratchet.config import Config, compose
 from ratchet.data.prepared import prepare
 from ratchet.errors import UserError
 from ratchet.models.base import Scores
-from ratchet.rescoring import Rescored, load_tagger, rescore
+from ratchet.rescoring import Rescored, load_scorer, rescore
 from ratchet.runs import StoredRun
 from ratchet.runs.files import write_json
 from ratchet.runs.predictions import read_predictions
@@ -146,6 +146,7 @@ def test_what_was_done_is_written_beside_the_figures(run: StoredRun, other: Conf
         "evaluation.json",
         "metrics.json",
         "predictions",
+        "reliability",
     ]
 
 
@@ -161,10 +162,12 @@ def test_other_records_are_scored_on_the_runs_own_labels_and_thresholds(run: Sto
         np.testing.assert_array_equal(predictions.targets[:, labels.index(label)], expected)
     assert predictions.targets.sum() == 24 + 24  # audio and graphs alone: the third label has no column
 
-    tagger, _, thresholds = load_tagger(run)
-    scores = tagger.predict_proba(prepared.part(predictions.ids).texts)
+    scorer = load_scorer(run)
+    scores = scorer.scores(prepared.part(predictions.ids).texts)
     np.testing.assert_array_equal(predictions.scores, scores)
-    assert found.figures["all/labels/audio/predicted"] == thresholds.decide(scores)[:, labels.index("audio")].sum()
+    assert (
+        found.figures["all/labels/audio/predicted"] == scorer.thresholds.decide(scores)[:, labels.index("audio")].sum()
+    )
     assert found.figures["all/labels_without_support"] == len(labels) - 2
 
 

@@ -94,6 +94,8 @@ def only_run(directory: Path) -> StoredRun:
 def test_a_finished_run_has_all_its_files(run: StoredRun) -> None:
     files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     assert files - {"code.diff"} == {
+        "behaviour.json",
+        "calibration.json",
         "config.yaml",
         "cost.json",
         "history.csv",
@@ -105,6 +107,8 @@ def test_a_finished_run_has_all_its_files(run: StoredRun) -> None:
         "predictions/test.parquet",
         "predictions/val.parquet",
         "record.json",
+        "reliability/test.json",
+        "reliability/val.json",
         "split.json",
         "thresholds.json",
     }
@@ -150,7 +154,7 @@ def test_its_predictions_are_those_of_the_parts(run: StoredRun, finished: tuple[
 
 def test_its_metrics_and_costs_are_there_and_apart(run: StoredRun) -> None:
     metrics, cost = run.read_json("metrics.json"), run.read_json("cost.json")
-    assert {key.split("/")[0] for key in metrics} == {"val", "test"}
+    assert {key.split("/")[0] for key in metrics} == {"val", "test", "behaviour"}
     assert set(cost) == {
         "cost/fit_seconds",
         "cost/latency_ms_p50",
@@ -181,7 +185,8 @@ def test_with_evaluate_val_nothing_of_test_is_measured_written_or_counted(tmp_pa
     run = read_run(outcome.path)
     assert outcome.test_readings is None
     assert not list((tmp_path / "runs").rglob("test_readings.jsonl"))
-    assert all(key.startswith("val/") for key in run.read_json("metrics.json"))
+    assert all(key.startswith(("val/", "behaviour/")) for key in run.read_json("metrics.json"))
+    assert [path.name for path in (run.path / "reliability").iterdir()] == ["val.json"]
     assert [path.name for path in (run.path / "predictions").iterdir()] == ["val.parquet"]
     assert run.record.evaluate == "val"
     [tagger] = made
@@ -211,12 +216,15 @@ def test_a_fit_gets_a_directory_the_seed_a_curve_and_its_threads(tmp_path: Path,
         def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
             super().fit(train, val, context)
             (context.directory / "epoch-1.txt").write_text("weights")
+            places.append(context.directory)
             context.log(5, {"epoch": 1, "train/loss": 0.5})
 
+    places: list[Path] = []
     made = use(Curious)
     run = read_run(train(configure(tmp_path, "seed=11", "threads=1")).path)
     assert made[0].context.seed == 11
-    assert (run.path / "checkpoints" / "epoch-1.txt").exists()
+    assert places == [run.path / "checkpoints"]
+    assert not places[0].exists(), "a finished run has nothing to resume"
     assert (run.path / "history.csv").read_text().splitlines() == ["epoch,step,key,value", "1,5,train/loss,0.5"]
     assert (made[0].threads_of_the_fit, run.record.threads) == ("1", 1)
     assert (run.record.num_parameters, run.record.size_bytes) == (7, 70)

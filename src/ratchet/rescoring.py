@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from ratchet.data.prepared import Prepared, prepare, target_matrix
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
+from ratchet.evaluation.calibration import Calibration
 from ratchet.evaluation.figures import Figures
 from ratchet.evaluation.slices import assign_slices
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.models import all_settings, tagger_class
-from ratchet.models.base import Tagger
+from ratchet.models.base import Scores, Tagger
 from ratchet.runs import StoredRun
 from ratchet.runs.files import write_json
 from ratchet.runs.readings import note_reading
@@ -34,8 +36,22 @@ class Rescored:
     test_readings: int | None
 
 
-def load_tagger(run: StoredRun) -> tuple[Tagger, list[str], Thresholds]:
-    """A finished run's tagger, its labels in order, and its thresholds.
+@dataclass(frozen=True)
+class Scorer:
+    """A finished run's tagger with what turns its scores into decisions, labels in their order."""
+
+    tagger: Tagger
+    labels: list[str]
+    calibration: Calibration
+    thresholds: Thresholds
+
+    def scores(self, texts: Sequence[str]) -> Scores:
+        """Scores of shape (num_texts, num_labels), calibrated as the run's own are."""
+        return self.calibration.apply(self.tagger.predict_proba(texts))
+
+
+def load_scorer(run: StoredRun) -> Scorer:
+    """Everything that a finished run scores texts with.
 
     Raises:
         UserError: the run did not finish.
@@ -43,8 +59,12 @@ def load_tagger(run: StoredRun) -> tuple[Tagger, list[str], Thresholds]:
     if run.status != "finished":
         raise UserError(f"{run.path}: the run is {run.status}, only a finished one can score")
     labels: list[str] = run.read_json("labels.json")
-    tagger = tagger_class(run.record.model).load(run.path / "model")
-    return tagger, labels, Thresholds.from_json(run.read_json("thresholds.json"), labels)
+    return Scorer(
+        tagger_class(run.record.model).load(run.path / "model"),
+        labels,
+        Calibration.from_json(run.read_json("calibration.json")),
+        Thresholds.from_json(run.read_json("thresholds.json"), labels),
+    )
 
 
 def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
@@ -58,7 +78,8 @@ def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
     """
     if part not in (*PARTS, "all"):
         raise UserError(f"part={part!r}: {did_you_mean(part, (*PARTS, 'all'))}")
-    tagger, labels, thresholds = load_tagger(run)
+    scorer = load_scorer(run)
+    labels = scorer.labels
     prepared = prepare(config.data)
     if prepared.task.value != run.record.task:
         raise UserError(f"{config.data.name} is {prepared.task.value}, the run was trained on {run.record.task} data")
@@ -81,7 +102,8 @@ def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
     unfinished = directory.with_name(f".{directory.name}.tmp")
     unfinished.mkdir(parents=True)
     try:
-        found = measure(unfinished, own, dataset, predict(tagger, dataset), thresholds, slices, part)
+        scores = scorer.calibration.apply(predict(scorer.tagger, dataset))
+        found = measure(unfinished, own, dataset, scores, scorer.thresholds, slices, part)
         seen = _seen_in_training(run, config, ids)
         write_json(unfinished / "metrics.json", found)
         write_json(

@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,17 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ratchet.config import Config, Part
-from ratchet.data.dataset import Dataset
+from ratchet.config import Config, Part, TrainerConfig
+from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.data.splits import PARTS, Split, make_split
+from ratchet.evaluation.behaviour import behaviour_figures, behaviour_json, read_behaviour, run_behaviour
+from ratchet.evaluation.calibration import fit_calibration, reliability
 from ratchet.evaluation.cost import measure_serving, peak_memory_mb, reset_peak_memory, size_mb
 from ratchet.evaluation.figures import Figures, figures
 from ratchet.evaluation.slices import assign_slices
-from ratchet.evaluation.thresholds import Thresholds, choose_thresholds
+from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once_tuned
 from ratchet.models import tagger_class
-from ratchet.models.base import FitContext, Scores, Tagger
-from ratchet.runs import Recording, open_run
+from ratchet.models.base import FitContext, Scores, Tagger, ValidationMetric
+from ratchet.neural.settings import NeuralSettings
+from ratchet.runs import Recording, StoredRun, open_run
+from ratchet.runs.files import write_json
 from ratchet.runs.predictions import Predictions, check_scores, write_predictions
 from ratchet.runs.readings import note_reading
 
@@ -37,31 +42,35 @@ class Outcome:
     test_readings: int | None
 
 
-def train(config: Config, overrides: Sequence[str] = ()) -> Outcome:
-    """Run `config` and write down what happened.
+def train(config: Config, overrides: Sequence[str] = (), resume: StoredRun | None = None) -> Outcome:
+    """Run `config` and write down what happened; with `resume`, go on with that run in its own directory.
 
     Raises:
-        UserError: the run directory cannot be had.
+        UserError: the run directory cannot be had, or the run cannot be resumed.
         RunFailed: anything that went wrong after that; the record says `failed` and why.
     """
-    threads = config.threads or available_cores()
-    with open_run(config, threads=threads, overrides=overrides) as run, limited_threads(threads):
+    threads = resume.record.threads if resume else config.threads or available_cores()
+    with open_run(config, threads=threads, overrides=overrides, resume=resume) as run, limited_threads(threads):
         reset_peak_memory()
         seed_everything(config.seed)
 
         prepared = prepare(config.data)
         split = make_split(prepared, config.split, config.data.split.column)
         train_part, val_part = prepared.part(split.train), prepared.part(split.val)
+        behaviour = read_behaviour(config.data.behaviour, prepared.labels, known_labels(prepared))
         record_data(run, prepared, split, train_part)
 
         tagger = tagger_class(config.model.module)(config.model)
         started = time.perf_counter()
-        tagger.fit(train_part, val_part, FitContext(run.directory("checkpoints"), config.seed, run.log))
+        tagger.fit(train_part, val_part, fit_context(config, run, threads, prepared.task))
         fit_seconds = time.perf_counter() - started
         tagger.save(run.directory("model"))
 
-        scores = predict(tagger, val_part)
+        raw = predict(tagger, val_part)
+        calibration = fit_calibration(val_part.targets, raw, config.calibration, prepared.task)
+        scores = calibration.apply(raw)
         thresholds = choose_thresholds(val_part.targets, scores, config.threshold, prepared.task)
+        run.write_json("calibration.json", calibration.to_json())
         run.write_json("thresholds.json", thresholds.to_json(prepared.labels))
 
         slices = slices_of(config, prepared, val_part, run)
@@ -72,14 +81,43 @@ def train(config: Config, overrides: Sequence[str] = ()) -> Outcome:
             readings = note_reading(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
             test_part = prepared.part(split.test)
             slices = slices_of(config, prepared, test_part, run)
-            metrics |= measure(run.path, config, test_part, predict(tagger, test_part), thresholds, slices, "test")
-        run.write_json("metrics.json", metrics)
+            scores = calibration.apply(predict(tagger, test_part))
+            metrics |= measure(run.path, config, test_part, scores, thresholds, slices, "test")
+        outcomes = run_behaviour(
+            behaviour, lambda texts: calibration.apply(tagger.predict_proba(texts)), thresholds.decide, prepared.labels
+        )
+        run.write_json("behaviour.json", behaviour_json(outcomes))
+        run.write_json("metrics.json", metrics | behaviour_figures(outcomes))
 
         record_cost(run, tagger, val_part.texts, fit_seconds)
+        shutil.rmtree(run.path / "checkpoints")  # what is left to resume is nothing; the best weights are in model/
         run.update(
             deterministic=tagger.deterministic, num_parameters=tagger.num_parameters, size_bytes=tagger.size_bytes
         )
     return Outcome(run.path, readings)
+
+
+def fit_context(config: Config, run: Recording, threads: int, task: Task) -> FitContext:
+    """What the tagger may use besides data."""
+    if config.trainer != TrainerConfig() and not isinstance(config.model, NeuralSettings):
+        log.warning("%s is not trained in epochs: trainer settings change nothing for it", config.model.module)
+    return FitContext(
+        directory=run.directory("checkpoints"),
+        seed=config.seed,
+        log=run.log,
+        validation_metric=ValidationMetric(
+            f"val/f1_{config.threshold.average.name}",
+            lambda targets, scores: f1_once_tuned(targets, scores, config.threshold, task),
+        ),
+        trainer=config.trainer,
+        threads=threads,
+        resume=run.resumed,
+    )
+
+
+def known_labels(prepared: Prepared) -> set[str]:
+    """All labels that the data set knows of, those included that a filter left out."""
+    return {*prepared.labels, *prepared.taxonomy.aliases, *prepared.report.labels_left_out}
 
 
 def predict(tagger: Tagger, dataset: Dataset) -> Scores:
@@ -108,7 +146,9 @@ def measure(
     slices: list[list[str]],
     part: str,
 ) -> Figures:
-    """Predictions of `dataset` into `directory`, and their figures under keys that begin with `part`."""
+    """Predictions of `dataset` and their reliability into `directory`; figures under keys that begin with `part`."""
+    (directory / "reliability").mkdir(exist_ok=True)
+    write_json(directory / "reliability" / f"{part}.json", reliability(dataset.targets, scores, dataset.task))
     write_predictions(
         directory / "predictions" / f"{part}.parquet", Predictions(dataset.ids, dataset.targets, scores, slices)
     )
@@ -119,13 +159,19 @@ def measure(
         thresholds.decide(scores),
         dataset.labels,
         slices,
+        task=dataset.task,
         cutoffs=config.evaluation.k,
         resamples=config.evaluation.resamples,
     )
 
 
 def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Dataset) -> None:
-    """Which records went where, and what was left out on the way."""
+    """Which records went where, and what was left out on the way.
+
+    Raises:
+        UserError: a run is resumed on other data than it began with.
+    """
+    run.check_same_data(prepared.version, split.hash)
     run.write_json("labels.json", prepared.labels)
     run.write_json("split.json", {"hash": split.hash, **{part: getattr(split, part) for part in PARTS}})
     for problem in prepared.report.problems:

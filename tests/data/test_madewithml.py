@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
+from tests.conftest import fit_context
 
 from ratchet.config import Config, compose
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.data.splits import PARTS, make_split
 from ratchet.models import tagger_class
-from ratchet.models.base import FitContext
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_the_default_model_scores_as_the_courses_rules_did(prepared: Prepared, c
     assert config.model.name == "rule"
     tagger = tagger_class(config.model.module)(config.model)
     everything = prepared.part([record.id for record in prepared.records])
-    tagger.fit(everything, everything, FitContext(tmp_path, 0, lambda step, metrics: None))
+    tagger.fit(everything, everything, fit_context(tmp_path))
     decisions = tagger.predict_proba(everything.texts) >= 0.5
     precision, recall, f1, _ = precision_recall_fscore_support(
         everything.targets, decisions, average="weighted", zero_division=0

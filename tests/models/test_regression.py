@@ -10,12 +10,12 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from tests.conftest import fit_context
 
 from ratchet.config import compose
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.errors import UserError
-from ratchet.models.base import FitContext
 from ratchet.models.regression import Settings, Tagger, fit_classifiers, make_features, make_vectorizers
 
 MakeDataset = Callable[..., Dataset]
@@ -27,7 +27,7 @@ def make_settings(**changed: Any) -> Settings:
 
 def fitted(train: Dataset, directory: Path, **settings: Any) -> Tagger:
     tagger = Tagger(make_settings(**settings))
-    tagger.fit(train, train, FitContext(directory, 0, lambda step, metrics: None))
+    tagger.fit(train, train, fit_context(directory))
     return tagger
 
 

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import fit_context
 
 from ratchet.data.dataset import Dataset
 from ratchet.data.taxonomy import Taxonomy
-from ratchet.models.base import Evidence, FitContext
+from ratchet.models.base import Evidence
 from ratchet.models.rule import Settings, Tagger
 
 LABELS = ["computer-vision", "graphs", "natural-language-processing", "segmentation"]
@@ -43,7 +44,7 @@ def fitted_with(
 ) -> Tagger:
     none = Dataset([], [], np.zeros((0, len(labels)), dtype=np.uint8), labels, taxonomy)
     tagger = Tagger(Settings(name="rule", complexity=0, stemming=stemming, parents=with_parents))
-    tagger.fit(none, none, FitContext(directory, 0, lambda step, metrics: None))
+    tagger.fit(none, none, fit_context(directory))
     return tagger
 
 

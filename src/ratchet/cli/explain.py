@@ -30,13 +30,14 @@ def run(arguments: list[str]) -> int:
     text = texts[-1]
     stored = find_run(Path(options.runs_dir), name)
 
-    from ratchet.rescoring import load_tagger
+    from ratchet.rescoring import load_scorer
 
-    tagger, labels, thresholds = load_tagger(stored)
+    scorer = load_scorer(stored)
+    tagger, labels = scorer.tagger, scorer.labels
     if not isinstance(tagger, Explainer):
         raise UserError(f"{stored.record.name} cannot explain itself (its tagger has no explain)")
-    scores = tagger.predict_proba([text])
-    decided = {label for label, yes in zip(labels, thresholds.decide(scores)[0], strict=True) if yes}
+    scores = scorer.scores([text])
+    decided = {label for label, yes in zip(labels, scorer.thresholds.decide(scores)[0], strict=True) if yes}
     score_of = dict(zip(labels, scores[0].tolist(), strict=True))
     evidence = tagger.explain([text])[0]
     if options.format is Format.json:

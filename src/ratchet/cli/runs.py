@@ -1,16 +1,16 @@
 """`ratchet runs list | show RUN | prune`."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ratchet.cli.ladder import print_ladder
+from ratchet.cli.show import show
 from ratchet.cli.tables import Format, number, print_json, print_table
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.cost import size_mb
-from ratchet.runs import StoredRun, find_run, find_runs
+from ratchet.runs import StoredRun, find_runs
 from ratchet.runs.pruning import prunable, remove
 
 _STATUSES = ("running", "finished", "failed", "interrupted", "killed")
@@ -40,18 +40,10 @@ class PruneOptions:
     runs_dir: str = "runs"
 
 
-@dataclass
-class ShowOptions:
-    """Arguments of `runs show`."""
-
-    format: Format = Format.table
-    runs_dir: str = "runs"
-
-
 def run(arguments: list[str]) -> int:
     """The verb `runs`."""
     action, *rest = arguments or ["list"]
-    actions = {"list": _list, "show": _show, "prune": _prune}
+    actions = {"list": _list, "show": show, "prune": _prune}
     if action not in actions:
         raise UserError(f"runs {action}: {did_you_mean(action, actions)}")
     actions[action](rest)
@@ -98,56 +90,6 @@ def _row(run: StoredRun) -> dict[str, str]:
         "seeds": f"{record.split_seed}/{record.seed}",
         "F1 weighted": f"{part} {number(figures.get(f'{part}/f1_weighted'))}",
     }
-
-
-def _show(arguments: list[str]) -> None:
-    if not arguments or "=" in arguments[0]:
-        raise UserError("which run? `ratchet runs show RUN`; RUN is an id, a directory or `last`")
-    options = parse_options(ShowOptions, arguments[1:])
-    stored = find_run(Path(options.runs_dir), arguments[0])
-    if options.format is Format.json:
-        print_json(
-            {**plain(stored.record), "path": str(stored.path), "status": stored.status, "figures": stored.figures()}
-        )
-        return
-    record = stored.record
-    git = record.git.get("commit")
-    changed = " with changes (code.diff)" if record.git.get("dirty") else ""
-    facts = {
-        "run": record.id,
-        "status": stored.status,
-        "path": str(stored.path),
-        "command": shlex.join(["python", "train.py", *record.overrides]),
-        "name": f"{record.name} (model {record.model}, config {record.config_hash[:12]})",
-        "data": f"{record.data}, version {_hash(record.dataset_version)}, split {_hash(record.split_hash)}",
-        "seeds": f"split {record.split_seed}, training {record.seed}",
-        "code": f"{git[:12]}{changed}" if git else "not in git",
-        "started": record.started_at,
-        "ended": record.finished_at or "-",
-        "parent": record.parent or "-",
-        "hypothesis": record.hypothesis or "-",
-    }
-    for name, text in facts.items():
-        print(f"{name:12}{text}")
-    if record.error:
-        print(f"{'error':12}{record.error['type']}: {record.error['message']}")
-    headline = {
-        key: value
-        for key, value in stored.figures().items()
-        if key.count("/") == 1 and not key.endswith(("_low", "_high"))
-    }
-    if headline:
-        print()
-        rows = [{"figure": key, "value": _figure(value)} for key, value in headline.items()]
-        print_table(rows, markdown=options.format is Format.md)
-
-
-def _hash(value: str | None) -> str:
-    return value[:12] if value else "-"
-
-
-def _figure(value: float | int | None) -> str:
-    return "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _prune(arguments: list[str]) -> None:

@@ -16,6 +16,8 @@ _SHOWN = (
     ("F1 samples", "f1_samples"),
     ("average precision macro", "average_precision_macro"),
 )
+_KINDS = ("invariance", "directional", "minimum")
+_PLAIN = (("Brier score", "brier"), ("expected calibration error", "expected_calibration_error"))
 
 
 def print_summary(outcome: Outcome) -> None:
@@ -28,8 +30,15 @@ def print_summary(outcome: Outcome) -> None:
     print(f"{record.name} on {record.data} ({kept}), {seeds}\n")
     print_figures(figures, parts)
     print()
-    for name, text in (("cost", _cost(figures)), ("thresholds", _thresholds(run.read_json("thresholds.json")))):
-        print(f"{name:12}{text}")
+    facts = {
+        "cost": _cost(figures),
+        "thresholds": _thresholds(run.read_json("thresholds.json")),
+        "calibration": _calibration(run.read_json("calibration.json")),
+        "behaviour": _behaviour(figures),
+    }
+    for name, text in facts.items():
+        if text:
+            print(f"{name:12}{text}")
     if outcome.test_readings is not None:
         times = "once" if outcome.test_readings == 1 else f"{outcome.test_readings} times"
         print(f"{'test split':12}read {times} so far (evaluate=val while choosing)")
@@ -41,6 +50,7 @@ def print_figures(figures: dict[str, Any], parts: Sequence[str]) -> None:
     rows = [{"": name, **{part: with_interval(figures, f"{part}/{key}") for part in parts}} for name, key in _SHOWN]
     rows.append({"": "labels a record (true)", **{part: _labels(figures, part) for part in parts}})
     rows.append({"": "records without label (true)", **{part: _without(figures, part) for part in parts}})
+    rows += [{"": name, **{part: number(figures.get(f"{part}/{key}")) for part in parts}} for name, key in _PLAIN]
     print_table(rows)
     slices = _slices(figures, parts[-1])
     if slices:
@@ -95,3 +105,18 @@ def _thresholds(content: dict[str, Any]) -> str:
         return str(content["method"])
     shown = f"{values[0]:.3f}" if len(values) == 1 else f"{values[0]:.3f} to {values[-1]:.3f}"
     return f"{content['method']}, {shown}"
+
+
+def _calibration(content: dict[str, Any]) -> str:
+    if content["temperature"] is None:
+        return ""
+    return f"temperature {content['temperature']:.2f} ({'over' if content['temperature'] > 1 else 'under'}-confident)"
+
+
+def _behaviour(figures: dict[str, Any]) -> str:
+    cases = figures.get("behaviour/cases")
+    if not cases:
+        return ""
+    passed = round(figures["behaviour/score"] * cases)
+    kinds = [f"{kind} {figures[f'behaviour/{kind}']:.2f}" for kind in _KINDS if f"behaviour/{kind}" in figures]
+    return f"{passed} of {cases} cases pass: {', '.join(kinds)}"

@@ -21,6 +21,7 @@ from ratchet.config import (
     Origin,
     compose,
     explain,
+    load,
     register,
     take_config_dir,
     to_config,
@@ -31,10 +32,13 @@ from ratchet.models import all_settings
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from ratchet.runs import StoredRun
+
 _FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
 # Hydra takes overrides before or after a flag, not on both sides; people put this one anywhere, so it is put first.
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _OTHER_CONFIG = ("--config-name", "-cn", "--config-path", "-cp")
+_WITH_RESUME = ("resume=", "runs_dir=", "trainer.progress_bar=")  # what does not change what is trained
 _ASKS = ("-h", "--help", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
 
@@ -69,6 +73,8 @@ def _check_jobs(overrides: Sequence[str], config_dir: Path | None) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_overrides(list(overrides))
+    if any(override.key_or_group == "resume" for override in parsed):
+        raise UserError("command line: resume goes on with one run, -m makes new ones: leave one of them out")
     if any(override.key_or_group in ("hydra/sweeper", "run_dir") for override in parsed):
         if any(override.key_or_group == "run_dir" for override in parsed):
             raise UserError("command line: run_dir fixes one directory, -m makes several runs: leave run_dir out")
@@ -91,7 +97,12 @@ def _job(cfg: "DictConfig") -> None:
     from ratchet.training import train
 
     try:
-        print_summary(train(to_config(cfg, origin), overrides))
+        config = to_config(cfg, origin)
+        if config.resume is None:
+            print_summary(train(config, overrides))
+        else:
+            stored, config = _resumed(config, overrides)
+            print_summary(train(config, overrides, resume=stored))
     except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
         sys.exit(report(error, full=_FULL))
     except BrokenPipeError:
@@ -99,6 +110,22 @@ def _job(cfg: "DictConfig") -> None:
     except Exception:  # a defect of ours: not to be taken for one of the configuration's
         traceback.print_exc()
         sys.exit(1)
+
+
+def _resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun, Config]":
+    """The run that `resume` names, and the configuration that it began with."""
+    from ratchet.runs import find_run
+
+    others = [each for each in overrides if not each.startswith(_WITH_RESUME)]
+    if others:
+        raise UserError(
+            f"command line, {others[0]}: resume={config.resume} goes on with the configuration that the run began "
+            "with: leave the others out, or start a new run"
+        )
+    stored = find_run(Path(config.runs_dir), str(config.resume))
+    own = load(stored.path / "config.yaml", all_settings())
+    own.trainer.progress_bar = config.trainer.progress_bar
+    return stored, own
 
 
 def _job_of_a_grid(config: Config, overrides: Sequence[str], number: int) -> None:

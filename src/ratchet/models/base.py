@@ -1,25 +1,44 @@
 """What a model is to Ratchet: the Tagger protocol. No base class: the suite in tests/contracts runs over all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from ratchet.config import TrainerConfig
 from ratchet.data.dataset import Dataset
 
 Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class ValidationMetric:
+    """What early stopping and the best epoch go by; higher is better. `of` takes val's targets and scores.
+
+    It is the run's own: the F1 that its thresholds maximise, so that a fit and its thresholds want the same.
+    """
+
+    name: str
+    of: Callable[[npt.NDArray[np.uint8], Scores], float]
+
+
+@dataclass(frozen=True)
 class FitContext:
-    """What a fit may use besides data: a directory to write to, the seed, and `log(step, metrics)` for curves."""
+    """What a fit may use besides data: a directory to write to, the seed, and `log(step, metrics)` for curves.
+
+    With `resume`, the fit goes on where the last epoch ended that left a checkpoint in `directory`, if one did.
+    """
 
     directory: Path
     seed: int
     log: Callable[[int, Mapping[str, float]], None]
+    validation_metric: ValidationMetric
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    threads: int = 1
+    resume: bool = False
 
 
 @runtime_checkable

@@ -45,6 +45,7 @@ class RunRecord:
     lock_hash: str | None = None
     packages: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    resumes: list[dict[str, Any]] = field(default_factory=list)
     finished_at: str | None = None
     error: dict[str, str] | None = None
     schema_version: int = SCHEMA_VERSION

@@ -19,6 +19,7 @@ from ratchet.errors import RunFailed, UserError
 from ratchet.runs import provenance
 from ratchet.runs.files import replacing, write_json, write_text
 from ratchet.runs.record import RunRecord
+from ratchet.runs.stored import StoredRun
 
 
 def _now() -> datetime:
@@ -28,9 +29,11 @@ def _now() -> datetime:
 class Recording:
     """The directory of a run in progress. Made by `open_run`."""
 
-    def __init__(self, path: Path, record: RunRecord) -> None:
+    def __init__(self, path: Path, record: RunRecord, *, resumed: bool = False) -> None:
         self.path = path
         self.record = record
+        self.resumed = resumed
+        self._history_is_ahead = resumed
 
     def update(self, **fields: Any) -> None:
         """Set fields of the record and write it."""
@@ -52,37 +55,63 @@ class Recording:
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append `metrics` to history.csv; an `epoch` among them becomes its column."""
         epoch = metrics.get("epoch", "")
+        if self._history_is_ahead:
+            self._history_is_ahead = False
+            forget_epochs(self.path / "history.csv", epoch)
         rows = [(epoch, step, key, value) for key, value in metrics.items() if key != "epoch"]
         with (self.path / "history.csv").open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
+    def check_same_data(self, dataset_version: str, split_hash: str) -> None:
+        """Stop a resumed run whose data are not those it began with.
+
+        Raises:
+            UserError: dataset version or split hash differ from the record.
+        """
+        for what, before, now in (
+            ("data", self.record.dataset_version, dataset_version),
+            ("split", self.record.split_hash, split_hash),
+        ):
+            if before is not None and before != now:
+                raise UserError(
+                    f"{self.path}: the {what} changed since the run began ({before[:12]}, now {now[:12]}): "
+                    "start a new run"
+                )
+
+
+def forget_epochs(path: Path, epoch: Any) -> None:
+    """Leave only whole rows of epochs before `epoch` in a history: what comes after will be written again."""
+    header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and line.partition(",")[0].isdigit()]
+    kept = [line for line in kept if epoch != "" and int(line.partition(",")[0]) < epoch]
+    write_text(path, header + "".join(kept))
+
 
 @contextmanager
-def open_run(config: Config, *, threads: int, overrides: Sequence[str]) -> Iterator[Recording]:
+def open_run(
+    config: Config, *, threads: int, overrides: Sequence[str], resume: StoredRun | None = None
+) -> Iterator[Recording]:
     """Make the run directory and its record; on the way out the record says how the run ended.
+
+    With `resume` the directory and the record of that run are gone on with.
 
     `finished` when the block ends, `interrupted` on Ctrl-C or SIGTERM, `failed` (with the error) on an exception.
     After kill -9 the record still says `running`, with the pid of a process that is gone.
 
     Raises:
-        UserError: `run_dir` exists already, or the directory cannot be made.
+        UserError: `run_dir` exists already, or the directory cannot be made; the run to resume is finished or running.
         RunFailed: from any exception of the block.
     """
-    identifier = f"{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    path = Path(config.run_dir or Path(config.runs_dir, config.data.name, config.name, identifier))
-    try:
-        path.mkdir(parents=True, exist_ok=False)
-    except FileExistsError:
-        raise UserError(f"{path}: exists already; a run needs a directory of its own (run_dir)") from None
-    except OSError as error:
-        raise UserError(f"{path}: the run directory cannot be made: {error.strerror}") from error
-    run = Recording(path, _first_record(config, identifier, threads, overrides))
-    run.update()
+    run = _made(config, threads, overrides) if resume is None else _reopened(resume)
+    path = run.path
     with _logging_to(path / "log.txt"):
         try:
-            write_text(path / "config.yaml", dump(config))
-            write_text(path / "history.csv", "epoch,step,key,value\n")
-            _record_provenance(run)
+            if resume is None:
+                write_text(path / "config.yaml", dump(config))
+            if not (path / "history.csv").is_file():
+                write_text(path / "history.csv", "epoch,step,key,value\n")
+            if not run.record.packages:
+                _record_provenance(run)
             yield run
         except (KeyboardInterrupt, SystemExit) as stop:
             logging.getLogger(__name__).warning("interrupted: %s", type(stop).__name__)
@@ -95,14 +124,59 @@ def open_run(config: Config, *, threads: int, overrides: Sequence[str]) -> Itera
         run.update(status="finished", finished_at=_now().isoformat())
 
 
+def _made(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
+    """A new run: its directory and its first record."""
+    identifier = f"{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    path = Path(config.run_dir or Path(config.runs_dir, config.data.name, config.name, identifier))
+    try:
+        path.mkdir(parents=True, exist_ok=False)
+    except FileExistsError:
+        raise UserError(f"{path}: exists already; a run needs a directory of its own (run_dir)") from None
+    except OSError as error:
+        raise UserError(f"{path}: the run directory cannot be made: {error.strerror}") from error
+    run = Recording(path, _first_record(config, identifier, threads, overrides))
+    run.update()
+    return run
+
+
+def _reopened(stored: StoredRun) -> Recording:
+    """A run that ended before it was done; its record says that it runs again, here, and by which code."""
+    record = stored.record
+    if stored.status == "finished":
+        raise UserError(f"{stored.path}: the run is finished, there is nothing to resume")
+    if stored.status == "running":
+        raise UserError(
+            f"{stored.path}: the run still runs (process {record.pid} on {record.host}). If that machine is gone, set "
+            '"status" in its record.json to "interrupted"'
+        )
+    state, _ = provenance.git_state(PROJECT)
+    again = {"at": _now().isoformat(), "after": stored.status, "git": state, "argv": list(sys.argv)}
+    run = Recording(stored.path, record, resumed=True)
+    run.update(
+        **_process(),
+        status="running",
+        resumes=[*record.resumes, again],
+        finished_at=None,
+        error=None,
+    )
+    return run
+
+
+def _process() -> dict[str, Any]:
+    """Who runs, and since when: a pid alone may be somebody else's by now."""
+    return {
+        "pid": os.getpid(),
+        "process_started": psutil.Process().create_time(),
+        "host": os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", ""),
+    }
+
+
 def _first_record(config: Config, identifier: str, threads: int, overrides: Sequence[str]) -> RunRecord:
     return RunRecord(
         id=identifier,
         status="running",
         started_at=_now().isoformat(),
-        pid=os.getpid(),
-        process_started=psutil.Process().create_time(),
-        host=os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", ""),
+        **_process(),
         argv=list(sys.argv),
         overrides=list(overrides),
         name=config.name,

@@ -1,0 +1,136 @@
+"""A Hugging Face encoder, all-MiniLM-L6-v2 unless set otherwise, fine-tuned with one linear layer on top (PyTorch)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from ratchet.config import InvalidSetting, bounded
+from ratchet.data.dataset import Dataset
+from ratchet.models.base import FitContext, Scores
+from ratchet.neural.settings import NeuralSettings
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedModel
+
+    from ratchet.neural.classifier import TextClassifier
+
+
+class Pooling(Enum):
+    """What stands for a text: the mean over its tokens, or the first one."""
+
+    mean = "mean"
+    first = "first"
+
+
+@dataclass
+class RandomEncoder:
+    """The size of an encoder without pretraining; its sub-words are learnt from the train texts."""
+
+    layers: int = bounded(2, low=1)
+    hidden_size: int = bounded(32, low=1)
+    heads: int = bounded(2, low=1)
+    vocabulary_size: int = bounded(2000, low=2)
+
+
+@dataclass
+class Settings(NeuralSettings):
+    """`encoder`: a directory, a name on the hub, or null for a `random` one. `learning_rate` is that of its last layer.
+
+    Each layer below gets `layer_decay` times the rate of the one above it, the new layer on top `head_learning_rate`.
+    The lowest `freeze_layers`, and the embeddings below them or by `freeze_embeddings`, stay as they are.
+    """
+
+    encoder: str | None = "all-MiniLM-L6-v2"
+    random: RandomEncoder | None = None
+    pooling: Pooling = Pooling.mean
+    dropout: float = bounded(0.1, low=0, high=0.95)
+    head_learning_rate: float = bounded(above=0)
+    layer_decay: float = bounded(1.0, above=0, high=1)
+    freeze_embeddings: bool = False
+    freeze_layers: int = bounded(0, low=0)
+
+    def __post_init__(self) -> None:
+        if (self.encoder is None) == (self.random is None):
+            raise InvalidSetting("encoder", self.encoder, "or model.random: one of them must be set, the other null")
+        if self.random is not None and self.random.hidden_size % self.random.heads:
+            raise InvalidSetting("random.hidden_size", self.random.hidden_size, "must be a multiple of random.heads")
+
+
+class Tagger:
+    """Encoder, pooling, one linear layer; all of it is trained, but for what is frozen."""
+
+    deterministic = False
+    _classifier: "TextClassifier"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
+        from ratchet.models.transformer_network import describe, freeze, initial, learning_rates
+        from ratchet.neural.classifier import TextClassifier
+        from ratchet.neural.fitting import fit_classifier
+        from ratchet.neural.losses import prior_logits
+
+        settings = self._settings
+        encoder, tokenizer, padding = self._encoder(train.texts, context.seed)
+        pooling, dropout = settings.pooling.value, settings.dropout
+        bias = prior_logits(train.targets, train.task)
+        network = initial(encoder, pooling=pooling, dropout=dropout, bias=bias, seed=context.seed)
+        freeze(network, settings.freeze_layers, embeddings=settings.freeze_embeddings)
+        self._classifier = TextClassifier(
+            tokenizer,
+            padding,
+            network,
+            list(train.labels),
+            train.task,
+            describe(encoder, pooling=pooling, dropout=dropout),
+        )
+        rates = learning_rates(
+            network,
+            learning_rate=settings.learning_rate,
+            head_learning_rate=settings.head_learning_rate,
+            layer_decay=settings.layer_decay,
+        )
+        fit_classifier(self._classifier, rates, train, val, settings, context)
+
+    def _encoder(self, texts: Sequence[str], seed: int) -> "tuple[PreTrainedModel, Tokenizer, int]":
+        from ratchet.neural.encoders import pretrained, random_encoder
+
+        settings, random = self._settings, self._settings.random
+        if random is None:
+            return pretrained(str(settings.encoder), settings.max_length)
+        return random_encoder(
+            texts,
+            layers=random.layers,
+            hidden_size=random.hidden_size,
+            heads=random.heads,
+            vocabulary_size=random.vocabulary_size,
+            max_length=settings.max_length,
+            seed=seed,
+        )
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        return self._classifier.predict_proba(texts)
+
+    @property
+    def num_parameters(self) -> int:
+        return self._classifier.num_parameters
+
+    @property
+    def size_bytes(self) -> int:
+        return self._classifier.size_bytes
+
+    def save(self, directory: Path) -> None:
+        self._classifier.save(directory)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        from ratchet.models.transformer_network import build
+        from ratchet.neural.classifier import load_classifier
+
+        tagger = cls.__new__(cls)
+        tagger._classifier = load_classifier(directory, build)
+        return tagger

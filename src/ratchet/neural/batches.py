@@ -1,0 +1,77 @@
+"""Batches of texts of about the same length, padded to the longest one among them."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ratchet.neural.tokens import TokenIds
+
+_POOL = 16  # batches that are sorted by length together
+
+
+class Batch(NamedTuple):
+    """Token ids and which of them are no padding, both of shape (batch, length); targets of shape (batch, labels)."""
+
+    ids: Tensor
+    mask: Tensor
+    targets: Tensor
+
+
+def pad(texts: Sequence[TokenIds], padding: int) -> tuple[Tensor, Tensor]:
+    """`ids` int64 and `mask` bool of shape (texts, longest text)."""
+    lengths = np.array([len(text) for text in texts])
+    ids = np.full((len(texts), lengths.max()), padding, dtype=np.int64)
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids[mask] = np.concatenate(texts)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def by_length(texts: Sequence[TokenIds], batch_size: int) -> list[list[int]]:
+    """Rows in batches, shortest texts first; the order depends on the lengths alone."""
+    order = np.argsort([len(text) for text in texts], kind="stable").tolist()
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def shuffled(texts: Sequence[TokenIds], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Rows in batches, drawn from (`seed`, `epoch`): shuffled, sorted by length in pools, batches shuffled again."""
+    generator = np.random.default_rng((seed, epoch))
+    order = generator.permutation(len(texts))
+    lengths = np.array([len(text) for text in texts])
+    pools = [order[start : start + _POOL * batch_size] for start in range(0, len(order), _POOL * batch_size)]
+    batches = []
+    for pool in pools:
+        rows = pool[np.argsort(lengths[pool], kind="stable")].tolist()
+        batches += [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    return [batches[index] for index in generator.permutation(len(batches))]
+
+
+class Batches:
+    """The batches of one part, an epoch at a time. Without a `seed` the order is the same in every epoch."""
+
+    def __init__(
+        self,
+        texts: Sequence[TokenIds],
+        targets: npt.NDArray[np.uint8],
+        *,
+        batch_size: int,
+        padding: int,
+        seed: int | None = None,
+    ) -> None:
+        self._texts, self._padding, self._batch_size, self._seed = texts, padding, batch_size, seed
+        self._targets = torch.from_numpy(targets.astype(np.float32))
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self._texts) // self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self._seed is None:
+            batches = by_length(self._texts, self._batch_size)
+        else:
+            batches = shuffled(self._texts, self._batch_size, self._seed, self.epoch)
+        for rows in batches:
+            yield Batch(*pad([self._texts[row] for row in rows], self._padding), self._targets[rows])

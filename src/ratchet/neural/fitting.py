@@ -1,0 +1,133 @@
+"""Train a network with Lightning: early stopping and the best epoch by the run's own validation metric, resumable.
+
+Everything random in an epoch (order of the texts, dropout) is drawn from (seed, epoch), and a checkpoint is written
+where an epoch ends. So a training that is killed and resumed goes through the same numbers as one that is not.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
+
+from ratchet.config import Precision
+from ratchet.data.dataset import Dataset
+from ratchet.errors import UserError
+from ratchet.neural.classifier import TextClassifier
+from ratchet.neural.modules import Data, Fit
+from ratchet.neural.process import deterministic, interruptible, quiet
+from ratchet.neural.settings import NeuralSettings
+
+if TYPE_CHECKING:
+    from ratchet.models.base import FitContext
+
+log = logging.getLogger(__name__)
+
+
+def fit_classifier(
+    classifier: TextClassifier,
+    rates: Mapping[str, float],
+    train: Dataset,
+    val: Dataset,
+    settings: NeuralSettings,
+    context: "FitContext",
+) -> None:
+    """Train `classifier.network` in place; it ends with the weights of the best epoch. `rates`: by parameter name.
+
+    Raises:
+        UserError: there is no such accelerator on this machine.
+    """
+    data = Data(classifier, train, val, settings, context)
+    fit = Fit(classifier, rates, data, train.targets, settings, context)
+    best, last = context.directory / "best.ckpt", context.directory / "last.ckpt"
+    resumed = last if context.resume and last.is_file() else None
+    if context.resume:
+        log.info("resumed from %s", resumed or "the beginning: no epoch had ended")
+    torch.set_num_threads(context.threads)
+    classifier.network.train()  # encoders come ready to predict, without dropout
+    with deterministic(), quiet(), interruptible():
+        trainer = _trainer(settings, context, best, last)
+        trainer.fit(fit, datamodule=data, ckpt_path=resumed, weights_only=True)
+    classifier.network.to("cpu")
+    if best.is_file():  # fast_dev_run writes none
+        classifier.network.load_state_dict(_network_weights(best))
+
+
+def _trainer(settings: NeuralSettings, context: "FitContext", best: Path, last: Path) -> Trainer:
+    configured = context.trainer
+    bar = configured.progress_bar and sys.stdout.isatty()
+    try:
+        return Trainer(
+            default_root_dir=context.directory,
+            accelerator=configured.accelerator.value,
+            devices=1,
+            precision="bf16-mixed" if configured.precision is Precision.bfloat16 else "32-true",
+            deterministic=True,
+            max_epochs=settings.max_epochs,
+            gradient_clip_val=settings.gradient_clip,
+            fast_dev_run=configured.fast_dev_run,
+            overfit_batches=configured.overfit_batches,
+            limit_train_batches=configured.limit_train_batches,
+            limit_val_batches=configured.limit_val_batches,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_model_summary=False,
+            enable_progress_bar=bar,
+            callbacks=[*_callbacks(settings, context.validation_metric.name, best, last), *_bar(bar)],
+            plugins=[WholeFiles()],
+        )
+    except MisconfigurationException as error:
+        accelerator = configured.accelerator.value
+        raise UserError(f"trainer={accelerator}: this machine has none that torch can use; trainer=cpu does") from error
+
+
+def _callbacks(settings: NeuralSettings, metric: str, best: Path, last: Path) -> list[Callback]:
+    """Early stopping, and two checkpoints an epoch; that of the last epoch comes last, it holds the others' state."""
+    return [
+        EarlyStopping(monitor=metric, mode="max", patience=settings.patience, check_on_train_epoch_end=True),
+        ModelCheckpoint(
+            dirpath=best.parent,
+            filename=best.stem,
+            monitor=metric,
+            mode="max",
+            save_weights_only=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+        ModelCheckpoint(
+            dirpath=last.parent, filename=last.stem, save_on_train_epoch_end=True, enable_version_counter=False
+        ),
+    ]
+
+
+def _bar(wanted: bool) -> list[Callback]:
+    return [RichProgressBar()] if wanted else []
+
+
+def _network_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of the network in a checkpoint of `Fit`."""
+    weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return {name.removeprefix("network."): value for name, value in weights.items()}
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints that are whole or not there: Lightning's own may be cut short where /tmp is another file system."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write beside `path`, then rename."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            torch.save(checkpoint, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""Losses for few positives. All that they know about the labels comes from the targets of train."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ratchet.data.dataset import Task
+from ratchet.neural.settings import Imbalance, NeuralSettings
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def prior_logits(targets: npt.NDArray[np.uint8], task: Task) -> Tensor:
+    """The bias that makes an untrained network score each label by its share of train, shape (num_labels,).
+
+    Training then begins at the base rates instead of having to find them first (Lin et al. 2017, section 4.1).
+    """
+    positives = targets.sum(axis=0, dtype=np.float64) + 0.5
+    shares = positives / (len(targets) + 1)
+    logits = np.log(shares) if task is Task.multiclass else np.log(shares / np.maximum(1 - shares, 1e-3))
+    return torch.tensor(logits, dtype=torch.float32)
+
+
+def positive_weights(targets: npt.NDArray[np.uint8], power: float) -> Tensor:
+    """(negatives / positives) ** power of each label, at least 1, shape (num_labels,); without positives 1."""
+    positives = targets.sum(axis=0, dtype=np.float64)
+    ratio = np.divide(len(targets) - positives, positives, out=np.ones_like(positives), where=positives > 0)
+    return torch.tensor(np.maximum(ratio, 1.0) ** power, dtype=torch.float32)
+
+
+def make_loss(settings: NeuralSettings, targets: npt.NDArray[np.uint8], task: Task) -> Loss:
+    """The loss of logits and targets, both of shape (batch, num_labels), as a mean over the batch.
+
+    Multi-label: binary cross-entropy, summed over labels; multi-class: cross-entropy over labels.
+    """
+    weights = None
+    if settings.imbalance is Imbalance.pos_weight:
+        weights = positive_weights(targets, settings.pos_weight_power)
+    gamma = settings.focal_gamma if settings.imbalance is Imbalance.focal else 0.0
+    if task is Task.multiclass:
+        return lambda logits, target: _cross_entropy(logits, target, weights, gamma)
+    return lambda logits, target: _binary_cross_entropy(logits, target, weights, gamma)
+
+
+def _binary_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None, gamma: float) -> Tensor:
+    each = functional.binary_cross_entropy_with_logits(
+        logits, targets, pos_weight=None if weights is None else weights.to(logits.device), reduction="none"
+    )
+    if gamma:
+        missed = torch.sigmoid(torch.where(targets > 0, -logits, logits))  # 1 - the probability of what is true
+        each = each * missed**gamma
+    return each.sum(dim=1).mean()
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None, gamma: float) -> Tensor:
+    log_probabilities = functional.log_softmax(logits, dim=1)
+    each = -(log_probabilities * targets).sum(dim=1)
+    if weights is not None:
+        each = each * (targets @ weights.to(logits.device))
+    if gamma:
+        each = each * (1 - torch.exp(-each)) ** gamma
+    return each.mean()

@@ -1,0 +1,119 @@
+"""What Lightning trains: the batches of a run, and the network with its loss, metric and optimizer."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pytorch_lightning import LightningDataModule, LightningModule
+from torch import Tensor
+
+from ratchet.data.dataset import Dataset
+from ratchet.neural.batches import Batch, Batches
+from ratchet.neural.classifier import TextClassifier, probabilities
+from ratchet.neural.losses import make_loss
+from ratchet.neural.optimisation import make_optimizer, parameter_groups, warmup_then_decay
+from ratchet.neural.settings import NeuralSettings
+from ratchet.neural.tokens import token_ids
+
+if TYPE_CHECKING:
+    from ratchet.models.base import FitContext
+
+log = logging.getLogger(__name__)
+
+
+class Data(LightningDataModule):
+    """The batches of train and val; every text is tokenised once. `overfit_batches` validates on train, too."""
+
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        train: Dataset,
+        val: Dataset,
+        settings: NeuralSettings,
+        context: "FitContext",
+    ) -> None:
+        super().__init__()
+        few = context.trainer.overfit_batches > 0
+        self.train = self._batches(classifier, train, settings, None if few else context.seed)
+        self.val = self.train if few else self._batches(classifier, val, settings, None)
+
+    def _batches(
+        self, classifier: TextClassifier, part: Dataset, settings: NeuralSettings, seed: int | None
+    ) -> Batches:
+        texts = token_ids(classifier.tokenizer, part.texts, classifier.padding)
+        return Batches(texts, part.targets, batch_size=settings.batch_size, padding=classifier.padding, seed=seed)
+
+    def train_dataloader(self) -> Batches:
+        """The batches to learn from, in another order in each epoch."""
+        return self.train
+
+    def val_dataloader(self) -> Batches:
+        """The batches that early stopping goes by."""
+        return self.val
+
+
+class Fit(LightningModule):
+    """One training: the loss of a batch, the metric of an epoch, and what Lightning has to know besides."""
+
+    def __init__(
+        self,
+        classifier: TextClassifier,
+        rates: Mapping[str, float],
+        data: Data,
+        train_targets: npt.NDArray[np.uint8],
+        settings: NeuralSettings,
+        context: "FitContext",
+    ) -> None:
+        super().__init__()
+        self.network = classifier.network
+        self._task, self._data, self._rates = classifier.task, data, rates
+        self._settings, self._context = settings, context
+        self._loss = make_loss(settings, train_targets, classifier.task)
+        self._train_losses: list[Tensor] = []
+        self._validated: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def on_train_epoch_start(self) -> None:
+        """Draw everything that is random in this epoch from (seed, epoch)."""
+        epoch = self.current_epoch
+        self._data.train.epoch = epoch
+        torch.manual_seed(int(np.random.SeedSequence((self._context.seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
+        self._train_losses = []
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """The mean loss of a batch."""
+        loss = self._loss(self.network(batch.ids, batch.mask), batch.targets)
+        self._train_losses.append(loss.detach())
+        return loss
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Keep what the epoch's metric is made of."""
+        logits = self.network(batch.ids, batch.mask)
+        self._validated.append((self._loss(logits, batch.targets) * len(logits), logits, batch.targets))
+
+    def on_validation_epoch_end(self) -> None:
+        """The metric that decides, and a line of the history."""
+        losses, logits, targets = zip(*self._validated, strict=True)
+        self._validated = []
+        scores = probabilities(torch.cat(logits), self._task).cpu().numpy()
+        metric = self._context.validation_metric
+        value = metric.of(torch.cat(targets).cpu().numpy().astype(np.uint8), scores)
+        found = {
+            "train/loss": float(torch.stack(self._train_losses).mean()),
+            "val/loss": float(torch.stack(losses).sum()) / len(scores),
+            metric.name: value,
+            "learning_rate": max(group["lr"] for group in self.trainer.optimizers[0].param_groups),
+        }
+        self.log(metric.name, value, prog_bar=True)
+        self._context.log(self.global_step, {"epoch": self.current_epoch, **found})
+        log.info("epoch %d: %s", self.current_epoch, ", ".join(f"{key} {value:.4g}" for key, value in found.items()))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, its rates changed after every step."""
+        groups = parameter_groups(self.network, self._rates, self._settings.weight_decay)
+        optimizer = make_optimizer(groups)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = warmup_then_decay(optimizer, steps, self._settings.warmup)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

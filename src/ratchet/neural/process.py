@@ -1,0 +1,48 @@
+"""What training does to the process that it runs in, kept to the training: other jobs come after it."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Torch's state of chance and of determinism as it was, once the block ends, whatever was set in between."""
+    before, debug = torch.are_deterministic_algorithms_enabled(), cast(Any, torch.utils.deterministic)
+    filled = debug.fill_uninitialized_memory
+    debug.fill_uninitialized_memory = False  # it serves to find defects in kernels, and costs time
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        debug.fill_uninitialized_memory = filled
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning's advertisements are not for the log. Its one call of a torch class on its way out cannot be helped."""
+    lightning = logging.getLogger("pytorch_lightning")
+    level = lightning.level
+    lightning.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
+            yield
+    finally:
+        lightning.setLevel(level)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C stays a KeyboardInterrupt: Lightning tidies up and exits with code 1."""
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise

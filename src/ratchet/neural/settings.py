@@ -1,0 +1,45 @@
+"""The settings that every network has: how long it is trained, how fast, and what is done about rare labels."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ratchet.config import ModelConfig, bounded
+
+
+class Imbalance(Enum):
+    """What is done about labels on few texts: nothing, heavier positives, or the focal loss."""
+
+    none = "none"
+    pos_weight = "pos_weight"
+    focal = "focal"
+
+
+class Tokens(Enum):
+    """What a text is cut into, with a vocabulary learnt from the train texts."""
+
+    character = "character"
+    word = "word"
+    subword = "subword"
+
+
+@dataclass
+class NeuralSettings(ModelConfig):
+    """Training of a network, in epochs over the train texts.
+
+    `max_length`: tokens of a text, what is beyond them is cut off. `patience`: epochs without a better validation
+    metric until training stops. `warmup`: the share of all steps over which the learning rate rises; then it falls to
+    0, linearly. `gradient_clip`: the largest norm of a gradient. Positives weigh (negatives / positives) **
+    `pos_weight_power`, or easy decisions are played down by `focal_gamma`, as `imbalance` says; counts are train's.
+    """
+
+    max_length: int = bounded(low=1)
+    batch_size: int = bounded(low=1)
+    max_epochs: int = bounded(low=1)
+    patience: int = bounded(low=1)
+    learning_rate: float = bounded(above=0)
+    weight_decay: float = bounded(low=0)
+    warmup: float = bounded(low=0, high=1)
+    gradient_clip: float = bounded(1.0, above=0)
+    imbalance: Imbalance = Imbalance.pos_weight
+    pos_weight_power: float = bounded(0.5, low=0, high=1)
+    focal_gamma: float = bounded(2.0, low=0)
