@@ -101,6 +101,16 @@ def test_a_ladder_is_made_of_what_finished(verb: Verb) -> None:
     assert "| rule |" in verb("runs", "list", "ladder=true", "format=md", "sweep=first")[1]
 
 
+@pytest.mark.usefixtures("runs")
+def test_costs_are_told_of_what_finished(verb: Verb) -> None:
+    out = verb("runs", "list", "costs=true", "sweep=first")[1]
+    header, row = (line.split() for line in out.splitlines()[1:3])
+    assert header[:3] == ["model", "runs", "parameters"]
+    assert row[:3] == ["rule", "1", "0"]
+    assert all(float(cost.replace(",", "")) >= 0 for cost in row[3:])
+    assert "| rule |" in verb("runs", "list", "costs=true", "format=md")[1]
+
+
 def test_a_run_killed_without_a_word_is_shown_as_killed(runs: dict[str, Path], verb: Verb) -> None:
     path = runs["rule"] / "record.json"
     record = json.loads(path.read_text())

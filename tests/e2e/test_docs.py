@@ -19,7 +19,7 @@ def _path_in_first_line(block: str) -> str:
 
 
 def test_the_new_model_of_the_docs_joins_the_ladder(project: Path, tmp_path: Path) -> None:
-    for name in ("src", "conf", "data/sample"):
+    for name in ("src", "conf", "data/sample", "data/behaviour"):
         shutil.copytree(project / name, tmp_path / name)
     shutil.copy(project / "train.py", tmp_path)
     for block in [*_blocks(project / "docs/new-model.md", "python"), *_blocks(project / "docs/new-model.md", "yaml")]:
@@ -34,10 +34,10 @@ def test_the_new_model_of_the_docs_joins_the_ladder(project: Path, tmp_path: Pat
 
 
 def test_the_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: Command, ratchet: Command) -> None:
-    block = _blocks(project / "docs/own-data.md", "yaml")[0]
-    path = tmp_path / _path_in_first_line(block)
-    path.parent.mkdir(parents=True)
-    path.write_text(block, encoding="utf-8")
+    data, _, behaviour = _blocks(project / "docs/own-data.md", "yaml")
+    (tmp_path / "mine/data").mkdir(parents=True)
+    for block in (data, behaviour):
+        (tmp_path / _path_in_first_line(block)).write_text(block, encoding="utf-8")
     rows = ["ticket,subject,body,topics"]
     draw = random.Random(0)
     login, billing = ["password", "account", "refused", "sign"], ["amount", "invoice", "charged", "agreed"]
@@ -48,20 +48,22 @@ def test_the_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: 
     (tmp_path / "tickets.csv").write_text("\n".join(rows), encoding="utf-8")
 
     described = ratchet("data", "describe", "--config-dir", "mine", "data=tickets", "format=json")
-    trained = train("--config-dir", "mine", "data=tickets", "model=regression")
+    behaving = "data.behaviour.path=mine/behaviour.yaml"
+    trained = train("--config-dir", "mine", "data=tickets", "model=regression", behaving)
 
     assert described.returncode == 0, described.stderr
     assert json.loads(described.stdout)["records"] == 80
     assert set(json.loads(described.stdout)["label_counts"]) == {"login", "billing", "invoice"}
     assert trained.returncode == 0, trained.stderr
-    assert len(list(tmp_path.glob("runs/tickets/regression/*/metrics.json"))) == 1
+    [metrics] = tmp_path.glob("runs/tickets/regression/*/metrics.json")
+    assert json.loads(metrics.read_text(encoding="utf-8"))["behaviour/cases"] == 3
 
 
 def test_every_key_in_the_optional_part_of_the_data_docs_exists(
     project: Path, tmp_path: Path, ratchet: Command
 ) -> None:
     """All of it at once composes: what stops is the missing file, not a key."""
-    first, second = _blocks(project / "docs/own-data.md", "yaml")
+    first, second, _ = _blocks(project / "docs/own-data.md", "yaml")
     path = tmp_path / "mine/data/tickets.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(first.replace("labels:", "drop_bad_rows: true\nlabels:") + second.replace("drop_bad_rows", "# "))

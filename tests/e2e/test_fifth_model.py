@@ -76,7 +76,16 @@ class Tagger:
 '''
 
 ADDED = {"conf/model/majority.yaml": CONFIG, "src/ratchet/models/majority.py": MODULE}
-COPIED = ("src", "conf", "data/sample", "tests/contracts", "train.py", "pyproject.toml", "tests/conftest.py")
+COPIED = (
+    "src",
+    "conf",
+    "data/sample",
+    "data/behaviour",
+    "tests/contracts",
+    "train.py",
+    "pyproject.toml",
+    "tests/conftest.py",
+)
 WRITTEN_BY_TOOLS = ("__pycache__", ".pytest_cache", ".hypothesis")
 
 

@@ -34,20 +34,53 @@ class LadderCallback(Callback):
             sys.exit(1)
 
 
+Candidates = dict[tuple[Any, ...], list[StoredRun]]
+
+
 def print_ladder(runs: Sequence[StoredRun], *, markdown: bool = False) -> None:
     """One table a data set and part; several seeds of a candidate become one row."""
-    tables: dict[tuple[str, str], dict[tuple[Any, ...], list[StoredRun]]] = {}
-    for run in runs:
-        record = run.record
-        candidate = (record.complexity, record.name, record.config_hash)
-        tables.setdefault((record.data, record.evaluate), {}).setdefault(candidate, []).append(run)
-    for number_of_table, ((data, part), candidates) in enumerate(sorted(tables.items())):
+    for number_of_table, ((data, part), candidates) in enumerate(_tables(runs)):
         if number_of_table:
             print()
         several = any(len(group) > 1 for group in candidates.values())
         spread = "mean and sd over runs" if several else "with 95 % interval over records"
         print(f"{data}, {part}: F1, precision and recall weighted, {spread}" + ("\n" if markdown else ""))
         print_table([ladder_row(candidates[key], part) for key in sorted(candidates)], markdown=markdown)
+
+
+def print_costs(runs: Sequence[StoredRun], *, markdown: bool = False) -> None:
+    """What the candidates cost, laid out as `print_ladder`; means over runs."""
+    for number_of_table, ((data, _), candidates) in enumerate(_tables(runs)):
+        if number_of_table:
+            print()
+        print(f"{data}: cost of a fit, of one text (ms), of a batch (texts/s), at its peak, on disk" + "\n" * markdown)
+        print_table([cost_row(candidates[key]) for key in sorted(candidates)], markdown=markdown)
+
+
+def _tables(runs: Sequence[StoredRun]) -> list[tuple[tuple[str, str], Candidates]]:
+    """Candidates by data set and part."""
+    tables: dict[tuple[str, str], Candidates] = {}
+    for run in runs:
+        record = run.record
+        candidate = (record.complexity, record.name, record.config_hash)
+        tables.setdefault((record.data, record.evaluate), {}).setdefault(candidate, []).append(run)
+    return sorted(tables.items())
+
+
+def cost_row(runs: Sequence[StoredRun]) -> dict[str, str]:
+    """The costs of one candidate, as means over all of its runs."""
+    figures = [run.figures() for run in runs]
+    columns = {
+        "fit s": "fit_seconds",
+        "p50ms": "latency_ms_p50",
+        "p95ms": "latency_ms_p95",
+        "texts/s": "items_per_second",
+        "peak MB": "peak_memory_mb",
+        "MB": "size_mb",
+    }
+    costs = {column: short(_mean(figures, f"cost/{key}")) for column, key in columns.items()}
+    parameters = f"{runs[0].record.num_parameters or 0:,}"
+    return {"model": runs[0].record.name, "runs": str(len(runs)), "parameters": parameters, **costs}
 
 
 def ladder_row(runs: Sequence[StoredRun], part: str) -> dict[str, str]:

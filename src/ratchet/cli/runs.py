@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ratchet.cli.ladder import print_ladder
+from ratchet.cli.ladder import print_costs, print_ladder
 from ratchet.cli.show import show
 from ratchet.cli.tables import Format, number, print_json, print_table
 from ratchet.config import parse_options, plain
@@ -18,13 +18,14 @@ _STATUSES = ("running", "finished", "failed", "interrupted", "killed")
 
 @dataclass
 class ListOptions:
-    """Arguments of `runs list`. `sweep` is a sweep's id or `last`; `ladder` makes one row a candidate."""
+    """Arguments of `runs list`. `sweep` is a sweep's id or `last`; `ladder` and `costs` make one row a candidate."""
 
     data: str | None = None
     name: str | None = None
     status: str | None = None
     sweep: str | None = None
     ladder: bool = False
+    costs: bool = False
     format: Format = Format.table
     runs_dir: str = "runs"
 
@@ -59,8 +60,9 @@ def _list(arguments: list[str]) -> None:
         print_json([{**plain(run.record), "path": str(run.path), "status": run.status} for run in runs])
     elif not runs:
         print(f"no runs in {options.runs_dir}")
-    elif options.ladder:
-        print_ladder([run for run in runs if run.status == "finished"], markdown=options.format is Format.md)
+    elif options.ladder or options.costs:
+        table = print_costs if options.costs else print_ladder
+        table([run for run in runs if run.status == "finished"], markdown=options.format is Format.md)
     else:
         print_table([_row(run) for run in runs], markdown=options.format is Format.md, left=4)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
-from ratchet.models.base import FitContext, Scores
+from ratchet.models.base import Evidence, FitContext, Scores
 from ratchet.neural.settings import NeuralSettings, Tokens
 
 if TYPE_CHECKING:
@@ -75,6 +75,13 @@ class Tagger:
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         return self._classifier.predict_proba(texts)
+
+    def explain(self, texts: Sequence[str]) -> list[list[Evidence]]:
+        """The five words that speak most for each label with a score of .1 or more; weights are in log-odds."""
+        from ratchet.neural.attribution import attribute
+
+        embedding = self._classifier.network.get_submodule("embedding")
+        return [[Evidence(*each) for each in shares] for shares in attribute(self._classifier, embedding, texts)]
 
     @property
     def num_parameters(self) -> int:

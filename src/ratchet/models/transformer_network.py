@@ -49,6 +49,13 @@ def build(architecture: Mapping[str, Any], num_labels: int) -> Network:
     return Network(encoder, pooling=architecture["pooling"], dropout=architecture["dropout"], num_labels=num_labels)
 
 
+def token_embeddings(network: nn.Module) -> nn.Module:
+    """The layer that embeds token ids."""
+    assert isinstance(network, Network)
+    embeddings: nn.Module = network.encoder.get_input_embeddings()
+    return embeddings
+
+
 def depth_of(name: str, num_layers: int) -> int:
     """How far below the output a parameter stands: 0 the new layer, 1 the encoder's last, num_layers + 1 embeddings."""
     if name.startswith("output."):

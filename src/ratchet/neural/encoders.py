@@ -31,7 +31,7 @@ def pretrained(name: str, max_length: int) -> tuple[PreTrainedModel, Tokenizer, 
     Raises:
         UserError: there is no such encoder, or its weights are not what they should be.
     """
-    directory = _packaged_directory() if name == PACKAGED else None
+    directory = packaged_directory() if name == PACKAGED else None
     place = str(directory or (f"sentence-transformers/{PACKAGED}" if name == PACKAGED else Path(name).expanduser()))
     try:
         with _quiet():
@@ -66,7 +66,7 @@ def random_encoder(
         return BertModel(config), tokenizer, PADDING
 
 
-def _packaged_directory() -> Path | None:
+def packaged_directory() -> Path | None:
     """Where the package's data lie, its weights checked; the package itself is never imported."""
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:

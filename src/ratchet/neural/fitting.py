@@ -54,14 +54,19 @@ def fit_classifier(
     torch.set_num_threads(context.threads)
     classifier.network.train()  # encoders come ready to predict, without dropout
     with deterministic(), quiet(), interruptible():
-        trainer = _trainer(settings, context, best, last)
+        trainer = make_trainer(settings, context, best, last)
         trainer.fit(fit, datamodule=data, ckpt_path=resumed, weights_only=True)
     classifier.network.to("cpu")
     if best.is_file():  # fast_dev_run writes none
         classifier.network.load_state_dict(_network_weights(best))
 
 
-def _trainer(settings: NeuralSettings, context: "FitContext", best: Path, last: Path) -> Trainer:
+def make_trainer(settings: NeuralSettings, context: "FitContext", best: Path, last: Path) -> Trainer:
+    """Lightning's Trainer as the settings want it, writing its checkpoints to `best` and `last`.
+
+    Raises:
+        UserError: there is no such accelerator on this machine.
+    """
     configured = context.trainer
     bar = configured.progress_bar and sys.stdout.isatty()
     try:

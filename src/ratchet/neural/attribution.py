@@ -1,0 +1,77 @@
+"""Which words a network goes by: integrated gradients (Sundararajan et al. 2017) of captum, summed over words."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ratchet.errors import UserError
+from ratchet.neural.classifier import TextClassifier
+from ratchet.neural.tokens import readable
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+_STEPS, _BATCH = 32, 16
+_WORTH_EXPLAINING, _MOST = 0.1, 5  # the score from which a label is explained; words a label
+
+Shares = list[tuple[str, str, float]]
+
+
+def attribute(classifier: TextClassifier, embedding: nn.Module, texts: Sequence[str]) -> list[Shares]:
+    """For each text (label, word, share), strongest first: the words that speak for labels with a score of .1 or more.
+
+    A share is in log-odds: how much of the label's logit the word brings, compared with padding in every place.
+    `embedding` is the network's layer of token embeddings.
+
+    Raises:
+        UserError: captum is not installed.
+    """
+    try:
+        from captum.attr import LayerIntegratedGradients
+    except ImportError as error:
+        raise UserError("explaining a network needs captum: pip install 'ratchet[explain]'") from error
+    classifier.network.eval()
+    gradients = LayerIntegratedGradients(classifier.network, embedding)
+    explained = []
+    for text, scores in zip(texts, classifier.predict_proba(texts), strict=True):
+        encoding = classifier.tokenizer.encode(readable(text))
+        shares: Shares = []
+        for label in np.flatnonzero(scores >= _WORTH_EXPLAINING) if encoding.ids else []:
+            of_tokens = _of_tokens(gradients, encoding, classifier.padding, int(label))
+            shares += [(classifier.labels[label], word, share) for word, share in _of_words(encoding, text, of_tokens)]
+        explained.append(sorted(shares, key=lambda each: -each[2]))
+    return explained
+
+
+def _of_tokens(gradients: "object", encoding: "Encoding", padding: int, label: int) -> Tensor:
+    """The share of each token, shape (length,); special tokens stand in the baseline too, so they bring nothing."""
+    ids = torch.tensor([encoding.ids])
+    special = torch.tensor([encoding.special_tokens_mask], dtype=torch.bool)
+    found: Tensor = gradients.attribute(  # type: ignore[attr-defined]
+        ids,
+        baselines=torch.where(special, ids, padding),
+        target=label,
+        additional_forward_args=(torch.ones_like(ids, dtype=torch.bool),),
+        n_steps=_STEPS,
+        internal_batch_size=_BATCH,
+    )
+    return found.sum(dim=-1)[0].detach()
+
+
+def _of_words(encoding: "Encoding", text: str, of_tokens: Tensor) -> list[tuple[str, float]]:
+    """The words that bring most, each with what all of its occurrences bring together."""
+    places: dict[int, tuple[int, int, float]] = {}
+    for word, (start, end), share in zip(encoding.word_ids, encoding.offsets, of_tokens.tolist(), strict=True):
+        if word is not None:
+            first, _, before = places.get(word, (start, end, 0.0))
+            places[word] = (first, end, before + share)
+    shares: dict[str, float] = {}
+    for start, end, share in places.values():
+        name = text[start:end].casefold().strip()
+        if name:
+            shares[name] = shares.get(name, 0.0) + share
+    strongest = sorted(shares.items(), key=lambda item: -item[1])[:_MOST]
+    return [(name, share) for name, share in strongest if share > 0]

@@ -1,0 +1,145 @@
+"""A run that was stopped goes on where its last epoch ended, and ends as if it had never been stopped."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import PROJECT, run_command
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+SHORT = ("threads=1", "evaluation.resamples=100", "model.max_epochs=10", "model.patience=20")
+DIFFERS = {"record.json", "cost.json", "config.yaml", "log.txt"}  # who ran when, and where
+
+
+def results(run: Path) -> dict[str, bytes]:
+    assert json.loads((run / "record.json").read_text())["status"] == "finished"
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in run.rglob("*")
+        if path.is_file() and path.name not in DIFFERS
+    }
+
+
+def record(run: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run / "record.json").read_text())
+    return content
+
+
+def stopped(directory: Path, run: str, *arguments: str, epochs: int, pause: float, sent: signal.Signals) -> int:
+    """Start a run, stop it `pause` seconds after so many epochs are in its history; its exit code."""
+    with subprocess.Popen(
+        [sys.executable, PROJECT / "train.py", *arguments],
+        cwd=directory,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until = time.monotonic() + 120
+        while epochs_in(directory / run) < epochs:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        time.sleep(pause)
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors
+    return process.returncode
+
+
+def epochs_in(run: Path) -> int:
+    history = run / "history.csv"
+    return len({line.split(",")[0] for line in history.read_text().splitlines()[1:]}) if history.is_file() else 0
+
+
+def resume(directory: Path, run: str) -> None:
+    done = run_command(sys.executable, PROJECT / "train.py", f"resume={run}", cwd=directory)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("model", ["cnn", "transformer_tiny"])
+def test_killed_at_random_moments_it_ends_byte_for_byte_as_an_undisturbed_run(model: str, tmp_path: Path) -> None:
+    draw = random.Random()
+    arguments = (f"model={model}", *SHORT)
+    done = run_command(sys.executable, PROJECT / "train.py", *arguments, "run_dir=undisturbed", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+    first, second = sorted(draw.sample(range(9), 2))
+    pauses = draw.uniform(0, 0.1), draw.uniform(0, 0.1)
+    moments = f"killed {pauses[0]:.3f} s after epoch {first}, {pauses[1]:.3f} s after epoch {second}"
+    new = stopped(tmp_path, "killed", *arguments, "run_dir=killed", epochs=first, pause=pauses[0], sent=signal.SIGKILL)
+    again = stopped(tmp_path, "killed", "resume=killed", epochs=second, pause=pauses[1], sent=signal.SIGKILL)
+    resume(tmp_path, "killed")
+
+    assert (new, again) == (-9, -9)
+    one, two = results(tmp_path / "undisturbed"), results(tmp_path / "killed")
+    assert sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name)) == [], moments
+    assert {"history.csv", "model/weights.safetensors", "predictions/test.parquet", "metrics.json"} <= one.keys()
+    assert [each["after"] for each in record(tmp_path / "killed")["resumes"]] == ["killed", "killed"]
+    assert not (tmp_path / "killed" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_politely_amid_an_epoch_it_says_so_and_can_go_on(
+    sent: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    arguments = ("model=cnn", *SHORT, "run_dir=stopped")
+    assert stopped(tmp_path, "stopped", *arguments, epochs=2, pause=0.01, sent=sent) == code
+    assert record(tmp_path / "stopped")["status"] == "interrupted"
+    assert not list((tmp_path / "stopped").rglob("*.tmp"))
+    resume(tmp_path, "stopped")
+    assert epochs_in(tmp_path / "stopped") == 10
+    assert [each["after"] for each in record(tmp_path / "stopped")["resumes"]] == ["interrupted"]
+
+
+def test_a_run_without_epochs_starts_again_in_its_place(tmp_path: Path, train: Command) -> None:
+    records = tmp_path / "records.jsonl"
+    records.write_text('{"id": "1"\n', encoding="utf-8")
+    assert train("data.records.path=records.jsonl", "run_dir=broken").returncode == 2
+    records.write_text((PROJECT / "data/sample/projects.jsonl").read_text(encoding="utf-8"), encoding="utf-8")
+
+    done = train("resume=broken")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("rule on sample")
+    assert record(tmp_path / "broken")["status"] == "finished"
+    assert record(tmp_path / "broken")["error"] is None
+
+
+def test_what_cannot_be_resumed_is_said_with_its_reason(tmp_path: Path, train: Command) -> None:
+    assert train("run_dir=done").returncode == 0
+    for arguments, message in (
+        (["resume=done"], "is finished"),
+        (["resume=done", "model=cnn"], "model=cnn"),
+        (["resume=nothing"], "no run 'nothing'"),
+        (["-m", "resume=done"], "-m makes new ones"),
+    ):
+        refused = train(*arguments)
+        assert refused.returncode == 2, refused.stdout
+        assert message in refused.stderr
+        assert refused.stderr.count("error: ") == 1
+        assert "Traceback" not in refused.stderr
+    assert record(tmp_path / "done")["resumes"] == []
+
+
+def test_data_that_changed_meanwhile_are_refused(tmp_path: Path, train: Command) -> None:
+    records = tmp_path / "records.jsonl"
+    text = (PROJECT / "data/sample/projects.jsonl").read_text(encoding="utf-8")
+    records.write_text(text, encoding="utf-8")
+    arguments = ("model=cnn", *SHORT, "data.records.path=records.jsonl", "run_dir=run")
+    stopped(tmp_path, "run", *arguments, epochs=1, pause=0, sent=signal.SIGKILL)
+    records.write_text(text.replace("Skat against myself", "Chess against myself"), encoding="utf-8")
+
+    refused = train("resume=run")
+
+    assert refused.returncode == 2
+    assert "the data changed since the run began" in refused.stderr
+    records.write_text(text, encoding="utf-8")
+    assert train("resume=run").returncode == 0
