@@ -3,13 +3,17 @@
 import json
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
-from tests.conftest import run_command
+from tests.conftest import fit_context, run_command
 
 import ratchet
+from ratchet.config import compose
+from ratchet.data.dataset import Dataset
+from ratchet.models import tagger_class
 
 MODULES = sorted(module.name for module in walk_packages(ratchet.__path__, "ratchet."))
 
@@ -76,6 +80,7 @@ def test_importing_writes_prints_and_starts_nothing(tmp_path: Path) -> None:
         XDG_CACHE_HOME=str(home / "cache"),
         TMPDIR=str(work),
         TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "inductor"),  # torch makes it when Lightning is imported
+        MPLCONFIGDIR=str(tmp_path / "matplotlib"),  # and where matplotlib is installed, it makes this one
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(work.iterdir()) == []
@@ -94,3 +99,27 @@ def test_importing_loads_no_heavy_library(tmp_path: Path) -> None:
 def test_every_module_says_what_it_is_for() -> None:
     silent = [name for name in MODULES if not import_module(name).__doc__]
     assert silent == []
+
+
+SCORE = """
+import json, sys
+from pathlib import Path
+from ratchet.models import tagger_class
+tagger = tagger_class(sys.argv[1]).load(Path(sys.argv[2]))
+assert tagger.predict_proba(["camera"]).shape == (1, 3)
+print(json.dumps(sorted(set(sys.modules) & {"torch", "transformers", "pytorch_lightning", "sklearn"})))
+"""
+
+
+def test_a_stored_network_scores_without_what_only_training_needs(
+    tmp_path: Path, make_dataset: Callable[..., Dataset]
+) -> None:
+    """Lightning alone takes seconds to import."""
+    settings = compose(["model=cnn", "model.max_epochs=1"]).model
+    tagger = tagger_class("cnn")(settings)
+    tagger.fit(make_dataset(), make_dataset(), fit_context(tmp_path / "checkpoints"))
+    (tmp_path / "model").mkdir()
+    tagger.save(tmp_path / "model")
+    done = run_command(sys.executable, "-c", SCORE, "cnn", str(tmp_path / "model"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["torch"]

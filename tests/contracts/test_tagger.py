@@ -86,7 +86,7 @@ TEXTS = toy_dataset(12, seed=2).texts
 def settings(request: pytest.FixtureRequest) -> ModelConfig:
     model = compose([f"model={request.param}"]).model
     if isinstance(model, NeuralSettings):  # the contract holds after any number of epochs
-        model.max_epochs = min(model.max_epochs, 3)
+        model.max_epochs = min(model.max_epochs, 2)
     return model
 
 

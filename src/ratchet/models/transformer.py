@@ -54,7 +54,9 @@ class Settings(NeuralSettings):
 
     def __post_init__(self) -> None:
         if (self.encoder is None) == (self.random is None):
-            raise InvalidSetting("encoder", self.encoder, "or model.random: one of them must be set, the other null")
+            raise InvalidSetting(
+                "encoder", self.encoder, "and model.random: one of the two must be set, the other null"
+            )
         if self.random is not None and self.random.hidden_size % self.random.heads:
             raise InvalidSetting("random.hidden_size", self.random.hidden_size, "must be a multiple of random.heads")
 

