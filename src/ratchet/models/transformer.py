@@ -1,7 +1,7 @@
 """A Hugging Face encoder, all-MiniLM-L6-v2 unless set otherwise, fine-tuned with one linear layer on top (PyTorch)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -44,7 +44,7 @@ class Settings(NeuralSettings):
     """
 
     encoder: str | None = "all-MiniLM-L6-v2"
-    random: RandomEncoder | None = None
+    random: RandomEncoder = field(default_factory=RandomEncoder)
     pooling: Pooling = Pooling.mean
     dropout: float = bounded(0.1, low=0, high=0.95)
     head_learning_rate: float = bounded(above=0)
@@ -53,11 +53,9 @@ class Settings(NeuralSettings):
     freeze_layers: int = bounded(0, low=0)
 
     def __post_init__(self) -> None:
-        if (self.encoder is None) == (self.random is None):
-            raise InvalidSetting(
-                "encoder", self.encoder, "and model.random: one of the two must be set, the other null"
-            )
-        if self.random is not None and self.random.hidden_size % self.random.heads:
+        if self.encoder is not None and self.random != RandomEncoder():
+            raise InvalidSetting("random", vars(self.random), "is the size of a random encoder: set model.encoder=null")
+        if self.random.hidden_size % self.random.heads:
             raise InvalidSetting("random.hidden_size", self.random.hidden_size, "must be a multiple of random.heads")
 
 
@@ -102,8 +100,8 @@ class Tagger:
         from ratchet.neural.encoders import pretrained, random_encoder
 
         settings, random = self._settings, self._settings.random
-        if random is None:
-            return pretrained(str(settings.encoder), settings.max_length)
+        if settings.encoder is not None:
+            return pretrained(settings.encoder, settings.max_length)
         return random_encoder(
             texts,
             layers=random.layers,

@@ -61,7 +61,9 @@ def depth_of(name: str, num_layers: int) -> int:
     if name.startswith("output."):
         return 0
     layer = _LAYER.search(name)
-    return num_layers - int(layer[1]) if layer else num_layers + 1
+    if layer:
+        return num_layers - int(layer[1])
+    return num_layers + 1 if "embed" in name else 1  # a norm above the layers goes with the last of them
 
 
 def learning_rates(
@@ -83,7 +85,7 @@ def freeze(network: Network, layers: int, *, embeddings: bool) -> None:
         depth = depth_of(name, num_layers)
         if depth > num_layers:
             parameter.requires_grad = not (embeddings or layers)
-        elif depth > num_layers - layers:
+        elif depth and depth > num_layers - layers:
             parameter.requires_grad = False
 
 

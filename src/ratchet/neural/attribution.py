@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ratchet.errors import UserError
 from ratchet.neural.classifier import TextClassifier
-from ratchet.neural.tokens import readable
+from ratchet.neural.tokens import encode
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -37,7 +37,7 @@ def attribute(classifier: TextClassifier, embedding: nn.Module, texts: Sequence[
     gradients = LayerIntegratedGradients(classifier.network, embedding)
     explained = []
     for text, scores in zip(texts, classifier.predict_proba(texts), strict=True):
-        encoding = classifier.tokenizer.encode(readable(text))
+        [encoding] = encode(classifier.tokenizer, [text])
         shares: Shares = []
         for label in np.flatnonzero(scores >= _WORTH_EXPLAINING) if encoding.ids else []:
             of_tokens = _of_tokens(gradients, encoding, classifier.padding, int(label))

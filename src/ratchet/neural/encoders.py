@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import model_info
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
@@ -38,10 +39,11 @@ def pretrained(name: str, max_length: int) -> tuple[PreTrainedModel, Tokenizer, 
     try:
         with _quiet():
             encoder, tokenizer = _from_here_or_the_hub(place)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         raise UserError(_remedies(name, error)) from error
     backend = tokenizer.backend_tokenizer
-    limit_length(backend, min(max_length, tokenizer.model_max_length))
+    positions = getattr(encoder.config, "max_position_embeddings", max_length)
+    limit_length(backend, min(max_length, tokenizer.model_max_length, positions))
     return encoder, backend, int(tokenizer.pad_token_id or 0)
 
 
@@ -61,8 +63,15 @@ def _from_here_or_the_hub(place: str) -> tuple[PreTrainedModel, Any]:
 
 def _load(place: str, *, local_files_only: bool) -> tuple[PreTrainedModel, Any]:
     where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local_files_only}
-    encoder = AutoModel.from_pretrained(place, use_safetensors=True, dtype=torch.float32, **where)
-    return encoder, AutoTokenizer.from_pretrained(place, use_fast=True, **where)
+    encoder, found = AutoModel.from_pretrained(
+        place, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **where
+    )
+    if missing := sorted(name for name in found["missing_keys"] if "pooler." not in name):
+        raise ValueError(f"{place}: its weights lack {missing[0]} (and {len(missing) - 1} more), they would be random")
+    tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **where)
+    if tokenizer.backend_tokenizer.get_vocab_size() <= len(tokenizer.all_special_tokens):
+        raise ValueError(f"{place}: holds no vocabulary (tokenizer.json or the like)")
+    return encoder, tokenizer
 
 
 def random_encoder(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, RichProgressBar
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
@@ -69,6 +69,7 @@ def make_trainer(settings: NeuralSettings, context: "FitContext", best: Path, la
     """
     configured = context.trainer
     bar = configured.progress_bar and sys.stdout.isatty()
+    metric = context.validation_metric.name
     try:
         return Trainer(
             default_root_dir=context.directory,
@@ -86,31 +87,16 @@ def make_trainer(settings: NeuralSettings, context: "FitContext", best: Path, la
             logger=False,
             enable_model_summary=False,
             enable_progress_bar=bar,
-            callbacks=[*_callbacks(settings, context.validation_metric.name, best, last), *_bar(bar)],
+            callbacks=[
+                StopsEarly(monitor=metric, mode="max", patience=settings.patience, check_on_train_epoch_end=True),
+                Checkpoints(metric, best, last),
+                *_bar(bar),
+            ],
             plugins=[WholeFiles()],
         )
     except MisconfigurationException as error:
         accelerator = configured.accelerator.value
         raise UserError(f"trainer={accelerator}: this machine has none that torch can use; trainer=cpu does") from error
-
-
-def _callbacks(settings: NeuralSettings, metric: str, best: Path, last: Path) -> list[Callback]:
-    """Early stopping, and two checkpoints an epoch; that of the last epoch comes last, it holds the others' state."""
-    return [
-        EarlyStopping(monitor=metric, mode="max", patience=settings.patience, check_on_train_epoch_end=True),
-        ModelCheckpoint(
-            dirpath=best.parent,
-            filename=best.stem,
-            monitor=metric,
-            mode="max",
-            save_weights_only=True,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
-        ModelCheckpoint(
-            dirpath=last.parent, filename=last.stem, save_on_train_epoch_end=True, enable_version_counter=False
-        ),
-    ]
 
 
 def _bar(wanted: bool) -> list[Callback]:
@@ -121,6 +107,43 @@ def _network_weights(path: Path) -> dict[str, Tensor]:
     """The weights of the network in a checkpoint of `Fit`."""
     weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     return {name.removeprefix("network."): value for name, value in weights.items()}
+
+
+class StopsEarly(EarlyStopping):
+    """Early stopping that still knows, once resumed, that it stopped: Lightning keeps the wait, not the decision."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop before an epoch that an undisturbed fit would not have had."""
+        trainer.should_stop = self.wait_count >= self.patience
+
+
+class Checkpoints(Checkpoint):
+    """At the end of an epoch its weights in `best`, if it is the best so far, and then all of its state in `last`.
+
+    Its state is the best value alone, so that a run directory may move before its run is resumed.
+    """
+
+    def __init__(self, metric: str, best: Path, last: Path) -> None:
+        self._metric, self._best, self._last = metric, best, last
+        self._best_value: float | None = None
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write them; of equal epochs the first stays the best."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        value = float(trainer.callback_metrics[self._metric])
+        if self._best_value is None or value > self._best_value:
+            self._best_value = value
+            trainer.save_checkpoint(self._best, weights_only=True)
+        trainer.save_checkpoint(self._last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed fit has to know."""
+        return {"best_value": self._best_value}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What `state_dict` gave."""
+        self._best_value = state_dict["best_value"]
 
 
 class WholeFiles(TorchCheckpointIO):

@@ -110,6 +110,15 @@ class Fit(LightningModule):
         self._context.log(self.global_step, {"epoch": self.current_epoch, **found})
         log.info("epoch %d: %s", self.current_epoch, ", ".join(f"{key} {value:.4g}" for key, value in found.items()))
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of the whole gradient: with bfloat16 Lightning refuses to, over a scaler that is not there."""
+        torch.nn.utils.clip_grad_norm_(self.parameters(), self._settings.gradient_clip)
+
     def configure_optimizers(self) -> Any:
         """AdamW, its rates changed after every step."""
         groups = parameter_groups(self.network, self._rates, self._settings.weight_decay)

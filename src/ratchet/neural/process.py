@@ -12,14 +12,18 @@ import torch
 @contextmanager
 def deterministic() -> Iterator[None]:
     """Torch's state of chance and of determinism as it was, once the block ends, whatever was set in between."""
-    before, debug = torch.are_deterministic_algorithms_enabled(), cast(Any, torch.utils.deterministic)
+    before, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    debug = cast(Any, torch.utils.deterministic)
     filled = debug.fill_uninitialized_memory
     debug.fill_uninitialized_memory = False  # it serves to find defects in kernels, and costs time
     try:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
         debug.fill_uninitialized_memory = filled
 
 

@@ -1,10 +1,12 @@
 """Texts to token ids: vocabularies learnt from train texts, or those that came with a pretrained encoder."""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Encoding, Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE, WordLevel
 from tokenizers.trainers import BpeTrainer, Trainer, WordLevelTrainer
 
@@ -23,30 +25,47 @@ def learn_tokenizer(texts: Sequence[str], tokens: Tokens, *, vocabulary_size: in
     within words (Sennrich et al. 2016); characters are all there are, blanks included.
     """
     size, special = max(vocabulary_size, 2), ["[PAD]", _UNKNOWN]
-    trainer: Trainer
-    if tokens is Tokens.subword:
-        tokenizer = Tokenizer(BPE(unk_token=_UNKNOWN))
-        # Without a prefix for tokens within words: the trainer would number those in an order of chance.
-        trainer = BpeTrainer(vocab_size=size, min_frequency=min_count, show_progress=False, special_tokens=special)
-    else:
-        tokenizer = Tokenizer(WordLevel({"[PAD]": PADDING, _UNKNOWN: 1}, unk_token=_UNKNOWN))
-        trainer = WordLevelTrainer(
-            vocab_size=size, min_frequency=min_count, show_progress=False, special_tokens=special
-        )
+    model = BPE(unk_token=_UNKNOWN) if tokens is Tokens.subword else WordLevel({"[PAD]": 0, _UNKNOWN: 1}, _UNKNOWN)
+    tokenizer = Tokenizer(model)
     blanks = normalizers.Replace(Regex(r"\s+"), " ")
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), blanks])
     if tokens is Tokens.character:
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Split(_WORD, "removed", invert=True)
+    known: dict[str, Any] = {
+        "vocab_size": size,
+        "min_frequency": min_count,
+        "show_progress": False,
+        "special_tokens": special,
+    }
+    trainer: Trainer = WordLevelTrainer(**known)
+    if tokens is Tokens.subword:
+        # Without a prefix for tokens within words, and with an alphabet of ours: the trainer goes by chance in both.
+        alphabet = _commonest_characters(tokenizer, texts, size - len(special))
+        trainer = BpeTrainer(initial_alphabet=alphabet, limit_alphabet=len(alphabet), **known)
     tokenizer.train_from_iterator(map(readable, texts), trainer)
     return tokenizer
 
 
+def _commonest_characters(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> list[str]:
+    """The characters of the words of `texts`, commonest first, of equals the first in Unicode."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(readable(text))):
+            counts.update(word)
+    return sorted(counts, key=lambda character: (-counts[character], character))[:most]
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
+    """Tokens with their places; a text that spells "[SEP]" or the like gets the letters, not the special token."""
+    tokenizer.encode_special_tokens = True
+    return list(tokenizer.encode_batch([readable(text) for text in texts]))
+
+
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], padding: int) -> list[TokenIds]:
     """The token ids of each text, at least one (`padding`, where a text holds no token)."""
-    encoded = tokenizer.encode_batch([readable(text) for text in texts])
-    return [np.array(each.ids or [padding], dtype=np.int64) for each in encoded]
+    return [np.array(each.ids or [padding], dtype=np.int64) for each in encode(tokenizer, texts)]
 
 
 def readable(text: str) -> str:

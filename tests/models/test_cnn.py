@@ -1,0 +1,212 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.conftest import fit_context
+
+from ratchet.config import compose
+from ratchet.data.dataset import Dataset, Task
+from ratchet.data.taxonomy import Taxonomy
+from ratchet.errors import UserError
+from ratchet.models.cnn import Settings, Tagger
+from ratchet.neural.losses import prior_logits
+from ratchet.neural.settings import Imbalance, Tokens
+
+MakeDataset = Callable[..., Dataset]
+TASKS = pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
+
+
+def make_settings(**changed: Any) -> Settings:
+    chosen: dict[str, Any] = {
+        "max_length": 64,
+        "batch_size": 8,
+        "max_epochs": 10,
+        "patience": 10,
+        "learning_rate": 0.01,
+        "weight_decay": 0.01,
+        "warmup": 0.1,
+        "embedding_size": 16,
+        "filters": 16,
+        "dropout": 0.2,
+    }
+    return Settings(name="cnn", complexity=2, **(chosen | changed))
+
+
+def fitted(train: Dataset, directory: Path, *, val: Dataset | None = None, **settings: Any) -> Tagger:
+    directory.mkdir(exist_ok=True)
+    tagger = Tagger(make_settings(**settings))
+    tagger.fit(train, val or train, fit_context(directory, task=train.task))
+    return tagger
+
+
+def weights(tagger: Tagger, directory: Path) -> dict[str, torch.Tensor]:
+    directory.mkdir()
+    tagger.save(directory)
+    tensors: dict[str, torch.Tensor] = load_file(directory / "weights.safetensors")
+    return tensors
+
+
+def vocabulary(tagger: Tagger, directory: Path) -> set[str]:
+    directory.mkdir()
+    tagger.save(directory)
+    return set(json.loads((directory / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
+
+
+def dataset(texts: list[str], targets: npt.ArrayLike) -> Dataset:
+    matrix = np.asarray(targets, dtype=np.uint8)
+    labels = [f"label{column}" for column in range(matrix.shape[1])]
+    ids = [str(number) for number in range(len(texts))]
+    return Dataset(ids, texts, matrix, labels, Taxonomy.from_labels(labels), Task.multilabel)
+
+
+@TASKS
+@pytest.mark.parametrize("tokens", list(Tokens), ids=lambda tokens: tokens.value)
+def test_it_learns_from_tokens_of_each_kind(
+    make_dataset: MakeDataset, tmp_path: Path, tokens: Tokens, task: Task
+) -> None:
+    train, new = make_dataset(60, task=task), make_dataset(30, task=task, seed=1)
+    tagger = fitted(train, tmp_path / "fit", tokens=tokens, max_epochs=25, patience=25)
+    scores = tagger.predict_proba(new.texts)
+    decided = np.eye(3)[scores.argmax(axis=1)] if task is Task.multiclass else scores >= 0.5
+    assert (decided == new.targets).mean() > 0.95
+    tagger.save(tmp_path)
+    np.testing.assert_array_equal(Tagger.load(tmp_path).predict_proba(new.texts), scores)
+
+
+@TASKS
+@pytest.mark.parametrize("imbalance", list(Imbalance), ids=lambda imbalance: imbalance.value)
+def test_each_way_to_treat_rare_labels_learns(
+    make_dataset: MakeDataset, tmp_path: Path, imbalance: Imbalance, task: Task
+) -> None:
+    train = make_dataset(60, task=task)
+    scores = fitted(train, tmp_path, imbalance=imbalance).predict_proba(train.texts)
+    assert (scores.argmax(axis=1) == train.targets.argmax(axis=1)).mean() > 0.8 or task is Task.multilabel
+    for column, target in enumerate(train.targets.T):
+        assert scores[target == 1, column].min() > scores[target == 0, column].max()
+
+
+def test_heavier_positives_raise_the_scores_of_a_rare_label(tmp_path: Path) -> None:
+    train = dataset(["common words"] * 400, [[0]] * 380 + [[1]] * 20)
+    fast = {"max_epochs": 1, "learning_rate": 0.2, "dropout": 0.0, "pos_weight_power": 1.0, "gradient_clip": 1e6}
+    scores = {
+        each: fitted(train, tmp_path / each.name, imbalance=each, **fast).predict_proba(["common words"])[0, 0]
+        for each in (Imbalance.none, Imbalance.pos_weight)
+    }
+    assert scores[Imbalance.pos_weight] > 2 * scores[Imbalance.none]
+
+
+def test_word_pairs_tell_apart_what_single_words_cannot(tmp_path: Path) -> None:
+    texts = ["blue dog red cat", "red dog blue cat"]
+    train = dataset(texts * 10, [[1], [0]] * 10)
+    single = fitted(train, tmp_path / "single", widths=[1]).predict_proba(texts)
+    np.testing.assert_allclose(single[0], single[1], atol=1e-6)
+    pairs = fitted(train, tmp_path / "pairs", widths=[2]).predict_proba(texts)
+    assert pairs[0, 0] > pairs[1, 0] + 0.02
+
+
+def test_parts_of_words_find_a_word_in_another_form(tmp_path: Path) -> None:
+    train = dataset(["segmentation of cells", "forecasting of sales"] * 10, [[1, 0], [0, 1]] * 10)
+    text = ["segmenting, segmented"]
+    words = fitted(train, tmp_path / "words").predict_proba([*text, "unheard of"])
+    assert words[0] == pytest.approx(fitted(train, tmp_path / "again").predict_proba(["unknown either"])[0], abs=1e-6)
+    characters = fitted(train, tmp_path / "characters", tokens=Tokens.character, widths=[3, 5]).predict_proba(text)[0]
+    assert characters[0] > 0.5 > characters[1]
+
+
+def test_what_is_beyond_the_length_is_cut_off(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train = make_dataset(30)
+    tagger = fitted(train, tmp_path / "fit", max_length=3)
+    scores = tagger.predict_proba(["speech sound waves", "speech sound waves nodes edges network"])
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
+    tagger.save(tmp_path)
+    np.testing.assert_allclose(
+        Tagger.load(tmp_path).predict_proba(["speech sound waves nodes"])[0], scores[0], atol=1e-6
+    )
+
+
+def test_nothing_of_val_gets_into_the_vocabulary(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val = make_dataset(30), make_dataset(12, seed=1)
+    val = replace(val, texts=[f"{text} qqq" for text in val.texts])
+    for tokens in Tokens:
+        tagger = fitted(train, tmp_path / f"fit-{tokens.name}", val=val, tokens=tokens, max_epochs=1)
+        learnt = vocabulary(tagger, tmp_path / tokens.name)
+        assert len(learnt) > 20
+        assert not any("q" in token for token in learnt)
+
+
+def test_the_targets_of_val_change_no_weight(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val = make_dataset(30), make_dataset(12, seed=1)
+    other = replace(val, targets=1 - val.targets)
+    one, two = (
+        weights(fitted(train, tmp_path / f"fit{number}", val=each, max_epochs=1), tmp_path / f"model{number}")
+        for number, each in enumerate((val, other))
+    )
+    for name, weight in one.items():
+        assert torch.equal(two[name], weight), name
+
+
+def test_vocabulary_size_and_minimal_count_bound_what_is_learnt(tmp_path: Path) -> None:
+    train = dataset(["common common usual", "common usual rare"] * 2 + ["once"], [[1], [0]] * 2 + [[0]])
+    bounds = {"size": {"vocabulary_size": 4}, "count": {"min_count": 3}}
+    for name, bound in bounds.items():
+        tagger = fitted(train, tmp_path / f"fit-{name}", max_epochs=1, **bound)
+        assert vocabulary(tagger, tmp_path / name) == {"[PAD]", "[UNK]", "common", "usual"}
+
+
+def test_it_begins_at_the_base_rates_of_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train = make_dataset(30)
+    tensors = weights(fitted(train, tmp_path / "fit", learning_rate=1e-12, max_epochs=1), tmp_path / "model")
+    torch.testing.assert_close(tensors["output.bias"], prior_logits(train.targets, train.task))
+
+
+def test_padding_is_still_nothing_once_it_is_fitted(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    tensors = weights(fitted(make_dataset(30), tmp_path / "fit"), tmp_path / "model")
+    assert not tensors["embedding.weight"][0].any()
+    assert tensors["embedding.weight"][1].any()
+
+
+def test_parameters_are_counted_and_take_four_bytes(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    tagger = fitted(make_dataset(30), tmp_path / "fit", widths=[1, 3], vocabulary_size=10, max_epochs=1)
+    assert len(vocabulary(tagger, tmp_path / "model")) == 10
+    expected = 10 * 16 + (16 * 16 * 1 + 16) + (16 * 16 * 3 + 16) + (2 * 16 * 3 + 3)
+    assert tagger.num_parameters == expected
+    assert tagger.size_bytes == 4 * expected
+
+
+@pytest.mark.parametrize("widths", [[], [0], [1, -2], [3, 0]], ids=str)
+def test_widths_below_1_are_refused_by_name(widths: list[int]) -> None:
+    for make in (
+        lambda: make_settings(widths=widths),
+        lambda: compose(["model=cnn", f"model.widths={json.dumps(widths)}"]),
+    ):
+        with pytest.raises(UserError, match=r"model\.widths=.*at least 1"):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("model.widths=null", ["model.widths"]),
+        ("model.widths=3", ["model.widths"]),
+        ("model.widths=[1,a]", ["model.widths"]),
+        ("model.tokens=letter", ["model.tokens", "character", "word", "subword"]),
+        ("model.vocabulary_size=1", ["model.vocabulary_size", "at least 2"]),
+        ("model.min_count=0", ["model.min_count", "at least 1"]),
+        ("model.embedding_size=0", ["model.embedding_size", "at least 1"]),
+        ("model.filters=0", ["model.filters", "at least 1"]),
+        ("model.dropout=1", ["model.dropout", "0.95"]),
+        ("model.filter=1", ["filter", "filters"]),
+    ],
+)
+def test_a_wrong_setting_is_named(override: str, parts: list[str]) -> None:
+    with pytest.raises(UserError) as refused:
+        compose(["model=cnn", override])
+    for part in parts:
+        assert part in str(refused.value)

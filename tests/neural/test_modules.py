@@ -1,0 +1,252 @@
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from tests.conftest import fit_context
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ratchet.config import TrainerConfig
+from ratchet.data.dataset import Dataset, Task
+from ratchet.models.base import FitContext, ValidationMetric
+from ratchet.neural.batches import Batches, by_length, shuffled
+from ratchet.neural.classifier import TextClassifier
+from ratchet.neural.fitting import fit_classifier
+from ratchet.neural.modules import Data
+from ratchet.neural.settings import Imbalance, NeuralSettings, Tokens
+from ratchet.neural.tokens import PADDING, learn_tokenizer, token_ids
+
+MakeDataset = Callable[..., Dataset]
+
+
+def make_settings(**changed: Any) -> NeuralSettings:
+    chosen: dict[str, Any] = {
+        "max_length": 16,
+        "batch_size": 8,
+        "max_epochs": 3,
+        "patience": 9,
+        "learning_rate": 0.01,
+        "weight_decay": 0.0,
+        "warmup": 0.1,
+        "imbalance": Imbalance.none,
+    }
+    return NeuralSettings(name="words", complexity=1, **(chosen | changed))
+
+
+class Watched(nn.Module):
+    """A linear network over words that notes, while it is trained, which ids it sees and which parts are dropped."""
+
+    def __init__(self, vocabulary_size: int, num_labels: int) -> None:
+        super().__init__()
+        self.words = nn.EmbeddingBag(vocabulary_size, num_labels, mode="sum", padding_idx=PADDING)
+        nn.init.zeros_(self.words.weight)
+        self.scale = nn.Parameter(torch.ones(num_labels))
+        self.dropout = nn.Dropout(0.5)
+        self.ids: list[list[list[int]]] = []
+        self.kept: list[list[float]] = []
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        kept = self.dropout(torch.ones(20))
+        if self.training:
+            self.ids.append(ids.tolist())
+            self.kept.append(kept.tolist())
+        logits: Tensor = self.words(ids) * self.scale
+        return logits
+
+
+@dataclass
+class Story:
+    """What a fit told: rows of its history, and what its metric was asked about."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    targets: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    scores: list[npt.NDArray[np.float32]] = field(default_factory=list)
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        self.steps.append(step)
+        self.rows.append(dict(metrics))
+
+    def of(self, targets: npt.NDArray[np.uint8], scores: npt.NDArray[np.float32]) -> float:
+        self.targets.append(targets.copy())
+        self.scores.append(scores.copy())
+        return 0.25 + len(self.scores) / 100  # the last epoch is the best one
+
+
+def classifier_of(train: Dataset) -> TextClassifier:
+    tokenizer = learn_tokenizer(train.texts, Tokens.word, vocabulary_size=1000, min_count=1)
+    network = Watched(tokenizer.get_vocab_size(), len(train.labels))
+    return TextClassifier(tokenizer, PADDING, network, list(train.labels), train.task, {})
+
+
+def context_of(directory: Path, story: Story, *, seed: int = 0, trainer: TrainerConfig | None = None) -> FitContext:
+    context = fit_context(directory, seed=seed, log=story.log, trainer=trainer)
+    return replace(context, validation_metric=ValidationMetric("val/anything", story.of))
+
+
+def fitted(
+    train: Dataset, val: Dataset, context: FitContext, rates: Mapping[str, float] | None = None, **settings: Any
+) -> TextClassifier:
+    classifier = classifier_of(train)
+    made = make_settings(**settings)
+    same = dict.fromkeys((name for name, _ in classifier.network.named_parameters()), made.learning_rate)
+    fit_classifier(classifier, rates or same, train, val, made, context)
+    return classifier
+
+
+def watched(classifier: TextClassifier) -> Watched:
+    assert isinstance(classifier.network, Watched)
+    return classifier.network
+
+
+def ids_of(batches: Batches) -> list[list[list[int]]]:
+    return [ids.tolist() for ids, _, _ in batches]
+
+
+def test_val_is_read_by_length_and_train_in_an_order_of_the_seed(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val = make_dataset(40), make_dataset(20, seed=1)
+    classifier = classifier_of(train)
+    data = Data(classifier, train, val, make_settings(), context_of(tmp_path, Story(), seed=7))
+    for part, batches, order in (
+        (val, data.val_dataloader(), by_length),
+        (train, data.train_dataloader(), lambda texts, size: shuffled(texts, size, 7, 0)),
+    ):
+        texts = token_ids(classifier.tokenizer, part.texts, PADDING)
+        found = [targets.tolist() for _, _, targets in batches]
+        assert found == [part.targets[rows].tolist() for rows in order(texts, 8)]
+
+
+def test_overfitting_validates_on_the_batches_that_it_trains_on(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val = make_dataset(40), make_dataset(20, seed=1)
+    context = context_of(tmp_path, Story(), trainer=TrainerConfig(overfit_batches=2))
+    data = Data(classifier_of(train), train, val, make_settings(), context)
+    first = ids_of(data.train_dataloader())
+    data.train.epoch = 1
+    assert ids_of(data.train_dataloader()) == first == ids_of(data.val_dataloader())
+
+
+def test_the_order_of_an_epoch_is_drawn_from_seed_and_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train = make_dataset(40)
+    classifier = fitted(train, train, context_of(tmp_path, Story(), seed=3))
+    texts = token_ids(classifier.tokenizer, train.texts, PADDING)
+    expected = Batches(texts, train.targets, batch_size=8, padding=PADDING, seed=3)
+    seen = watched(classifier).ids
+    assert len(seen) == 3 * 5
+    for epoch in range(3):
+        expected.epoch = epoch
+        assert seen[epoch * 5 : (epoch + 1) * 5] == ids_of(expected)
+
+
+def test_dropout_is_drawn_from_seed_and_epoch_whatever_was_drawn_before(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    train = make_dataset(40)
+
+    def dropped(name: str, seed: int, draws: int) -> list[list[float]]:
+        class Drawing(Story):
+            def log(self, step: int, metrics: Mapping[str, float]) -> None:
+                torch.rand(draws * (len(self.rows) + 1))
+                super().log(step, metrics)
+
+        (tmp_path / name).mkdir()
+        with torch.random.fork_rng(devices=[]):
+            torch.rand(draws)
+            return watched(fitted(train, train, context_of(tmp_path / name, Drawing(), seed=seed))).kept
+
+    kept = dropped("one", 3, 1)
+    assert dropped("same", 3, 1000) == kept
+    assert dropped("other", 4, 1) != kept
+    assert len({tuple(each) for each in kept}) == len(kept), "every batch of every epoch drops something else"
+
+
+def test_a_network_that_comes_ready_to_predict_is_trained_with_dropout(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    train = make_dataset(16)
+    classifier, settings = classifier_of(train), make_settings(max_epochs=1)
+    classifier.network.eval()
+    rates = dict.fromkeys(("words.weight", "scale"), 0.01)
+    fit_classifier(classifier, rates, train, train, settings, context_of(tmp_path, Story()))
+    assert len(watched(classifier).kept) == 2
+    assert all(0 < each.count(0) < 20 for each in watched(classifier).kept)
+
+
+def test_the_largest_seed_is_a_seed_like_any(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train = make_dataset(9)
+    fitted(train, train, context_of(tmp_path, Story(), seed=2**32 - 1), max_epochs=1)
+
+
+def test_the_metric_is_asked_about_all_of_val_each_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val, story = make_dataset(40), make_dataset(21, seed=1), Story()
+    classifier = fitted(train, val, context_of(tmp_path, story))
+    assert len(story.scores) == 3
+    order = [row for rows in by_length(token_ids(classifier.tokenizer, val.texts, PADDING), 8) for row in rows]
+    for targets in story.targets:
+        assert targets.dtype == np.uint8
+        np.testing.assert_array_equal(targets, val.targets[order])
+    assert story.scores[-1].dtype == np.float32
+    np.testing.assert_allclose(story.scores[-1], classifier.predict_proba(val.texts)[order], atol=1e-6)
+
+
+def test_an_epoch_is_a_row_of_the_history(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, story = make_dataset(40), Story()
+    fitted(train, train, context_of(tmp_path, story))
+    assert [row["epoch"] for row in story.rows] == [0, 1, 2]
+    assert story.steps == [5, 10, 15]
+    for epoch, row in enumerate(story.rows):
+        assert list(row) == ["epoch", "train/loss", "val/loss", "val/anything", "learning_rate"]
+        assert row["val/anything"] == 0.25 + (epoch + 1) / 100
+        assert all(type(value) in (int, float) for value in row.values())
+
+
+@pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
+def test_the_loss_of_val_is_the_mean_over_its_texts(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
+    train, val, story = make_dataset(40, task=task), make_dataset(21, task=task, seed=1), Story()
+    classifier = fitted(train, val, context_of(tmp_path, story), learning_rate=0.5)
+    scores = torch.from_numpy(classifier.predict_proba(val.texts)).double()
+    targets = torch.from_numpy(val.targets).double()
+    if task is Task.multiclass:
+        expected = -(scores.log() * targets).sum() / 21
+    else:
+        expected = functional.binary_cross_entropy(scores, targets, reduction="sum") / 21
+    assert story.rows[-1]["val/loss"] == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_the_loss_of_train_is_the_mean_over_the_batches_of_the_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, story = make_dataset(40), Story()
+    fitted(train, train, context_of(tmp_path, story), learning_rate=1e-12)
+    for row in story.rows:  # nothing is learnt, and all batches are of one size
+        assert row["train/loss"] == pytest.approx(3 * np.log(2), rel=1e-5)
+        assert row["val/loss"] == pytest.approx(row["train/loss"], rel=1e-5)
+
+
+def test_the_loss_of_val_weighs_labels_by_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val, story = make_dataset(40), make_dataset(20, seed=1), Story()
+    train.targets[:] = 0
+    train.targets[:4] = 1
+    val.targets[:] = 1
+    context = context_of(tmp_path, story)
+    fitted(train, val, context, max_epochs=1, learning_rate=1e-12, imbalance=Imbalance.pos_weight)
+    assert story.rows[0]["val/loss"] == pytest.approx(3 * (36 / 4) ** 0.5 * np.log(2), rel=1e-5)
+
+
+def test_the_rate_of_the_history_is_the_highest_there_is_and_falls_to_0(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    train, story = make_dataset(40), Story()
+    rates = {"words.weight": 0.002, "scale": 0.01}
+    fitted(train, train, context_of(tmp_path, story), rates, warmup=0.0)
+    assert [row["learning_rate"] for row in story.rows] == pytest.approx([0.01 * 2 / 3, 0.01 / 3, 0.0])
+
+
+def test_each_parameter_moves_by_its_own_rate(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train = make_dataset(8)
+    context = context_of(tmp_path, Story())
+    network = watched(fitted(train, train, context, {"words.weight": 0.001, "scale": 0.0}, max_epochs=1, warmup=0.0))
+    assert float(network.words.weight.detach().abs().max()) == pytest.approx(0.001, rel=1e-3)
+    assert torch.equal(network.scale.detach(), torch.ones(3))
