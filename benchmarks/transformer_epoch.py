@@ -6,8 +6,8 @@
 
 The same encoder, batch size, max length, optimizer and number of threads; all weights are trained on both sides, texts
 are tokenised beforehand. The peer pads each batch to its longest text (DataCollatorWithPadding), we also put texts of
-like length together. The sides take turns, an epoch each; checkpoints and validation are left out. Prints the seconds of
-an epoch (median) and the median of the ratios ours / peer; below, ours with the embeddings frozen, as conf/model has it.
+like length together. The sides take turns, an epoch each; checkpoints and validation are left out. Prints the seconds
+of an epoch (median) and the median of the ratios ours / peer; then ours with frozen embeddings, as conf/model has it.
 """
 
 import sys

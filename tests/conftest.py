@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: workers of the suite share the cores
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch is loaded: workers of the suite share the cores
 
 from ratchet.config import ThresholdConfig, TrainerConfig, register
 from ratchet.data.dataset import Dataset, Task
