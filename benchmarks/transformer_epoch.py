@@ -17,7 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, TrainingArguments
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    PrinterCallback,
+    TrainingArguments,
+)
 from transformers import Trainer as PeerTrainer
 from transformers.utils import logging as transformers_logging
 
@@ -86,6 +92,7 @@ def peer_seconds(settings, train, epochs: int) -> list[float]:
             trainer = PeerTrainer(
                 model, arguments, data_collator=DataCollatorWithPadding(tokenizer), train_dataset=items
             )
+            trainer.remove_callback(PrinterCallback)
             started = time.perf_counter()
             trainer.train()
             seconds.append(time.perf_counter() - started)

@@ -285,3 +285,12 @@ def test_data_without_any_known_label_are_refused(run: StoredRun, tmp_path: Path
     path.write_text(path.read_text().replace('"audio"', '"sculpture"').replace('"graphs"', '"pottery"'))
     with pytest.raises(UserError, match=r"other has none of the run's labels \(anomaly-detection, audio"):
         rescore(run, other_data(path), "all")
+
+
+def test_scores_are_calibrated_as_the_runs_own_are(tmp_path: Path) -> None:
+    own = train(compose([f"runs_dir={tmp_path / 'runs'}", *FAST, "calibration.method=temperature"]))
+    stored = read_run(own.path)
+    assert stored.read_json("calibration.json")["temperature"] != 1
+    again = rescore(stored, compose([]), "test")
+    one, two = (read_predictions(path / "predictions" / "test.parquet") for path in (own.path, again.directory))
+    np.testing.assert_array_equal(one.scores, two.scores)

@@ -146,3 +146,21 @@ def test_a_job_of_a_grid_is_one_line(tested: Path, validated: Path, capsys: pyte
     assert str(tested) in line
     print_job_line(0, [], Outcome(validated, None))
     assert f"val F1 {metrics(validated)['val/f1_weighted']:.3f}" in capsys.readouterr().out
+
+
+def test_behaviour_is_told_by_kind(tested: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = next(line for line in summary(tested, 1, capsys).splitlines() if line.startswith("behaviour "))
+    found, cases = metrics(tested), json.loads((tested / "behaviour.json").read_text())
+    passed = sum(case["passed"] is True for case in cases)
+    assert f"{passed} of {len(cases)} cases pass" in line
+    for kind in ("invariance", "directional", "minimum"):
+        assert f"{kind} {found[f'behaviour/{kind}']:.2f}" in line
+
+
+def test_calibration_is_told_where_there_is_one(
+    tested: Path, make_run: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "calibration " not in summary(tested, 1, capsys).replace("calibration error", "")
+    path = make_run("model=regression", "model.char_ngrams=null", "calibration.method=temperature")
+    temperature = json.loads((path / "calibration.json").read_text())["temperature"]
+    assert f"temperature {temperature:.2f}" in summary(path, 1, capsys)

@@ -14,7 +14,13 @@ from sklearn.metrics import f1_score
 from ratchet.config import Average, ThresholdConfig, ThresholdMethod
 from ratchet.data.dataset import Task
 from ratchet.evaluation.metrics import Binary, averaged
-from ratchet.evaluation.thresholds import Thresholds, best_threshold, choose_thresholds, f1_by_threshold
+from ratchet.evaluation.thresholds import (
+    Thresholds,
+    best_threshold,
+    choose_thresholds,
+    f1_by_threshold,
+    f1_once_tuned,
+)
 
 AVERAGES = list(Average)
 TUNED = ThresholdConfig(method=ThresholdMethod.tuned)
@@ -181,3 +187,24 @@ def test_read_thresholds_follow_the_order_of_the_labels() -> None:
     read = Thresholds.from_json(content, ["y", "x"])
     assert read.values is not None
     assert read.values.tolist() == [0.9, 0.1]
+
+
+@pytest.mark.parametrize("method", [ThresholdMethod.tuned, ThresholdMethod.per_label, ThresholdMethod.fixed])
+@pytest.mark.parametrize("average", AVERAGES)
+def test_what_an_epoch_is_worth_is_the_f1_of_the_thresholds_it_would_get(
+    method: ThresholdMethod, average: Average
+) -> None:
+    generator = np.random.default_rng(3)
+    targets = (generator.random((30, 4)) < 0.3).astype(np.uint8)
+    scores = generator.random((30, 4)).astype(np.float32)
+    config = ThresholdConfig(method=method, average=average, value=0.7)
+    decisions = choose_thresholds(targets, scores, config, Task.multilabel).decide(scores)
+    expected = f1_score(targets, decisions, average=average.name, zero_division=0)
+    assert f1_once_tuned(targets, scores, config, Task.multilabel) == pytest.approx(expected)
+
+
+def test_where_the_highest_score_decides_an_epoch_is_worth_the_f1_of_that() -> None:
+    targets = np.eye(3, dtype=np.uint8)[[0, 1, 2, 2]]
+    scores = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0, 0, 1], [0.1, 0.2, 0.7]], dtype=np.float32)
+    expected = f1_score([0, 1, 2, 2], [0, 0, 2, 2], average="weighted")
+    assert f1_once_tuned(targets, scores, ThresholdConfig(), Task.multiclass) == pytest.approx(expected)

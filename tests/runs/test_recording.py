@@ -20,7 +20,8 @@ import pytest
 from ratchet.config import Config, config_hash, load
 from ratchet.errors import RunFailed, UserError
 from ratchet.models import all_settings
-from ratchet.runs import open_run, recording
+from ratchet.runs import StoredRun, open_run, recording
+from ratchet.runs.stored import read_run
 
 Configure = Callable[..., Config]
 
@@ -297,3 +298,74 @@ def test_code_diff_gives_back_the_code_of_the_run(
     git(clone, "apply", str(run.path / "code.diff"))
     assert (clone / "src" / "model.py").read_bytes() == content
     assert (clone / "src" / "new.py").read_bytes() == content
+
+
+def write_history(run: Path, text: str) -> Path:
+    path = run / "history.csv"
+    path.write_text("epoch,step,key,value\n" + text)
+    return path
+
+
+def test_a_resumed_run_has_its_directory_its_id_and_a_line_about_it(
+    configure: Configure, quick_provenance: None
+) -> None:
+    config = configure("seed=3")
+    with pytest.raises(KeyboardInterrupt), open_run(config, threads=1, overrides=["seed=3"]) as run:
+        raise KeyboardInterrupt
+    stored = read_run(run.path)
+    with open_run(config, threads=1, overrides=[], resume=stored) as again:
+        assert (again.path, again.record.id, again.resumed) == (run.path, run.record.id, True)
+        record = read_record(run.path)
+        assert (record["status"], record["finished_at"], record["error"]) == ("running", None, None)
+        assert record["overrides"] == ["seed=3"]
+        assert [each["after"] for each in record["resumes"]] == ["interrupted"]
+        assert set(record["resumes"][0]) == {"at", "after", "git", "argv"}
+    assert read_record(run.path)["status"] == "finished"
+    assert (run.path / "log.txt").read_text().count("interrupted: KeyboardInterrupt") == 1
+
+
+@pytest.mark.parametrize(("status", "message"), [("finished", "is finished"), ("running", "still runs")])
+def test_only_a_run_that_ended_before_its_time_is_resumed(
+    status: str, message: str, configure: Configure, store: Callable[..., StoredRun]
+) -> None:
+    stored = store(status=status, pid=os.getpid(), process_started=psutil.Process().create_time())
+    before = read_record(stored.path)
+    with pytest.raises(UserError, match=message), open_run(configure(), threads=1, overrides=[], resume=stored):
+        pass
+    assert read_record(stored.path) == before
+
+
+@pytest.mark.parametrize("written", ["", "0,14,a,1\n1,28,a,2\n", "0,14,a,1\n1,28,a,2\n1,28,b,3\n2,42,a,9\n2,4"])
+def test_the_history_of_epochs_that_come_again_is_written_anew(
+    written: str, configure: Configure, store: Callable[..., StoredRun]
+) -> None:
+    stored = store(status="failed")
+    path = write_history(stored.path, written)
+    kept = [line for line in written.splitlines() if line.startswith("0,")]
+    with open_run(configure(), threads=1, overrides=[], resume=stored) as run:
+        run.log(28, {"epoch": 1, "a": 2.5})
+        run.log(42, {"epoch": 2, "a": 3.5})
+    assert path.read_text().splitlines() == ["epoch,step,key,value", *kept, "1,28,a,2.5", "2,42,a,3.5"]
+
+
+def test_a_resumed_run_that_logs_nothing_keeps_its_history(
+    configure: Configure, store: Callable[..., StoredRun]
+) -> None:
+    stored = store(status="failed")
+    path = write_history(stored.path, "0,14,a,1\n")
+    with open_run(configure(), threads=1, overrides=[], resume=stored):
+        pass
+    assert path.read_text() == "epoch,step,key,value\n0,14,a,1\n"
+
+
+def test_a_run_goes_on_with_the_data_that_it_began_with_or_not_at_all(
+    configure: Configure, quick_provenance: None
+) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        run.check_same_data("version", "split")  # a new run has none yet
+        run.update(dataset_version="version", split_hash="split")
+        run.check_same_data("version", "split")
+        with pytest.raises(UserError, match="the data changed since the run began"):
+            run.check_same_data("other", "split")
+        with pytest.raises(UserError, match="the split changed since the run began"):
+            run.check_same_data("version", "other")

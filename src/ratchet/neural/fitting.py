@@ -78,7 +78,6 @@ def make_trainer(settings: NeuralSettings, context: "FitContext", best: Path, la
             precision="bf16-mixed" if configured.precision is Precision.bfloat16 else "32-true",
             deterministic=True,
             max_epochs=settings.max_epochs,
-            gradient_clip_val=settings.gradient_clip,
             fast_dev_run=configured.fast_dev_run,
             overfit_batches=configured.overfit_batches,
             limit_train_batches=configured.limit_train_batches,

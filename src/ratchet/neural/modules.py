@@ -116,7 +116,7 @@ class Fit(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm of the whole gradient: with bfloat16 Lightning refuses to, over a scaler that is not there."""
+        """Clip the norm of the whole gradient; the Trainer's own way to refuses a fused AdamW in bfloat16."""
         torch.nn.utils.clip_grad_norm_(self.parameters(), self._settings.gradient_clip)
 
     def configure_optimizers(self) -> Any:

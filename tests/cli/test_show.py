@@ -1,0 +1,47 @@
+"""What `runs show` has to say of scores and of behaviour."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Make = Callable[..., Path]
+Verb = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def regression(make_run: Make) -> Path:
+    return make_run("model=regression", "model.char_ngrams=null", "calibration.method=temperature")
+
+
+def test_the_reliability_of_the_final_part_is_a_table(regression: Path, verb: Verb) -> None:
+    out = verb("runs", "show", str(regression))[1]
+    bins = json.loads((regression / "reliability" / "test.json").read_text())
+    table = out[out.index("scores of test") :].split("\n\n")[0].splitlines()
+    assert len(table) == 1 + len(bins) == 11
+    counts = [int(line.split()[3].replace(",", "")) for line in table[1:]]
+    assert counts == [each["count"] for each in bins]
+    assert "| scores of test |" in verb("runs", "show", str(regression), "format=md")[1]
+
+
+def test_behavioural_cases_that_fail_are_listed_with_their_texts(regression: Path, verb: Verb) -> None:
+    out = verb("runs", "show", str(regression))[1]
+    cases = json.loads((regression / "behaviour.json").read_text())
+    failed = [case for case in cases if case["passed"] is False]
+    assert f"behavioural cases that fail ({len(failed)} of {len(cases)})" in out
+    assert failed
+    for case in failed:
+        assert f"{case['kind']}: {case['name']}" in out
+        assert case["found"] in out
+        assert all(f"  - {text}" in out for text in case["texts"])
+    passed = next(case for case in cases if case["passed"])
+    assert passed["texts"][0] not in out
+
+
+def test_scores_of_0_and_1_have_no_reliability(make_run: Make, verb: Verb) -> None:
+    assert "scores of test" not in verb("runs", "show", str(make_run("model=rule")))[1]
+
+
+def test_a_run_without_behavioural_tests_says_nothing_of_them(make_run: Make, verb: Verb) -> None:
+    assert "behavioural" not in verb("runs", "show", str(make_run("model=rule", "data.behaviour.path=null")))[1]
