@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
-DIFFERS = {"record.json", "cost.json", "config.yaml", "log.txt"}  # who ran when, and where
+DIFFERS = {"record.json", "code.diff", "cost.json", "config.yaml", "log.txt"}  # who ran when, and where
 
 
 def digests(run: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.conftest import PROJECT, run_command
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SHORT = ("threads=1", "evaluation.resamples=100", "model.max_epochs=10", "model.patience=20")
-DIFFERS = {"record.json", "cost.json", "config.yaml", "log.txt"}  # who ran when, and where
+DIFFERS = {"record.json", "code.diff", "cost.json", "config.yaml", "log.txt"}  # who ran when, and where
 
 
 def results(run: Path) -> dict[str, bytes]:

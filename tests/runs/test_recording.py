@@ -313,7 +313,9 @@ def test_a_resumed_run_has_its_directory_its_id_and_a_line_about_it(
     with pytest.raises(KeyboardInterrupt), open_run(config, threads=1, overrides=["seed=3"]) as run:
         raise KeyboardInterrupt
     stored = read_run(run.path)
+    (run.directory("predictions") / ".test.parquet.123.tmp").write_bytes(b"PAR")
     with open_run(config, threads=1, overrides=[], resume=stored) as again:
+        assert not list(run.path.rglob("*.tmp"))
         assert (again.path, again.record.id, again.resumed) == (run.path, run.record.id, True)
         record = read_record(run.path)
         assert (record["status"], record["finished_at"], record["error"]) == ("running", None, None)

@@ -149,6 +149,8 @@ def _reopened(stored: StoredRun) -> Recording:
             f"{stored.path}: the run still runs (process {record.pid} on {record.host}). If that machine is gone, set "
             '"status" in its record.json to "interrupted"'
         )
+    for half_written in stored.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
+        half_written.unlink()
     state, _ = provenance.git_state(PROJECT)
     again = {"at": _now().isoformat(), "after": stored.status, "git": state, "argv": list(sys.argv)}
     run = Recording(stored.path, record, resumed=True)
