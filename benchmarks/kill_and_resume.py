@@ -56,7 +56,7 @@ def main(model: str = "cnn", kills: str = "10") -> int:
                 print(f"run {number} killed after {moment:.1f} s")
                 if Path(directory, f"run{number}", "config.yaml").is_file():
                     command = (f"resume=run{number}",)
-            if command[0].startswith("resume") and start(directory, *command).wait() not in (0, 2):
+            if process.returncode and start(directory, *command).wait():
                 print(f"run {number} cannot be resumed")
                 differing += 1
                 continue
