@@ -42,7 +42,7 @@ def stopped(directory: Path, run: str, *arguments: str, epochs: int, pause: floa
         text=True,
     ) as process:
         until = time.monotonic() + 120
-        while epochs_in(directory / run) < epochs:
+        while not (directory / run / "config.yaml").is_file() or epochs_in(directory / run) < epochs:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < until
             time.sleep(0.005)

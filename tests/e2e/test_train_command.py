@@ -374,7 +374,10 @@ def test_while_choosing_the_test_part_stays_unread(train: Command, tmp_path: Pat
     done = train("evaluate=val")
     assert (done.returncode, done.stderr) == (0, "")
     (path,) = tmp_path.glob("runs/sample/rule/*")
-    assert {key.partition("/")[0] for key in json.loads((path / "metrics.json").read_text())} == {"val"}
+    assert {key.partition("/")[0] for key in json.loads((path / "metrics.json").read_text())} == {
+        "val",
+        "behaviour",
+    }
     assert [each.name for each in (path / "predictions").iterdir()] == ["val.parquet"]
     assert not list(tmp_path.glob("runs/*/test_readings.jsonl"))
     head, body = done.stdout.split("\n", 1)
