@@ -226,7 +226,7 @@ def limited_threads(threads: int) -> Iterator[None]:
 
     Threads wait for each other busily for a moment only, then asleep, unless the user wants otherwise: OpenMP's long
     busy waiting makes a small network several times slower as soon as another process wants one of the cores. On idle
-    cores the shorter moment costs it a tenth.
+    cores the shorter moment costs it a tenth to a third.
     """
     from threadpoolctl import threadpool_limits
 
