@@ -205,3 +205,9 @@ def test_a_broken_file_is_told_with_its_line(store: Store) -> None:
     (run.path / "labels.json").write_text('[\n"a",\nb]')
     with pytest.raises(UserError, match=r"labels\.json, line 3: not valid JSON"):
         run.read_json("labels.json")
+
+
+def test_an_empty_name_is_no_run_even_where_there_is_only_one(store: Callable[..., StoredRun]) -> None:
+    run = store()
+    with pytest.raises(UserError, match="which run"):
+        find_run(run.path.parents[2], "")

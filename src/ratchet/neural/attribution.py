@@ -32,7 +32,8 @@ def attribute(classifier: TextClassifier, embedding: nn.Module, texts: Sequence[
     try:
         from captum.attr import LayerIntegratedGradients
     except ImportError as error:
-        raise UserError("explaining a network needs captum: pip install 'ratchet[explain]'") from error
+        remedy = "in the checkout, pip install -e '.[explain]'"  # by name it would be somebody else's package
+        raise UserError(f"explaining a network needs captum, the extra ratchet[explain]: {remedy}") from error
     classifier.network.eval()
     gradients = LayerIntegratedGradients(classifier.network, embedding)
     explained = []

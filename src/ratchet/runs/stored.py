@@ -100,6 +100,8 @@ def find_run(runs_dir: Path, wanted: str) -> StoredRun:
     Raises:
         UserError: none, or several.
     """
+    if not wanted:
+        raise UserError("which run? An empty name is none: give an id, a directory or `last`")
     if (Path(wanted) / "record.json").is_file():
         return read_run(Path(wanted))
     runs = find_runs(runs_dir)
