@@ -28,6 +28,7 @@ from ratchet.models.base import FitContext, Scores, Tagger, ValidationMetric
 from ratchet.neural.settings import NeuralSettings
 from ratchet.runs import Recording, StoredRun, open_run
 from ratchet.runs.files import write_json
+from ratchet.runs.parents import NONE, named_parent, promoted_parent
 from ratchet.runs.predictions import Predictions, check_scores, write_predictions
 from ratchet.runs.readings import note_reading
 
@@ -46,10 +47,12 @@ def train(config: Config, overrides: Sequence[str] = (), resume: StoredRun | Non
     """Run `config` and write down what happened; with `resume`, go on with that run in its own directory.
 
     Raises:
-        UserError: the run directory cannot be had, or the run cannot be resumed.
+        UserError: the run directory cannot be had, the run cannot be resumed, or its parent is not there.
         RunFailed: anything that went wrong after that; the record says `failed` and why.
     """
     threads = resume.record.threads if resume else config.threads or available_cores()
+    if resume is None:
+        config.parent = named_parent(Path(config.runs_dir), config.parent)
     with open_run(config, threads=threads, overrides=overrides, resume=resume) as run, limited_threads(threads):
         reset_peak_memory()
         seed_everything(config.seed)
@@ -59,6 +62,7 @@ def train(config: Config, overrides: Sequence[str] = (), resume: StoredRun | Non
         train_part, val_part = prepared.part(split.train), prepared.part(split.val)
         behaviour = read_behaviour(config.data.behaviour, prepared.labels, known_labels(prepared))
         record_data(run, prepared, split, train_part)
+        record_parent(run, config, split)
 
         tagger = tagger_class(config.model.module)(config.model)
         started = time.perf_counter()
@@ -187,6 +191,16 @@ def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Da
     absent = [label for label, count in run.record.train_label_counts.items() if count == 0]
     if absent:
         log.warning("labels without a train record, which nothing can be learnt about: %s", ", ".join(absent))
+
+
+def record_parent(run: Recording, config: Config, split: Split) -> None:
+    """Which run this one iterates on: the one that was named, else what is promoted."""
+    if run.resumed:
+        return
+    if config.parent is None:
+        run.update(parent=promoted_parent(Path(config.promotions_dir), config.data.name, split.hash))
+    elif config.parent == NONE:
+        run.update(parent=None)
 
 
 def record_cost(run: Recording, tagger: Tagger, texts: Sequence[str], fit_seconds: float) -> None:

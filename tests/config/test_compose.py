@@ -18,9 +18,11 @@ from ratchet.config import (
     SliceKind,
     SplitMethod,
     compose,
+    compose_objective,
     config_hash,
     plain,
 )
+from ratchet.config.messages import ROOTS
 from ratchet.errors import UserError
 from ratchet.models import all_settings, tagger_class
 
@@ -64,7 +66,15 @@ def test_the_configs_are_found() -> None:
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_config_file_composes(choice: str) -> None:
     group, _, option = choice.rpartition("/")
-    assert isinstance(compose([f"{group}={option}"]), Config)
+    if group == "objective":
+        assert compose_objective([f"objective={option}"]).name == option
+    else:
+        assert isinstance(compose([f"{group}={option}"]), Config)
+
+
+def test_what_stands_beside_the_groups_is_a_root() -> None:
+    """Each root is composed by some command; a file that none composes would be checked by nothing."""
+    assert [name for name in FILES if "/" not in name] == sorted(ROOTS)
 
 
 @pytest.mark.parametrize(("data", "what"), COMBINATIONS)

@@ -4,18 +4,29 @@ from typing import Any
 
 import pytest
 
-from ratchet.config import Config, DataConfig, EvaluationConfig, ModelConfig, ThresholdConfig, TrainerConfig, bounded
+from ratchet.config import (
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    ModelConfig,
+    ThresholdConfig,
+    TrainerConfig,
+    bounded,
+    data_schema,
+    objective_schema,
+)
 from ratchet.config import schema as schema_module
-from ratchet.config.schema import unhashed
+from ratchet.config.fields import unhashed
 from ratchet.models import all_settings
 
-SCHEMAS = [
+DEFINED = [
     each
-    for each in vars(schema_module).values()
-    if dataclasses.is_dataclass(each) and isinstance(each, type) and each.__module__ == schema_module.__name__
+    for module in (schema_module, data_schema, objective_schema)
+    for each in vars(module).values()
+    if isinstance(each, type) and each.__module__ == module.__name__
 ]
-ENUMS = [each for each in vars(schema_module).values() if isinstance(each, type) and issubclass(each, Enum)]
-ENUMS.remove(Enum)
+SCHEMAS = [each for each in DEFINED if dataclasses.is_dataclass(each)]
+ENUMS = [each for each in DEFINED if issubclass(each, Enum)]
 
 
 def unhashed_fields(schema: type) -> set[str]:
@@ -37,9 +48,10 @@ def test_what_does_not_count_for_a_candidates_identity() -> None:
         "runs_dir",
         "run_dir",
         "resume",
+        "promotions_dir",
     }
     assert unhashed_fields(schema_module.SplitConfig) == {"seed"}
-    assert unhashed_fields(schema_module.FileConfig) == {"path", "url"}
+    assert unhashed_fields(data_schema.FileConfig) == {"path", "url"}
     assert unhashed_fields(DataConfig) == {"slices", "behaviour"}
     assert unhashed_fields(TrainerConfig) == {"accelerator", "progress_bar"}
     assert unhashed_fields(ModelConfig) == set()

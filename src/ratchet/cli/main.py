@@ -14,6 +14,10 @@ VERBS = {
     "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
     "explain": "the words behind a run's labels for a text: RUN text='...'",
     "data": "describe [data=...] | list",
+    "compare": "candidates against the MVP baseline: intervals, p-values, verdicts",
+    "gate": "which model ships under an objective: objective=default (exit code 0 ships, 3 not)",
+    "promote": "record what the gate says in promotions/ | show | rollback",
+    "objective": "review: what would ship under other plausible objectives",
     "runs": "list | show RUN | prune [delete=true]",
 }
 

@@ -11,6 +11,7 @@ from ratchet.config import parse_options, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.cost import size_mb
 from ratchet.runs import StoredRun, find_runs
+from ratchet.runs.promotions import promoted_runs
 from ratchet.runs.pruning import prunable, remove
 
 _STATUSES = ("running", "finished", "failed", "interrupted", "killed")
@@ -32,13 +33,14 @@ class ListOptions:
 
 @dataclass
 class PruneOptions:
-    """Arguments of `runs prune`. Nothing is deleted without `delete=true`."""
+    """Arguments of `runs prune`. Nothing is deleted without `delete=true`, and no run that a promotion rests on."""
 
     status: list[str] = field(default_factory=lambda: ["failed", "interrupted", "killed"])
     superseded: bool = False
     older_than_days: float = 0.0
     delete: bool = False
     runs_dir: str = "runs"
+    promotions_dir: str = "promotions"
 
 
 def run(arguments: list[str]) -> int:
@@ -101,7 +103,11 @@ def _prune(arguments: list[str]) -> None:
             raise UserError(f"runs prune: status={status}: {did_you_mean(status, _STATUSES[1:])}")
     runs = find_runs(Path(options.runs_dir))
     found = prunable(
-        runs, statuses=options.status, superseded=options.superseded, older_than_days=options.older_than_days
+        runs,
+        statuses=options.status,
+        superseded=options.superseded,
+        older_than_days=options.older_than_days,
+        keep=promoted_runs(Path(options.promotions_dir)),
     )
     _print_prunable(found, options.delete)
     if options.delete:

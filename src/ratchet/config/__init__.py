@@ -1,10 +1,25 @@
 """Configuration: dataclass schemas, composed and checked by Hydra at the door, plain values inside.
 
-The only package that knows OmegaConf. Everything else gets the dataclasses of `ratchet.config.schema`.
+The only package that knows OmegaConf. Everything else gets plain dataclasses.
 """
 
 from ratchet.config.compose import compose, register, to_config
+from ratchet.config.data_schema import (
+    DataConfig,
+    DateStep,
+    FileConfig,
+    FilterConfig,
+    Format,
+    LabelKind,
+    LabelsConfig,
+    SliceConfig,
+    SliceKind,
+    SplitMethod,
+)
+from ratchet.config.fields import bounded
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
+from ratchet.config.objective import Objective, compose_objective
+from ratchet.config.objective_schema import BehaviourFloors, BudgetConfig, Metric, MinimumEvidence, ObjectiveConfig
 from ratchet.config.options import parse_options, take_config_dir
 from ratchet.config.schema import (
     Accelerator,
@@ -12,28 +27,17 @@ from ratchet.config.schema import (
     CalibrationConfig,
     CalibrationMethod,
     Config,
-    DataConfig,
-    DateStep,
     EvaluationConfig,
-    FileConfig,
-    FilterConfig,
-    Format,
     InvalidSetting,
-    LabelKind,
-    LabelsConfig,
     ModelConfig,
     Part,
     Precision,
-    SliceConfig,
-    SliceKind,
     SplitConfig,
-    SplitMethod,
     ThresholdConfig,
     ThresholdMethod,
     TrainerConfig,
-    bounded,
 )
-from ratchet.config.storing import config_hash, dump, load, plain
+from ratchet.config.storing import config_hash, dump, load, plain, unhashed_keys
 
 __all__ = [
     "COMPOSITION_ERRORS",
@@ -41,6 +45,8 @@ __all__ = [
     "PROJECT",
     "Accelerator",
     "Average",
+    "BehaviourFloors",
+    "BudgetConfig",
     "CalibrationConfig",
     "CalibrationMethod",
     "Config",
@@ -53,7 +59,11 @@ __all__ = [
     "InvalidSetting",
     "LabelKind",
     "LabelsConfig",
+    "Metric",
+    "MinimumEvidence",
     "ModelConfig",
+    "Objective",
+    "ObjectiveConfig",
     "Origin",
     "Part",
     "Precision",
@@ -66,6 +76,7 @@ __all__ = [
     "TrainerConfig",
     "bounded",
     "compose",
+    "compose_objective",
     "config_hash",
     "dump",
     "explain",
@@ -75,4 +86,5 @@ __all__ = [
     "register",
     "take_config_dir",
     "to_config",
+    "unhashed_keys",
 ]

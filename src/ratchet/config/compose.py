@@ -13,8 +13,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from ratchet.config.data_schema import DataConfig, SliceKind, SplitMethod
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, Origin, explain
-from ratchet.config.schema import Config, DataConfig, InvalidSetting, ModelConfig, SliceKind, SplitMethod
+from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
+from ratchet.config.schema import Config, InvalidSetting, ModelConfig
 from ratchet.errors import UserError, did_you_mean
 
 _SLICE_NEEDS = {
@@ -27,20 +29,22 @@ _SLICE_NEEDS = {
 
 
 def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
-    """Make the schemas known to Hydra: `base_config`, `data/base_data`, and `model/base_<module>` for each model."""
+    """Make the schemas known to Hydra: configuration, data, objective, and `model/base_<module>` for each model."""
     if not CONF.is_dir():
         raise UserError(f"{CONF}: no such directory. Install ratchet from its checkout: pip install -e .")
     OmegaConf.register_new_resolver("conf_options", _options, replace=True)
     store = ConfigStore.instance()
     store.store(name="base_config", node=Config)
     store.store(group="data", name="base_data", node=DataConfig)
+    store.store(name="base_gate", node=GateConfig)
+    store.store(group="objective", name="base_objective", node=ObjectiveConfig)
     for module, settings in model_settings.items():
         store.store(group="model", name=f"base_{module}", node=settings)
 
 
 def _options() -> str:
     """What `--help` lists: the options of each group, without the schemas that Hydra would list too."""
-    groups = sorted(path for path in CONF.iterdir() if path.is_dir())
+    groups = sorted(path for path in CONF.iterdir() if path.is_dir() and path.name != "objective")  # the gate's
     return "\n".join(
         f"{group.name}: {', '.join(sorted(each.stem for each in group.glob('*.yaml')))}" for group in groups
     )
@@ -52,19 +56,28 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
     Raises:
         UserError: an unknown key, a wrong type, a value out of range; names file and key.
     """
+    return to_config(*compose_node("config", overrides, config_dir))
+
+
+def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = None) -> tuple[DictConfig, Origin]:
+    """conf/<name>.yaml composed with `overrides`, and where its values came from.
+
+    Raises:
+        UserError: an unknown key or a wrong type; names file and key.
+    """
     if config_dir is not None:
         _refuse_same_names(config_dir)
     searchpath = [f"hydra.searchpath=[{json.dumps(f'file://{config_dir.resolve()}')}]"] if config_dir else []
     origin = Origin(list(overrides), config_dir=config_dir)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet"):
-            cfg = hydra_compose("config", overrides=[*overrides, *searchpath], return_hydra_config=True)
+            cfg = hydra_compose(name, overrides=[*overrides, *searchpath], return_hydra_config=True)
     except COMPOSITION_ERRORS as error:
         raise explain(error, origin) from error
     origin.choices = dict(cfg.hydra.runtime.choices)
     with open_dict(cfg):
         del cfg["hydra"]
-    return to_config(cfg, origin)
+    return cfg, origin
 
 
 def _refuse_same_names(config_dir: Path) -> None:
@@ -95,7 +108,7 @@ def to_config(cfg: DictConfig, origin: Origin) -> Config:
             "`defaults: [base_<module>, _self_]`"
         )
     _check_module(config.model, origin)
-    _check_fields(config, "", origin)
+    check_fields(config, "", origin)
     _check_together(config, origin)
     return config
 
@@ -114,18 +127,23 @@ def _check_module(model: ModelConfig, origin: Origin) -> None:
         )
 
 
-def _check_fields(node: Any, prefix: str, origin: Origin) -> None:
+def check_fields(node: Any, prefix: str, origin: Origin) -> None:
+    """Refuse unknown keys and values out of range, in `node` and below it.
+
+    Raises:
+        UserError: names file and key.
+    """
     fields = {field.name: field for field in dataclasses.fields(node)}
     for name, value in vars(node).items():
         key = f"{prefix}{name}"
         if name not in fields:
             raise UserError(f"{origin.of(key)}: unknown key {key!r}; {did_you_mean(name, fields)}")
         if dataclasses.is_dataclass(value):
-            _check_fields(value, f"{key}.", origin)
+            check_fields(value, f"{key}.", origin)
         elif isinstance(value, dict):
             for item, child in value.items():
                 if dataclasses.is_dataclass(child):
-                    _check_fields(child, f"{key}.{item}.", origin)
+                    check_fields(child, f"{key}.{item}.", origin)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             _check_range(key, value, fields[name].metadata, origin)
 

@@ -15,6 +15,7 @@ from ratchet.errors import UserError, did_you_mean
 
 PROJECT = Path(__file__).resolve().parents[3]
 CONF = PROJECT / "conf"
+ROOTS = ("config", "gate")  # files of conf/ that are composed themselves; all others are options of a group
 
 
 @dataclasses.dataclass
@@ -44,17 +45,18 @@ class Origin:
         files += [(f"{group}/{choice}", rest)] if choice else []
         files += [("config", key)]
         for name, inner in files:
-            path = self._path(name)
+            path = self.path(name)
             if path.is_file() and (not inner or _has(path, inner)):
                 return self.file(name)
         return None
 
     def file(self, name: str) -> str:
         """The YAML file of a config such as `data/sample`, as a message names it."""
-        path = self._path(name)
+        path = self.path(name)
         return f"conf/{name}.yaml" if path.is_relative_to(CONF) else str(path)
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """The file of a config such as `objective/strict`: of the further directory if it is there, else of conf/."""
         for directory in (self.config_dir, CONF):
             if directory is not None and (directory / f"{name}.yaml").is_file():
                 return directory / f"{name}.yaml"
@@ -104,6 +106,8 @@ def explain(error: BaseException, origin: Origin) -> UserError:
     key = str(cause.full_key or cause.key or "")
     if isinstance(cause, MissingMandatoryValue):
         return UserError(f"{where}: {key or _first_line(cause)} has no value: set it there or on the command line")
+    if "is not in struct" in _first_line(cause) and not dataclasses.is_dataclass(cause.object_type):
+        return UserError(f"{where}: there is no {key}; put a + before it to add one: +{key}=...")
     if "not in" in _first_line(cause) and dataclasses.is_dataclass(cause.object_type):
         valid = [field.name for field in dataclasses.fields(cause.object_type)]
         return UserError(f"{where}: unknown key {key!r}; {did_you_mean(key.rpartition('.')[2], valid)}")
@@ -119,7 +123,7 @@ def _missing(error: MissingConfigException, origin: Origin) -> UserError:
     if not group:
         return UserError(_first_line(error))
     asked_by = re.match(r"In '([^']+)'", str(error))
-    if asked_by and asked_by[1] != "config":
+    if asked_by and asked_by[1] not in ROOTS:
         place = origin.file(asked_by[1])
     else:
         experiment = [each for each in origin.overrides if each.startswith("experiment=")]

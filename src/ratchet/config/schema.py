@@ -1,7 +1,8 @@
 """What may stand in a configuration: one dataclass a node, checked by Hydra when it composes.
 
-A field made by `bounded` carries its range, a field made by `unhashed` does not count for a candidate's identity
-(see `ratchet.config.config_hash`). The dataclasses are not frozen: Hydra could not override them then.
+A data set's schema is in `data_schema.py`, an objective's in `objective_schema.py`; `fields.py` has `bounded` (a value
+with a range) and `unhashed` (it does not count for a candidate's identity, see `ratchet.config.config_hash`).
+The dataclasses are not frozen: Hydra could not override them then.
 """
 
 from dataclasses import dataclass, field
@@ -10,50 +11,9 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from ratchet.config.data_schema import DataConfig, SliceConfig, SplitMethod
+from ratchet.config.fields import bounded, unhashed
 from ratchet.errors import UserError
-
-
-def bounded(
-    default: Any = MISSING, *, low: float | None = None, high: float | None = None, above: float | None = None
-) -> Any:
-    """A field whose value lies within [low, high], and above `above`; checked before any work starts."""
-    return field(default=default, metadata={"low": low, "high": high, "above": above})
-
-
-def unhashed(default: Any = None, **kwargs: Any) -> Any:
-    """A field that says where, when or on what a run happens, not what is trained."""
-    metadata = {"hashed": False}
-    if "default_factory" in kwargs:
-        return field(default_factory=kwargs["default_factory"], metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-class Format(Enum):
-    """How a file of records is written; `auto` goes by its suffix."""
-
-    auto = "auto"
-    csv = "csv"
-    tsv = "tsv"
-    json = "json"
-    jsonl = "jsonl"
-    parquet = "parquet"
-
-
-class LabelKind(Enum):
-    """How a record's labels are written: a list, a separated string, indices into a label file, or one column."""
-
-    list = "list"
-    separated = "separated"
-    indices = "indices"
-    single = "single"
-
-
-class SplitMethod(Enum):
-    """How records are divided into train, val and test."""
-
-    stratified = "stratified"
-    temporal = "temporal"
-    given = "given"
 
 
 class Part(Enum):
@@ -99,100 +59,6 @@ class Average(Enum):
     micro = "micro"
     macro = "macro"
     samples = "samples"
-
-
-class SliceKind(Enum):
-    """Ways to name a group of records; see `ratchet.evaluation.slices`."""
-
-    short_text = "short_text"
-    label_not_named = "label_not_named"
-    rare_labels = "rare_labels"
-    date = "date"
-    labels = "labels"
-    column = "column"
-
-
-class DateStep(Enum):
-    """How long a date slice is."""
-
-    year = "year"
-    quarter = "quarter"
-    month = "month"
-
-
-@dataclass
-class FileConfig:
-    """A file by local path or URL (none without a path); `url` is where to fetch it from when nothing is at `path`."""
-
-    path: str | None = unhashed(None)
-    url: str | None = unhashed(None)
-    sha256: str | None = None
-
-
-@dataclass
-class LabelsConfig:
-    """Where a record's labels stand. `names` is the label file that indices point into, one label a line or JSON."""
-
-    column: str = MISSING
-    kind: LabelKind = LabelKind.list
-    separator: str = ","
-    names: FileConfig | None = field(default_factory=FileConfig)
-
-
-@dataclass
-class FilterConfig:
-    """What is left out, and reported as left out: labels first, then records that lost all their labels."""
-
-    taxonomy_only: bool = False
-    exclude: list[str] = field(default_factory=list)
-    min_records: int = bounded(1, low=1)
-    drop_unlabelled: bool = False
-
-
-@dataclass
-class DataSplitConfig:
-    """How this data set is divided; shares of all records. `column` holds given parts (train, val, test)."""
-
-    method: SplitMethod = SplitMethod.stratified
-    val: float = bounded(0.15, above=0, high=0.8)
-    test: float = bounded(0.15, above=0, high=0.8)
-    column: str | None = None
-
-
-@dataclass
-class SliceConfig:
-    """A group of records. `kind` says which one of the other keys it needs."""
-
-    kind: SliceKind = MISSING
-    max_words: int | None = bounded(None, low=1)
-    max_train_records: int | None = bounded(None, low=1)
-    every: DateStep | None = None
-    labels: list[str] | None = None
-    column: str | None = None
-
-
-@dataclass
-class DataConfig:
-    """A data set: the file, which columns mean what, what is left out, how it is divided, its own slices."""
-
-    name: str = MISSING
-    records: FileConfig = field(default_factory=FileConfig)
-    format: Format = Format.auto
-    encoding: str = "utf-8"
-    header: bool = True
-    column_names: list[str] | None = None
-    id: str | None = None
-    text: list[str] = MISSING
-    text_separator: str = " "
-    labels: LabelsConfig = field(default_factory=LabelsConfig)
-    created_at: str | None = None
-    date_format: str | None = None
-    taxonomy: FileConfig | None = field(default_factory=FileConfig)
-    behaviour: FileConfig | None = unhashed(default_factory=FileConfig)
-    drop_bad_rows: bool = False
-    filter: FilterConfig = field(default_factory=FilterConfig)
-    split: DataSplitConfig = field(default_factory=DataSplitConfig)
-    slices: dict[str, SliceConfig] = unhashed(default_factory=dict)
 
 
 class InvalidSetting(UserError):
@@ -287,5 +153,6 @@ class Config:
     tags: list[str] = unhashed(default_factory=list)
     sweep_id: str | None = unhashed()
     runs_dir: str = unhashed("runs")
+    promotions_dir: str = unhashed("promotions")
     run_dir: str | None = unhashed()
     resume: str | None = unhashed()

@@ -4,10 +4,10 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -41,6 +41,17 @@ def _hashed(node: Any) -> Any:
         return plain(node)
     kept = [field for field in dataclasses.fields(node) if field.metadata.get("hashed", True)]
     return {field.name: _hashed(getattr(node, field.name)) for field in kept}
+
+
+def unhashed_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
+    """Keys such as `seed` and `data.slices` that tell nothing of what is trained."""
+    for field in dataclasses.fields(node):
+        if not field.metadata.get("hashed", True):
+            yield f"{prefix}{field.name}"
+            continue
+        for kind in get_args(field.type) or (field.type,):
+            if dataclasses.is_dataclass(kind):
+                yield from unhashed_keys(kind, f"{prefix}{field.name}.")
 
 
 def dump(config: Config) -> str:

@@ -11,9 +11,9 @@ from ratchet.evaluation.metrics import Binary, average_precision, averaged
 _CELLS = 4_000_000  # weights held at once
 
 
-def resampled_weights(num_items: int, resamples: int) -> Iterator[npt.NDArray[np.float64]]:
-    """How often each replicate draws each item, in blocks of shape (block, num_items); always the same draws."""
-    generator = np.random.default_rng(20_210_401)
+def resampled_weights(num_items: int, resamples: int, seed: int = 20_210_401) -> Iterator[npt.NDArray[np.float64]]:
+    """How often each replicate draws each item, in blocks of shape (block, num_items); equal draws for equal seeds."""
+    generator = np.random.default_rng(seed)
     block = max(1, min(resamples, _CELLS // max(num_items, 1)))
     share = np.full(num_items, 1 / num_items)
     for start in range(0, resamples, block):

@@ -54,6 +54,9 @@ def f1(counts: Counts) -> Floats:
     return _ratio(2 * counts.true_positives, counts.predicted + counts.actual)
 
 
+_METRICS = {"precision": precision, "recall": recall, "f1": f1}
+
+
 def pooled(counts: Counts) -> Counts:
     """The counts of all labels together, as one label: what micro averages are made of."""
     each = (counts.true_positives, counts.predicted, counts.actual)
@@ -68,15 +71,37 @@ def mean_over_labels(values: Floats, actual: Floats, average: Average) -> Floats
 
 def averaged(targets: Binary, decisions: Binary, weights: npt.ArrayLike | None = None) -> dict[str, Floats]:
     """`precision_weighted`, `recall_macro`, `f1_samples`, ...: every metric under every average."""
-    counts = Counts.of(targets, decisions, weights)
-    together = pooled(counts)
-    result = {}
-    for name, metric in (("precision", precision), ("recall", recall), ("f1", f1)):
-        for average in (Average.weighted, Average.macro):
-            result[f"{name}_{average.name}"] = mean_over_labels(metric(counts), counts.actual, average)
-        result[f"{name}_micro"] = metric(together)[..., 0]
-        result[f"{name}_samples"] = _mean_over_items(metric(_item_counts(targets, decisions))[:, 0], weights)
-    return result
+    return averages_of(Counts.of(targets, decisions, weights)) | over_samples(targets, decisions, weights)
+
+
+def averages_of(counts: Counts) -> dict[str, Floats]:
+    """The averages that the counts of all labels tell: weighted, macro and micro."""
+    averages = (Average.weighted, Average.macro, Average.micro)
+    return {
+        f"{name}_{average.name}": average_of(counts, f"{name}_{average.name}")
+        for name in _METRICS
+        for average in averages
+    }
+
+
+def average_of(counts: Counts, name: str) -> Floats:
+    """One of them: `f1_weighted`, `precision_micro`, ..."""
+    metric, _, average = name.partition("_")
+    if average == Average.micro.name:
+        return _METRICS[metric](pooled(counts))[..., 0]
+    return mean_over_labels(_METRICS[metric](counts), counts.actual, Average[average])
+
+
+def over_samples(targets: Binary, decisions: Binary, weights: npt.ArrayLike | None = None) -> dict[str, Floats]:
+    """`precision_samples`, `recall_samples`, `f1_samples`: means over records of what each reaches by itself."""
+    by_item = item_metrics(targets, decisions)
+    return {f"{name}_samples": _mean_over_items(values, weights) for name, values in by_item.items()}
+
+
+def item_metrics(targets: Binary, decisions: Binary) -> dict[str, Floats]:
+    """Precision, recall and F1 of each record by itself, shape (num_items,)."""
+    counts = _item_counts(targets, decisions)
+    return {name: metric(counts)[:, 0] for name, metric in _METRICS.items()}
 
 
 def _item_counts(targets: Binary, decisions: Binary) -> Counts:

@@ -1,0 +1,79 @@
+"""What compare, gate, promote and review have in common: which runs, under which objective, with which progress bar."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ratchet.cli.tables import Format
+from ratchet.config import Objective, compose_objective, parse_options, register, take_config_dir
+from ratchet.runs.selection import Selection, select
+
+
+@dataclass
+class SelectingOptions:
+    """Which runs: of one data set, by name, by id (both separated by commas), or all configurations of a name."""
+
+    data: str | None = None
+    name: str | None = None
+    runs: str | None = None
+    all: bool = False
+    resamples: int = 10_000
+    format: Format = Format.table
+    runs_dir: str = "runs"
+    promotions_dir: str = "promotions"
+
+
+Options = TypeVar("Options", bound=SelectingOptions)
+Advance = Callable[[int], None]
+Begin = Callable[[int], Advance]
+
+
+def parse_selecting(schema: type[Options], arguments: Sequence[str]) -> tuple[Options, Objective]:
+    """The options of a verb, and the objective that `objective=...`, `objective.<key>=...` and --config-dir compose.
+
+    Raises:
+        UserError: an unknown key, a wrong type, a value out of range.
+    """
+    register({})
+    rest, config_dir = take_config_dir(arguments)
+    of_objective = [each for each in rest if each.lstrip("+~").partition("=")[0].partition(".")[0] == "objective"]
+    options = parse_options(schema, [each for each in rest if each not in of_objective])
+    return options, compose_objective(of_objective, config_dir)
+
+
+def selection_of(options: SelectingOptions, part: str = "test") -> Selection:
+    """The runs that the options name.
+
+    Raises:
+        UserError: nothing to select, or runs that cannot be compared.
+    """
+    return select(
+        Path(options.runs_dir),
+        data=options.data,
+        names=_listed(options.name),
+        ids=_listed(options.runs),
+        every=options.all,
+        part=part,
+    )
+
+
+def _listed(text: str | None) -> list[str]:
+    return [each.strip() for each in (text or "").strip("[]").split(",") if each.strip()]
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], Begin]]:
+    """`bar("drawing")(steps)` begins a bar and gives what moves it on; nothing is shown unless stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+
+        def begin(what: str, steps: int) -> Advance:
+            task = bar.add_task(what, total=steps)
+            return lambda done: bar.advance(task, done)
+
+        yield lambda what: lambda steps: begin(what, steps)

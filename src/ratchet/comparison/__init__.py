@@ -1,0 +1,1 @@
+"""Paired statistics over stored predictions: nothing here trains or predicts again."""

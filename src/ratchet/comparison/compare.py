@@ -1,0 +1,120 @@
+"""Candidates against the MVP baseline, against their predecessor and against their parent, by statistics."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ratchet.comparison.differences import Pair, Tested, common_splits, family, test_pair
+from ratchet.comparison.evidence import Evidence, Measured
+from ratchet.comparison.groups import group_differences
+from ratchet.comparison.lineage import candidate_key, changes_since
+from ratchet.comparison.resampling import Advance
+from ratchet.comparison.results import CandidateResult, Comparison
+from ratchet.comparison.rows import candidate_row, notes_on, splits_read
+from ratchet.errors import UserError, did_you_mean
+from ratchet.runs.selection import Selection
+from ratchet.runs.stored import StoredRun
+
+
+def compare(
+    evidence: Evidence,
+    *,
+    runs_dir: Path,
+    metric: str,
+    baseline: str,
+    promoted: Mapping[str, str],
+    parents: Mapping[str, StoredRun],
+    begin: Callable[[int], Advance] = lambda steps: lambda done: None,
+) -> Comparison:
+    """Every candidate against `baseline` and against its predecessor, the candidate of next lower complexity.
+
+    `promoted` says by config hash what is promoted, `parents` which run a candidate iterates on.
+
+    Raises:
+        UserError: there is no candidate of the baseline's name.
+    """
+    selection = evidence.selection
+    check_baseline(selection, baseline)
+    against = {each.name: _pairs_of(each, evidence, baseline, parents) for each in evidence.candidates}
+    pairs = {(left.name, right.name): (left, right) for found in against.values() for left, right in found.values()}
+    advance = begin(evidence.resamples * len(pairs))
+    tested = {names: test_pair(*pair, evidence, metric, advance) for names, pair in pairs.items()}
+    to_baseline, to_predecessor = (family(which, against, tested) for which in ("baseline", "predecessor"))
+    rows = []
+    for each in evidence.candidates:
+        row = candidate_row(each, metric, selection.part, promoted.get(each.candidate.config_hash))
+        row = replace(row, baseline=to_baseline.get(each.name), predecessor=to_predecessor.get(each.name))
+        rows.append(_with_details(row, each, against[each.name], evidence, parents.get(each.name), tested))
+    return Comparison(
+        data=selection.data,
+        part=selection.part,
+        dataset_version=selection.dataset_version,
+        metric=metric,
+        baseline=baseline,
+        resamples=evidence.resamples,
+        records=evidence.num_records,
+        splits=splits_read(selection, runs_dir),
+        candidates=rows,
+        left_out=list(selection.left_out),
+        notes=notes_on(evidence),
+    )
+
+
+def _with_details(
+    row: CandidateResult,
+    each: Measured,
+    pairs: Mapping[str, Pair],
+    evidence: Evidence,
+    parent: StoredRun | None,
+    tested: Tested,
+) -> CandidateResult:
+    """With labels, slices, and what changed since the parent."""
+    if "baseline" in pairs:
+        left, right = pairs["baseline"]
+        groups = group_differences(left, right, evidence, tested[left.name, right.name][1])
+        row = replace(row, groups=groups)
+    if parent is not None:
+        effect = tested[each.name, pairs["parent"][1].name][0] if "parent" in pairs else None
+        row = replace(row, changes=changes_since(each.candidate, parent, effect))
+    return row
+
+
+def check_baseline(selection: Selection, baseline: str) -> None:
+    """Before anything is drawn.
+
+    Raises:
+        UserError: no candidate of that name.
+    """
+    names = [each.name for each in selection.candidates]
+    if baseline not in names:
+        raise UserError(
+            f"baseline={baseline}: no such candidate among the selected; {did_you_mean(baseline, names)} "
+            f"`python train.py model={baseline} data={selection.data}` makes one, baseline=NAME takes another"
+        )
+
+
+def _pairs_of(each: Measured, evidence: Evidence, baseline: str, parents: Mapping[str, StoredRun]) -> dict[str, Pair]:
+    """What a candidate is compared with, by `baseline`, `predecessor` and `parent`."""
+    pairs: dict[str, Pair] = {}
+    if each.name != baseline:
+        pairs["baseline"] = (each, evidence.of(baseline))
+    before = _predecessor(each, evidence.candidates)
+    if before is not None and each.name != baseline:
+        pairs["predecessor"] = (each, before)
+    if each.name in parents:
+        key = candidate_key(parents[each.name])
+        known = [*evidence.candidates, *evidence.others]
+        parent = next((other for other in known if candidate_key(other.candidate.runs[0]) == key), None)
+        if parent is not None and parent is not each and common_splits(each, parent):
+            pairs["parent"] = (each, parent)
+    return pairs
+
+
+def _predecessor(each: Measured, candidates: Sequence[Measured]) -> Measured | None:
+    """Of next lower complexity; of several the one that is named after its model, else the first by name."""
+    lower = [other for other in candidates if other.candidate.complexity < each.candidate.complexity]
+    if not lower:
+        return None
+    rung = max(other.candidate.complexity for other in lower)
+    same = [other for other in lower if other.candidate.complexity == rung]
+    return min(same, key=lambda other: (other.name != other.candidate.model, other.name))

@@ -1,0 +1,100 @@
+"""One candidate against another: differences with intervals, p-values, verdicts; and p-values adjusted for others."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ratchet.comparison.estimates import Drawn, Estimate, Floats, difference
+from ratchet.comparison.evidence import Evidence, Measured
+from ratchet.comparison.families import holm
+from ratchet.comparison.resampling import Advance, swap_p_values
+from ratchet.comparison.results import Difference, Interval
+from ratchet.comparison.verdicts import in_words, more_records, verdict_on
+
+HEADLINE = tuple(
+    f"{metric}_{average}"
+    for metric in ("f1", "precision", "recall")
+    for average in ("weighted", "macro", "micro", "samples")
+)
+TAIL = 0.025  # on either side of a 95 % interval
+
+Pair = tuple[Measured, Measured]
+PValues = dict[str, Floats]
+Tested = dict[tuple[str, str], tuple[Difference, PValues]]
+
+
+def common_splits(left: Measured, right: Measured) -> set[str]:
+    """The splits that both were measured on."""
+    return {run.split for run in left.judged} & {run.split for run in right.judged}
+
+
+def test_pair(
+    left: Measured, right: Measured, evidence: Evidence, metric: str, advance: Advance
+) -> tuple[Difference, PValues]:
+    """The difference, not yet adjusted for others, and all p-values, of labels and slices too."""
+    splits = common_splits(left, right)
+    runs = [[run for run in each.judged if run.split in splits] for each in (left, right)]
+    swap = swap_p_values(runs[0], runs[1], metric, evidence.num_records, evidence.resamples, advance=advance)
+    found = {name: _difference(left, right, name, splits) for name in HEADLINE}
+    p_values = {metric: np.maximum(swap[metric], found[metric].p_value())}
+    for name, value in swap.items():
+        if name != metric and name in left.drawn and name in right.drawn:
+            p_values[name] = np.maximum(value, _difference(left, right, name, splits).p_value())
+    return _told(found[metric], right.name, float(p_values[metric]), evidence, len(splits), found), p_values
+
+
+def _difference(left: Measured, right: Measured, name: str, splits: set[str]) -> Estimate:
+    return difference(_on(left.drawn[name], splits), _on(right.drawn[name], splits))
+
+
+def _on(drawn: Drawn, splits: set[str]) -> Drawn:
+    rows = [row for row, split in enumerate(drawn.splits) if split in splits]
+    if len(rows) == len(drawn.splits):
+        return drawn
+    return Drawn(drawn.values[rows], drawn.draws[:, rows], tuple(drawn.splits[row] for row in rows))
+
+
+def _told(
+    found: Estimate, other: str, p: float, evidence: Evidence, splits: int, metrics: Mapping[str, Estimate]
+) -> Difference:
+    low, high = float(found.lower(TAIL)), float(found.upper(TAIL))
+    verdict = verdict_on(float(found.value), low, high, p)
+    more = more_records(found, evidence.num_records) if verdict == "not distinguishable" else None
+    return Difference(
+        to=other,
+        value=float(found.value),
+        low=low,
+        high=high,
+        p=p,
+        p_adjusted=None,
+        verdict=verdict,
+        in_words=in_words(verdict, other, found, more),
+        standard_error=float(found.standard_error),
+        error_from_records=float(np.sqrt(found.record_variance)),
+        error_from_training=float(np.sqrt(found.training_variance)),
+        detectable=float(found.detectable),
+        more_records=more,
+        splits=splits,
+        metrics={
+            name: Interval(float(each.value), float(each.lower(TAIL)), float(each.upper(TAIL)))
+            for name, each in metrics.items()
+        },
+    )
+
+
+def family(which: str, against: Mapping[str, Mapping[str, Pair]], tested: Tested) -> dict[str, Difference]:
+    """All comparisons with the baseline (or all with predecessors), their p-values adjusted for one another."""
+    names = [name for name, pairs in against.items() if which in pairs]
+    found = [tested[name, against[name][which][1].name][0] for name in names]
+    adjusted = holm([each.p for each in found])
+    return {name: _adjusted(each, p) for name, each, p in zip(names, found, adjusted, strict=True)}
+
+
+def _adjusted(found: Difference, p: float) -> Difference:
+    """With the adjusted p, which may take a verdict back."""
+    verdict = verdict_on(found.value, found.low, found.high, p)
+    if verdict == found.verdict:
+        return replace(found, p_adjusted=p)
+    words = f"not distinguishable from {found.to}, once all comparisons are accounted for"
+    return replace(found, p_adjusted=p, verdict=verdict, in_words=words)

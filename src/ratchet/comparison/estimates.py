@@ -1,0 +1,162 @@
+"""What repeated runs say of a figure or of a difference: its value, and how sure that is.
+
+The quantity is the expected figure of one run, averaged over the training seeds of a split, then over splits. Two
+things make an estimate of it uncertain, and they are kept apart:
+
+* the records: every run was measured on a sample of them. Bootstrap draws of record ids, the same for all models and
+  all repeats, say how much that moves the mean (also where the test sets of different splits overlap);
+* the training: another split or another seed gives another model. The spread between splits (or between the seeds of
+  the one split there is), less the part of it that the records explain, says how much that moves the mean.
+
+The interval is t-distributed around the estimate, with the degrees of freedom of Satterthwaite (1946): few repeats
+tell little of their own spread, whatever is left of it net of the records. benchmarks/comparison_error.py measures
+how often it is wrong. Figures may have trailing axes (labels); NaN marks a run that cannot tell (a label without
+support there) and is left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special, stats
+
+Floats = npt.NDArray[np.float64]
+_CERTAIN = 1e6  # degrees of freedom at which t is normal
+DETECTABLE = 2.8  # standard errors: found at .05, two-sided, in four cases of five (1.96 + 0.84)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One figure of one candidate: `values` (num_runs, ...), `draws` (num_resamples, num_runs, ...), runs by split."""
+
+    values: Floats
+    draws: Floats
+    splits: tuple[str, ...]
+
+    def by_split(self) -> "Drawn":
+        """One entry a split: the mean over its seeds."""
+        names = tuple(dict.fromkeys(self.splits))
+        if len(names) == len(self.splits):
+            return self
+        member = [[index for index, split in enumerate(self.splits) if split == name] for name in names]
+        values = np.stack([mean_of(self.values[rows], 0) for rows in member])
+        draws = np.stack([mean_of(self.draws[:, rows], 1) for rows in member], axis=1)
+        return Drawn(values, draws, names)
+
+    def __sub__(self, other: "Drawn") -> "Drawn":
+        assert self.splits == other.splits
+        return Drawn(self.values - other.values, self.draws - other.draws, self.splits)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure or a difference, its variance from the records and from the training, and its degrees of freedom."""
+
+    value: Floats
+    record_variance: Floats
+    training_variance: Floats
+    freedom: Floats
+
+    @property
+    def standard_error(self) -> Floats:
+        """Of the value, with all that is known to move it."""
+        error: Floats = np.sqrt(self.record_variance + self.training_variance)
+        return error
+
+    @property
+    def detectable(self) -> Floats:
+        """The difference that would be found in four cases of five."""
+        return DETECTABLE * self.standard_error
+
+    def lower(self, alpha: float) -> Floats:
+        """What the value exceeds with confidence 1 - `alpha`."""
+        bound: Floats = self.value - stats.t.ppf(1 - alpha, self.freedom) * self.standard_error
+        return bound
+
+    def upper(self, alpha: float) -> Floats:
+        """What the value stays below with confidence 1 - `alpha`."""
+        return 2 * self.value - self.lower(alpha)
+
+    def p_value(self) -> Floats:
+        """Two-sided p-value of a value of 0."""
+        error = self.standard_error
+        ratio = np.divide(np.abs(self.value), error, out=np.zeros_like(error), where=error > 0)
+        ratio = np.where((error == 0) & (self.value != 0), np.inf, ratio)
+        p: Floats = 2 * special.stdtr(self.freedom, -ratio)
+        return p
+
+
+def estimate(drawn: Drawn) -> Estimate:
+    """Of a candidate's figure."""
+    splits = drawn.by_split()
+    return _estimate(splits, [splits if len(splits.splits) > 1 else drawn])
+
+
+def difference(left: Drawn, right: Drawn) -> Estimate:
+    """Of `left` minus `right`, split by split; both must have been measured on the same splits."""
+    splits = left.by_split() - right.by_split()
+    return _estimate(splits, [splits] if len(splits.splits) > 1 else [left, right])  # seeds have nothing in common
+
+
+def training_spread(drawn: Drawn) -> tuple[Floats, Floats]:
+    """Standard deviations of a single run's figure, less what the records explain: between splits, between seeds.
+
+    NaN where there is only one split, or no split with several seeds. The spread between splits is that of means over
+    their seeds: with one seed a split the two move together.
+    """
+    splits = drawn.by_split()
+    seeds = [[row for row, split in enumerate(drawn.splits) if split == name] for name in splits.splits]
+    within = [
+        _net_variance(Drawn(drawn.values[rows], drawn.draws[:, rows], tuple(str(row) for row in rows)))
+        for rows in seeds
+        if len(rows) > 1
+    ]
+    between = _net_variance(splits)
+    nothing = np.full_like(between, np.nan)
+    return (
+        np.sqrt(between) if len(splits.splits) > 1 else nothing,
+        np.sqrt(mean_of(np.stack(within), 0)) if within else nothing,
+    )
+
+
+def mean_of(values: npt.NDArray[Any], axis: int) -> Floats:
+    """The mean of what is not NaN; NaN where nothing is."""
+    told = ~np.isnan(values)
+    if told.all():
+        whole: Floats = values.mean(axis=axis)
+        return whole
+    count = told.sum(axis=axis)
+    total = np.where(told, values, 0.0).sum(axis=axis)
+    mean: Floats = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean
+
+
+def variance_of(values: npt.NDArray[Any], axis: int) -> Floats:
+    """The unbiased variance of what is not NaN; 0 where fewer than two are."""
+    count = (~np.isnan(values)).sum(axis=axis)
+    squares = (values - np.expand_dims(mean_of(values, axis), axis)) ** 2
+    total = np.where(np.isnan(squares), 0.0, squares).sum(axis=axis)
+    variance: Floats = np.divide(total, count - 1, out=np.zeros(total.shape), where=count > 1)
+    return variance
+
+
+def _net_variance(drawn: Drawn) -> Floats:
+    """The variance between entries, less what they would differ by if only their records differed."""
+    from_records = variance_of(drawn.draws - drawn.values, axis=1)
+    net: Floats = np.maximum(variance_of(drawn.values, axis=0) - mean_of(from_records, axis=0), 0.0)
+    return net
+
+
+def _estimate(splits: Drawn, repeats: Sequence[Drawn]) -> Estimate:
+    """The mean over `splits`; each of `repeats` moves it by its training, independently of the others."""
+    records = variance_of(mean_of(splits.draws, axis=1), axis=0)
+    training, doubt = np.zeros_like(records), np.zeros_like(records)
+    for drawn in repeats:
+        entries = np.maximum((~np.isnan(drawn.values)).sum(axis=0), 1)
+        training = training + _net_variance(drawn) / entries
+        doubt = doubt + (variance_of(drawn.values, axis=0) / entries) ** 2 / np.maximum(entries - 1, 1)
+    whole = (records + training) ** 2
+    freedom = np.divide(whole, doubt, out=np.full(whole.shape, _CERTAIN), where=doubt > 0)
+    return Estimate(mean_of(splits.values, axis=0), records, training, np.clip(freedom, 1.0, _CERTAIN))

@@ -1,0 +1,120 @@
+"""What a comparison found: `ratchet compare format=json` prints it, docs/compare.schema.json describes it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+SCHEMA_VERSION = 1
+Verdict = Literal["better", "worse", "not distinguishable"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a candidate differs from `to` in the primary metric. Errors are standard errors of the difference.
+
+    `p` is the larger of the swap test's and that of t (records and training); `p_adjusted` is Holm's over its family,
+    None outside of one. `more_records` is about how many more distinct records would tell a difference of this size,
+    None where the verdict is in or no number of records would do.
+    """
+
+    to: str
+    value: float
+    low: float
+    high: float
+    p: float
+    p_adjusted: float | None
+    verdict: Verdict
+    in_words: str
+    standard_error: float
+    error_from_records: float
+    error_from_training: float
+    detectable: float
+    more_records: int | None
+    splits: int
+    metrics: dict[str, Interval]
+
+
+@dataclass(frozen=True)
+class GroupDifference:
+    """A label (F1) or a slice (weighted F1) against the baseline. Exploratory: p is Benjamini-Hochberg's over all."""
+
+    kind: Literal["label", "slice"]
+    name: str
+    positives: int
+    value: float
+    baseline: float
+    difference: Interval
+    p_adjusted: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What was changed since the parent, by group (model, data, training, code, lock), and what came of it."""
+
+    parent: str
+    parent_name: str
+    changed: dict[str, list[str]]
+    effect: Difference | None
+    warning: str | None
+    hypothesis: str | None
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """One row of the leaderboard. Spreads are of a single run, less what the records explain; None if unknown."""
+
+    name: str
+    model: str
+    complexity: int
+    config_hash: str
+    runs: list[str]
+    splits: int
+    metrics: dict[str, Interval]
+    average_precision_macro: float | None
+    spread_between_splits: float | None
+    spread_between_seeds: float | None
+    error_from_records: float
+    costs: dict[str, float | None]
+    behaviour: dict[str, float]
+    promoted: str | None
+    baseline: Difference | None
+    predecessor: Difference | None
+    changes: Changes | None
+    groups: list[GroupDifference] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SplitRead:
+    """A split that all candidates were measured on, and how often its test part was read so far."""
+
+    split_seed: int
+    split_hash: str
+    records: int
+    test_readings: int | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The whole of it. `left_out` and `notes` are sentences for people."""
+
+    data: str
+    part: str
+    dataset_version: str
+    metric: str
+    baseline: str
+    resamples: int
+    records: int
+    splits: list[SplitRead]
+    candidates: list[CandidateResult]
+    left_out: list[str]
+    notes: list[str]
+    schema_version: int = SCHEMA_VERSION

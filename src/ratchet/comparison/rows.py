@@ -1,0 +1,74 @@
+"""A candidate's own row of the leaderboard, and what stands below it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ratchet.comparison.differences import HEADLINE, TAIL
+from ratchet.comparison.estimates import estimate, training_spread
+from ratchet.comparison.evidence import Evidence, Measured
+from ratchet.comparison.results import CandidateResult, Interval, SplitRead
+from ratchet.comparison.verdicts import clipped, number_or_none
+from ratchet.runs.readings import count_readings
+from ratchet.runs.selection import Selection
+
+
+def candidate_row(each: Measured, metric: str, part: str, promoted: str | None) -> CandidateResult:
+    """Figures, spreads, costs; what it is compared with is filled in later."""
+    estimates = {name: estimate(each.drawn[name]) for name in HEADLINE}
+    primary = each.drawn[metric]
+    between_splits, between_seeds = (number_or_none(float(value)) for value in training_spread(primary))
+    precisions = [run.figures().get(f"{part}/average_precision_macro") for run in each.candidate.runs]
+    told = [float(value) for value in precisions if value is not None]
+    return CandidateResult(
+        name=each.name,
+        model=each.candidate.model,
+        complexity=each.candidate.complexity,
+        config_hash=each.candidate.config_hash,
+        runs=[run.record.id for run in each.candidate.runs],
+        splits=each.num_splits,
+        metrics={
+            name: Interval(
+                float(found.value), *clipped(float(found.value), float(found.lower(TAIL)), float(found.upper(TAIL)))
+            )
+            for name, found in estimates.items()
+        },
+        average_precision_macro=sum(told) / len(told) if told else None,
+        spread_between_splits=between_splits,
+        spread_between_seeds=between_seeds,
+        error_from_records=float(np.sqrt(estimates[metric].record_variance)),
+        costs=each.costs,
+        behaviour=each.behaviour,
+        promoted=promoted,
+        baseline=None,
+        predecessor=None,
+        changes=None,
+    )
+
+
+def splits_read(selection: Selection, runs_dir: Path) -> list[SplitRead]:
+    """The splits of a selection, and how often each was read."""
+    found = {}
+    for run in selection.candidates[0].runs:
+        record = run.record
+        readings = count_readings(runs_dir, selection.data, selection.dataset_version, str(record.split_hash))
+        told = readings if selection.part == "test" else None
+        found[record.split_hash] = SplitRead(
+            record.split_seed, str(record.split_hash), record.records[selection.part], told
+        )
+    return list(found.values())
+
+
+def notes_on(evidence: Evidence) -> list[str]:
+    """What the figures do not say, where that matters."""
+    notes = []
+    if len({run.split for run in evidence.candidates[0].judged}) == 1:
+        unknown = [
+            each.name for each in evidence.candidates
+            if len(each.judged) == 1 and not each.candidate.runs[0].record.deterministic
+        ]  # fmt: skip
+        told = f", nor of another training of {', '.join(unknown)}" if unknown else ""
+        notes.append(f"one split only: the intervals say nothing of another division of the data{told}")
+    if evidence.selection.part == "val":
+        notes.append("on val, where thresholds were tuned and epochs chosen: for choosing, not for reporting")
+    return notes
