@@ -23,19 +23,15 @@ def print_comparison(found: Comparison, *, markdown: bool) -> None:
         + (f"mean over {splits} splits" if splits > 1 else "one split")
         + f", {found.records:,} records, 95 % intervals"
     )
-    sections = (
-        ("", [_leader(each, found) for each in found.candidates], 1),
-        (
-            "against the rung below",
-            [_step(each) for each in found.candidates if each.predecessor and each.predecessor.to != found.baseline],
-            2,
-        ),
+    _print_section("", [_leader(each, found) for each in found.candidates], markdown)
+    steps = [step for each in found.candidates for step in _steps(each, found.baseline)]
+    _print_section("against simpler ones: the rung below, and the best below", steps, markdown, 2)
+    _print_lines("verdicts", [line for each in found.candidates for line in _verdicts(each)], markdown)
+    title = "other figures (precision and recall weighted, AP macro, behaviour: share of cases that pass)"
+    _print_section(title, [_figures(each, found.metric) for each in found.candidates], markdown)
+    title = (
+        f"why it is uncertain (sd: of one run, less what records explain; se: of the difference to {found.baseline})"
     )
-    for title, rows, left in sections:
-        _print_section(title, rows, markdown, left)
-    _print_lines("verdicts", [(each.name, _verdict(each)) for each in found.candidates], markdown)
-    _print_section("other figures", [_figures(each, found.metric) for each in found.candidates], markdown)
-    title = "what makes it uncertain: standard deviation of one run, standard error, detectable difference"
     _print_section(title, [_spread(each) for each in found.candidates], markdown)
     title = "cost of a fit, of one text (ms), of a batch (texts/s), at its peak, on disk: medians"
     _print_section(title, [_cost(each) for each in found.candidates], markdown)
@@ -47,7 +43,7 @@ def print_comparison(found: Comparison, *, markdown: bool) -> None:
 
 def _print_section(title: str, rows: Sequence[dict[str, str]], markdown: bool, left: int = 1) -> None:
     if rows:
-        print(f"\n{title}" if title else "", end="\n" if title or markdown else "")
+        print(_title(title, markdown), end="\n" if title or markdown else "")
         if title and markdown:
             print()
         print_table(rows, markdown=markdown, left=left)
@@ -56,12 +52,17 @@ def _print_section(title: str, rows: Sequence[dict[str, str]], markdown: bool, l
 def _print_lines(title: str, lines: Sequence[tuple[str, str]], markdown: bool) -> None:
     if not lines:
         return
-    print(f"\n{title}" if title else "")
+    print(_title(title, markdown))
     if title and markdown:
         print()
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
-        print(f"- {name + ': ' if name else ''}{text}" if markdown else f"{name:{width}}  {text}")
+        bullet = f"- {name}: {text}" if name else f"  - {text}"
+        print(bullet if markdown else f"{name:{width}}  {text}")
+
+
+def _title(title: str, markdown: bool) -> str:
+    return "" if not title else f"\n**{title}**" if markdown else f"\n{title}"
 
 
 def _leader(each: CandidateResult, found: Comparison) -> dict[str, str]:
@@ -75,24 +76,28 @@ def _leader(each: CandidateResult, found: Comparison) -> dict[str, str]:
     }
 
 
-def _step(each: CandidateResult) -> dict[str, str]:
-    before = each.predecessor
-    assert before is not None
-    return {"model": each.name, "against": before.to, "difference": _difference(before), "p": _p(before)}
+def _steps(each: CandidateResult, baseline: str) -> Iterator[dict[str, str]]:
+    for other in (each.predecessor, each.best_simpler):
+        if other and other.to != baseline:
+            yield {"model": each.name, "against": other.to, "difference": _difference(other), "p": _p(other)}
 
 
-def _verdict(each: CandidateResult) -> str:
+def _verdicts(each: CandidateResult) -> Iterator[tuple[str, str]]:
     said = [each.baseline.in_words] if each.baseline else ["the baseline"]
-    if each.predecessor and each.baseline and each.predecessor.to != each.baseline.to:
-        said.append(each.predecessor.in_words)
+    for other in (each.predecessor, each.best_simpler):
+        if other and each.baseline and other.to != each.baseline.to:
+            said.append(other.in_words)
     if each.promoted:
         said.append(f"promoted ({each.promoted})")
-    return "; ".join(said)
+    yield from zip([each.name, *[""] * len(said)], said, strict=False)
 
 
 def _figures(each: CandidateResult, metric: str) -> dict[str, str]:
-    shown = ["f1_weighted", "f1_macro", "f1_micro", "f1_samples", "precision_weighted", "recall_weighted"]
-    columns = {metric_name(name): number(each.metrics[name].value) for name in shown if name != metric}
+    shown = {
+        metric_name(name): name for name in ("f1_weighted", "f1_macro", "f1_micro", "f1_samples") if name != metric
+    }
+    shown |= {"precision": "precision_weighted", "recall": "recall_weighted"}
+    columns = {title: number(each.metrics[name].value) for title, name in shown.items()}
     behaviour = number(each.behaviour.get("score"))
     return {"model": each.name, **columns, "AP": number(each.average_precision_macro), "behaviour": behaviour}
 
@@ -103,8 +108,7 @@ def _spread(each: CandidateResult) -> dict[str, str]:
         "model": each.name,
         "sd splits": number(each.spread_between_splits),
         "sd seeds": number(each.spread_between_seeds),
-        "se records": number(each.error_from_records),
-        "difference: se records": number(against.error_from_records) if against else "-",
+        "se records": number(against.error_from_records) if against else "-",
         "se training": number(against.error_from_training) if against else "-",
         "detectable": number(against.detectable) if against else "-",
     }
@@ -132,7 +136,7 @@ def _wins(each: CandidateResult) -> Iterator[tuple[str, str]]:
         if (line := _told([group for group in each.groups if (group.kind, group.verdict) == (kind, verdict)]))
     ]
     rest = [group.kind for group in each.groups if group.verdict == "not distinguishable"]
-    lines.append(f"not told apart on {rest.count('label')} labels and {rest.count('slice')} slices")
+    lines.append(f"not told apart: labels {rest.count('label')}, slices {rest.count('slice')}")
     yield from zip([each.name, *[""] * len(lines)], lines, strict=False)
 
 

@@ -40,7 +40,7 @@ def parse_selecting(schema: type[Options], arguments: Sequence[str]) -> tuple[Op
     register({})
     rest, config_dir = take_config_dir(arguments)
     of_objective = [each for each in rest if each.lstrip("+~").partition("=")[0].partition(".")[0] == "objective"]
-    options = parse_options(schema, [each for each in rest if each not in of_objective])
+    options = parse_options(schema, [each for each in rest if each not in of_objective], ["objective"])
     return options, compose_objective(of_objective, config_dir)
 
 

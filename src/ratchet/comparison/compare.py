@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ratchet.comparison.differences import Pair, Tested, common_splits, family, test_pair
+from ratchet.comparison.estimates import estimate
 from ratchet.comparison.evidence import Evidence, Measured
 from ratchet.comparison.groups import group_differences
 from ratchet.comparison.lineage import candidate_key, changes_since
@@ -26,7 +27,7 @@ def compare(
     parents: Mapping[str, StoredRun],
     begin: Callable[[int], Advance] = lambda steps: lambda done: None,
 ) -> Comparison:
-    """Every candidate against `baseline` and against its predecessor, the candidate of next lower complexity.
+    """Every candidate against `baseline`, its predecessor (of next lower complexity) and the best that is simpler.
 
     `promoted` says by config hash what is promoted, `parents` which run a candidate iterates on.
 
@@ -35,15 +36,20 @@ def compare(
     """
     selection = evidence.selection
     check_baseline(selection, baseline)
-    against = {each.name: _pairs_of(each, evidence, baseline, parents) for each in evidence.candidates}
-    pairs = {(left.name, right.name): (left, right) for found in against.values() for left, right in found.values()}
+    against = {each.name: _pairs_of(each, evidence, metric, baseline, parents) for each in evidence.candidates}
+    pairs = {(left.name, right.name): (left, right) for each in against.values() for left, right in each.values()}
     advance = begin(evidence.resamples * len(pairs))
     tested = {names: test_pair(*pair, evidence, metric, advance) for names, pair in pairs.items()}
-    to_baseline, to_predecessor = (family(which, against, tested) for which in ("baseline", "predecessor"))
+    found = family(["baseline"], against, tested) | family(["predecessor", "best_simpler"], against, tested)
     rows = []
     for each in evidence.candidates:
         row = candidate_row(each, metric, selection.part, promoted.get(each.candidate.config_hash))
-        row = replace(row, baseline=to_baseline.get(each.name), predecessor=to_predecessor.get(each.name))
+        row = replace(
+            row,
+            baseline=found.get((each.name, "baseline")),
+            predecessor=found.get((each.name, "predecessor")),
+            best_simpler=found.get((each.name, "best_simpler")),
+        )
         rows.append(_with_details(row, each, against[each.name], evidence, parents.get(each.name), tested))
     return Comparison(
         data=selection.data,
@@ -89,25 +95,32 @@ def check_baseline(selection: Selection, baseline: str) -> None:
     if baseline not in names:
         raise UserError(
             f"baseline={baseline}: no such candidate among the selected; {did_you_mean(baseline, names)} "
-            f"`python train.py model={baseline} data={selection.data}` makes one, baseline=NAME takes another"
+            f"(train it on data={selection.data}, or take another: baseline=NAME)"
         )
 
 
-def _pairs_of(each: Measured, evidence: Evidence, baseline: str, parents: Mapping[str, StoredRun]) -> dict[str, Pair]:
-    """What a candidate is compared with, by `baseline`, `predecessor` and `parent`."""
-    pairs: dict[str, Pair] = {}
+def _pairs_of(
+    each: Measured, evidence: Evidence, metric: str, baseline: str, parents: Mapping[str, StoredRun]
+) -> dict[str, Pair]:
+    """What a candidate is compared with, by kind."""
+    others: dict[str, Measured | None] = {}
     if each.name != baseline:
-        pairs["baseline"] = (each, evidence.of(baseline))
-    before = _predecessor(each, evidence.candidates)
-    if before is not None and each.name != baseline:
-        pairs["predecessor"] = (each, before)
+        others["baseline"] = evidence.of(baseline)
+        others["predecessor"] = _predecessor(each, evidence.candidates)
+        best = _best_simpler(each, evidence.candidates, metric)
+        others["best_simpler"] = best if best not in others.values() else None
     if each.name in parents:
         key = candidate_key(parents[each.name])
         known = [*evidence.candidates, *evidence.others]
         parent = next((other for other in known if candidate_key(other.candidate.runs[0]) == key), None)
-        if parent is not None and parent is not each and common_splits(each, parent):
-            pairs["parent"] = (each, parent)
-    return pairs
+        others["parent"] = parent if parent is not each and parent and common_splits(each, parent) else None
+    return {kind: (each, other) for kind, other in others.items() if other is not None}
+
+
+def _best_simpler(each: Measured, candidates: Sequence[Measured], metric: str) -> Measured | None:
+    """Where the ladder stands below: a rung that beats a rung that fell back has gained nothing yet."""
+    lower = [other for other in candidates if other.candidate.complexity < each.candidate.complexity]
+    return max(lower, key=lambda other: float(estimate(other.drawn[metric]).value)) if lower else None
 
 
 def _predecessor(each: Measured, candidates: Sequence[Measured]) -> Measured | None:

@@ -1,6 +1,6 @@
 """One candidate against another: differences with intervals, p-values, verdicts; and p-values adjusted for others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -69,7 +69,7 @@ def _told(
         p=p,
         p_adjusted=None,
         verdict=verdict,
-        in_words=in_words(verdict, other, found, more),
+        in_words=in_words(verdict, other, found, more) + _scope(splits),
         standard_error=float(found.standard_error),
         error_from_records=float(np.sqrt(found.record_variance)),
         error_from_training=float(np.sqrt(found.training_variance)),
@@ -83,12 +83,14 @@ def _told(
     )
 
 
-def family(which: str, against: Mapping[str, Mapping[str, Pair]], tested: Tested) -> dict[str, Difference]:
-    """All comparisons with the baseline (or all with predecessors), their p-values adjusted for one another."""
-    names = [name for name, pairs in against.items() if which in pairs]
-    found = [tested[name, against[name][which][1].name][0] for name in names]
+def family(
+    kinds: Sequence[str], against: Mapping[str, Mapping[str, Pair]], tested: Tested
+) -> dict[tuple[str, str], Difference]:
+    """By candidate and kind of comparison: those of one family, their p-values adjusted for one another."""
+    keys = [(name, kind) for name, pairs in against.items() for kind in kinds if kind in pairs]
+    found = [tested[name, against[name][kind][1].name][0] for name, kind in keys]
     adjusted = holm([each.p for each in found])
-    return {name: _adjusted(each, p) for name, each, p in zip(names, found, adjusted, strict=True)}
+    return {key: _adjusted(each, p) for key, each, p in zip(keys, found, adjusted, strict=True)}
 
 
 def _adjusted(found: Difference, p: float) -> Difference:
@@ -96,5 +98,10 @@ def _adjusted(found: Difference, p: float) -> Difference:
     verdict = verdict_on(found.value, found.low, found.high, p)
     if verdict == found.verdict:
         return replace(found, p_adjusted=p)
-    words = f"not distinguishable from {found.to}, once all comparisons are accounted for"
+    words = f"not distinguishable from {found.to}, once all comparisons are accounted for{_scope(found.splits)}"
     return replace(found, p_adjusted=p, verdict=verdict, in_words=words)
+
+
+def _scope(splits: int) -> str:
+    """With one split the verdict is about the models that were trained there, not about their kind."""
+    return " (this one split)" if splits == 1 else ""

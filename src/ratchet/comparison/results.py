@@ -70,7 +70,11 @@ class Changes:
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """One row of the leaderboard. Spreads are of a single run, less what the records explain; None if unknown."""
+    """One row of the leaderboard. Spreads are of a single run, less what the records explain; None if unknown.
+
+    `predecessor` is the candidate of next lower complexity; `best_simpler` is the one of any lower complexity that
+    scores highest, where that is neither the predecessor nor the baseline.
+    """
 
     name: str
     model: str
@@ -88,6 +92,7 @@ class CandidateResult:
     promoted: str | None
     baseline: Difference | None
     predecessor: Difference | None
+    best_simpler: Difference | None
     changes: Changes | None
     groups: list[GroupDifference] = field(default_factory=list)
 

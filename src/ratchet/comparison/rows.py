@@ -42,6 +42,7 @@ def candidate_row(each: Measured, metric: str, part: str, promoted: str | None) 
         promoted=promoted,
         baseline=None,
         predecessor=None,
+        best_simpler=None,
         changes=None,
     )
 

@@ -38,8 +38,8 @@ def take_config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     return rest, directory
 
 
-def parse_options(schema: type[Options], arguments: Sequence[str]) -> Options:
-    """`arguments` (`key=value`, YAML values) as a `schema`.
+def parse_options(schema: type[Options], arguments: Sequence[str], also: Sequence[str] = ()) -> Options:
+    """`arguments` (`key=value`, YAML values) as a `schema`; `also` are keys that were taken out before.
 
     Raises:
         UserError: an argument that is no key=value, an unknown key or a wrong type.
@@ -52,7 +52,7 @@ def parse_options(schema: type[Options], arguments: Sequence[str]) -> Options:
                 f"command line: {argument!r} is not of the form key=value; keys: {', '.join(names) or 'none'}"
             )
         if key not in names:
-            raise UserError(f"command line, {argument}: unknown key {key!r}; {did_you_mean(key, names)}")
+            raise UserError(f"command line, {argument}: unknown key {key!r}; {did_you_mean(key, [*names, *also])}")
         try:
             OmegaConf.from_dotlist([argument])
         except YAMLError as error:
