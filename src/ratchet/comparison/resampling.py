@@ -55,9 +55,13 @@ def _figures(run: JudgedRun, weights: Floats | None = None) -> dict[str, Floats]
     found = averaged(run.targets, run.decisions, weight)
     found["labels"] = np.where(counts.actual > 0, f1(counts), np.nan)
     for name, places in run.slices.items():
-        counts = Counts.of(run.targets[places], run.decisions[places], weight[..., places])
-        found[f"slices/{name}"] = average_of(counts, SLICE_METRIC)
+        found[f"slices/{name}"] = _slice(Counts.of(run.targets[places], run.decisions[places], weight[..., places]))
     return found
+
+
+def _slice(counts: Counts) -> Floats:
+    """A slice's figure; NaN without a true label in it."""
+    return np.where(counts.actual.sum(axis=-1) > 0, average_of(counts, SLICE_METRIC), np.nan)
 
 
 def _by_figure(runs: Sequence[JudgedRun], blocks: Sequence[Sequence[dict[str, Floats]]]) -> dict[str, Drawn]:
@@ -96,7 +100,7 @@ def swap_p_values(
     for swaps in _swaps(num_ids, resamples, seed):
         parts = [_differences(*pair, metric, swaps) for pair in pairs]
         for name, value in _mean_over_splits(pairs, parts).items():
-            larger[name] += (np.abs(value) >= np.abs(observed[name]) - _TIE).sum(axis=0)
+            larger[name] += (~(np.abs(value) < np.abs(observed[name]) - _TIE)).sum(axis=0)  # what cannot be told counts
         advance(len(swaps))
     return {name: (count + 1) / (resamples + 1) for name, count in larger.items()}
 
@@ -133,7 +137,7 @@ def _differences(left: JudgedRun, right: JudgedRun, metric: str, keeps: Floats) 
     for name in left.slices.keys() & right.slices.keys():
         places = left.slices[name]
         ours, theirs = _mixed(left, right, keep[:, places], places)
-        found[f"slices/{name}"] = average_of(ours, SLICE_METRIC) - average_of(theirs, SLICE_METRIC)
+        found[f"slices/{name}"] = _slice(ours) - _slice(theirs)
     return found
 
 

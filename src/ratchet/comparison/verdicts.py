@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ratchet.comparison.estimates import DETECTABLE, Estimate
+from ratchet.comparison.estimates import Estimate
 from ratchet.comparison.results import Verdict
 
 ALPHA = 0.05
@@ -13,30 +13,35 @@ _FAR = 100  # times as many records are no longer an advice
 
 def verdict_on(value: float, low: float, high: float, p: float) -> Verdict:
     """Different needs both: an adjusted p below .05, and an interval without 0."""
-    if p < ALPHA and not low <= 0 <= high:
+    if p < ALPHA and (low > 0 or high < 0):
         return "better" if value > 0 else "worse"
     return "not distinguishable"
 
 
 def more_records(
-    found: Estimate, num_records: int, *, distance: float | None = None, errors: float = DETECTABLE
+    found: Estimate, num_records: int, *, distance: float | None = None, alpha: float = ALPHA / 2
 ) -> int | None:
     """About how many more records would tell a difference of this size in four cases of five; None: no number would.
 
     Only the part of the error that comes from the records shrinks with them. `distance` (the difference itself, unless
-    given) must come to so many `errors`.
+    given) is what must be told from 0 at `alpha`.
     """
-    reached = float(found.value) if distance is None else distance
-    wanted = (reached / errors) ** 2 - float(found.training_variance)
+    wanted = _tolerable(found, distance, alpha) - float(found.training_variance)
     if wanted <= 0:
         return None
     needed = num_records * float(found.record_variance) / wanted
-    return rounded(max(needed - num_records, 1)) if needed <= _FAR * num_records else None
+    return rounded(needed - num_records) if num_records < needed <= _FAR * num_records else None
+
+
+def _tolerable(found: Estimate, distance: float | None = None, alpha: float = ALPHA / 2) -> float:
+    """The variance at which a distance is told in four cases of five."""
+    reached = float(found.value) if distance is None else distance
+    return float((reached / found.errors(alpha)) ** 2)
 
 
 def rounded(count: float) -> int:
     """Two significant digits, upwards."""
-    step: int = 10 ** max(math.floor(math.log10(count)) - 1, 0)
+    step: int = 10 ** max(math.floor(math.log10(max(count, 1))) - 1, 0)
     return math.ceil(count / step) * step
 
 
@@ -49,7 +54,10 @@ def in_words(verdict: Verdict, other: str, found: Estimate, more: int | None) ->
         return told
     if more is not None:
         return f"{told}; about {more:,} more test records would tell a difference of this size"
-    if found.training_variance > (found.value / DETECTABLE) ** 2:
+    tolerable = _tolerable(found)
+    if found.training_variance + found.record_variance <= tolerable:
+        return told  # the swap test alone is in doubt
+    if found.training_variance > tolerable / 2:
         return f"{told}; more repeats, not more records, would tell"
     return f"{told}; a difference this small is out of reach of any test set like this one"
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from ratchet.comparison.estimates import Drawn, Estimate, difference, estimate
 from ratchet.comparison.evidence import Evidence, Measured
@@ -14,7 +13,6 @@ from ratchet.config import ObjectiveConfig
 from ratchet.errors import UserError, did_you_mean
 
 MIN_POSITIVES = 20  # below this a floor of a label or a slice cannot pass
-_POWER = 0.84  # in four cases of five
 
 State = Literal["pass", "fail", "too little evidence"]
 
@@ -78,7 +76,7 @@ def no_more_below(name: str, found: Estimate, margin: float, alpha: float, num_r
         return Clause(name, "pass", said)
     if high < -margin:
         return Clause(name, "fail", said, f"{-margin - value:.3f} more of the metric")
-    more = more_records(found, num_records, distance=value + margin, errors=_errors(alpha)) if value > -margin else None
+    more = more_records(found, num_records, distance=value + margin, alpha=alpha) if value > -margin else None
     return Clause(name, "too little evidence", said, _more(more, -margin - value))
 
 
@@ -92,12 +90,8 @@ def _bound(name: str, found: Estimate, floor: float, evidence: Evidence, objecti
     if high < floor:
         return Clause(name, "fail", f"{value:.3f}, at most {min(high, 1.0):.3f}", f"{floor - value:.3f} more")
     distance = value - floor
-    more = more_records(found, evidence.num_records, distance=distance, errors=_errors(alpha)) if distance > 0 else None
+    more = more_records(found, evidence.num_records, distance=distance, alpha=alpha) if distance > 0 else None
     return Clause(name, "too little evidence", said, _more(more, floor - value))
-
-
-def _errors(alpha: float) -> float:
-    return float(stats.norm.ppf(1 - alpha)) + _POWER
 
 
 def _more(records: int | None, short: float) -> str:

@@ -1,0 +1,60 @@
+"""Runs and figures as the statistics see them: made up here, without a training or a directory."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ratchet.comparison.estimates import Drawn
+from ratchet.comparison.resampling import JudgedRun
+from ratchet.evaluation.metrics import Binary
+
+IDS = 8  # records of the overlapping candidates
+SLICES = {"short": [0, 2, 3], "long": [1, 4, 5]}
+
+
+def certain(values: Sequence[float] | npt.NDArray[np.float64], splits: Sequence[str] | None = None) -> Drawn:
+    """Figures that other records would not move: every draw is as the values are; a split each unless given."""
+    array = np.asarray(values, dtype=np.float64)
+    names = splits or [f"split {row}" for row in range(len(array))]
+    return Drawn(array, np.repeat(array[None], 8, axis=0), tuple(names))
+
+
+def truth(items: int, labels: int = 4, *, seed: int = 0) -> Binary:
+    """Targets in which every label has support."""
+    targets = (np.random.default_rng(seed).random((items, labels)) < 0.35).astype(np.uint8)
+    targets[:labels] |= np.eye(labels, dtype=np.uint8)
+    return targets
+
+
+def judged(
+    targets: Binary,
+    wrong: float | Binary = 0.2,
+    *,
+    seed: int = 1,
+    split: str = "a",
+    rows: Sequence[int] | npt.NDArray[np.intp] | None = None,
+    slices: Mapping[str, Sequence[int]] | None = None,
+) -> JudgedRun:
+    """A run on `rows` of the records with these `targets` that errs in this share of its decisions, or in these."""
+    own = np.arange(len(targets)) if rows is None else np.asarray(rows)
+    if isinstance(wrong, float):
+        wrong = (np.random.default_rng(seed).random(targets.shape) < wrong).astype(np.uint8)
+    return JudgedRun(
+        split,
+        own,
+        targets[own],
+        (targets ^ wrong)[own],
+        {name: np.array(places, dtype=np.intp) for name, places in (slices or {}).items()},
+    )
+
+
+def overlapping() -> tuple[list[JudgedRun], list[JudgedRun]]:
+    """Two candidates on two test sets with four records in common; two seeds against one on the second of them."""
+    targets = truth(IDS, 3)
+    first, second = [0, 1, 2, 3, 4, 5], [7, 5, 6, 4, 3, 2]
+    left = [judged(targets, 0.15, seed=5, rows=first, slices=SLICES)]
+    left += [judged(targets, 0.1, seed=seed, rows=second, split="b", slices=SLICES) for seed in (6, 7)]
+    right = [judged(targets, 0.4, seed=8, rows=first, slices=SLICES)]
+    right += [judged(targets, 0.3, seed=9, rows=second, split="b", slices=SLICES)]
+    return left, right
