@@ -55,6 +55,19 @@ def test_tagged_runs_stay_whatever_became_of_them(store: Store, tmp_path: Path, 
     assert found(tmp_path, statuses=statuses, superseded=True) == {other.record.id, last.record.id}
 
 
+def test_runs_that_are_to_be_kept_stay(store: Store, tmp_path: Path) -> None:
+    """Those that a promotion rests on: their records do not say so, the caller does."""
+    failed, kept_failed = store(status="failed"), store(status="failed")
+    kept_old, old, newest = store(started_at=at(1)), store(started_at=at(2)), store(started_at=at(3))
+    keep = {kept_failed.record.id, kept_old.record.id, "no longer there"}
+    runs = find_runs(tmp_path / "runs")
+    whole = prunable(runs, statuses=["failed"], superseded=True, older_than_days=0)
+    spared = prunable(runs, statuses=["failed"], superseded=True, older_than_days=0, keep=keep)
+    assert ids(whole) - ids(spared) == {kept_failed.record.id, kept_old.record.id}
+    assert ids(spared) == {failed.record.id, old.record.id}
+    assert newest.record.id not in ids(whole)
+
+
 def test_parents_of_other_runs_stay(store: Store, tmp_path: Path) -> None:
     parent = store(status="failed")
     child = store(status="failed", parent=parent.record.id)

@@ -155,8 +155,9 @@ def _since(each: CandidateResult) -> Iterator[tuple[str, str]]:
     changes = each.changes
     if changes is None:
         return
-    changed = "; ".join(f"{group}: {', '.join(items)}" for group, items in changes.changed.items())
-    yield each.name, f"{changes.parent} ({changes.parent_name}); {changed or 'nothing changed'}"
+    yield each.name, f"{changes.parent} ({changes.parent_name}){'' if changes.changed else ': nothing changed'}"
+    for group, items in changes.changed.items():
+        yield "", f"{group}: {', '.join(items)}"
     effect = changes.effect
     if effect:
         yield "", f"effect {_difference(effect)}, p {_p(effect)} (not adjusted): {effect.in_words}"

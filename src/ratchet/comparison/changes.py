@@ -13,7 +13,8 @@ from ratchet.errors import UserError
 from ratchet.runs.stored import StoredRun
 
 _GROUP_OF = {"model": "model", "data": "data", "split": "data"}  # all other top-level keys are `training`
-_MOST = 6  # keys that are named of one group
+_NOT_OF_A_RUN = ("src/ratchet/cli/", "src/ratchet/comparison/", "src/ratchet/objective/")  # they read runs
+_MOST = 4  # keys or files that are named of one group
 
 
 def changes_between(run: StoredRun, parent: StoredRun) -> dict[str, list[str]]:
@@ -77,7 +78,7 @@ def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 
 
 def _changed_code(run: StoredRun, parent: StoredRun) -> list[str]:
-    """Files of src/ and train.py that differ; settings in conf/ are compared as settings."""
+    """Files that take part in a run and differ; settings in conf/ are compared as settings."""
     git = [each.record.git.get("commit") for each in (parent, run)]
     if None in git:
         return [] if git[0] == git[1] else ["one of the two was not in git"]
@@ -86,7 +87,7 @@ def _changed_code(run: StoredRun, parent: StoredRun) -> list[str]:
         return [f"commit {str(git[0])[:8]} -> {str(git[1])[:8]} (not both are here to compare)"]
     if parent.record.git.get("diff_sha256") != run.record.git.get("diff_sha256"):
         files |= _files_of_diff(parent) | _files_of_diff(run)
-    return sorted(files)
+    return sorted(file for file in files if not file.startswith(_NOT_OF_A_RUN))
 
 
 def _files_between(before: str, after: str) -> set[str] | None:

@@ -1,0 +1,156 @@
+"""`ratchet gate`: the exit code is the answer, the rest says why."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.comparison.test_evidence import of_name, rewrite, trained_on_the_sample
+
+from ratchet.config import compose_objective, plain
+
+Verb = Callable[..., tuple[int, str, str]]
+UNCLEAR = "objective.evidence.repeats=5"
+NOTHING = "objective.floor=0.99"
+SIMPLE = ("objective.floor=0.1", "objective.margin=0.5")
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """rule and regression on three splits, in the working directory."""
+    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return Path("runs")
+
+
+@pytest.fixture
+def gate(verb: Verb) -> Verb:
+    return lambda *arguments: verb("gate", "resamples=500", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "headline"),
+    [
+        ([], 0, "sample: regression ships: the only one that passes every clause"),
+        (SIMPLE, 0, "sample: rule ships: the simplest of 2 that pass every clause"),
+        ([NOTHING], 3, "sample: nothing ships: every candidate fails a clause"),
+        ([UNCLEAR], 3, "sample: too little evidence: nothing passes every clause, but regression failed none"),
+    ],
+    ids=["ships", "simplest", "nothing", "unclear"],
+)
+def test_the_exit_code_and_the_first_line_are_the_answer(
+    arguments: list[str], code: int, headline: str, gate: Verb
+) -> None:
+    found, out, err = gate(*arguments)
+    assert (found, err) == (code, "")
+    assert out.splitlines()[0] == headline
+    assert gate(*arguments, "format=md")[0] == code
+    assert gate(*arguments, "format=json")[0] == code
+
+
+def test_every_clause_is_shown_with_what_it_would_take(gate: Verb) -> None:
+    out = gate(UNCLEAR)[1]
+    rule, regression = out.split("\n\n")[1:]
+    assert rule.splitlines()[0].startswith("rule does not ship: fails 1 of ")
+    marks = {line.split()[0] for line in rule.splitlines()[1:]}
+    assert marks == {"pass", "?", "FAIL"}
+    [failed] = [line for line in rule.splitlines() if line.split()[0] == "FAIL"]
+    assert "no more than 0.03 below regression" in failed
+    assert "needed: 0." in failed
+    assert regression.splitlines()[0] == "regression does not ship: too little evidence"
+    [unclear] = [line for line in regression.splitlines() if line.split()[0] == "?"]
+    assert " ".join(unclear.split()[1:]) == ("at least 5 repeats 3 needed: 2 more (split.seed=0,1,2,... makes repeats)")
+    assert all(word in out for word in ("latency p95 at most 50 ms", "size at most 500 MB", "fit at most 30 min"))
+
+
+def test_one_of_equals_says_why_it_does_not_ship(gate: Verb) -> None:
+    out = gate(*SIMPLE)[1]
+    assert "rule ships: passes every clause, and nothing simpler does" in out
+    assert "regression does not ship: passes too, but rule is simpler" in out
+
+
+def test_an_objective_is_named_with_its_hash_and_its_commit(gate: Verb) -> None:
+    line = gate("objective=strict")[1].splitlines()[1]
+    assert line.startswith(f"  objective strict ({compose_objective(['objective=strict']).hash[:12]}, ")
+
+
+def test_what_the_command_line_sets_is_said(gate: Verb) -> None:
+    assert "  note: set on the command line: objective.floor=0.99" in gate(NOTHING)[1].splitlines()
+    assert "command line" not in gate()[1]
+
+
+def test_an_objective_that_is_younger_than_the_runs_is_said(runs: Path, gate: Verb) -> None:
+    for run in of_name(runs, "rule"):
+        rewrite(run.path, started_at="2020-01-01T00:00:00+00:00")
+    [note] = [line for line in gate()[1].splitlines() if "note: " in line]
+    assert "default.yaml was changed on " in note
+    assert "after the first of these runs had begun (2020-01-01 00:00 UTC)" in note
+
+
+def test_programs_get_everything_that_the_decision_rests_on(runs: Path, gate: Verb) -> None:
+    code, out, err = gate("objective.floor=0.2", "format=json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    objective = compose_objective(["objective.floor=0.2"])
+    assert found["objective"]["hash"] == objective.hash
+    assert found["objective"]["changed"] == "set on the command line: objective.floor=0.2"
+    assert found["settings"] == plain(objective.settings)
+    assert found["split_hashes"] == sorted(str(run.record.split_hash) for run in of_name(runs, "rule"))
+    decision = found["decision"]
+    assert (decision["outcome"], decision["ships"]) == ("ships", "regression")
+    assert [each["name"] for each in decision["judgements"]] == ["rule", "regression"]
+    for each in decision["judgements"]:
+        assert each["runs"] == [run.record.id for run in of_name(runs, each["name"])]
+        assert each["ships"] == (each["name"] == "regression")
+        assert {clause["state"] for clause in each["clauses"]} <= {"pass", "fail", "too little evidence"}
+        assert all((clause["needed"] is None) == (clause["state"] == "pass") for clause in each["clauses"])
+
+
+def test_markdown_has_a_table_a_candidate(gate: Verb) -> None:
+    lines = gate("format=md", NOTHING)[1].splitlines()
+    assert sum(line == "| | clause | found | needed |" for line in lines) == 2
+    assert all(line.count("|") == 5 for line in lines if line.startswith("|"))
+    assert any(line.startswith("**rule** does not ship: fails 1 of ") for line in lines)
+
+
+def test_what_is_left_out_is_said(runs: Path, gate: Verb) -> None:
+    rewrite(of_name(runs, "regression")[0].path, status="interrupted")
+    code, out, _ = gate()
+    assert code == 3, "two repeats are left"
+    assert out.splitlines()[-2:] == [
+        "left out  1 run: the run is interrupted",
+        "left out  split.seed=0 of rule: not all candidates were measured there",
+    ]
+
+
+def test_ones_own_objective_comes_from_ones_own_directory(gate: Verb) -> None:
+    path = Path("mine", "objective", "easy.yaml")
+    path.parent.mkdir(parents=True)
+    path.write_text("defaults: [base_objective, _self_]\nmargin: 0.5\nevidence: {repeats: 1, test_records: 1}\n")
+    code, out, _ = gate("--config-dir", "mine", "objective=easy")
+    assert code == 0
+    assert out.startswith("sample: rule ships")
+    assert "objective easy (" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["objective=defualt"], ["conf/objective/defualt.yaml", "did you mean 'default'?"]),
+        (["objective.flor=0.1"], ["unknown key 'objective.flor'", "did you mean 'floor'?"]),
+        (["objective.floor=2"], ["objective.floor=2", "at most 1"]),
+        (["objectve=strict"], ["unknown key 'objectve'", "did you mean 'objective'?"]),
+        (["+objective.labels.adio=0.5"], ["objective.labels", "there is no label 'adio'", "did you mean 'audio'?"]),
+        (["baseline=rule"], ["unknown key 'baseline'"]),
+        (["name=rul"], ["did you mean 'rule'?"]),
+        (["formt=json"], ["did you mean 'format'?"]),
+        (["--config-dir", "nowhere"], ["nowhere", "no such directory"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_is_explained(arguments: list[str], parts: list[str], gate: Verb) -> None:
+    code, out, err = gate(*arguments)
+    assert (code, out) == (2, "")
+    for part in parts:
+        assert part in err

@@ -1,0 +1,246 @@
+"""`ratchet promote`: what the gate says is recorded, against it only by force, and nothing is ever taken out."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.comparison.test_evidence import of_name, trained_on_the_sample
+
+from ratchet.config import PROJECT, compose_objective
+from ratchet.runs.promotions import Promotion, promoted, read_decisions
+from ratchet.runs.provenance import git_state
+
+Verb = Callable[..., tuple[int, str, str]]
+FILE = Path("promotions/sample.jsonl")
+SIMPLE = ("objective.floor=0.1", "objective.margin=0.5")
+BECAUSE = ("force=true", "reason=because")
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """rule and regression on three splits, in the working directory."""
+    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return Path("runs")
+
+
+@pytest.fixture
+def promote(verb: Verb) -> Verb:
+    return lambda *arguments: verb("promote", "resamples=500", *arguments)
+
+
+@pytest.fixture
+def shown(verb: Verb) -> Callable[[], dict[str, Any]]:
+    """What `promote show` tells programs."""
+    return lambda: dict(json.loads(verb("promote", "show", "format=json")[1]))
+
+
+def decisions() -> list[Promotion]:
+    return read_decisions(Path("promotions"), "sample")
+
+
+def test_what_ships_is_promoted(runs: Path, promote: Verb) -> None:
+    code, out, err = promote()
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "sample: regression ships: the only one that passes every clause",
+        "promoted regression (gate: ships)",
+        f"written to {FILE}: commit it",
+    ]
+    [decision] = decisions()
+    assert (decision.name, decision.model, decision.gate, decision.forced) == (
+        "regression",
+        "regression",
+        "ships",
+        False,
+    )
+    assert decision.why == "passes every clause, and nothing simpler does"
+    assert decision.runs == {run.record.id: run.record.split_hash for run in of_name(runs, "regression")}
+    assert decision.config_hash == of_name(runs, "regression")[0].record.config_hash
+
+
+def test_a_decision_carries_its_evidence_and_its_objective(promote: Verb) -> None:
+    promote(*SIMPLE, "reason='small machine'")
+    [decision] = decisions()
+    assert (decision.name, decision.why) == ("rule", "small machine")
+    objective = compose_objective(SIMPLE)
+    assert decision.objective["hash"] == objective.hash
+    assert decision.objective["settings"]["margin"] == 0.5
+    assert decision.objective["changed"] == f"set on the command line: {' '.join(SIMPLE)}"
+    assert set(decision.evidence["candidates"]) == {"rule", "regression"}
+    assert {clause["state"] for clause in decision.evidence["clauses"]} == {"pass"}
+    assert decision.evidence["records"] > 200
+    assert decision.commit == git_state(PROJECT)[0]["commit"]
+
+
+def test_the_candidate_that_ships_may_be_named(promote: Verb) -> None:
+    assert promote("candidate=regression")[0] == 0
+    assert decisions()[0].forced is False
+    assert promote("candidate=regression", *BECAUSE)[0] == 0
+    assert decisions()[1].forced is False, "force where there is nothing to overrule is no force"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["candidate=rule"], "not promoted: rule fails 1 of "),
+        (["objective.floor=0.99"], "not promoted: there is nothing to promote"),
+        (["objective.evidence.repeats=5"], "not promoted: there is nothing to promote"),
+        ([*SIMPLE, "candidate=regression"], "not promoted: regression passes too, but rule is simpler"),
+    ],
+    ids=["worse", "nothing", "unclear", "not the simplest"],
+)
+def test_the_gate_refuses_and_nothing_is_written(arguments: list[str], told: str, promote: Verb) -> None:
+    code, out, err = promote(*arguments)
+    assert (code, err) == (3, "")
+    assert out.splitlines()[1].startswith(told)
+    assert 'force=true reason="..." overrules it' in out
+    assert sorted(path.name for path in Path().iterdir()) == ["runs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["candidate=rule", "force=true"], ["force=true needs a reason"]),
+        (["candidate=rule", "force=true", "reason='  '"], ["force=true needs a reason"]),
+        (["force=true"], ["force=true needs a reason"]),
+        ([*BECAUSE, "objective.floor=0.99"], ["nothing ships, so which one?", "candidate=NAME"]),
+        (["candidate=ruel"], ["candidate=ruel", "not among the selected", "did you mean 'rule'?"]),
+        (["candidat=rule"], ["unknown key 'candidat'", "did you mean 'candidate'?"]),
+        (["force=perhaps"], ["force=perhaps"]),
+        (["data=smple"], ["data=smple", "did you mean 'sample'?"]),
+        (["objective=strct"], ["did you mean 'strict'?"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_wrong_use_is_explained_and_nothing_is_written(arguments: list[str], parts: list[str], promote: Verb) -> None:
+    code, _, err = promote(*arguments)
+    assert code == 2
+    assert err.startswith("error: ")
+    for part in parts:
+        assert part in err
+    assert not FILE.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gate"),
+    [
+        (["candidate=rule"], "regression ships, not rule"),
+        (["candidate=rule", "objective.floor=0.99"], "nothing ships"),
+        (["candidate=regression", "objective.evidence.repeats=5"], "too little evidence"),
+    ],
+)
+def test_force_overrules_the_gate_and_it_is_said_wherever_the_model_is_shown(
+    arguments: list[str], gate: str, promote: Verb, verb: Verb, shown: Callable[[], dict[str, Any]]
+) -> None:
+    name = arguments[0].partition("=")[2]
+    said = f"gate: {gate}; forced: the customer waits"
+    code, out, _ = promote(*arguments, "force=true", 'reason="the customer waits"')
+    assert code == 0
+    assert f"promoted {name} ({said})" in out
+    assert verb("promote", "show")[1].splitlines()[0] == f"sample: {name} is promoted ({said})"
+    [row] = [line for line in verb("promote", "show")[1].splitlines() if " promote " in line]
+    assert f"{gate}, forced" in row
+    now = shown()["promoted"]
+    assert (now["name"], now["gate"], now["forced"], now["why"]) == (name, gate, True, "the customer waits")
+    compared = verb("compare", "resamples=200")[1]
+    assert f"promoted ({said})" in compared
+    found = json.loads(verb("compare", "resamples=200", "format=json")[1])
+    assert {each["name"]: each["promoted"] for each in found["candidates"]}[name] == said
+
+
+def test_a_rollback_brings_back_what_was_promoted_before(promote: Verb, verb: Verb) -> None:
+    promote("candidate=rule", "objective.floor=0.99", *BECAUSE)
+    promote()
+    code, out, _ = verb("promote", "rollback", "reason='too slow'")
+    assert code == 0
+    assert out.splitlines()[0] == (
+        "sample: regression rolled back, rule is promoted again (gate: nothing ships; forced: because)"
+    )
+    assert "rule is promoted (gate: nothing ships; forced: because)" in verb("promote", "show")[1]
+    assert (decisions()[-1].action, decisions()[-1].why) == ("rollback", "too slow")
+    code, out, _ = verb("promote", "rollback", "reason='that neither'")
+    assert (code, out.splitlines()[0]) == (0, "sample: rule rolled back, nothing is promoted now")
+    assert verb("promote", "show")[1].splitlines()[0] == "sample: nothing is promoted"
+    assert "promoted (" not in verb("compare", "resamples=200")[1]
+
+
+def test_the_history_is_kept_byte_by_byte(promote: Verb, verb: Verb) -> None:
+    steps: list[Callable[[], tuple[int, str, str]]] = [
+        promote,
+        lambda: promote("candidate=rule", *BECAUSE),
+        lambda: verb("promote", "rollback", "reason=oops"),
+        lambda: verb("promote", "rollback", "reason='once more'"),
+        promote,
+    ]
+    before = b""
+    for number, step in enumerate(steps, start=1):
+        assert step()[0] == 0
+        after = FILE.read_bytes()
+        assert after.startswith(before)
+        assert after.count(b"\n") == number
+        before = after
+    lines = verb("promote", "show")[1].splitlines()
+    assert [line.split()[1] for line in lines[3:]] == ["promote", "promote", "rollback", "rollback", "promote"]
+    assert [path.name for path in FILE.parent.iterdir()] == [FILE.name]
+
+
+def test_a_refusal_leaves_the_file_as_it_was(promote: Verb, verb: Verb) -> None:
+    promote()
+    before = FILE.read_bytes()
+    promote("candidate=rule")
+    promote("candidate=rule", "force=true")
+    verb("promote", "rollback")
+    assert FILE.read_bytes() == before
+
+
+def test_the_history_is_shown_in_markdown_too(promote: Verb, verb: Verb) -> None:
+    promote()
+    lines = verb("promote", "show", "format=md")[1].splitlines()
+    assert lines[2].startswith("| at | decision | candidate | gate | objective | commit | why |")
+    assert "| promote | regression | ships | default |" in lines[4]
+
+
+def test_of_several_data_sets_one_must_be_named(promote: Verb, verb: Verb) -> None:
+    promote()
+    shutil.copy(FILE, FILE.with_name("other.jsonl"))
+    for action in ("show", "rollback"):
+        code, _, err = verb("promote", action)
+        assert code == 2
+        assert "data=other or data=sample" in err
+    assert verb("promote", "show", "data=sample")[0] == 0
+    assert "did you mean 'sample'?" in verb("promote", "show", "data=sampl")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["sho"], ["promote sho", "did you mean 'show'?"]),
+        (["regression"], ["promote regression", "candidate=NAME names one"]),
+        (["show"], ["nothing was promoted yet", "promotions"]),
+        (["rollback", "reason=x"], ["nothing was promoted yet"]),
+        (["show", "formt=md"], ["did you mean 'format'?"]),
+        (["rollback", "resaon=x"], ["did you mean 'reason'?"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistaken_action_is_explained(arguments: list[str], parts: list[str], verb: Verb) -> None:
+    code, out, err = verb("promote", *arguments)
+    assert (code, out) == (2, "")
+    for part in parts:
+        assert part in err
+
+
+def test_a_rollback_needs_a_reason_and_something_to_roll_back(promote: Verb, verb: Verb) -> None:
+    promote()
+    for reason in ([], ["reason=''"], ["reason=' '"]):
+        code, _, err = verb("promote", "rollback", *reason)
+        assert code == 2
+        assert "needs a reason" in err
+    verb("promote", "rollback", "reason=oops")
+    code, _, err = verb("promote", "rollback", "reason=again")
+    assert (code, err) == (2, "error: sample: nothing is promoted, there is nothing to roll back\n")
+    assert promoted(Path("promotions"), "sample") is None

@@ -1,0 +1,211 @@
+"""From run directories to evidence: the same records for all, or no comparison."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ratchet.comparison.evidence import gather
+from ratchet.config import compose
+from ratchet.errors import UserError
+from ratchet.evaluation.metrics import averaged
+from ratchet.runs import StoredRun, find_runs
+from ratchet.runs.predictions import Predictions, read_predictions, write_predictions
+from ratchet.runs.selection import select
+from ratchet.runs.stored import read_run
+from ratchet.training import train
+
+Change = Callable[[Predictions], Predictions]
+SEEDS = (0, 1, 2)
+
+
+@cache
+def trained_on_the_sample(basetemp: Path) -> Path:
+    """Runs of rule and regression on three splits; for all tests of a process to read, and to copy before a change."""
+    directory = basetemp / "trained-on-the-sample"
+    places = [f"{name}_dir={(directory / name).as_posix()}" for name in ("runs", "promotions")]
+    for model in ("rule", "regression"):
+        for seed in SEEDS:
+            train(compose([f"model={model}", f"split.seed={seed}", "evaluation.resamples=100", *places]))
+    return directory / "runs"
+
+
+def copy_run(run: StoredRun, name: str, /, change: Change | None = None, **fields: Any) -> StoredRun:
+    """A run of another candidate, that predicted the same unless changed, with these fields in its record."""
+    path = run.path.parents[1] / name / f"copy-{run.path.name}-{name}"
+    shutil.copytree(run.path, path)
+    rewrite(path, **{"id": path.name, "name": name, "config_hash": f"hash of {name}", **fields})
+    if change is not None:
+        change_predictions(path, change)
+    return read_run(path)
+
+
+def rewrite(path: Path, **fields: Any) -> None:
+    record = json.loads((path / "record.json").read_text())
+    (path / "record.json").write_text(json.dumps({**record, **fields}))
+
+
+def change_predictions(path: Path, change: Change, part: str = "test") -> None:
+    file = path / "predictions" / f"{part}.parquet"
+    write_predictions(file, change(read_predictions(file)))
+
+
+def of_name(runs_dir: Path, name: str) -> list[StoredRun]:
+    """By split."""
+    found = [run for run in find_runs(runs_dir) if run.record.name == name]
+    return sorted(found, key=lambda run: run.record.split_seed)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_on_the_sample(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def runs_dir(trained: Path, tmp_path: Path) -> Path:
+    """A copy, to change."""
+    return Path(shutil.copytree(trained, tmp_path / "runs"))
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_figures_are_those_that_the_runs_wrote_down(part: str, trained: Path) -> None:
+    evidence = gather(select(trained, part=part), resamples=10)
+    assert [each.name for each in evidence.candidates] == ["rule", "regression"]
+    for each in evidence.candidates:
+        metrics = [run.figures() for run in each.candidate.runs]
+        for name in ("f1_weighted", "precision_macro", "recall_micro", "f1_samples"):
+            expected = [figures[f"{part}/{name}"] for figures in metrics]
+            assert each.drawn[name].values == pytest.approx(expected)
+        assert each.drawn["slices/terse"].values == pytest.approx(
+            [figures[f"{part}/slices/terse/f1_weighted"] for figures in metrics]
+        )
+        assert each.num_splits == 3
+        assert evidence.of(each.name) is each
+
+
+def test_a_record_keeps_its_place_in_all_runs(trained: Path) -> None:
+    evidence = gather(select(trained), resamples=10)
+    ids = {
+        run.record.id: read_predictions(run.path / "predictions" / "test.parquet").ids
+        for run in evidence.selection.runs
+    }
+    every = sorted({identifier for each in ids.values() for identifier in each})
+    assert evidence.num_records == len(every)
+    for each in evidence.candidates:
+        for run, judged in zip(each.candidate.runs, each.judged, strict=True):
+            assert [every[row] for row in judged.rows] == ids[run.record.id]
+            assert judged.split == run.record.split_hash
+
+
+def test_positives_are_counted_over_distinct_records(trained: Path) -> None:
+    evidence = gather(select(trained), resamples=10)
+    truth: dict[str, np.ndarray[Any, Any]] = {}
+    terse: set[str] = set()
+    for run in of_name(trained, "rule"):
+        found = read_predictions(run.path / "predictions" / "test.parquet")
+        truth |= dict(zip(found.ids, found.targets, strict=True))
+        terse |= {identifier for identifier, slices in zip(found.ids, found.slices, strict=True) if "terse" in slices}
+    assert len(truth) < sum(run.record.records["test"] for run in of_name(trained, "rule")), "test parts overlap"
+    counts = np.sum(list(truth.values()), axis=0, dtype=int)
+    assert [evidence.positives[label] for label in evidence.labels] == counts.tolist()
+    assert evidence.positives["slices/terse"] == sum(int(truth[identifier].sum()) for identifier in terse)
+
+
+def test_decisions_are_made_at_the_thresholds_of_each_run(runs_dir: Path) -> None:
+    run = of_name(runs_dir, "regression")[1]
+    path = run.path / "thresholds.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "values": dict.fromkeys(content["values"], 0.9)}))
+    found = gather(select(runs_dir), resamples=10).of("regression")
+    predicted = read_predictions(run.path / "predictions" / "test.parquet")
+    assert (found.judged[1].decisions == (predicted.scores >= 0.9)).all()
+    expected = averaged(predicted.targets, (predicted.scores >= 0.9).astype(np.uint8))["f1_weighted"]
+    assert found.drawn["f1_weighted"].values[1] == pytest.approx(float(expected))
+
+
+def test_costs_are_medians_and_behaviour_is_a_mean_over_runs(runs_dir: Path) -> None:
+    runs = of_name(runs_dir, "rule")
+    for run, milliseconds, share in zip(runs, (1.0, 2.0, 90.0), (0.5, 0.6, 1.0), strict=True):
+        for name, values in (
+            ("cost.json", {"cost/latency_ms_p95": milliseconds, "cost/items_per_second": None}),
+            ("metrics.json", {"behaviour/minimum": share}),
+        ):
+            content = json.loads((run.path / name).read_text())
+            (run.path / name).write_text(json.dumps({**content, **values}))
+    found = gather(select(runs_dir), resamples=10).of("rule")
+    assert found.costs["latency_ms_p95"] == 2.0
+    assert found.costs["items_per_second"] is None, "not measured is not 0"
+    assert found.behaviour["minimum"] == pytest.approx(0.7)
+    assert set(found.behaviour) == {"score", "invariance", "directional", "minimum"}, "no counts of cases"
+
+
+def test_data_without_behavioural_tests_have_no_shares(runs_dir: Path) -> None:
+    for run in find_runs(runs_dir):
+        content = json.loads((run.path / "metrics.json").read_text())
+        kept = {key: value for key, value in content.items() if not key.startswith("behaviour/")}
+        (run.path / "metrics.json").write_text(json.dumps(kept))
+    assert gather(select(runs_dir), resamples=10).of("rule").behaviour == {}
+
+
+def _other_truth(found: Predictions) -> Predictions:
+    targets = found.targets.copy()
+    targets[0, 0] ^= 1
+    return dataclasses.replace(found, targets=targets)
+
+
+def _other_id(found: Predictions) -> Predictions:
+    return dataclasses.replace(found, ids=["somebody else", *found.ids[1:]])
+
+
+def _other_order(found: Predictions) -> Predictions:
+    return dataclasses.replace(found, ids=found.ids[::-1])
+
+
+@pytest.mark.parametrize("change", [_other_truth, _other_id, _other_order])
+def test_predictions_that_were_changed_by_hand_are_refused(change: Change, runs_dir: Path) -> None:
+    changed = of_name(runs_dir, "regression")[1]
+    change_predictions(changed.path, change)
+    with pytest.raises(UserError, match="not comparable") as caught:
+        gather(select(runs_dir), resamples=10)
+    for part in (str(of_name(runs_dir, "rule")[1].path), str(changed.path), "one of the files was changed"):
+        assert part in str(caught.value)
+
+
+def test_other_labels_are_refused(runs_dir: Path) -> None:
+    changed = of_name(runs_dir, "regression")[0]
+    labels = json.loads((changed.path / "labels.json").read_text())
+    (changed.path / "labels.json").write_text(json.dumps(labels[::-1]))
+    with pytest.raises(UserError, match=r"not comparable: labels of .* differ \(labels\.json\)"):
+        gather(select(runs_dir), resamples=10)
+
+
+@pytest.mark.parametrize("name", ["predictions/test.parquet", "labels.json", "thresholds.json"])
+def test_a_file_that_is_not_there_is_told(name: str, runs_dir: Path) -> None:
+    path = of_name(runs_dir, "regression")[2].path / name
+    path.unlink()
+    with pytest.raises(UserError, match=path.name):
+        gather(select(runs_dir), resamples=10)
+
+
+def test_others_are_measured_beside_the_candidates(trained: Path) -> None:
+    both, rule = select(trained), select(trained, names=["rule"])
+    evidence = gather(rule, others=[both.candidates[1]], resamples=10)
+    assert [each.name for each in evidence.candidates] == ["rule"]
+    assert [each.name for each in evidence.others] == ["regression"]
+
+
+def test_progress_is_told_to_its_end(trained: Path) -> None:
+    announced, done = [], []
+
+    def begin(steps: int) -> Callable[[int], None]:
+        announced.append(steps)
+        return done.append
+
+    gather(select(trained), resamples=50, begin=begin)
+    assert announced == [sum(done)] == [50 * 6]

@@ -1,0 +1,252 @@
+"""One grammar for which runs are read: the newest of each kind, on the same splits, and nothing left out in silence."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratchet.errors import UserError
+from ratchet.runs import StoredRun
+from ratchet.runs.selection import Selection, select
+
+Store = Callable[..., StoredRun]
+Chosen = Callable[..., Selection]
+
+
+@pytest.fixture
+def finish(store: Store) -> Store:
+    """`finish("model=rule", split=1)`: a finished run with test predictions on that split."""
+
+    def make(*overrides: str, split: int = 0, seed: int = 0, **fields: Any) -> StoredRun:
+        measured = {"dataset_version": "version-1", "split_hash": f"split-{split}", "deterministic": False}
+        return store(*overrides, f"split.seed={split}", f"seed={seed}", **{**measured, **fields})
+
+    return make
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> Chosen:
+    return lambda **options: select(tmp_path / "runs", **options)
+
+
+def ids(runs: list[StoredRun]) -> list[str]:
+    return [run.record.id for run in runs]
+
+
+def names(selection: Selection) -> list[str]:
+    return [each.name for each in selection.candidates]
+
+
+def test_a_candidate_is_what_its_runs_have_in_common(finish: Store, chosen: Chosen) -> None:
+    run = finish("model=regression")
+    found = chosen()
+    [candidate] = found.candidates
+    assert (candidate.name, candidate.model, candidate.complexity) == ("regression", "regression", 1)
+    assert candidate.config_hash == run.record.config_hash
+    assert (found.data, found.part, found.dataset_version) == ("sample", "test", "version-1")
+    assert ids(found.runs) == [run.record.id]
+    assert found.left_out == ()
+
+
+def test_the_newest_configuration_of_a_name_is_taken(finish: Store, chosen: Chosen) -> None:
+    old = finish("model=regression", "model.C=1")
+    new = finish("model=regression", "model.C=2")
+    found = chosen()
+    assert ids(found.runs) == [new.record.id]
+    shown = old.record.config_hash[:8]
+    assert found.left_out == (f"1 run of regression: an older configuration ({shown}; all=true takes it in)",)
+
+
+def test_a_configuration_is_as_new_as_its_newest_run(finish: Store, chosen: Chosen) -> None:
+    finish("model=regression", "model.C=1")
+    finish("model=regression", "model.C=2")
+    again = finish("model=regression", "model.C=1", split=1)
+    found = chosen()
+    assert found.candidates[0].config_hash == again.record.config_hash
+    assert len(found.runs) == 2, "with its older run of another split"
+
+
+def test_the_newest_run_of_a_split_and_seed_is_taken(finish: Store, chosen: Chosen) -> None:
+    finish()
+    newer = finish()
+    other_seed, other_split = finish(seed=1), finish(split=1)
+    found = chosen()
+    assert ids(found.runs) == ids([newer, other_seed, other_split]), "ordered by split and seed"
+    assert found.left_out == ("1 of rule: a newer run of the same split and seed took its place",)
+
+
+def test_one_run_without_randomness_stands_for_every_seed_of_its_split(finish: Store, chosen: Chosen) -> None:
+    finish(deterministic=True)
+    newer = finish(seed=1, deterministic=True)
+    other_split = finish(split=1, deterministic=True)
+    learnt = [finish("model=regression", seed=seed, split=split) for split in (0, 1) for seed in (0, 1)]
+    found = chosen()
+    assert [ids(list(each.runs)) for each in found.candidates] == [ids([newer, other_split]), ids(learnt)]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fields", "reason"),
+    [
+        ([], {"status": "failed"}, "the run is failed"),
+        ([], {"status": "interrupted"}, "the run is interrupted"),
+        ([], {"status": "running"}, "the run is running"),
+        ([], {"status": "running", "process_started": 1.0}, "the run is killed"),
+        (["tags=[debug]"], {}, "a debug run"),
+        (["evaluate=val"], {}, "made with evaluate=val, no test predictions"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_run_that_cannot_be_compared_is_left_out_and_said(
+    overrides: list[str], fields: dict[str, Any], reason: str, finish: Store, chosen: Chosen
+) -> None:
+    kept = finish()
+    finish(*overrides, split=1, **fields)
+    found = chosen()
+    assert ids(found.runs) == [kept.record.id]
+    assert found.left_out == (f"1 run: {reason}",)
+    finish(*overrides, split=2, **fields)
+    assert chosen().left_out == (f"2 runs: {reason}",), "one line for all of a kind"
+
+
+def test_on_val_every_finished_run_counts(finish: Store, chosen: Chosen) -> None:
+    runs = [finish("evaluate=val"), finish(split=1)]
+    found = chosen(part="val")
+    assert ids(found.runs) == ids(runs)
+    assert (found.part, found.left_out) == ("val", ())
+
+
+def test_a_name_is_chosen(finish: Store, chosen: Chosen) -> None:
+    finish("model=rule")
+    finish("model=regression")
+    finish("model=cnn")
+    assert names(chosen()) == ["rule", "regression", "cnn"]
+    assert names(chosen(names=["cnn", "rule"])) == ["rule", "cnn"]
+
+
+def test_an_unknown_name_is_told_with_the_nearest(finish: Store, chosen: Chosen) -> None:
+    finish("model=regression")
+    finish("model=cnn", status="failed")
+    with pytest.raises(UserError, match="name=regresion: no finished run of that name; did you mean 'regression'"):
+        chosen(names=["regression", "regresion"])
+    with pytest.raises(UserError, match="name=cnn: no finished run of that name; valid: regression"):
+        chosen(names=["cnn"])
+
+
+def test_of_several_data_sets_one_must_be_named(finish: Store, chosen: Chosen) -> None:
+    finish()
+    other = finish("data.name=other")
+    with pytest.raises(UserError, match=r"runs of 2 data sets in .*: which one\? data=other or data=sample"):
+        chosen()
+    assert ids(chosen(data="other").runs) == [other.record.id]
+    with pytest.raises(UserError, match=r"data=smaple: no runs of it in .*; did you mean 'sample'"):
+        chosen(data="smaple")
+
+
+def test_nothing_to_select_from_is_told_with_what_makes_some(chosen: Chosen) -> None:
+    with pytest.raises(UserError, match=r"no runs in .*: `python train\.py -m model=rule,regression` makes some"):
+        chosen()
+
+
+def test_nothing_usable_is_told_with_the_reasons(finish: Store, chosen: Chosen) -> None:
+    finish(status="failed")
+    finish("evaluate=val")
+    with pytest.raises(UserError) as caught:
+        chosen()
+    for part in ("no finished run of data=sample", "of test", "1 run: the run is failed", "1 run: made with evaluate"):
+        assert part in str(caught.value)
+
+
+def test_ids_take_those_runs_and_no_others(finish: Store, chosen: Chosen) -> None:
+    old, older_split = finish("model=regression", "model.C=1"), finish("model=regression", "model.C=1", split=1)
+    finish("model=regression", "model.C=1")
+    debug = finish("tags=[debug]", split=1)
+    found = chosen(ids=[old.record.id, older_split.path.name[-6:]])
+    assert ids(found.runs) == ids([old, older_split])
+    assert found.left_out == ()
+    assert ids(chosen(ids=[debug.record.id]).runs) == [debug.record.id], "who asks for a debug run gets it"
+
+
+def test_ids_of_two_configurations_of_a_name_are_two_candidates(finish: Store, chosen: Chosen) -> None:
+    runs = [finish("model=regression", f"model.C={value}") for value in (1, 2)]
+    found = chosen(ids=ids(runs))
+    assert sorted(names(found)) == sorted(f"regression@{run.record.config_hash[:8]}" for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fields", "reason"),
+    [([], {"status": "failed"}, "the run is failed"), (["evaluate=val"], {}, "made with evaluate=val")],
+)
+def test_a_run_that_was_asked_for_must_be_usable(
+    overrides: list[str], fields: dict[str, str], reason: str, finish: Store, chosen: Chosen
+) -> None:
+    good, bad = finish(), finish(*overrides, split=1, **fields)
+    with pytest.raises(UserError, match=f"{bad.record.id}: {reason}.*: nothing to compare"):
+        chosen(ids=ids([good, bad]))
+    with pytest.raises(UserError, match="no run 'nobody'"):
+        chosen(ids=["nobody"])
+
+
+def test_every_configuration_of_a_name_carries_its_hash(finish: Store, chosen: Chosen) -> None:
+    runs = [finish("model=regression", f"model.C={value}") for value in (1, 2)]
+    finish("model=rule")
+    found = chosen(every=True)
+    rule, *others = names(found)
+    assert rule == "rule", "a name with one configuration stays as it is"
+    assert sorted(others) == sorted(f"regression@{run.record.config_hash[:8]}" for run in runs)
+    assert found.left_out == ()
+
+
+def test_runs_of_a_name_on_other_data_are_left_out_and_said(finish: Store, chosen: Chosen) -> None:
+    finish(split=1, dataset_version="version-0")
+    newest = finish()
+    found = chosen()
+    assert ids(found.runs) == [newest.record.id]
+    assert found.dataset_version == "version-1"
+    assert found.left_out == ("1 of rule: on another version of the data",)
+
+
+def test_candidates_on_other_data_are_refused_and_named(finish: Store, chosen: Chosen) -> None:
+    finish("model=rule", dataset_version="version-0")
+    finish("model=regression")
+    finish("model=cnn")
+    told = "the data differ: rule on version version-0; regression, cnn on version version-1"
+    with pytest.raises(UserError, match=f"not comparable, {told}"):
+        chosen()
+    assert names(chosen(names=["regression", "cnn"])) == ["regression", "cnn"]
+
+
+def test_one_split_seed_with_two_divisions_is_refused(finish: Store, chosen: Chosen) -> None:
+    finish("model=rule")
+    finish("model=regression", split_hash="another-division")
+    with pytest.raises(UserError, match=r"split\.seed=0 of rule and of regression are different splits \(split-0, "):
+        chosen()
+
+
+def test_candidates_are_cut_to_their_common_splits_and_it_is_said(finish: Store, chosen: Chosen) -> None:
+    for split in (0, 1, 2):
+        finish("model=rule", split=split)
+    for split in (1, 2, 3, 4):
+        finish("model=regression", split=split)
+    found = chosen()
+    assert [[run.record.split_seed for run in each.runs] for each in found.candidates] == [[1, 2], [1, 2]]
+    assert found.left_out == (
+        "split.seed=0 of rule: not all candidates were measured there",
+        "split.seed=3,4 of regression: not all candidates were measured there",
+    )
+
+
+def test_no_common_split_is_refused_and_shown(finish: Store, chosen: Chosen) -> None:
+    finish("model=rule", split=0)
+    finish("model=regression", split=1)
+    finish("model=regression", split=2)
+    with pytest.raises(UserError, match=r"no split that all were measured on\. .* rule: 0; regression: 1,2"):
+        chosen()
+
+
+def test_the_simplest_comes_first_and_equals_by_name(finish: Store, chosen: Chosen) -> None:
+    finish("model=cnn")
+    finish("model=regression")
+    finish("model=rule", "name=zebra")
+    finish("model=rule", "name=antelope")
+    assert names(chosen()) == ["antelope", "zebra", "regression", "cnn"]
