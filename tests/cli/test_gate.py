@@ -60,7 +60,7 @@ def test_every_clause_is_shown_with_what_it_would_take(gate: Verb) -> None:
     assert "needed: 0." in failed
     assert regression.splitlines()[0] == "regression does not ship: too little evidence"
     [unclear] = [line for line in regression.splitlines() if line.split()[0] == "?"]
-    assert " ".join(unclear.split()[1:]) == ("at least 5 repeats 3 needed: 2 more (split.seed=0,1,2,... makes repeats)")
+    assert " ".join(unclear.split()[1:]) == ("repeats at least 5 3 needed: 2 more (split.seed=0,1,2,... makes repeats)")
     assert all(word in out for word in ("latency p95 at most 50 ms", "size at most 500 MB", "fit at most 30 min"))
 
 

@@ -125,3 +125,15 @@ def test_a_promotion_survives_its_runs(runs: Path, verb: Verb) -> None:
     """Whoever removes them by hand: the history stands in the file alone."""
     shutil.rmtree(runs)
     assert json.loads(verb("promote", "show", "format=json")[1])["promoted"]["name"] == "regression"
+
+
+def test_an_id_that_looks_like_a_number_is_an_id(runs: Path, train: Command) -> None:
+    """Six hexadecimal digits may read as a number: 26e551 is one too large for any float."""
+    run = of_name(runs, "rule")[0]
+    record = json.loads((run.path / "record.json").read_text(encoding="utf-8"))
+    record["id"] = "20260101T000000Z-26e551"
+    (run.path / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    done = train("experiment=rule_exact", "evaluation.resamples=100", "parent=26e551")
+    assert done.returncode == 0, done.stderr
+    [new] = of_name(runs, "rule_exact")
+    assert new.record.parent == record["id"]

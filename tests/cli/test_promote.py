@@ -87,8 +87,8 @@ def test_the_candidate_that_ships_may_be_named(promote: Verb) -> None:
     ("arguments", "told"),
     [
         (["candidate=rule"], "not promoted: rule fails 1 of "),
-        (["objective.floor=0.99"], "not promoted: there is nothing to promote"),
-        (["objective.evidence.repeats=5"], "not promoted: there is nothing to promote"),
+        (["objective.floor=0.99"], "not promoted: nothing ships"),
+        (["objective.evidence.repeats=5"], "not promoted: too little evidence"),
         ([*SIMPLE, "candidate=regression"], "not promoted: regression passes too, but rule is simpler"),
     ],
     ids=["worse", "nothing", "unclear", "not the simplest"],
@@ -137,7 +137,9 @@ def test_force_overrules_the_gate_and_it_is_said_wherever_the_model_is_shown(
     arguments: list[str], gate: str, promote: Verb, verb: Verb, shown: Callable[[], dict[str, Any]]
 ) -> None:
     name = arguments[0].partition("=")[2]
-    said = f"gate: {gate}; forced: the customer waits"
+    changes = " ".join(each for each in arguments if each.startswith("objective."))
+    changed = f"; objective set on the command line: {changes}" if changes else ""
+    said = f"gate: {gate}{changed}; forced: the customer waits"
     code, out, _ = promote(*arguments, "force=true", 'reason="the customer waits"')
     assert code == 0
     assert f"promoted {name} ({said})" in out
@@ -157,10 +159,9 @@ def test_a_rollback_brings_back_what_was_promoted_before(promote: Verb, verb: Ve
     promote()
     code, out, _ = verb("promote", "rollback", "reason='too slow'")
     assert code == 0
-    assert out.splitlines()[0] == (
-        "sample: regression rolled back, rule is promoted again (gate: nothing ships; forced: because)"
-    )
-    assert "rule is promoted (gate: nothing ships; forced: because)" in verb("promote", "show")[1]
+    said = "(gate: nothing ships; objective set on the command line: objective.floor=0.99; forced: because)"
+    assert out.splitlines()[0] == f"sample: regression rolled back, rule is promoted again {said}"
+    assert f"rule is promoted {said}" in verb("promote", "show")[1]
     assert (decisions()[-1].action, decisions()[-1].why) == ("rollback", "too slow")
     code, out, _ = verb("promote", "rollback", "reason='that neither'")
     assert (code, out.splitlines()[0]) == (0, "sample: rule rolled back, nothing is promoted now")
@@ -244,3 +245,27 @@ def test_a_rollback_needs_a_reason_and_something_to_roll_back(promote: Verb, ver
     code, _, err = verb("promote", "rollback", "reason=again")
     assert (code, err) == (2, "error: sample: nothing is promoted, there is nothing to roll back\n")
     assert promoted(Path("promotions"), "sample") is None
+
+
+def test_a_smaller_contest_is_said(promote: Verb, verb: Verb) -> None:
+    """The rules alone are sure to win."""
+    code, out, _ = promote("name=rule")
+    assert code == 0
+    assert "promoted rule (gate: ships, with regression out of the contest)" in out
+    assert "with regression out of the contest" in verb("promote", "show")[1]
+    assert "not named: regression" in verb("gate", "resamples=500", "name=rule")[1]
+
+
+def test_a_reason_is_kept_as_it_was_typed(promote: Verb, verb: Verb) -> None:
+    why = "see #12: costs ${5\u2028and more"
+    assert promote("candidate=rule", "force=true", f"reason={why}")[0] == 0
+    assert decisions()[-1].why == why
+    assert verb("promote", "show")[0] == 0
+
+
+def test_a_changed_objective_is_marked(promote: Verb, verb: Verb) -> None:
+    assert promote("+objective.labels.audio=0.01", "objective.floor=0.1")[0] in (0, 2, 3)
+    assert promote("objective.floor=0.1")[0] == 0
+    out = verb("promote", "show")[1]
+    assert "default*" in out
+    assert "* set on the command line: objective.floor=0.1" in out

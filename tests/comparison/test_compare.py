@@ -220,9 +220,11 @@ def test_one_split_speaks_of_itself_only(ladder: Path) -> None:
 
 
 def test_what_is_promoted_is_said_with_what_the_gate_said(ladder: Path) -> None:
-    shown = row(compared(ladder, "rule", "regression"), "regression").config_hash
+    shown = ("regression", row(compared(ladder, "rule", "regression"), "regression").config_hash)
     found = compared(ladder, "rule", "regression", promoted={shown: "gate: nothing ships; forced: why"})
     assert [each.promoted for each in found.candidates] == [None, "gate: nothing ships; forced: why"]
+    other_name = compared(ladder, "rule", "regression", promoted={("mvp", shown[1]): "gate: ships"})
+    assert [each.promoted for each in other_name.candidates] == [None, None]
 
 
 def test_progress_is_told_to_its_end(ladder: Path) -> None:

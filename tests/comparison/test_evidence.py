@@ -209,3 +209,16 @@ def test_progress_is_told_to_its_end(trained: Path) -> None:
 
     gather(select(trained), resamples=50, begin=begin)
     assert announced == [sum(done)] == [50 * 6]
+
+
+def test_slices_of_one_name_that_mean_other_records_are_left_out(runs_dir: Path) -> None:
+    for run in of_name(runs_dir, "regression"):
+        path = run.path / "predictions" / "test.parquet"
+        found = read_predictions(path)
+        slices = [[*names, "mine"] if row < 20 else names for row, names in enumerate(found.slices)]
+        write_predictions(path, dataclasses.replace(found, slices=slices))
+    evidence = gather(select(runs_dir), resamples=100)
+    assert list(evidence.slices_left_out) == ["mine"]
+    assert all("slices/mine" not in each.drawn for each in evidence.candidates)
+    assert any(key.startswith("slices/") for key in evidence.candidates[0].drawn), "the others stay"
+    assert "slices/mine" not in evidence.positives

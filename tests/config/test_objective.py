@@ -94,3 +94,8 @@ def test_ones_own_objective_comes_from_ones_own_directory(tmp_path: Path) -> Non
     path.write_text("defaults: [base_objective, _self_]\nfloor: 9\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"mine\.yaml"):
         compose_objective(["objective=mine"], tmp_path)
+
+
+def test_what_was_added_or_taken_away_on_the_command_line_is_known() -> None:
+    changes = ["+objective.slices.short_text=0.5", "objective.floor=0.1"]
+    assert compose_objective(changes).overrides == tuple(changes)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.config import parse_options, take_config_dir
+from ratchet.config import bounded, parse_options, take_config_dir
 from ratchet.errors import UserError
 
 
@@ -37,6 +37,33 @@ def test_the_last_of_two_values_counts() -> None:
     assert parse_options(Options, ["count=1", "count=2"]).count == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["26e551", "012345", "yes", "see #12 of it", "deadline: friday", "costs ${5", "[a", "{", "null", "a\u2028b", ""],
+)
+def test_text_is_taken_as_it_stands(text: str) -> None:
+    """A reason is no YAML, and the end of a run's id is no number."""
+    assert parse_options(Options, [f"name={text}"]).name == text
+    assert parse_options(Options, [f"limit={text}"]).limit == (None if text == "null" else text)
+
+
+def test_quotes_around_all_of_a_text_are_no_part_of_it() -> None:
+    assert parse_options(Options, ["name='a b'"]).name == "a b"
+    assert parse_options(Options, ['name="a"']).name == "a"
+    assert parse_options(Options, ["name='a\""]).name == "'a\""
+
+
+def test_a_value_out_of_range_is_told() -> None:
+    @dataclass
+    class Bounded:
+        resamples: int = bounded(1000, low=100)
+
+    with pytest.raises(
+        UserError, match=r"command line, resamples=0: resamples=0 is out of range: it must be at least 100"
+    ):
+        parse_options(Bounded, ["resamples=0"])
+
+
 def test_a_value_may_hold_an_equals_sign() -> None:
     assert parse_options(Options, ["name=a=b"]).name == "a=b"
 
@@ -60,7 +87,7 @@ def test_lists_are_not_shared_between_calls() -> None:
         ("count=null", ["count=null"]),
         ("count.x=1", ["count.x=1", "count"]),
         ("items=[a", ["items=[a"]),
-        ("name=${nope}", ["name=${nope}"]),
+        ("count=${nope}", ["count=${nope}"]),
         ("=1", ["=1"]),
     ],
 )

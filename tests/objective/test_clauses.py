@@ -184,13 +184,13 @@ def test_more_candidates_make_a_margin_harder_to_prove() -> None:
 
 def test_the_least_evidence_is_counted(good: Evidence) -> None:
     enough = objective_of(evidence=MinimumEvidence(repeats=3, test_records=300))
-    assert clause(good, enough, "at least 3 repeats") == Clause("at least 3 repeats", "pass", "3")
-    assert clause(good, enough, "at least 300 test records").state == "pass"
+    assert clause(good, enough, "repeats at least 3") == Clause("repeats at least 3", "pass", "3")
+    assert clause(good, enough, "test records at least 300").state == "pass"
     more = objective_of(evidence=MinimumEvidence(repeats=5, test_records=1_300))
-    repeats = clause(good, more, "at least 5 repeats")
+    repeats = clause(good, more, "repeats at least 5")
     assert (repeats.state, repeats.evidence) == ("too little evidence", "3")
     assert str(repeats.needed).startswith("2 more (split.seed=")
-    records = clause(good, more, "at least 1,300 test records")
+    records = clause(good, more, "test records at least 1,300")
     assert (records.state, records.evidence, records.needed) == ("too little evidence", "300", "1,000 more")
 
 
@@ -213,4 +213,4 @@ def test_a_fit_is_judged_in_minutes() -> None:
 
 def test_a_budget_that_is_null_is_no_clause(good: Evidence) -> None:
     names = [each.name for each in own_clauses(good.of("a"), good, objective_of(budgets=BudgetConfig(size_mb=5)))]
-    assert names == ["at least 1 repeats", "at least 1 test records", "f1_weighted at least 0", "size at most 5 MB"]
+    assert names == ["repeats at least 1", "test records at least 1", "f1_weighted at least 0", "size at most 5 MB"]

@@ -80,7 +80,7 @@ def test_what_failed_nothing_is_named_when_nobody_can_tell() -> None:
     found = decide(evidence, objective_of(margin=0.2, evidence=MinimumEvidence(repeats=5)))
     assert (found.outcome, found.ships) == ("too little evidence", None)
     assert found.why == "nothing passes every clause, but a, b and c failed none"
-    assert found.of("a").why.startswith("needed: at least 5 repeats: 2 more")
+    assert found.of("a").why.startswith("needed: repeats at least 5: 2 more")
     one = decide(evidence_of(0.8), objective_of(evidence=MinimumEvidence(repeats=5)))
     assert one.why == "nothing passes every clause, but a failed none"
 

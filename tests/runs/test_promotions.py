@@ -22,7 +22,7 @@ from ratchet.runs.promotions import (
     standing,
 )
 
-FREE_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029"))
+FREE_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def decision(name: str | None = "rule", **fields: Any) -> Promotion:
@@ -88,6 +88,7 @@ def test_a_new_decision_keeps_every_earlier_byte(end: str, tmp_path: Path) -> No
 
 @given(why=FREE_TEXT)
 @example(why="a reason\nof two lines\r\nand a third")
+@example(why="\x85\u2028\u2029")
 @example(why='größer, 大, 🪤, \x00\x0b\x0c\x1c\x7f, \\n and "quotes"')
 def test_whatever_the_reason_a_decision_is_one_line(tmp_path_factory: pytest.TempPathFactory, why: str) -> None:
     directory = tmp_path_factory.mktemp("promotions")
@@ -181,3 +182,25 @@ def test_what_is_said_of_a_forced_promotion_is_what_the_gate_said_and_why() -> N
     assert said_of(decision(gate="ships", why="the simplest")) == "gate: ships"
     forced = decision(gate="nothing ships", forced=True, why="the customer waits")
     assert said_of(forced) == "gate: nothing ships; forced: the customer waits"
+
+
+def test_lines_that_end_as_on_windows_are_read_and_kept(tmp_path: Path) -> None:
+    path = add_decision(tmp_path, decision())
+    before = path.read_bytes().replace(b"\n", b"\r\n")
+    path.write_bytes(before)
+    add_decision(tmp_path, decision("cnn"))
+    assert path.read_bytes().startswith(before)
+    assert [each.name for each in read_decisions(tmp_path, "sample")] == ["rule", "cnn"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b'{"runs": null}\n'])
+def test_a_file_that_is_none_is_told(content: bytes, tmp_path: Path) -> None:
+    path = add_decision(tmp_path, decision())
+    path.write_bytes(path.read_bytes() + content)
+    with pytest.raises(UserError, match="line 2: not a decision"):
+        read_decisions(tmp_path, "sample")
+
+
+def test_an_objective_that_was_set_on_the_command_line_is_said() -> None:
+    loose = decision(objective={"changed": "set on the command line: objective.floor=0.1"})
+    assert said_of(loose) == "gate: ships; objective set on the command line: objective.floor=0.1"

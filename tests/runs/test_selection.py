@@ -73,7 +73,7 @@ def test_the_newest_run_of_a_split_and_seed_is_taken(finish: Store, chosen: Chos
     other_seed, other_split = finish(seed=1), finish(split=1)
     found = chosen()
     assert ids(found.runs) == ids([newer, other_seed, other_split]), "ordered by split and seed"
-    assert found.left_out == ("1 of rule: a newer run of the same split and seed took its place",)
+    assert found.left_out == ("1 of rule: newer runs of the same splits and seeds took their place",)
 
 
 def test_one_run_without_randomness_stands_for_every_seed_of_its_split(finish: Store, chosen: Chosen) -> None:

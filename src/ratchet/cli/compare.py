@@ -51,7 +51,7 @@ def comparison_of(selection: Selection, options: Options, metric: str, bar: Call
         runs_dir=Path(options.runs_dir),
         metric=metric,
         baseline=options.baseline,
-        promoted={str(standing.config_hash): said_of(standing)} if standing else {},
+        promoted={(str(standing.name), str(standing.config_hash)): said_of(standing)} if standing else {},
         parents=parents,
         begin=bar("swapping predictions"),
     )

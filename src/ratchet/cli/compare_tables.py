@@ -172,7 +172,8 @@ def _footer(found: Comparison) -> Iterator[tuple[str, str]]:
     readings = [split.test_readings for split in found.splits if split.test_readings is not None]
     if readings:
         times = f"{min(readings)}" if min(readings) == max(readings) else f"{min(readings)} to {max(readings)}"
-        yield "test splits", f"read {times} times so far (evaluate=val while choosing)"
+        times = "once" if times == "1" else f"{times} times"
+        yield "test splits", f"read {times} so far (evaluate=val while choosing)"
     for text in found.notes:
         yield "note", text
     for text in found.left_out:

@@ -13,7 +13,9 @@ from ratchet.objective.review import Alternative, review
 
 def run(arguments: list[str]) -> int:
     """The verb `objective`."""
-    action, *rest = arguments or [""]
+    if not arguments:
+        raise UserError("objective: what about it? `ratchet objective review`")
+    action, *rest = arguments
     if action != "review":
         raise UserError(f"objective {action}: {did_you_mean(action, ['review'])}")
     _review(rest)
@@ -72,6 +74,5 @@ def _conclusion(current: Alternative, others: Sequence[Alternative]) -> str:
         return f"the same under all {len(others)}: the choice hangs on the models, not on the objective"
     parts = ", ".join(dict.fromkeys(each.part for each in differ))
     return (
-        f"another outcome under {len(differ)} of {len(others)}: the choice hangs on {parts}. "
-        "Be sure of these before you trust it"
+        f"another outcome under {len(differ)} of {len(others)}: the choice hangs on the objective, namely on\n{parts}"
     )

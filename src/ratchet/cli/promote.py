@@ -69,7 +69,7 @@ def _promote(arguments: Sequence[str]) -> int:
     if wanted is None and options.force:
         raise UserError("promote: nothing ships, so which one? candidate=NAME names it")
     if wanted is None:
-        return _refused("there is nothing to promote")
+        return _refused(found.decision.outcome)
     if wanted != found.decision.ships and not options.force:
         return _refused(f"{wanted} {found.decision.of(wanted).why}")
     return _record(wanted, found, selection, options)
@@ -91,7 +91,7 @@ def _record(wanted: str, found: Verdict, selection: Selection, options: PromoteO
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         action="promote",
         data=found.data,
-        name=wanted,
+        name=candidate.runs[0].record.name,
         model=judgement.model,
         config_hash=judgement.config_hash,
         runs={run.record.id: str(run.record.split_hash) for run in candidate.runs},
@@ -115,7 +115,8 @@ def _record(wanted: str, found: Verdict, selection: Selection, options: PromoteO
 
 def _said(found: Verdict, wanted: str) -> str:
     ships = found.decision.ships
-    return found.decision.outcome if ships is None else "ships" if ships == wanted else f"{ships} ships, not {wanted}"
+    said = found.decision.outcome if ships is None else "ships" if ships == wanted else f"{ships} ships, not {wanted}"
+    return f"{said}, with {', '.join(found.not_named)} out of the contest" if found.not_named else said
 
 
 def _data_of(directory: Path, data: str | None) -> str:
@@ -149,13 +150,16 @@ def _show(arguments: Sequence[str]) -> int:
             "decision": each.action,
             "candidate": each.name or "-",
             "gate": each.gate + (", forced" if each.forced else ""),
-            "objective": each.objective.get("name", "-"),
+            "objective": each.objective.get("name", "-") + ("*" if each.objective.get("changed") else ""),
             "commit": (each.commit or "-")[:8] + ("+" if each.commit_dirty else ""),
             "why": each.why,
         }
         for each in decisions
     ]
     print_table(rows, markdown=options.format is Format.md, left=7)
+    changed = {str(each.objective["changed"]): None for each in decisions if each.objective.get("changed")}
+    for text in changed:
+        print(f"\n* {text}")
     return 0
 
 

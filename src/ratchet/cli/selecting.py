@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ratchet.cli.tables import Format
-from ratchet.config import Objective, compose_objective, parse_options, register, take_config_dir
+from ratchet.config import Objective, bounded, compose_objective, parse_options, register, take_config_dir
 from ratchet.runs.selection import Selection, select
 
 
@@ -20,7 +20,7 @@ class SelectingOptions:
     name: str | None = None
     runs: str | None = None
     all: bool = False
-    resamples: int = 10_000
+    resamples: int = bounded(10_000, low=100, high=1_000_000)
     format: Format = Format.table
     runs_dir: str = "runs"
     promotions_dir: str = "promotions"
@@ -61,7 +61,7 @@ def selection_of(options: SelectingOptions, part: str = "test") -> Selection:
 
 
 def _listed(text: str | None) -> list[str]:
-    return [each.strip() for each in (text or "").strip("[]").split(",") if each.strip()]
+    return [each.strip() for each in (text or "").strip().strip("[]").split(",") if each.strip()]
 
 
 @contextmanager

@@ -19,6 +19,7 @@ def print_table(rows: Sequence[Mapping[str, str]], *, markdown: bool = False, le
     """Print rows of equal keys, aligned: the first `left` columns to the left, the others to the right."""
     if not rows:
         return
+    rows = [{key: " ".join(value.split("\n")) for key, value in row.items()} for row in rows]
     if markdown:
         _print_markdown(rows, left)
         return

@@ -1,6 +1,7 @@
 """`python train.py`: Hydra composes, every job is checked before the first one starts, then training.train runs."""
 
 import os
+import re
 import secrets
 import sys
 import traceback
@@ -52,6 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on, `guarded` says them
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
+    overrides = [_id_as_text(each) for each in overrides]
     grid = [argument for argument in overrides if argument in _MULTIRUN]
     overrides = [argument for argument in overrides if argument not in _MULTIRUN]
     sys.argv = [sys.argv[0], *grid, *(["--config-dir", str(config_dir)] if config_dir else []), *overrides]
@@ -65,6 +67,12 @@ def run(arguments: Sequence[str]) -> int:
     except COMPOSITION_ERRORS as error:
         raise explain(error, Origin([each for each in overrides if "=" in each], config_dir=config_dir)) from error
     return 0
+
+
+def _id_as_text(override: str) -> str:
+    """A run's id that ends in 26e551 or 012345 is no number, whatever Hydra's grammar makes of it."""
+    key, _, value = override.partition("=")
+    return f"{key}='{value}'" if key in ("parent", "resume") and re.fullmatch(r"\d[\w-]*", value) else override
 
 
 def _check_jobs(overrides: Sequence[str], config_dir: Path | None) -> None:

@@ -23,13 +23,13 @@ def compare(
     runs_dir: Path,
     metric: str,
     baseline: str,
-    promoted: Mapping[str, str],
+    promoted: Mapping[tuple[str, str], str],
     parents: Mapping[str, StoredRun],
     begin: Callable[[int], Advance] = lambda steps: lambda done: None,
 ) -> Comparison:
     """Every candidate against `baseline`, its predecessor (of next lower complexity) and the best that is simpler.
 
-    `promoted` says by config hash what is promoted, `parents` which run a candidate iterates on.
+    `promoted` says of a name and config hash that it is, `parents` which run a candidate iterates on.
 
     Raises:
         UserError: there is no candidate of the baseline's name.
@@ -43,7 +43,7 @@ def compare(
     found = family(["baseline"], against, tested) | family(["predecessor", "best_simpler"], against, tested)
     rows = []
     for each in evidence.candidates:
-        row = candidate_row(each, metric, selection.part, promoted.get(each.candidate.config_hash))
+        row = candidate_row(each, metric, selection.part, promoted.get(candidate_key(each.candidate.runs[0])))
         row = replace(
             row,
             baseline=found.get((each.name, "baseline")),

@@ -1,8 +1,8 @@
 """From run directories to what the statistics work on: every candidate's decisions on the very same records."""
 
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,7 @@ class Evidence:
     others: list[Measured]
     positives: dict[str, int]
     resamples: int
+    slices_left_out: Sequence[str] = ()
 
     def of(self, name: str) -> Measured:
         """The candidate of that name."""
@@ -82,6 +83,7 @@ def gather(
     ids = sorted({identifier for each in read for _, found in each for identifier in found.ids})
     place = {identifier: number for number, identifier in enumerate(ids)}
     judged = [[_judged(run, found, labels, place) for run, found in each] for each in read]
+    judged, left_out = _with_common_slices(judged)
     advance = begin(resamples * sum(len(each) for each in judged))
     drawn = redraw(judged, len(ids), resamples, advance=advance)
     measured = [
@@ -89,9 +91,8 @@ def gather(
         for candidate, runs, figures in zip(everybody, judged, drawn, strict=True)
     ]
     count = len(selection.candidates)
-    return Evidence(
-        selection, labels, len(ids), measured[:count], measured[count:], _positives(judged[0], labels), resamples
-    )
+    positives = _positives(judged[0], labels)
+    return Evidence(selection, labels, len(ids), measured[:count], measured[count:], positives, resamples, left_out)
 
 
 def _predictions(run: StoredRun, part: str) -> Predictions:
@@ -133,6 +134,25 @@ def _judged(run: StoredRun, found: Predictions, labels: list[str], place: dict[s
     )
 
 
+def _with_common_slices(judged: list[list[JudgedRun]]) -> tuple[list[list[JudgedRun]], list[str]]:
+    """Slices by the same name can be defined differently: those that do not mean the same records are left out."""
+    first: dict[str, JudgedRun] = {}
+    different = set()
+    for run in (run for each in judged for run in each):
+        other = first.setdefault(run.split, run)
+        for name in run.slices.keys() | other.slices.keys():
+            if not np.array_equal(run.slices.get(name, _NOWHERE), other.slices.get(name, _NOWHERE)):
+                different.add(name)
+    if not different:
+        return judged, []
+    kept = [[replace(run, slices=_without(run.slices, different)) for run in each] for each in judged]
+    return kept, sorted(different)
+
+
+def _without(slices: Mapping[str, npt.NDArray[np.intp]], names: set[str]) -> dict[str, npt.NDArray[np.intp]]:
+    return {name: places for name, places in slices.items() if name not in names}
+
+
 def _positives(runs: Sequence[JudgedRun], labels: Sequence[str]) -> dict[str, int]:
     rows = np.concatenate([run.rows for run in runs])
     targets: Binary = np.concatenate([run.targets for run in runs])
@@ -161,4 +181,5 @@ def _behaviour(candidate: Candidate) -> dict[str, float]:
     return {key.removeprefix("behaviour/"): statistics.mean(found) for key, found in values.items() if found}
 
 
+_NOWHERE = np.zeros(0, dtype=np.intp)
 _COUNTS = ("behaviour/cases", "behaviour/skipped")

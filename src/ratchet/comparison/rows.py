@@ -70,6 +70,10 @@ def notes_on(evidence: Evidence) -> list[str]:
         ]  # fmt: skip
         told = f", nor of another training of {', '.join(unknown)}" if unknown else ""
         notes.append(f"one split only: the intervals say nothing of another division of the data{told}")
+    if evidence.slices_left_out:
+        notes.append(
+            f"slices that do not mean the same records in all runs are left out: {', '.join(evidence.slices_left_out)}"
+        )
     if evidence.selection.part == "val":
         notes.append("on val, where thresholds were tuned and epochs chosen: for choosing, not for reporting")
     return notes

@@ -47,7 +47,7 @@ def compose_objective(overrides: Sequence[str], config_dir: Path | None = None) 
     for kind, floors in (("labels", settings.labels), ("slices", settings.slices)):
         _check_floors(f"objective.{kind}", floors, origin)
     name = str(origin.choices["objective"])
-    changed = tuple(each for each in overrides if each.startswith("objective."))
+    changed = tuple(each for each in overrides if each.lstrip("+~").startswith("objective."))
     return Objective(settings, name, origin.path(f"objective/{name}"), changed)
 
 

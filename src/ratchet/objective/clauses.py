@@ -109,7 +109,7 @@ def _evidence(each: Measured, evidence: Evidence, objective: ObjectiveConfig) ->
         missing = None if enough else f"{least - found:,} more (split.seed=0,1,2,... makes repeats)"
         if name == "test records" and not enough:
             missing = f"{least - found:,} more"
-        yield Clause(f"at least {least:,} {name}", "pass" if enough else "too little evidence", f"{found:,}", missing)
+        yield Clause(f"{name} at least {least:,}", "pass" if enough else "too little evidence", f"{found:,}", missing)
 
 
 def _budgets(each: Measured, objective: ObjectiveConfig) -> Iterator[Clause]:
@@ -149,11 +149,15 @@ def _slices(each: Measured, evidence: Evidence, objective: ObjectiveConfig) -> I
     for name, floor in objective.slices.items():
         key = f"slices/{name}"
         if key not in each.drawn:
-            known = sorted(found.removeprefix("slices/") for found in each.drawn if found.startswith("slices/"))
-            said = f"no such slice in every test part (there: {', '.join(known) or 'none'})"
-            yield Clause(f"slice {name} at least {floor:g}", "too little evidence", said, "records in it")
+            said = "no such slice in every test part"
+            yield Clause(f"slice {name} at least {floor:g}", "too little evidence", said, _known_slices(each))
         else:
             yield _floor_of_group(f"slice {name}", each.drawn[key], evidence.positives[key], floor, evidence, objective)
+
+
+def _known_slices(each: Measured) -> str:
+    known = sorted(found.removeprefix("slices/") for found in each.drawn if found.startswith("slices/"))
+    return f"records in it, or one of {', '.join(known)}" if known else "records in it"
 
 
 def _floor_of_group(

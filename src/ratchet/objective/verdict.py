@@ -14,7 +14,7 @@ from ratchet.runs.selection import Selection
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's decision on a selection, under an objective of this hash and commit."""
+    """The gate's decision on a selection, under an objective of this hash and commit; `not_named` did not take part."""
 
     data: str
     dataset_version: str
@@ -24,6 +24,7 @@ class Verdict:
     settings: dict[str, Any]
     decision: Decision
     left_out: list[str]
+    not_named: list[str]
     schema_version: int = 1
 
 
@@ -53,5 +54,9 @@ def judge(evidence: Evidence, objective: Objective) -> Verdict:
         objective=objective_state(objective, selection.runs),
         settings=plain(objective.settings),
         decision=decide(evidence, objective.settings),
-        left_out=list(selection.left_out),
+        left_out=[
+            *selection.left_out,
+            *(f"slice {each}: other records in some runs" for each in evidence.slices_left_out),
+        ],
+        not_named=list(selection.not_named),
     )

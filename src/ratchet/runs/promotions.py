@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from ratchet.errors import UserError
-from ratchet.runs.files import write_text
+from ratchet.runs.files import replacing
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,13 @@ class Promotion:
         """The decision of parsed JSON; keys that a newer version added are left out.
 
         Raises:
-            TypeError: a key is missing.
+            TypeError: a key is missing, or its runs are none.
         """
         known = {each.name for each in dataclasses.fields(cls)}
-        return cls(**{key: value for key, value in content.items() if key in known})
+        decision = cls(**{key: value for key, value in content.items() if key in known})
+        if not isinstance(decision.runs, dict):
+            raise TypeError(f"runs={decision.runs!r}")
+        return decision
 
 
 def promotions_file(directory: Path, data: str) -> Path:
@@ -64,7 +67,7 @@ def read_decisions(directory: Path, data: str) -> list[Promotion]:
     if not path.is_file():
         return []
     decisions = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), start=1):
         try:
             decisions.append(Promotion.from_json(json.loads(line)))
         except (ValueError, TypeError, AttributeError) as error:
@@ -85,7 +88,12 @@ def standing(decisions: list[Promotion]) -> list[Promotion]:
 
 def said_of(decision: Promotion) -> str:
     """What must be said with the promoted one's name: what the gate said, and that it was forced if it was."""
-    return f"gate: {decision.gate}" + (f"; forced: {decision.why}" if decision.forced else "")
+    changed = decision.objective.get("changed")
+    return (
+        f"gate: {decision.gate}"
+        + (f"; objective {changed}" if changed and str(changed).startswith("set ") else "")
+        + (f"; forced: {decision.why}" if decision.forced else "")
+    )
 
 
 def promoted(directory: Path, data: str) -> Promotion | None:
@@ -103,8 +111,10 @@ def promoted_runs(directory: Path) -> set[str]:
 def add_decision(directory: Path, decision: Promotion) -> Path:
     """Write the decision down at the end of its file; where that is."""
     path = promotions_file(directory, decision.data)
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before = path.read_bytes() if path.is_file() else b""
     directory.mkdir(parents=True, exist_ok=True)
     line = json.dumps(dataclasses.asdict(decision), ensure_ascii=False, allow_nan=False)
-    write_text(path, before + ("\n" if before and not before.endswith("\n") else "") + line + "\n")
+    with replacing(path) as temporary:
+        ended = b"\n" if before and not before.endswith(b"\n") else b""
+        temporary.write_bytes(before + ended + line.encode("utf-8", "backslashreplace") + b"\n")
     return path

@@ -37,13 +37,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Selection:
-    """Candidates that were measured on the very same splits, the simplest first; and what was left out, in words."""
+    """Candidates that were measured on the very same splits, the simplest first; and what was left out, in words.
+
+    `not_named` are names that have runs but were not asked for: a contest without them is a smaller one.
+    """
 
     data: str
     part: str
     dataset_version: str
     candidates: tuple[Candidate, ...]
     left_out: tuple[str, ...]
+    not_named: tuple[str, ...] = ()
 
     @property
     def runs(self) -> list[StoredRun]:
@@ -83,7 +87,10 @@ def select(
     groups = _grouped(usable, lambda run: (run.record.name, run.record.config_hash))
     candidates = _candidates(groups, every or bool(ids), left_out)
     version = _one_version(candidates)
-    return Selection(data, part, version, _on_common_splits(candidates, left_out), tuple(left_out))
+    not_named = _not_named(find_runs(runs_dir) if ids else runs, usable, part)
+    if not_named:
+        left_out.append(f"not named: {', '.join(not_named)}")
+    return Selection(data, part, version, _on_common_splits(candidates, left_out), tuple(left_out), not_named)
 
 
 def _of_one_data(runs: Sequence[StoredRun], data: str | None, runs_dir: Path) -> list[StoredRun]:
@@ -131,6 +138,13 @@ def _named(runs: list[StoredRun], names: Sequence[str]) -> list[StoredRun]:
     return [run for run in runs if not names or run.record.name in names]
 
 
+def _not_named(runs: Sequence[StoredRun], chosen: Sequence[StoredRun], part: str) -> tuple[str, ...]:
+    """Names that could have been chosen."""
+    data, names = chosen[0].record.data, {run.record.name for run in chosen}
+    others = [run for run in runs if run.record.data == data and _unusable(run, part, False) is None]
+    return tuple(sorted({run.record.name for run in others} - names))
+
+
 def _candidates(
     groups: dict[tuple[str, str], list[StoredRun]], every: bool, left_out: list[str]
 ) -> tuple[Candidate, ...]:
@@ -159,7 +173,7 @@ def _repeats(name: str, runs: Sequence[StoredRun], left_out: list[str]) -> tuple
     newest = {_repeat(run): run for run in current}
     if len(newest) < len(current):
         left_out.append(
-            f"{len(current) - len(newest)} of {name}: a newer run of the same split and seed took its place"
+            f"{len(current) - len(newest)} of {name}: newer runs of the same splits and seeds took their place"
         )
     return tuple(sorted(newest.values(), key=lambda run: (run.record.split_seed, run.record.seed)))
 

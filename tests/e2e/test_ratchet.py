@@ -1,0 +1,60 @@
+"""From a grid to a promotion, by the commands that docs/comparison.md begins with, on the sample."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import run_command
+
+
+def documented(project: Path) -> list[list[str]]:
+    """The commands of the first block, for the embedded data and the two quick models."""
+    text = (project / "docs" / "comparison.md").read_text(encoding="utf-8")
+    block = re.findall(r"^```\n(.*?)^```", text, flags=re.M | re.S)[0]
+    commands = [re.split(r" {2,}", line)[0] for line in block.splitlines()]
+    small = (each.replace("madewithml", "sample").replace(",cnn,transformer", "") for each in commands)
+    return [shlex.split(each) for each in small]
+
+
+def test_the_commands_of_the_docs_lead_to_a_promotion(project: Path, tmp_path: Path) -> None:
+    ratchet = str(Path(sys.executable).with_name("ratchet"))
+    said = []
+    for program, *arguments in documented(project):
+        start = [ratchet] if program == "ratchet" else [sys.executable, str(project / arguments.pop(0))]
+        done = run_command(*start, *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), (arguments, done.stderr)
+        assert "\r" not in done.stdout, "a progress bar"
+        said.append(done.stdout)
+    grid, compared, gate, review, promoted = said
+    assert "`ratchet compare` says which of these differences are more than chance" in grid
+    assert re.search(r"^regression +better than rule$", compared, flags=re.M)
+    assert gate.startswith("sample: regression ships: ")
+    assert review.startswith("sample: under default regression ships")
+    assert "promoted regression (gate: ships)" in promoted
+    [line] = (tmp_path / "promotions" / "sample.jsonl").read_text(encoding="utf-8").splitlines()
+    decision = json.loads(line)
+    assert (decision["name"], decision["forced"], len(decision["runs"])) == ("regression", False, 5)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "promotions"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["gate", "data=nowhere"], 2, "no runs in runs"),
+        (["gate", "objective=strct"], 2, "did you mean 'strict'?"),
+        (["compare"], 2, "no runs in runs"),
+        (["promote", "show"], 2, "nothing was promoted yet"),
+        (["objective"], 2, "ratchet objective review"),
+    ],
+)
+def test_wrong_use_is_exit_code_2_without_a_stack_trace(
+    arguments: list[str], code: int, told: str, tmp_path: Path
+) -> None:
+    done = run_command(Path(sys.executable).with_name("ratchet"), *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
