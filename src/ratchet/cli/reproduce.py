@@ -1,0 +1,59 @@
+"""`ratchet reproduce RUN`: train it again from its record; exit code 0 when the same predictions come out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratchet.cli.tables import Format, number, print_json, print_table
+from ratchet.config import parse_options, plain
+from ratchet.errors import UserError
+from ratchet.reproducing import Reproduction, reproduce
+from ratchet.runs import find_run
+
+NOT_REPRODUCED = 3
+
+
+@dataclass
+class Options:
+    """Arguments of `reproduce`; `keep=DIRECTORY` leaves the new run there."""
+
+    keep: str | None = None
+    format: Format = Format.table
+    runs_dir: str = "runs"
+
+
+def run(arguments: list[str]) -> int:
+    """The verb `reproduce`."""
+    if not arguments or "=" in arguments[0]:
+        raise UserError("which run? `ratchet reproduce RUN`; RUN is an id, a directory or `last`")
+    options = parse_options(Options, arguments[1:])
+    stored = find_run(Path(options.runs_dir), arguments[0])
+    if options.keep is not None and Path(options.keep).exists():
+        raise UserError(f"keep={options.keep}: exists already")
+    found = reproduce(stored, keep=Path(options.keep).resolve() if options.keep else None)
+    if options.format is Format.json:
+        print_json(plain(found))
+    else:
+        print(f"{stored.record.name} ({stored.record.id}): {_said(found)}")
+        _print_details(found, options.format is Format.md)
+    return 0 if found.identical else NOT_REPRODUCED
+
+
+def _said(found: Reproduction) -> str:
+    if found.identical:
+        return "reproduced: all predictions are identical, bit for bit"
+    if found.largest_change == float("inf"):
+        return "not reproduced: it was measured on other records"
+    return f"not reproduced: scores differ by up to {found.largest_change:.2g}"
+
+
+def _print_details(found: Reproduction, markdown: bool) -> None:
+    if found.differences:
+        print("\nwhat is not as it was then")
+        for each in found.differences:
+            print(f"- {each}")
+    elif not found.identical:
+        print("\ncode, data, split, packages and machine are as they were: the run is not deterministic")
+    rows = [{"metric": key, "then": number(a, 4), "now": number(b, 4)} for key, (a, b) in found.moved.items()]
+    if rows:
+        print()
+        print_table(rows, markdown=markdown)

@@ -1,0 +1,131 @@
+"""`ratchet reproduce` in a scratch repository: the recorded commit and changes, in a worktree that goes away."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.conftest import run_command
+
+RUN = "import sys; from ratchet.cli.main import main; sys.exit(main(sys.argv[1:]))"
+FEW = "evaluation.resamples=100"
+
+
+def git(directory: Path, *arguments: str) -> str:
+    done = run_command("git", "-c", "user.name=n", "-c", "user.email=e@e", *arguments, cwd=directory)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(project: Path, tmp_path: Path) -> Path:
+    """A copy of the checkout's code and sample, committed."""
+    copy = tmp_path / "repository"
+    for name in ("src", "conf", "data/sample", "data/behaviour"):
+        shutil.copytree(project / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("train.py", "requirements.lock", "pyproject.toml", ".gitignore"):
+        shutil.copy(project / name, copy)
+    git(copy, "init", "--quiet")
+    git(copy, "add", "-A")
+    git(copy, "commit", "--quiet", "-m", "as it was")
+    return copy
+
+
+@pytest.fixture
+def verb(repository: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """`verb("reproduce", "last")` by the repository's own code."""
+    return lambda *arguments: run_command(
+        sys.executable, "-c", RUN, *arguments, cwd=repository, PYTHONPATH=str(repository / "src")
+    )
+
+
+def change_code(repository: Path) -> None:
+    """The rules no longer stem: other predictions."""
+    path = repository / "src" / "ratchet" / "models" / "rule.py"
+    text = path.read_text(encoding="utf-8")
+    assert "stemming=self._stemming)" in text
+    path.write_text(text.replace("stemming=self._stemming)", "stemming=False)"), encoding="utf-8")
+
+
+@pytest.mark.parametrize("model", ["model=rule", "model=regression"])
+def test_a_run_comes_out_again_whatever_was_committed_since(
+    model: str, repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    assert verb("train", model, FEW, "split.seed=1").returncode == 0
+    change_code(repository)
+    git(repository, "commit", "--quiet", "-a", "-m", "another way")
+    done = verb("reproduce", "last")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(": reproduced: all predictions are identical, bit for bit\n")
+    assert len(git(repository, "worktree", "list").splitlines()) == 1, "the worktree is gone"
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_changes_that_were_not_committed_are_reproduced_from_their_record(
+    repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    change_code(repository)
+    (repository / "src" / "ratchet" / "new.py").write_text('"""New."""\n', encoding="utf-8")
+    assert verb("train", FEW).returncode == 0
+    git(repository, "checkout", "--quiet", "--", "src")
+    (repository / "src" / "ratchet" / "new.py").unlink()
+    done = verb("reproduce", "last", "keep=again")
+    assert (done.returncode, done.stderr) == (0, "")
+    [before] = repository.glob("runs/sample/rule/*")
+    again = repository / "again"
+    assert (again / "code.diff").read_bytes() == (before / "code.diff").read_bytes()
+    assert (again / "metrics.json").read_bytes() == (before / "metrics.json").read_bytes()
+
+
+def test_other_data_are_named_with_what_they_moved(
+    repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    assert verb("train", FEW).returncode == 0
+    path = repository / "data" / "sample" / "projects.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[20:]), encoding="utf-8")
+    done = verb("reproduce", "last")
+    assert done.returncode == 3
+    assert "not reproduced: it was measured on other records" in done.stdout
+    assert "- data: version " in done.stdout
+    assert "test/f1_weighted" in done.stdout
+    content = json.loads(verb("reproduce", "last", "format=json").stdout)
+    assert (content["identical"], len(content["differences"])) == (False, 1)
+
+
+def test_other_predictions_are_told_by_how_much(
+    repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    """What the record says is not what was done: here, a setting that was changed in the record."""
+    assert verb("train", FEW).returncode == 0
+    [path] = repository.glob("runs/sample/rule/*/config.yaml")
+    path.write_text(path.read_text(encoding="utf-8").replace("stemming: true", "stemming: false"), encoding="utf-8")
+    done = verb("reproduce", "last")
+    assert done.returncode == 3
+    assert "not reproduced: scores differ by up to 1" in done.stdout
+    assert "- configuration: " in done.stdout
+
+
+def test_what_cannot_be_had_again_is_refused(
+    repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    change_code(repository)
+    assert verb("train", FEW).returncode == 0
+    [path] = repository.glob("runs/sample/rule/*/record.json")
+    whole = json.loads(path.read_text(encoding="utf-8"))
+
+    def refused(git_state: dict[str, object], **fields: object) -> str:
+        path.write_text(json.dumps({**whole, **fields, "git": {**whole["git"], **git_state}}), encoding="utf-8")
+        done = verb("reproduce", "last")
+        assert (done.returncode, done.stdout) == (2, "")
+        return done.stderr
+
+    assert "outside of git" in refused({"commit": None})
+    assert "is not in this repository" in refused({"commit": "0" * 40})
+    assert "cut short" in refused({"diff_complete": False})
+    assert "it was changed" in refused({"diff_sha256": "0" * 64})
+    assert "the run is failed" in refused({}, status="failed")
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
