@@ -1,9 +1,11 @@
 """Runs for the verbs to read, and the verbs themselves."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.comparison.test_evidence import trained_on_the_sample
 
 from ratchet.cli.main import main
 from ratchet.config import compose
@@ -26,6 +28,14 @@ def verb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def ladder_here(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """rule and regression on three splits, in the working directory."""
+    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return Path("runs")
 
 
 @pytest.fixture(scope="module")

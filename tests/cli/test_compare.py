@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
-from tests.comparison.test_evidence import copy_run, of_name, rewrite, trained_on_the_sample
+from tests.comparison.test_evidence import copy_run, of_name, rewrite
 
 from ratchet.comparison.results import Comparison
 
@@ -15,11 +15,8 @@ Verb = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """rule and regression on three splits, in the working directory."""
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
-    monkeypatch.chdir(tmp_path)
-    return Path("runs")
+def runs(ladder_here: Path) -> Path:
+    return ladder_here
 
 
 @pytest.fixture

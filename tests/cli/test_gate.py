@@ -1,12 +1,11 @@
 """`ratchet gate`: the exit code is the answer, the rest says why."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.comparison.test_evidence import of_name, rewrite, trained_on_the_sample
+from tests.comparison.test_evidence import of_name, rewrite
 
 from ratchet.config import compose_objective, plain
 
@@ -17,11 +16,8 @@ SIMPLE = ("objective.floor=0.1", "objective.margin=0.5")
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """rule and regression on three splits, in the working directory."""
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
-    monkeypatch.chdir(tmp_path)
-    return Path("runs")
+def runs(ladder_here: Path) -> Path:
+    return ladder_here
 
 
 @pytest.fixture

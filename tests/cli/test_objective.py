@@ -1,24 +1,17 @@
 """`ratchet objective review`: what would ship under other objectives, and what the choice hangs on."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.comparison.test_evidence import trained_on_the_sample
 
 from ratchet.cli import objective as module
 from ratchet.config import compose_objective
 from ratchet.objective.review import Alternative
 
 Verb = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def _runs(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("ladder_here")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from tests.comparison.test_evidence import of_name, trained_on_the_sample
+from tests.comparison.test_evidence import of_name
 
 from ratchet.config import compose
 from ratchet.errors import UserError
@@ -21,11 +21,8 @@ PROMOTIONS = Path("promotions/sample.jsonl")
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """rule and regression on three splits, in the working directory."""
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
-    monkeypatch.chdir(tmp_path)
-    return Path("runs")
+def runs(ladder_here: Path) -> Path:
+    return ladder_here
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.comparison.test_evidence import of_name, trained_on_the_sample
+from tests.comparison.test_evidence import of_name
 
 from ratchet.config import PROJECT, compose_objective
 from ratchet.runs.promotions import Promotion, promoted, read_decisions
@@ -20,11 +20,8 @@ BECAUSE = ("force=true", "reason=because")
 
 
 @pytest.fixture(autouse=True)
-def runs(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """rule and regression on three splits, in the working directory."""
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
-    monkeypatch.chdir(tmp_path)
-    return Path("runs")
+def runs(ladder_here: Path) -> Path:
+    return ladder_here
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ratchet.cli.tables import number, print_table, short
+from ratchet.cli.tables import COST_COLUMNS, number, print_table, short
 from ratchet.comparison.results import CandidateResult, Comparison, Difference, GroupDifference, Interval
 
 _MOST = 4  # labels and slices that are named of each kind
@@ -115,15 +115,7 @@ def _spread(each: CandidateResult) -> dict[str, str]:
 
 
 def _cost(each: CandidateResult) -> dict[str, str]:
-    columns = {
-        "fit s": "fit_seconds",
-        "p50ms": "latency_ms_p50",
-        "p95ms": "latency_ms_p95",
-        "texts/s": "items_per_second",
-        "peak MB": "peak_memory_mb",
-        "MB": "size_mb",
-    }
-    return {"model": each.name, **{column: short(each.costs[name]) for column, name in columns.items()}}
+    return {"model": each.name, **{column: short(each.costs[name]) for column, name in COST_COLUMNS.items()}}
 
 
 def _wins(each: CandidateResult) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
-from ratchet.cli.tables import number, print_table, short, with_interval
+from ratchet.cli.tables import COST_COLUMNS, number, print_table, short, with_interval
 from ratchet.runs import StoredRun, find_runs
 
 if TYPE_CHECKING:
@@ -72,15 +72,7 @@ def _tables(runs: Sequence[StoredRun]) -> list[tuple[tuple[str, str], Candidates
 def cost_row(runs: Sequence[StoredRun]) -> dict[str, str]:
     """The costs of one candidate, as means over all of its runs."""
     figures = [run.figures() for run in runs]
-    columns = {
-        "fit s": "fit_seconds",
-        "p50ms": "latency_ms_p50",
-        "p95ms": "latency_ms_p95",
-        "texts/s": "items_per_second",
-        "peak MB": "peak_memory_mb",
-        "MB": "size_mb",
-    }
-    costs = {column: short(_mean(figures, f"cost/{key}")) for column, key in columns.items()}
+    costs = {column: short(_mean(figures, f"cost/{key}")) for column, key in COST_COLUMNS.items()}
     parameters = f"{runs[0].record.num_parameters or 0:,}"
     return {"model": runs[0].record.name, "runs": str(len(runs)), "parameters": parameters, **costs}
 

@@ -6,6 +6,15 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
+COST_COLUMNS = {
+    "fit s": "fit_seconds",
+    "p50ms": "latency_ms_p50",
+    "p95ms": "latency_ms_p95",
+    "texts/s": "items_per_second",
+    "peak MB": "peak_memory_mb",
+    "MB": "size_mb",
+}  # as tables call them, and as cost.json does
+
 
 class Format(Enum):
     """How a table is printed."""
