@@ -407,8 +407,10 @@ def test_a_trace_of_a_job_of_a_grid_is_there_too(train: Command) -> None:
 
 
 def test_a_hypothesis_is_kept_as_it_was_quoted(train: Command, tmp_path: Path) -> None:
-    done = train("hypothesis='bigger, better: 5 % more'", "tags=[first,keep]", "parent=none")
+    assert train().returncode == 0
+    (parent,) = records(tmp_path)
+    done = train("hypothesis='bigger, better: 5 % more'", "tags=[first,keep]", f"parent={parent['id'][-6:]}")
     assert (done.returncode, done.stderr) == (0, "")
-    (record,) = records(tmp_path)
+    record = records(tmp_path)[-1]
     assert record["hypothesis"] == "bigger, better: 5 % more"
-    assert (record["tags"], record["parent"]) == (["first", "keep"], "none")
+    assert (record["tags"], record["parent"]) == (["first", "keep"], parent["id"])

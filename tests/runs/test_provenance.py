@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -120,6 +121,21 @@ def test_the_users_git_settings_do_not_spoil_the_diff(project: Path, tmp_path: P
     (project / "src" / "ratchet" / "new.py").write_text("z = 3\n")
     _, diff = git_state(project)
     assert code(restore(project, diff, tmp_path)) == code(project)
+
+
+def test_a_change_of_the_same_size_in_the_same_second_is_seen(project: Path) -> None:
+    """By size and time the file is as git knows it; git looks into it only if its index is no newer than the file."""
+    path, index = project / "src" / "ratchet" / "model.py", project / ".git" / "index"
+    past = time.time() // 1 - 60
+    git(project, "config", "core.trustctime", "false")
+    os.utime(path, (past, past))
+    git(project, "update-index", "--refresh")
+    path.write_text("x = 1\ny = 3\n")
+    os.utime(path, (past, past))
+    os.utime(index, (past, past))
+    state, diff = git_state(project)
+    assert state["dirty"]
+    assert "+y = 3" in diff
 
 
 def test_the_real_index_is_left_alone(project: Path) -> None:

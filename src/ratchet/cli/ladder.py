@@ -25,8 +25,6 @@ class LadderCallback(Callback):
         if finished:
             print()
             print_ladder(finished)
-            if len({(run.record.name, run.record.config_hash) for run in finished}) > 1:
-                print("\n`ratchet compare` says which of these differences are more than chance")
         failed = [run for run in runs if run.status != "finished"]
         for run in failed:
             reason = (run.record.error or {}).get("message", "").split("\n")[0]

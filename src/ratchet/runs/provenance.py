@@ -43,7 +43,7 @@ def _diff(project: Path) -> str:
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory, "index")
         if (project / index).is_file():
-            shutil.copyfile(project / index, copy)
+            shutil.copy2(project / index, copy)  # with its time: git looks again at what is no older than its index
         environment = {"GIT_INDEX_FILE": str(copy)}
         _git(project, "add", "--intent-to-add", "--", *paths, **environment)
         plain = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
