@@ -83,6 +83,7 @@ def test_one_run_without_randomness_stands_for_every_seed_of_its_split(finish: S
     learnt = [finish("model=regression", seed=seed, split=split) for split in (0, 1) for seed in (0, 1)]
     found = chosen()
     assert [ids(list(each.runs)) for each in found.candidates] == [ids([newer, other_split]), ids(learnt)]
+    assert found.left_out == ("1 of rule: without randomness one run a split is enough",)
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,9 @@ def _repeats(name: str, runs: Sequence[StoredRun], left_out: list[str]) -> tuple
         left_out.append(f"{len(runs) - len(current)} of {name}: on another version of the data")
     newest = {_repeat(run): run for run in current}
     if len(newest) < len(current):
-        left_out.append(
-            f"{len(current) - len(newest)} of {name}: newer runs of the same splits and seeds took their place"
-        )
+        newer = "newer runs of the same splits and seeds took their place"
+        why = "without randomness one run a split is enough" if runs[-1].record.deterministic else newer
+        left_out.append(f"{len(current) - len(newest)} of {name}: {why}")
     return tuple(sorted(newest.values(), key=lambda run: (run.record.split_seed, run.record.seed)))
 
 
