@@ -40,11 +40,12 @@ train(config)
 class Reproduction:
     """What came of it: `differences` are inputs that are not what they were, `moved` metrics with both values.
 
-    `identical` means all stored predictions, of val and (where the run read it) test, bit for bit.
+    `identical` means all stored predictions, of val and (where the run read it) test, bit for bit. `largest_change` is
+    that of a score, None where the records or their true labels are others.
     """
 
     identical: bool
-    largest_change: float
+    largest_change: float | None
     differences: list[str]
     moved: dict[str, tuple[float | None, float | None]]
 
@@ -127,15 +128,17 @@ def _environment(code: Path) -> dict[str, str]:
 
 def _compared(run: StoredRun, again: StoredRun) -> Reproduction:
     parts = ["val", "test"] if run.record.evaluate == "test" else ["val"]
-    largest = max(_largest_change(run, again, part) for part in parts)
+    changes = [_largest_change(run, again, part) for part in parts]
+    told = [change for change in changes if change is not None]
+    largest = max(told) if len(told) == len(changes) else None
     return Reproduction(largest == 0.0, largest, list(_differences(run, again)), _moved(run, again))
 
 
-def _largest_change(run: StoredRun, again: StoredRun, part: str) -> float:
-    """Of a score; infinite where the records or their true labels differ."""
+def _largest_change(run: StoredRun, again: StoredRun, part: str) -> float | None:
+    """Of a score; None where the records or their true labels differ."""
     before, after = (read_predictions(each.path / "predictions" / f"{part}.parquet") for each in (run, again))
     if before.ids != after.ids or not np.array_equal(before.targets, after.targets):
-        return float("inf")
+        return None
     return float(np.abs(before.scores.astype(np.float64) - after.scores).max(initial=0.0))
 
 

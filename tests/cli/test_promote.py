@@ -266,3 +266,9 @@ def test_a_changed_objective_is_marked(promote: Verb, verb: Verb) -> None:
     out = verb("promote", "show")[1]
     assert "default*" in out
     assert "* set on the command line: objective.floor=0.1" in out
+
+
+def test_chosen_runs_are_said_to_be_chosen(runs: Path, promote: Verb) -> None:
+    """Whoever picks the splits picks the winner."""
+    ids = ",".join(run.record.id for name in ("rule", "regression") for run in of_name(runs, name))
+    assert "promoted regression (gate: ships, on chosen runs)" in promote(f"runs={ids}")[1]

@@ -94,6 +94,7 @@ def test_other_data_are_named_with_what_they_moved(
     assert "test/f1_weighted" in done.stdout
     content = json.loads(verb("reproduce", "last", "format=json").stdout)
     assert (content["identical"], len(content["differences"])) == (False, 1)
+    assert content["largest_change"] is None, "JSON has no infinity"
 
 
 def test_other_predictions_are_told_by_how_much(

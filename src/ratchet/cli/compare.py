@@ -23,6 +23,7 @@ class Options(SelectingOptions):
 
     baseline: str = "rule"
     part: Part = Part.test
+    promotions_dir: str = "promotions"
 
 
 def run(arguments: list[str]) -> int:

@@ -23,6 +23,7 @@ class PromoteOptions(SelectingOptions):
     candidate: str | None = None
     force: bool = False
     reason: str | None = None
+    promotions_dir: str = "promotions"
 
 
 @dataclass
@@ -96,7 +97,7 @@ def _record(wanted: str, found: Verdict, selection: Selection, options: PromoteO
         config_hash=judgement.config_hash,
         runs={run.record.id: str(run.record.split_hash) for run in candidate.runs},
         why=str(options.reason) if forced or options.reason else judgement.why,
-        gate=_said(found, wanted),
+        gate=_said(found, wanted) + (", on chosen runs" if options.runs else ""),
         forced=forced,
         objective={**plain(found.objective), "settings": found.settings},
         evidence={

@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
 def _said(found: Reproduction) -> str:
     if found.identical:
         return "reproduced: all predictions are identical, bit for bit"
-    if found.largest_change == float("inf"):
+    if found.largest_change is None:
         return "not reproduced: it was measured on other records"
     return f"not reproduced: scores differ by up to {found.largest_change:.2g}"
 

@@ -23,7 +23,6 @@ class SelectingOptions:
     resamples: int = bounded(10_000, low=100, high=1_000_000)
     format: Format = Format.table
     runs_dir: str = "runs"
-    promotions_dir: str = "promotions"
 
 
 Options = TypeVar("Options", bound=SelectingOptions)

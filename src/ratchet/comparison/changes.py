@@ -1,7 +1,6 @@
 """What changed between a run and its parent, by group: an effect belongs to a change only if it is the only one."""
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import yaml
 
 from ratchet.config import PROJECT, unhashed_keys
 from ratchet.errors import UserError
+from ratchet.runs.provenance import run_git
 from ratchet.runs.stored import StoredRun
 
 _GROUP_OF = {"model": "model", "data": "data", "split": "data"}  # all other top-level keys are `training`
@@ -91,16 +91,8 @@ def _changed_code(run: StoredRun, parent: StoredRun) -> list[str]:
 
 
 def _files_between(before: str, after: str) -> set[str] | None:
-    try:
-        done = subprocess.run(
-            ["git", "diff", "--name-only", before, after, "--", "src", "train.py"],
-            cwd=PROJECT,
-            capture_output=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return set(done.stdout.decode("utf-8", "replace").split("\n")) - {""}
+    names = run_git(PROJECT, "diff", "--name-only", before, after, "--", "src", "train.py")
+    return None if names is None else set(names.split("\n")) - {""}
 
 
 def _files_of_diff(run: StoredRun) -> set[str]:

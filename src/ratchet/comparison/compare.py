@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ratchet.comparison.differences import Pair, Tested, common_splits, family, test_pair
+from ratchet.comparison.differences import Pair, Tested, common_splits, compare_pair, family
 from ratchet.comparison.estimates import estimate
 from ratchet.comparison.evidence import Evidence, Measured
 from ratchet.comparison.groups import group_differences
@@ -39,7 +39,7 @@ def compare(
     against = {each.name: _pairs_of(each, evidence, metric, baseline, parents) for each in evidence.candidates}
     pairs = {(left.name, right.name): (left, right) for each in against.values() for left, right in each.values()}
     advance = begin(evidence.resamples * len(pairs))
-    tested = {names: test_pair(*pair, evidence, metric, advance) for names, pair in pairs.items()}
+    tested = {names: compare_pair(*pair, evidence, metric, advance) for names, pair in pairs.items()}
     found = family(["baseline"], against, tested) | family(["predecessor", "best_simpler"], against, tested)
     rows = []
     for each in evidence.candidates:

@@ -29,7 +29,7 @@ def common_splits(left: Measured, right: Measured) -> set[str]:
     return {run.split for run in left.judged} & {run.split for run in right.judged}
 
 
-def test_pair(
+def compare_pair(
     left: Measured, right: Measured, evidence: Evidence, metric: str, advance: Advance
 ) -> tuple[Difference, PValues]:
     """The difference, not yet adjusted for others, and all p-values, of labels and slices too."""

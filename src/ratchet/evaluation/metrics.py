@@ -76,12 +76,14 @@ def averaged(targets: Binary, decisions: Binary, weights: npt.ArrayLike | None =
 
 def averages_of(counts: Counts) -> dict[str, Floats]:
     """The averages that the counts of all labels tell: weighted, macro and micro."""
-    averages = (Average.weighted, Average.macro, Average.micro)
-    return {
-        f"{name}_{average.name}": average_of(counts, f"{name}_{average.name}")
-        for name in _METRICS
-        for average in averages
-    }
+    together = pooled(counts)
+    result = {}
+    for name, metric in _METRICS.items():
+        by_label = metric(counts)
+        result[f"{name}_weighted"] = mean_over_labels(by_label, counts.actual, Average.weighted)
+        result[f"{name}_macro"] = mean_over_labels(by_label, counts.actual, Average.macro)
+        result[f"{name}_micro"] = metric(together)[..., 0]
+    return result
 
 
 def average_of(counts: Counts, name: str) -> Floats:

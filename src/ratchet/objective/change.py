@@ -1,12 +1,12 @@
 """When an objective was last changed: one that moved after the runs were seen may have been moved because of them."""
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ratchet.config import Objective
+from ratchet.runs.provenance import run_git
 from ratchet.runs.stored import StoredRun
 
 
@@ -44,17 +44,9 @@ def _changed(objective: Objective, commit: str | None, when: datetime, runs: Seq
 
 def _last_change(path: Path) -> tuple[str | None, datetime]:
     """The commit that last touched the file, and when; with changes since, no commit and the file's own time."""
-    log = _git(path.parent, "log", "-1", "--format=%H %cI", "--", path.name)
-    changed_since = _git(path.parent, "status", "--porcelain", "--", path.name)
+    log = run_git(path.parent, "log", "-1", "--format=%H %cI", "--", path.name)
+    changed_since = run_git(path.parent, "status", "--porcelain", "--", path.name)
     if log and not changed_since:
-        commit, _, when = log.partition(" ")
+        commit, _, when = log.strip().partition(" ")
         return commit, datetime.fromisoformat(when)
     return None, datetime.fromtimestamp(path.stat().st_mtime, UTC)
-
-
-def _git(directory: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=directory, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.decode("utf-8", "replace").strip()

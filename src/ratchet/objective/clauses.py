@@ -101,15 +101,15 @@ def _more(records: int | None, short: float) -> str:
 
 
 def _evidence(each: Measured, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
-    for name, found, least in (
-        ("repeats", each.num_splits, objective.evidence.repeats),
-        ("test records", evidence.num_records, objective.evidence.test_records),
+    for name, found, least, how in (
+        ("repeats", each.num_splits, objective.evidence.repeats, " (split.seed=0,1,2,... makes repeats)"),
+        ("test records", evidence.num_records, objective.evidence.test_records, ""),
     ):
-        enough = found >= least
-        missing = None if enough else f"{least - found:,} more (split.seed=0,1,2,... makes repeats)"
-        if name == "test records" and not enough:
-            missing = f"{least - found:,} more"
-        yield Clause(f"{name} at least {least:,}", "pass" if enough else "too little evidence", f"{found:,}", missing)
+        title = f"{name} at least {least:,}"
+        if found >= least:
+            yield Clause(title, "pass", f"{found:,}")
+        else:
+            yield Clause(title, "too little evidence", f"{found:,}", f"{least - found:,} more{how}")
 
 
 def _budgets(each: Measured, objective: ObjectiveConfig) -> Iterator[Clause]:

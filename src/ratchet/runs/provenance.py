@@ -22,13 +22,13 @@ _MOST = 2_000_000  # characters of a diff that is kept
 
 def git_state(project: Path) -> tuple[dict[str, Any], str]:
     """Commit, branch and whether the code differs from the commit; and the difference, new files included."""
-    commit = _git(project, "rev-parse", "HEAD")
+    commit = run_git(project, "rev-parse", "HEAD")
     if commit is None:
         return {"commit": None, "branch": None, "dirty": None}, ""
     diff = _diff(project)
     state = {
         "commit": commit.strip(),
-        "branch": (_git(project, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
+        "branch": (run_git(project, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
         "dirty": bool(diff),
         "diff_sha256": hashlib.sha256(diff.encode("utf-8", "surrogateescape")).hexdigest() if diff else None,
         "diff_complete": len(diff) <= _MOST,
@@ -38,19 +38,20 @@ def git_state(project: Path) -> tuple[dict[str, Any], str]:
 
 def _diff(project: Path) -> str:
     """Against HEAD, with files that git does not know yet; a copy of the index is used, so the real one stays."""
-    index = (_git(project, "rev-parse", "--git-path", "index") or "").strip()
+    index = (run_git(project, "rev-parse", "--git-path", "index") or "").strip()
     paths = [path for path in _CODE if (project / path).exists()]
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory, "index")
         if (project / index).is_file():
             shutil.copy2(project / index, copy)  # with its time: git looks again at what is no older than its index
         environment = {"GIT_INDEX_FILE": str(copy)}
-        _git(project, "add", "--intent-to-add", "--", *paths, **environment)
+        run_git(project, "add", "--intent-to-add", "--", *paths, **environment)
         plain = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
-        return _git(project, "diff", *plain, "HEAD", "--", *paths, **environment) or ""
+        return run_git(project, "diff", *plain, "HEAD", "--", *paths, **environment) or ""
 
 
-def _git(project: Path, *arguments: str, **environment: str) -> str | None:
+def run_git(project: Path, *arguments: str, **environment: str) -> str | None:
+    """What git says in `project`; None where it fails or is not there."""
     try:
         done = subprocess.run(
             ["git", *arguments],
