@@ -6,7 +6,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,16 @@ import numpy as np
 
 from ratchet.config import Config, Part, TrainerConfig
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.prepared import Prepared, prepare
-from ratchet.data.splits import PARTS, Split, make_split
-from ratchet.evaluation.behaviour import behaviour_figures, behaviour_json, read_behaviour, run_behaviour
+from ratchet.data.prepared import Prepared
+from ratchet.data.splits import PARTS, Split
+from ratchet.data.storing import split_to_json
+from ratchet.evaluation.behaviour import behaviour_figures, behaviour_json, run_behaviour
 from ratchet.evaluation.calibration import fit_calibration, reliability
 from ratchet.evaluation.cost import measure_serving, peak_memory_mb, reset_peak_memory, size_mb
 from ratchet.evaluation.figures import Figures, figures
 from ratchet.evaluation.slices import assign_slices
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once_tuned
+from ratchet.inputs import Inputs, read_inputs
 from ratchet.models import tagger_class
 from ratchet.models.base import FitContext, Scores, Tagger, ValidationMetric
 from ratchet.neural.settings import NeuralSettings
@@ -43,8 +45,15 @@ class Outcome:
     test_readings: int | None
 
 
-def train(config: Config, overrides: Sequence[str] = (), resume: StoredRun | None = None) -> Outcome:
+def train(
+    config: Config,
+    overrides: Sequence[str] = (),
+    resume: StoredRun | None = None,
+    read: Callable[[Config], Inputs] = read_inputs,
+) -> Outcome:
     """Run `config` and write down what happened; with `resume`, go on with that run in its own directory.
+
+    `read` gets the data; a pipeline that prepared them beforehand has its own.
 
     Raises:
         UserError: the run directory cannot be had, the run cannot be resumed, or its parent is not there.
@@ -57,10 +66,9 @@ def train(config: Config, overrides: Sequence[str] = (), resume: StoredRun | Non
         reset_peak_memory()
         seed_everything(config.seed)
 
-        prepared = prepare(config.data)
-        split = make_split(prepared, config.split, config.data.split.column)
+        inputs = read(config)
+        prepared, split = inputs.prepared, inputs.split
         train_part, val_part = prepared.part(split.train), prepared.part(split.val)
-        behaviour = read_behaviour(config.data.behaviour, prepared.labels, known_labels(prepared))
         record_data(run, prepared, split, train_part)
         record_parent(run, config, split)
 
@@ -88,7 +96,10 @@ def train(config: Config, overrides: Sequence[str] = (), resume: StoredRun | Non
             scores = calibration.apply(predict(tagger, test_part))
             metrics |= measure(run.path, config, test_part, scores, thresholds, slices, "test")
         outcomes = run_behaviour(
-            behaviour, lambda texts: calibration.apply(tagger.predict_proba(texts)), thresholds.decide, prepared.labels
+            inputs.behaviour,
+            lambda texts: calibration.apply(tagger.predict_proba(texts)),
+            thresholds.decide,
+            prepared.labels,
         )
         run.write_json("behaviour.json", behaviour_json(outcomes))
         run.write_json("metrics.json", metrics | behaviour_figures(outcomes))
@@ -117,11 +128,6 @@ def fit_context(config: Config, run: Recording, threads: int, task: Task) -> Fit
         threads=threads,
         resume=run.resumed,
     )
-
-
-def known_labels(prepared: Prepared) -> set[str]:
-    """All labels that the data set knows of, those included that a filter left out."""
-    return {*prepared.labels, *prepared.taxonomy.aliases, *prepared.report.labels_left_out}
 
 
 def predict(tagger: Tagger, dataset: Dataset) -> Scores:
@@ -177,7 +183,7 @@ def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Da
     """
     run.check_same_data(prepared.version, split.hash)
     run.write_json("labels.json", prepared.labels)
-    run.write_json("split.json", {"hash": split.hash, **{part: getattr(split, part) for part in PARTS}})
+    run.write_json("split.json", split_to_json(split))
     for problem in prepared.report.problems:
         log.info("data: %s: %s: %s (%s)", problem.place, problem.kind, problem.message, problem.outcome)
     counts = train_part.targets.sum(axis=0, dtype=int).tolist()

@@ -138,13 +138,13 @@ def test_figures_of_one_part_alone(tested: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_job_of_a_grid_is_one_line(tested: Path, validated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    print_job_line(2, ["model=rule", "seed=1"], Outcome(tested, 1))
+    print_job_line("#2 model=rule seed=1", Outcome(tested, 1))
     line = capsys.readouterr().out
     assert line.count("\n") == 1
     assert line.startswith("#2 model=rule seed=1: test F1 ")
     assert f"{metrics(tested)['test/f1_weighted']:.3f}" in line
     assert str(tested) in line
-    print_job_line(0, [], Outcome(validated, None))
+    print_job_line("#0", Outcome(validated, None))
     assert f"val F1 {metrics(validated)['val/f1_weighted']:.3f}" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""`ratchet data describe [data=...]` and `ratchet data list`."""
+"""`ratchet data describe [data=...]`, `ratchet data fetch data=...` and `ratchet data list`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class Options:
 def run(arguments: list[str]) -> int:
     """The verb `data`."""
     action, *rest = arguments or ["list"]
-    actions = {"list": _list, "describe": _describe}
+    actions = {"list": _list, "describe": _describe, "fetch": _fetch}
     if action not in actions:
         raise UserError(f"data {action}: {did_you_mean(action, actions)}")
     options = parse_options(Options, [each for each in rest if each.startswith("format=")])
@@ -67,6 +67,30 @@ def _describe(arguments: list[str], form: Format) -> None:
         for label, counts in sorted(found["label_counts"].items(), key=lambda item: -sum(item[1].values()))
     ]
     print_table(rows, markdown=form is Format.md)
+
+
+def _fetch(arguments: list[str], form: Format) -> None:
+    """Copy the files of a data set to where the pipeline reads them, from its paths or URLs, checked."""
+    register(all_settings())
+    config = compose(*take_config_dir(arguments)).data
+
+    from ratchet.data.files import read_file, watched_path
+    from ratchet.runs.files import replacing
+
+    rows = []
+    for what, file in (("records", config.records), ("taxonomy", config.taxonomy), ("labels", config.labels.names)):
+        if file is None or file.path is None:
+            continue
+        content = read_file(file, what)
+        path = watched_path(config.name, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.data)
+        rows.append({"file": str(path), "what": what, "bytes": f"{len(content.data):,}", "sha256": content.sha256[:12]})
+    if form is Format.json:
+        print_json(rows)
+    else:
+        print_table(rows, markdown=form is Format.md, left=2)
 
 
 def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:

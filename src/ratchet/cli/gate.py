@@ -1,8 +1,15 @@
-"""`ratchet gate`: which model ships under an objective, and what the others would need."""
+"""`ratchet gate`: which model ships under an objective, and what the others would need; `--check` reads a verdict."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
 from ratchet.cli.tables import Format, print_json
-from ratchet.config import plain
+from ratchet.config import parse_options, plain
+from ratchet.errors import UserError
 from ratchet.objective.clauses import Clause
 from ratchet.objective.gate import Judgement
 from ratchet.objective.verdict import Verdict, gather_and_judge
@@ -11,8 +18,17 @@ NOT_SHIPPED = 3  # exit code: nothing ships, or too little evidence
 _MARKS = {"pass": "pass", "fail": "FAIL", "too little evidence": "?"}
 
 
+@dataclass
+class CheckOptions:
+    """Arguments of `gate --check`: the verdict that the pipeline wrote."""
+
+    verdict: str = "build/verdict.json"
+
+
 def run(arguments: list[str]) -> int:
     """The verb `gate`; exit code 0 when a model ships, 3 when none does or nobody can tell."""
+    if "--check" in arguments:
+        return _check(parse_options(CheckOptions, [each for each in arguments if each != "--check"]))
     options, objective = parse_selecting(SelectingOptions, arguments)
     selection = selection_of(options)
     with progress() as bar:
@@ -21,7 +37,25 @@ def run(arguments: list[str]) -> int:
         print_json(plain(found))
     else:
         print_verdict(found, markdown=options.format is Format.md)
-    return 0 if found.decision.outcome == "ships" else NOT_SHIPPED
+    return _exit_code(found.decision.outcome)
+
+
+def _check(options: CheckOptions) -> int:
+    """Say what a verdict on disk says."""
+    path = Path(options.verdict)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        line, outcome = headline_of(found["data"], found["decision"]), found["decision"]["outcome"]
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; `dvc repro` writes it") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a verdict: {error}; `dvc repro` writes it anew") from error
+    print(line)
+    return _exit_code(outcome)
+
+
+def _exit_code(outcome: str) -> int:
+    return 0 if outcome == "ships" else NOT_SHIPPED
 
 
 def print_verdict(found: Verdict, *, markdown: bool) -> None:
@@ -42,9 +76,13 @@ def print_verdict(found: Verdict, *, markdown: bool) -> None:
 
 def headline(found: Verdict) -> str:
     """The decision in a line."""
-    decision = found.decision
-    what = f"{decision.ships} ships" if decision.ships else decision.outcome
-    return f"{found.data}: {what}: {decision.why}"
+    return headline_of(found.data, vars(found.decision))
+
+
+def headline_of(data: str, decision: Mapping[str, Any]) -> str:
+    """The same of a decision as its fields."""
+    what = f"{decision['ships']} ships" if decision["ships"] else decision["outcome"]
+    return f"{data}: {what}: {decision['why']}"
 
 
 def _print_judgement(each: Judgement, markdown: bool) -> None:

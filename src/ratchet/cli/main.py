@@ -14,11 +14,12 @@ VERBS = {
     "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
     "reproduce": "RUN: train it again from its record and compare the predictions (exit code 0: identical)",
     "explain": "the words behind a run's labels for a text: RUN text='...'",
-    "data": "describe [data=...] | list",
+    "data": "describe [data=...] | list | fetch data=...",
     "compare": "candidates against the MVP baseline: intervals, p-values, verdicts",
     "gate": "which model ships under an objective: objective=default (exit code 0 ships, 3 not)",
     "promote": "record what the gate says in promotions/ | show | rollback",
     "objective": "review: what would ship under other plausible objectives",
+    "pipeline": "STAGE: what `dvc repro` runs | lock | check | diff against=COMMIT",
     "runs": "list | show RUN | prune [delete=true]",
 }
 

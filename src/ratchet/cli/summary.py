@@ -58,12 +58,12 @@ def print_figures(figures: dict[str, Any], parts: Sequence[str]) -> None:
         print_table(slices)
 
 
-def print_job_line(number_of_job: int, overrides: Sequence[str], outcome: Outcome) -> None:
-    """One line a job of a grid."""
+def print_job_line(job: str, outcome: Outcome) -> None:
+    """One line for a job of a grid or of a pipeline."""
     run = read_run(outcome.path)
     part = run.record.evaluate
     f1 = with_interval(run.figures(), f"{part}/f1_weighted")
-    print(f"#{number_of_job} {' '.join(overrides)}: {part} F1 {f1}  {run.path}", flush=True)
+    print(f"{job}: {part} F1 {f1}  {run.path}", flush=True)
 
 
 def _labels(figures: dict[str, Any], part: str) -> str:

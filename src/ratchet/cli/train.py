@@ -140,9 +140,10 @@ def _job_of_a_grid(config: Config, overrides: Sequence[str], number: int) -> Non
     from ratchet.cli.summary import print_job_line
     from ratchet.training import train
 
+    job = f"#{number} {' '.join(overrides)}"
     try:
-        print_job_line(number, overrides, train(config, overrides))
+        print_job_line(job, train(config, overrides))
     except RunFailed as error:  # its record says so; the other jobs go on, and the table at the end names it
         if _FULL or not isinstance(error.reason, UserError):
             traceback.print_exception(error.reason)
-        print(f"#{number} {' '.join(overrides)}: failed: {error.reason}", file=sys.stderr)
+        print(f"{job}: failed: {error.reason}", file=sys.stderr)

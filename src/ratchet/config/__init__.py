@@ -17,10 +17,12 @@ from ratchet.config.data_schema import (
     SplitMethod,
 )
 from ratchet.config.fields import bounded
+from ratchet.config.frozen import load_data, load_objective
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
 from ratchet.config.objective import Objective, compose_objective
 from ratchet.config.objective_schema import BehaviourFloors, BudgetConfig, Metric, MinimumEvidence, ObjectiveConfig
 from ratchet.config.options import parse_options, take_config_dir
+from ratchet.config.pipeline import PipelineConfig, read_pipeline
 from ratchet.config.schema import (
     Accelerator,
     Average,
@@ -66,6 +68,7 @@ __all__ = [
     "ObjectiveConfig",
     "Origin",
     "Part",
+    "PipelineConfig",
     "Precision",
     "SliceConfig",
     "SliceKind",
@@ -81,8 +84,11 @@ __all__ = [
     "dump",
     "explain",
     "load",
+    "load_data",
+    "load_objective",
     "parse_options",
     "plain",
+    "read_pipeline",
     "register",
     "take_config_dir",
     "to_config",

@@ -51,6 +51,11 @@ def read_file(file: FileConfig, what: str) -> Content:
     return Content(str(path), data, digest)
 
 
+def watched_path(name: str, file: FileConfig) -> Path:
+    """Where a pipeline looks for a file of the data set `name`, and for nothing else: data/<name>/<file>."""
+    return Path("data", name, str(file.path).rstrip("/").rpartition("/")[2])
+
+
 def _existing(path: Path) -> Path | None:
     candidates = [path] if path.is_absolute() else [path, PROJECT / path]
     return next((candidate for candidate in candidates if candidate.is_file()), None)

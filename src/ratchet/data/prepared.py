@@ -92,7 +92,7 @@ def prepare(config: DataConfig) -> Prepared:
         labels=labels,
         targets=target_matrix([record.labels for record in records], labels),
         taxonomy=taxonomy or Taxonomy.from_labels(labels),
-        version=_version(records, labels),
+        version=dataset_version(records, labels),
         report=report,
     )
 
@@ -168,7 +168,8 @@ def _report_repeated_texts(records: list[Record], report: Report) -> None:
             report.problems.append(Problem("repeated text", record.place, message, "kept"))
 
 
-def _version(records: list[Record], labels: list[str]) -> str:
+def dataset_version(records: list[Record], labels: list[str]) -> str:
+    """The sha256 of the canonical records, sorted by id, and the label order."""
     digest = hashlib.sha256(json.dumps(labels, ensure_ascii=False).encode())
     for record in records:
         date = record.created_at.isoformat() if record.created_at else None

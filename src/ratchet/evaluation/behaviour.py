@@ -78,15 +78,8 @@ def read_behaviour(file: FileConfig | None, labels: Collection[str], known: Coll
     Raises:
         UserError: no such file, not YAML, not of the form above, or a label that nobody knows.
     """
-    if file is None or file.path is None:
-        return []
-    content = read_file(file, "behavioural tests")
-    tests = _parse(content)
-    if not isinstance(tests, list) or not tests:
-        raise UserError(f"{content.name}: must be a list of tests, each with name, kind and cases")
-    cases = [
-        case for number, test in enumerate(tests, start=1) for case in _cases(test, f"{content.name}, test {number}")
-    ]
+    name, tests = read_tests(file)
+    cases = [case for number, test in enumerate(tests, start=1) for case in _cases(test, f"{name}, test {number}")]
     for place, case in cases:
         for label in (*case.wanted, *case.unwanted):
             if label not in labels and label not in known:
@@ -95,6 +88,21 @@ def read_behaviour(file: FileConfig | None, labels: Collection[str], known: Coll
         replace(case, skipped=tuple(label for label in (*case.wanted, *case.unwanted) if label not in labels))
         for _, case in cases
     ]
+
+
+def read_tests(file: FileConfig | None) -> tuple[str, list[Any]]:
+    """The name of a file of behavioural tests, and the list in it, not looked at any further; empty without a file.
+
+    Raises:
+        UserError: no such file, not YAML, no list.
+    """
+    if file is None or file.path is None:
+        return "", []
+    content = read_file(file, "behavioural tests")
+    tests = _parse(content)
+    if not isinstance(tests, list) or not tests:
+        raise UserError(f"{content.name}: must be a list of tests, each with name, kind and cases")
+    return content.name, tests
 
 
 class _Loader(yaml.BaseLoader):

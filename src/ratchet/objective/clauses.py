@@ -101,6 +101,9 @@ def _more(records: int | None, short: float) -> str:
 
 
 def _evidence(each: Measured, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
+    if evidence.selection.part != "test":
+        where = f"measured on {evidence.selection.part}, where it was chosen"
+        yield Clause("measured on test", "too little evidence", where, "runs with evaluate=test")
     for name, found, least, how in (
         ("repeats", each.num_splits, objective.evidence.repeats, " (split.seed=0,1,2,... makes repeats)"),
         ("test records", evidence.num_records, objective.evidence.test_records, ""),

@@ -1,0 +1,181 @@
+"""`ratchet pipeline STAGE`: what dvc.yaml runs; and `lock`, `check`, `diff`, which hold it against a commit."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ratchet
+from ratchet.cli.selecting import progress
+from ratchet.cli.tables import Format, print_table
+from ratchet.config import bounded, parse_options, read_pipeline
+from ratchet.errors import UserError, did_you_mean
+from ratchet.pipeline.layout import LEADERBOARD, PARAMS, REPORT, VERDICT_TEXT
+from ratchet.runs.files import write_text
+
+DIFFERENT = 3  # exit code of `check`: not what the commit says
+
+
+@dataclass
+class NoOptions:
+    """Stages that take everything from params.yaml."""
+
+
+@dataclass
+class SplitOptions:
+    """Arguments of the stage `split`."""
+
+    repeat: int = bounded(low=0)
+
+
+@dataclass
+class TrainOptions:
+    """Arguments of the stage `train`."""
+
+    model: str = ""
+    repeat: int = bounded(low=0)
+
+
+@dataclass
+class AgainstOptions:
+    """Arguments of `check` and `diff`: a commit, a branch or a tag."""
+
+    against: str = "HEAD"
+    format: Format = Format.table
+
+
+def run(arguments: list[str]) -> int:
+    """The verb `pipeline`."""
+    if not arguments:
+        raise UserError(f"pipeline: which stage? {', '.join(_ACTIONS)}; `dvc repro` runs those that are out of date")
+    action, *rest = arguments
+    if action not in _ACTIONS:
+        raise UserError(f"pipeline {action}: {did_you_mean(action, _ACTIONS)}")
+    other = _code_of_this_directory()
+    if other is not None:
+        return _run_code_of(other, arguments)
+    schema, do = _ACTIONS[action]
+    return do(parse_options(schema, rest)) or 0
+
+
+def _code_of_this_directory() -> Path | None:
+    """The package of the checkout that the stage runs in, where that is not the one that was imported.
+
+    DVC runs queued experiments in copies of the checkout; an editable install points to the checkout itself.
+    """
+    here = Path("src", "ratchet").resolve()
+    there = Path(ratchet.__file__).resolve().parent
+    return here.parent if (here / "__init__.py").is_file() and here != there else None
+
+
+def _run_code_of(source: Path, arguments: list[str]) -> int:
+    path = os.pathsep.join(filter(None, [str(source), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "ratchet", "pipeline", *arguments]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
+
+
+def _config(_: NoOptions) -> None:
+    from ratchet.pipeline.freeze import freeze
+
+    freeze(read_pipeline(PARAMS))
+
+
+def _prepare(_: NoOptions) -> None:
+    from ratchet.pipeline.prepare import prepare_data
+
+    print(prepare_data())
+
+
+def _split(options: SplitOptions) -> None:
+    from ratchet.pipeline.split import split_data
+
+    split_data(options.repeat)
+
+
+def _train(options: TrainOptions) -> None:
+    from ratchet.cli.summary import print_job_line
+    from ratchet.pipeline.train import train_run
+
+    if not options.model:
+        raise UserError("pipeline train: which model? model=... repeat=...")
+    print_job_line(f"{options.model} {options.repeat}", train_run(options.model, options.repeat))
+
+
+def _compare(_: NoOptions) -> None:
+    from ratchet.cli.compare_tables import print_comparison
+    from ratchet.pipeline.compare import compare_runs
+
+    with progress() as bar:
+        found = compare_runs(read_pipeline(PARAMS), bar)
+    write_text(LEADERBOARD, _printed(lambda: print_comparison(found, markdown=True)))
+
+
+def _gate(_: NoOptions) -> None:
+    from ratchet.cli.gate import print_verdict
+    from ratchet.pipeline.gate import judge_runs
+
+    with progress() as bar:
+        found = judge_runs(read_pipeline(PARAMS), bar("drawing records"))
+    write_text(VERDICT_TEXT, _printed(lambda: print_verdict(found, markdown=True)))
+
+
+def _report(_: NoOptions) -> None:
+    from ratchet.pipeline.report import write_report
+
+    rows, headline = write_report()
+    print_table(rows)
+    print(f"\n{headline}\n{REPORT} has the rest")
+
+
+def _printed(show: Callable[[], None]) -> str:
+    text = io.StringIO()
+    with redirect_stdout(text):
+        show()
+    return text.getvalue()
+
+
+def _lock(_: NoOptions) -> None:
+    from ratchet.pipeline.results import RESULTS, found_results, write_results
+
+    write_results(found_results(read_pipeline(PARAMS)))
+    print(f"{RESULTS} written: commit it together with dvc.lock")
+
+
+def _check(options: AgainstOptions) -> int:
+    from ratchet.pipeline.check import check
+
+    found = check(read_pipeline(PARAMS), options.against)
+    for each in found.differences:
+        print(each)
+    outcome = f"{len(found.differences)} differences from" if found.differences else "as in"
+    print(f"{outcome} dvc.lock and results.lock.json of {options.against} ({found.how})")
+    return DIFFERENT if found.differences else 0
+
+
+def _diff(options: AgainstOptions) -> None:
+    from ratchet.pipeline.results import changes, found_results, results_at
+
+    rows = changes(results_at(options.against), found_results(read_pipeline(PARAMS)))
+    if rows:
+        print_table(rows, markdown=options.format is Format.md, left=2)
+    else:
+        print(f"no metric differs from {options.against}")
+
+
+_ACTIONS: dict[str, tuple[type[Any], Callable[[Any], int | None]]] = {
+    "config": (NoOptions, _config),
+    "prepare": (NoOptions, _prepare),
+    "split": (SplitOptions, _split),
+    "train": (TrainOptions, _train),
+    "compare": (NoOptions, _compare),
+    "gate": (NoOptions, _gate),
+    "report": (NoOptions, _report),
+    "lock": (NoOptions, _lock),
+    "check": (AgainstOptions, _check),
+    "diff": (AgainstOptions, _diff),
+}

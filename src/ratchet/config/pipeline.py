@@ -1,0 +1,45 @@
+"""What the pipeline runs: params.yaml, checked like any other configuration."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ratchet.config.frozen import read_checked
+from ratchet.errors import UserError, did_you_mean
+
+
+@dataclass
+class PipelineConfig:
+    """Models and repeats that are trained on a data set, what they are compared with, and what decides.
+
+    Repeat k is `split.seed=k seed=k`. `overrides` are put on every model's configuration.
+    """
+
+    data: str = "sample"
+    models: list[str] = field(default_factory=lambda: ["rule"])
+    repeats: list[int] = field(default_factory=lambda: [0])
+    baseline: str = "rule"
+    objective: str = "default"
+    overrides: list[str] = field(default_factory=list)
+
+
+def read_pipeline(path: Path) -> PipelineConfig:
+    """The checked content of params.yaml.
+
+    Raises:
+        UserError: not there, an unknown key, a wrong type, a model or repeat that stands twice, a baseline that is none
+            of the models.
+    """
+    plan = read_checked(path, PipelineConfig)
+    for key, values in (("models", plan.models), ("repeats", plan.repeats)):
+        if not values:
+            raise UserError(f"{path}: {key} is empty: name at least one")
+        value, count = Counter(values).most_common(1)[0]
+        if count > 1:
+            raise UserError(f"{path}: {key}: {value} stands twice")
+    if min(plan.repeats) < 0:
+        raise UserError(f"{path}: repeats: {min(plan.repeats)} is no seed: 0 or more")
+    if plan.baseline not in plan.models:
+        near = did_you_mean(plan.baseline, plan.models)
+        raise UserError(f"{path}: baseline: {plan.baseline} is none of the models; {near}")
+    return plan

@@ -1,0 +1,92 @@
+"""Stage `compare`: the runs of the plan against the baseline, for people, for DVC's tables and for its plots."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ratchet.comparison.compare import check_baseline, compare
+from ratchet.comparison.evidence import gather
+from ratchet.comparison.lineage import other_parents, parents_of
+from ratchet.comparison.resampling import Advance
+from ratchet.comparison.results import CandidateResult, Comparison
+from ratchet.config import PipelineConfig, load_objective, plain
+from ratchet.pipeline.layout import COMPARISON, CONFIG, METRICS, PLOTS, READINGS, RUNS, run_directories
+from ratchet.runs import find_runs
+from ratchet.runs.files import write_json, write_text
+from ratchet.runs.selection import Selection, select
+from ratchet.runs.stored import read_run
+
+Begin = Callable[[int], Advance]
+
+
+def compare_runs(plan: PipelineConfig, bar: Callable[[str], Begin]) -> Comparison:
+    """Write build/comparison.json, build/metrics.json (quality alone, small enough for a table) and build/plots.
+
+    Raises:
+        UserError: runs that cannot be compared.
+    """
+    selection = selected(plan)
+    check_baseline(selection, plan.baseline)
+    runs = find_runs(RUNS)
+    parents = parents_of(selection, runs)
+    evidence = gather(selection, others=other_parents(selection, parents, runs), begin=bar("drawing records"))
+    found = compare(
+        evidence,
+        runs_dir=READINGS,
+        metric=load_objective(CONFIG / "objective.yaml").settings.metric.name,
+        baseline=plan.baseline,
+        promoted={},
+        parents=parents,
+        begin=bar("swapping predictions"),
+    )
+    write_json(COMPARISON, plain(found))
+    write_json(METRICS, {each.name: _headline(each, found.metric) for each in found.candidates})
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    _write_csv(PLOTS / "ladder.csv", ("model", "value", "low", "high"), _ladder(found))
+    _write_csv(PLOTS / "curves.csv", ("model", "repeat", "epoch", "value"), _curves(selection))
+    return found
+
+
+def selected(plan: PipelineConfig) -> Selection:
+    """The runs of the plan, on the part that all of them report."""
+    directories = run_directories(plan)
+    part = read_run(directories[0]).record.evaluate
+    return select(RUNS, data=plan.data, ids=[str(each) for each in directories], part=part)
+
+
+def _headline(each: CandidateResult, metric: str) -> dict[str, float]:
+    """The primary metric, and how far it is from the baseline's, with 95 % intervals."""
+    found = each.metrics[metric]
+    headline = {metric: found.value, f"{metric}_low": found.low, f"{metric}_high": found.high}
+    if each.baseline:
+        difference = {"value": each.baseline.value, "low": each.baseline.low, "high": each.baseline.high}
+        headline |= {f"difference_{key}": value for key, value in difference.items()}
+    return headline
+
+
+def _ladder(found: Comparison) -> Iterator[dict[str, Any]]:
+    """A row a candidate, the simplest first."""
+    for each in found.candidates:
+        interval = each.metrics[found.metric]
+        yield {"model": each.name, "value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def _curves(selection: Selection) -> Iterator[dict[str, Any]]:
+    """What models that train in epochs reached on val, epoch by epoch."""
+    for candidate in selection.candidates:
+        for run in candidate.runs:
+            lines = (run.path / "history.csv").read_text(encoding="utf-8").splitlines()
+            for row in csv.DictReader(lines):
+                if row["key"].startswith("val/f1_"):
+                    repeat = run.record.split_seed
+                    yield {"model": candidate.name, "repeat": repeat, "epoch": row["epoch"], "value": row["value"]}
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

@@ -1,0 +1,99 @@
+"""Stage `config`: conf/ composed for each model, and fingerprints of the code, so that DVC sees what changed.
+
+A stage of DVC depends on files. Were it conf/ and src/ themselves, a comment would train everything anew; were it a
+list of some of their files, a forgotten one would leave stale results. What is written here is what counts.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ratchet.config import (
+    Config,
+    DataConfig,
+    PipelineConfig,
+    compose,
+    compose_objective,
+    dump,
+    plain,
+    register,
+)
+from ratchet.data.files import watched_path
+from ratchet.errors import UserError
+from ratchet.models import all_settings
+from ratchet.pipeline.code import fingerprints
+from ratchet.pipeline.layout import CODE, CONFIG, READINGS
+from ratchet.runs.files import write_text
+
+# What each stage runs. Those that print for people depend on the tables too.
+_STAGES = {
+    "prepare": ["ratchet.pipeline.prepare"],
+    "split": ["ratchet.pipeline.split"],
+    "compare": ["ratchet.pipeline.compare", "ratchet.cli.compare_tables"],
+    "gate": ["ratchet.pipeline.gate", "ratchet.cli.gate"],
+    "report": ["ratchet.pipeline.report"],
+}
+
+
+def freeze(plan: PipelineConfig) -> None:
+    """Write build/config and build/code.
+
+    Raises:
+        UserError: a model, a data set or an objective that is not there, a wrong key or value, a file of behavioural
+            tests that the pipeline does not watch.
+    """
+    register(all_settings())
+    configs = {model: _composed(plan, model) for model in plan.models}
+    objective = compose_objective([f"objective={plan.objective}"])
+    first = configs[plan.models[0]]
+    for model, config in configs.items():
+        _write(CONFIG / "model" / f"{model}.yaml", dump(config))
+        modules = ["ratchet.pipeline.train", f"ratchet.models.{config.model.module}"]
+        _write(CODE / "model" / f"{model}.json", _json(fingerprints(modules)))
+    _write(CONFIG / "data.yaml", _yaml({"data": plain(first.data), "split": plain(first.split)}))
+    _write(CONFIG / "objective.yaml", _yaml({"name": objective.name, "objective": plain(objective.settings)}))
+    for stage, modules in _STAGES.items():
+        _write(CODE / f"{stage}.json", _json(fingerprints(modules)))
+
+
+def _composed(plan: PipelineConfig, model: str) -> Config:
+    """The configuration of a model, on files that the pipeline watches."""
+    config = compose([f"data={plan.data}", f"model={model}", *plan.overrides])
+    fixed = {"run_dir": config.run_dir, "resume": config.resume, "sweep_id": config.sweep_id}
+    for key, value in fixed.items():
+        if value is not None:
+            raise UserError(f"params.yaml: overrides: {key} is not the pipeline's to set: leave it out")
+    config.name = model  # the same name that its directory has
+    config.runs_dir = READINGS.as_posix()
+    _watched(config.data, plan.data)
+    return config
+
+
+def _watched(data: DataConfig, name: str) -> None:
+    """Point the data set's files to data/<name>/, which is what the stage `prepare` depends on."""
+    for file in (data.records, data.taxonomy, data.labels.names):
+        if file is not None and file.path is not None:
+            file.path = watched_path(name, file).as_posix()
+            file.url = None  # what is not there is not fetched behind the pipeline's back
+    behaviour = data.behaviour.path if data.behaviour is not None else None
+    if behaviour is not None and Path(behaviour).parent.as_posix() not in (f"data/{name}", "data/behaviour"):
+        raise UserError(
+            f"conf/data/{name}.yaml: behaviour: {behaviour}: the pipeline watches data/{name}/ and data/behaviour/: "
+            "put the file there"
+        )
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)

@@ -1,0 +1,137 @@
+"""results.lock.json, beside dvc.lock: what the pipeline found where the lock was made, to check another machine by."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratchet.config import PipelineConfig
+from ratchet.errors import UserError
+from ratchet.pipeline.layout import run_directories
+from ratchet.runs.files import write_json
+from ratchet.runs.provenance import run_git
+from ratchet.runs.stored import StoredRun, read_run
+
+RESULTS = Path("results.lock.json")
+TOLERANCE = 0.005  # of a quality metric; costs differ from machine to machine and are never compared
+_ALIKE = ("python", "architecture", "processor")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where the runs were made, by which packages, and by model and repeat what they predicted and reached."""
+
+    machine: dict[str, str]
+    lock_hash: str | None
+    predictions: dict[str, str]
+    metrics: dict[str, dict[str, float]]
+    schema_version: int = 1
+
+
+def found_results(plan: PipelineConfig) -> Results:
+    """What the runs of the plan found, read from their directories.
+
+    Raises:
+        UserError: a run is not there or not finished.
+    """
+    runs = {"/".join(path.parts[-2:]): read_run(path) for path in run_directories(plan)}
+    for run in runs.values():
+        if run.status != "finished":
+            raise UserError(f"{run.path}: the run is {run.status}: `dvc repro` makes it anew")
+    first = next(iter(runs.values())).record
+    return Results(
+        machine={**{key: str(first.machine[key]) for key in _ALIKE}, "threads": str(first.threads)},
+        lock_hash=first.lock_hash,
+        predictions={name: _predictions_hash(run) for name, run in runs.items()},
+        metrics={name: _quality(run) for name, run in runs.items()},
+    )
+
+
+def write_results(results: Results) -> None:
+    """Write results.lock.json."""
+    write_json(RESULTS, vars(results))
+
+
+def results_at(revision: str) -> Results:
+    """The results that a commit holds.
+
+    Raises:
+        UserError: no such commit, or no results in it.
+    """
+    return Results(**json.loads(file_at(revision, RESULTS)))
+
+
+def file_at(revision: str, path: Path) -> str:
+    """The content of a file of a commit.
+
+    Raises:
+        UserError: not in git, no such commit, or no such file in it.
+    """
+    content = run_git(Path.cwd(), "show", f"{revision}:./{path.as_posix()}")
+    if content is None:
+        raise UserError(f"{path} of {revision} cannot be read: no git repository, no such commit, or not in it")
+    return content
+
+
+def differences(expected: Results, found: Results) -> Iterator[str]:
+    """Where `found` is not `expected`: metrics beyond the tolerance and, on a like machine, predictions at all."""
+    for name in sorted({*expected.metrics, *found.metrics}):
+        before, now = expected.metrics.get(name), found.metrics.get(name)
+        if before is None or now is None:
+            yield f"{name}: {'not run' if now is None else 'a run that is not in the lock'}"
+            continue
+        if alike(expected, found) and expected.predictions[name] != found.predictions[name]:
+            yield f"{name}: other predictions, on a like machine and by the same packages"
+        yield from (f"{name}: {text}" for text in _moved(before, now))
+
+
+def alike(expected: Results, found: Results) -> bool:
+    """Whether the same predictions, bit for bit, can be asked for."""
+    return expected.machine == found.machine and expected.lock_hash == found.lock_hash
+
+
+def changes(before: Results, now: Results) -> list[dict[str, str]]:
+    """A row a model and metric whose mean over the repeats differs, as tables print it."""
+    old, new = _means(before), _means(now)
+    rows = []
+    for (model, metric), value in new.items():
+        was = old.get((model, metric))
+        if was is None or round(was, 4) != round(value, 4):
+            then, change = ("-", "new") if was is None else (f"{was:.4f}", f"{value - was:+.4f}")
+            rows.append({"model": model, "metric": metric, "then": then, "now": f"{value:.4f}", "change": change})
+    gone = sorted({model for model, _ in old} - {model for model, _ in new})
+    return [*rows, *({"model": model, "metric": "-", "then": "-", "now": "-", "change": "gone"} for model in gone)]
+
+
+def _means(results: Results) -> dict[tuple[str, str], float]:
+    values: dict[tuple[str, str], list[float]] = {}
+    for name, metrics in results.metrics.items():
+        for metric, value in metrics.items():
+            values.setdefault((name.partition("/")[0], metric), []).append(value)
+    return {key: sum(found) / len(found) for key, found in values.items()}
+
+
+def _moved(before: Mapping[str, float], now: Mapping[str, float]) -> Iterator[str]:
+    for key in sorted({*before, *now}):
+        if key not in before or key not in now:
+            yield f"{key}: {'gone' if key in before else 'new'}"
+        elif abs(before[key] - now[key]) > TOLERANCE:
+            yield f"{key}: {before[key]:.4f} in the lock, {now[key]:.4f} now"
+
+
+def _predictions_hash(run: StoredRun) -> str:
+    digest = hashlib.sha256()
+    for path in sorted((run.path / "predictions").glob("*.parquet")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _quality(run: StoredRun) -> dict[str, float]:
+    """The overall metrics: neither those of labels, slices and intervals, nor counts."""
+    figures = run.read_json("metrics.json")
+    return {
+        key: value
+        for key, value in figures.items()
+        if key.count("/") == 1 and isinstance(value, float) and not key.endswith(("_ci_low", "_ci_high"))
+    }

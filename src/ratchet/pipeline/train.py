@@ -1,0 +1,31 @@
+"""Stage `train@model-k`: one run from its frozen configuration, on the prepared data, in a directory of its own."""
+
+from ratchet.config import Config, load, register
+from ratchet.data.storing import read_prepared, read_split
+from ratchet.evaluation.behaviour import read_behaviour
+from ratchet.inputs import Inputs, known_labels
+from ratchet.models import all_settings
+from ratchet.pipeline.layout import CONFIG, DATA, SPLITS, run_directory
+from ratchet.pipeline.prepare import prepared_behaviour
+from ratchet.training import Outcome, train
+
+
+def train_run(model: str, repeat: int) -> Outcome:
+    """Train, measure, write down. Readings of the test split are counted where all other runs count theirs.
+
+    Raises:
+        UserError: no such configuration, or the run's directory is there already.
+        RunFailed: anything that went wrong after that.
+    """
+    register(all_settings())
+    config = load(CONFIG / "model" / f"{model}.yaml", all_settings())
+    config.seed = config.split.seed = repeat
+    config.run_dir = str(run_directory(config.data.name, model, repeat))
+    return train(config, [f"model={model}", f"repeat={repeat}"], read=_prepared_inputs)
+
+
+def _prepared_inputs(config: Config) -> Inputs:
+    prepared = read_prepared(DATA)
+    split = read_split(SPLITS / f"{config.split.seed}.json", prepared)
+    cases = read_behaviour(prepared_behaviour(), prepared.labels, known_labels(prepared))
+    return Inputs(prepared, split, cases)
