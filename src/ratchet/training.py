@@ -91,6 +91,7 @@ def train(
         if config.evaluate is Part.test:
             runs_dir = Path(config.runs_dir)  # the reading is noted first: a run that dies in between has still looked
             readings = note_reading(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
+            run.update(test_readings=readings)
             test_part = prepared.part(split.test)
             slices = slices_of(config, prepared, test_part, run)
             scores = calibration.apply(predict(tagger, test_part))

@@ -1,5 +1,9 @@
+import hashlib
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -153,3 +157,137 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], verb: Ve
     assert err.startswith("error: ")
     for part in parts:
         assert part in err
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+TAGS = '[{"tag": "login"}]'
+ROWS = "ticket,body,topics,opened\n1,cannot sign in,login,2026-01-01\n"
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where the files of a directory of this machine are served; what is fetched is cached in another."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RATCHET_CACHE", str(tmp_path / "cache"))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "tickets.csv").write_text(ROWS)
+    (tmp_path / "served" / "tags.json").write_text(TAGS)
+    http = HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served")))
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{http.server_address[1]}"
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+def configure(url: str, *, rows: str = ROWS, taxonomy: str = "somewhere/tags.json") -> None:
+    """mine/data/tickets.yaml, with the sha256 of these rows."""
+    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in (rows, TAGS)]
+    lines = [
+        *OWN.replace("records: {path: tickets.csv}", "").splitlines(),
+        f"records: {{path: somewhere/tickets.csv, url: {url}/tickets.csv, sha256: {hashes[0]}}}",
+        f"taxonomy: {{path: {taxonomy}, url: {url}/tags.json, sha256: {hashes[1]}}}",
+    ]
+    Path("mine", "data").mkdir(parents=True, exist_ok=True)
+    Path("mine", "data", "tickets.yaml").write_text("\n".join(lines) + "\n")
+
+
+def files_of_the_data_set() -> dict[str, str]:
+    return {path.name: path.read_text() for path in Path("data", "tickets").iterdir()}
+
+
+FETCH = ("data", "fetch", "--config-dir", "mine", "data=tickets")
+
+
+def test_the_files_of_a_data_set_are_put_where_the_pipeline_reads_them(url: str, verb: Verb) -> None:
+    configure(url)
+    code, out, err = verb(*FETCH)
+    assert (code, err) == (0, "")
+    assert files_of_the_data_set() == {"tickets.csv": ROWS, "tags.json": TAGS}
+    header, *rows = [line.split() for line in out.splitlines()]
+    assert header == ["file", "what", "bytes", "sha256"]
+    assert [row[:3] for row in rows] == [
+        ["data/tickets/tickets.csv", "records", str(len(ROWS))],
+        ["data/tickets/tags.json", "taxonomy", str(len(TAGS))],
+    ]
+    assert rows[1][3] == hashlib.sha256(TAGS.encode()).hexdigest()[:12]
+
+
+def test_what_was_fetched_is_there_for_programs_and_for_markdown(url: str, verb: Verb) -> None:
+    configure(url)
+    rows = json.loads(verb(*FETCH, "format=json")[1])
+    assert [row["what"] for row in rows] == ["records", "taxonomy"]
+    assert verb(*FETCH, "format=md")[1].startswith("| file | what | bytes | sha256 |\n")
+
+
+def test_a_file_of_this_machine_is_copied_without_a_word_to_the_network(url: str, verb: Verb) -> None:
+    configure(f"{url}/nothing-is-here")
+    Path("somewhere").mkdir()
+    Path("somewhere", "tickets.csv").write_text(ROWS)
+    Path("somewhere", "tags.json").write_text(TAGS)
+    assert verb(*FETCH)[0] == 0
+    assert files_of_the_data_set() == {"tickets.csv": ROWS, "tags.json": TAGS}
+
+
+def test_wrong_content_stops_and_leaves_what_was_there(url: str, verb: Verb) -> None:
+    configure(url)
+    assert verb(*FETCH)[0] == 0
+    configure(url, rows="what was promised")
+    code, out, err = verb(*FETCH)
+    assert (code, out) == (2, "")
+    assert "records" in err
+    assert hashlib.sha256(b"what was promised").hexdigest() in err
+    assert files_of_the_data_set() == {"tickets.csv": ROWS, "tags.json": TAGS}
+
+
+def test_a_new_version_takes_the_place_of_the_old_one(url: str, verb: Verb) -> None:
+    configure(url)
+    assert verb(*FETCH)[0] == 0
+    more = f"{ROWS}2,no invoice,billing,2026-01-02\n"
+    Path("served", "tickets.csv").write_text(more)
+    configure(url, rows=more)
+    assert verb(*FETCH)[0] == 0
+    assert files_of_the_data_set() == {"tickets.csv": more, "tags.json": TAGS}
+
+
+def test_two_files_of_one_name_do_not_take_each_others_place(url: str, verb: Verb) -> None:
+    configure(url, taxonomy="elsewhere/tickets.csv")
+    code, _, err = verb(*FETCH)
+    assert code == 2, "data/tickets/ has room for one of them"
+    assert "tickets.csv" in err
+
+
+def test_files_of_a_data_set_are_put_under_the_name_that_it_is_chosen_by(url: str, verb: Verb) -> None:
+    configure(url)
+    path = Path("mine", "data", "tickets.yaml")
+    path.write_text(path.read_text().replace("name: tickets", "name: helpdesk"))
+    code, _, err = verb(*FETCH)
+    assert (code == 0 and Path("data", "tickets", "tickets.csv").is_file()) or "name" in err, (
+        "dvc.yaml watches data/tickets"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["fetch", "data=sampel"], "did you mean 'sample'?"),
+        (["fetch", "data.records.path=nowhere.csv"], "nowhere.csv"),
+        (["fetch", "dta=sample"], "'dta'"),
+        (["fetch", "--config-dir", "nowhere"], "no such directory"),
+    ],
+)
+def test_a_mistake_fetches_nothing(
+    arguments: list[str], part: str, verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = verb("data", *arguments)
+    assert (code, out) == (2, "")
+    assert part in err
+    assert not Path("data").exists()

@@ -150,3 +150,45 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], gate: Ve
     assert (code, out) == (2, "")
     for part in parts:
         assert part in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [([], 0), ([NOTHING], 3), ([UNCLEAR], 3)],
+    ids=["ships", "nothing", "unclear"],
+)
+def test_a_verdict_on_disk_is_said_again_with_its_exit_code(
+    arguments: list[str], code: int, gate: Verb, verb: Verb
+) -> None:
+    out = gate(*arguments, "format=json")[1]
+    Path("build").mkdir()
+    Path("build", "verdict.json").write_text(out, encoding="utf-8")
+    headline = gate(*arguments)[1].splitlines()[0]
+    assert verb("gate", "--check") == (code, f"{headline}\n", "")
+    Path("build", "verdict.json").rename("mine.json")
+    assert verb("gate", "verdict=mine.json", "--check") == (code, f"{headline}\n", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"5", b"\xff", b"{}", b'{"data": "sample"}', b'{"data": "sample", "decision": []}'],
+    ids=repr,
+)
+def test_what_is_no_verdict_does_not_ship(content: bytes, verb: Verb) -> None:
+    Path("verdict.json").write_bytes(content)
+    code, out, err = verb("gate", "--check", "verdict=verdict.json")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: verdict.json: not a verdict: ")
+    assert "`dvc repro` writes it anew" in err
+
+
+def test_a_verdict_that_is_not_there_says_what_writes_it(verb: Verb) -> None:
+    code, out, err = verb("gate", "--check")
+    assert (code, out) == (2, "")
+    assert err == "error: build/verdict.json: cannot be read: No such file or directory; `dvc repro` writes it\n"
+
+
+def test_a_verdict_on_disk_cannot_be_judged_anew(verb: Verb) -> None:
+    code, out, err = verb("gate", "--check", "objective=strict")
+    assert (code, out) == (2, "")
+    assert "unknown key 'objective'" in err

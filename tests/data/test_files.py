@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.config import FileConfig
-from ratchet.data.files import read_file
+from ratchet.config import DataConfig, FileConfig
+from ratchet.data.files import read_file, watched_files
 from ratchet.errors import UserError
 
 CONTENT = b"id,text\n1,hello\n"
@@ -195,3 +195,22 @@ def test_an_unreachable_server_is_named_with_the_way_to_go_on_offline(cache: Pat
     assert "refused" in message
     assert "environment variable" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "projects.json",
+            "data/own/projects.json",
+            "/somewhere/else/projects.json",
+            "~/projects.json",
+            "a/projects.json/",
+        ),
+        *("https://example.org/raw/projects.json", "http://example.org/projects.json", "../projects.json"),
+    ],
+)
+def test_a_pipeline_looks_for_a_file_in_the_data_sets_own_directory(path: str) -> None:
+    data = DataConfig(name="own", records=FileConfig(path=path, url="https://example.org/other.json"))
+    [(what, file, place)] = watched_files(data)
+    assert (what, file.path, place) == ("records", path, Path("data", "own", "projects.json"))

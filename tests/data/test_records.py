@@ -372,3 +372,10 @@ def test_an_excluded_label_need_not_be_known(make_config: MakeConfig) -> None:
     )
     assert problems == []
     assert records[0].labels == ("a", "misc")
+
+
+def test_two_halves_of_a_character_that_meet_are_that_character(make_config: MakeConfig) -> None:
+    """As where the end of a title and the beginning of a description are joined without a separator."""
+    columns = {"title": ["\ud83d"], "text": ["\ude00 yes"], "labels": [["a"]]}
+    records, _ = build(make_config, columns=columns, text=["title", "text"], text_separator="")
+    assert [record.text for record in records] == ["\U0001f600 yes"]

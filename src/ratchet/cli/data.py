@@ -73,16 +73,16 @@ def _fetch(arguments: list[str], form: Format) -> None:
     """Copy the files of a data set to where the pipeline reads them, from its paths or URLs, checked."""
     register(all_settings())
     config = compose(*take_config_dir(arguments)).data
+    chosen = [each.removeprefix("data=") for each in arguments if each.startswith("data=")]
+    if chosen and chosen[-1] != config.name:
+        raise UserError(f"data={chosen[-1]}: its name is {config.name}; the pipeline needs it to be that of its file")
 
-    from ratchet.data.files import read_file, watched_path
+    from ratchet.data.files import read_file, watched_files
     from ratchet.runs.files import replacing
 
     rows = []
-    for what, file in (("records", config.records), ("taxonomy", config.taxonomy), ("labels", config.labels.names)):
-        if file is None or file.path is None:
-            continue
+    for what, file, path in watched_files(config):
         content = read_file(file, what)
-        path = watched_path(config.name, file)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_bytes(content.data)

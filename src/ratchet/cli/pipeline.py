@@ -12,7 +12,7 @@ from typing import Any
 
 import ratchet
 from ratchet.cli.selecting import progress
-from ratchet.cli.tables import Format, print_table
+from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import bounded, parse_options, read_pipeline
 from ratchet.errors import UserError, did_you_mean
 from ratchet.pipeline.layout import LEADERBOARD, PARAMS, REPORT, VERDICT_TEXT
@@ -152,7 +152,8 @@ def _check(options: AgainstOptions) -> int:
     found = check(read_pipeline(PARAMS), options.against)
     for each in found.differences:
         print(each)
-    outcome = f"{len(found.differences)} differences from" if found.differences else "as in"
+    count = len(found.differences)
+    outcome = f"{count} difference{'s' if count > 1 else ''} from" if count else "as in"
     print(f"{outcome} dvc.lock and results.lock.json of {options.against} ({found.how})")
     return DIFFERENT if found.differences else 0
 
@@ -161,7 +162,9 @@ def _diff(options: AgainstOptions) -> None:
     from ratchet.pipeline.results import changes, found_results, results_at
 
     rows = changes(results_at(options.against), found_results(read_pipeline(PARAMS)))
-    if rows:
+    if options.format is Format.json:
+        print_json(rows)
+    elif rows:
         print_table(rows, markdown=options.format is Format.md, left=2)
     else:
         print(f"no metric differs from {options.against}")

@@ -20,7 +20,7 @@ from ratchet.runs.stored import StoredRun
 def compare(
     evidence: Evidence,
     *,
-    runs_dir: Path,
+    runs_dir: Path | None,
     metric: str,
     baseline: str,
     promoted: Mapping[tuple[str, str], str],
@@ -29,6 +29,7 @@ def compare(
 ) -> Comparison:
     """Every candidate against `baseline`, its predecessor (of next lower complexity) and the best that is simpler.
 
+    Readings of test splits are counted in `runs_dir`; without, by what the runs noted (all of it is in them then).
     `promoted` says of a name and config hash that it is, `parents` which run a candidate iterates on.
 
     Raises:

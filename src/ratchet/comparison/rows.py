@@ -11,6 +11,7 @@ from ratchet.comparison.results import CandidateResult, Interval, SplitRead
 from ratchet.comparison.verdicts import clipped, number_or_none
 from ratchet.runs.readings import count_readings
 from ratchet.runs.selection import Selection
+from ratchet.runs.stored import StoredRun
 
 
 def candidate_row(each: Measured, metric: str, part: str, promoted: str | None) -> CandidateResult:
@@ -47,17 +48,23 @@ def candidate_row(each: Measured, metric: str, part: str, promoted: str | None) 
     )
 
 
-def splits_read(selection: Selection, runs_dir: Path) -> list[SplitRead]:
-    """The splits of a selection, and how often each was read."""
+def splits_read(selection: Selection, runs_dir: Path | None) -> list[SplitRead]:
+    """The splits of a selection, and how often each was read: so far, or without `runs_dir` by what its runs noted."""
     found = {}
     for run in selection.candidates[0].runs:
-        record = run.record
-        readings = count_readings(runs_dir, selection.data, selection.dataset_version, str(record.split_hash))
-        told = readings if selection.part == "test" else None
+        record, readings = run.record, None
+        if selection.part == "test":
+            noted = [other.record.test_readings or 0 for other in selection.runs if _same_split(run, other)]
+            version, split_hash = selection.dataset_version, str(record.split_hash)
+            readings = count_readings(runs_dir, selection.data, version, split_hash) if runs_dir else max(noted)
         found[record.split_hash] = SplitRead(
-            record.split_seed, str(record.split_hash), record.records[selection.part], told
+            record.split_seed, str(record.split_hash), record.records[selection.part], readings
         )
     return list(found.values())
+
+
+def _same_split(run: StoredRun, other: StoredRun) -> bool:
+    return run.record.split_hash == other.record.split_hash
 
 
 def notes_on(evidence: Evidence) -> list[str]:

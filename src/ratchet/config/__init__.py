@@ -39,7 +39,7 @@ from ratchet.config.schema import (
     ThresholdMethod,
     TrainerConfig,
 )
-from ratchet.config.storing import config_hash, dump, load, plain, unhashed_keys
+from ratchet.config.storing import config_hash, dump, dump_plain, load, plain, unhashed_keys
 
 __all__ = [
     "COMPOSITION_ERRORS",
@@ -82,6 +82,7 @@ __all__ = [
     "compose_objective",
     "config_hash",
     "dump",
+    "dump_plain",
     "explain",
     "load",
     "load_data",

@@ -1,17 +1,18 @@
 """What the pipeline's `config` stage wrote down, read back with the same types and ranges."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ratchet.config.compose import check_fields
 from ratchet.config.data_schema import DataConfig
 from ratchet.config.messages import CONF, Origin, explain
-from ratchet.config.objective import Objective
+from ratchet.config.objective import Objective, check_floors
 from ratchet.config.objective_schema import ObjectiveConfig
 from ratchet.config.schema import SplitConfig
 from ratchet.errors import UserError
@@ -47,24 +48,54 @@ def load_objective(path: Path) -> Objective:
     Raises:
         UserError: no such file, an unknown key, a wrong type, a value out of range.
     """
-    found = read_checked(path, _Objective)
+    found = read_checked(path, _Objective, lambda found: check_floors(found.objective, Origin([])))
     return Objective(found.objective, found.name, CONF / "objective" / f"{found.name}.yaml", ())
 
 
-def read_checked(path: Path, schema: type[Schema]) -> Schema:
-    """A YAML file as a `schema`.
+def read_checked(path: Path, schema: type[Schema], check: Callable[[Schema], None] = lambda found: None) -> Schema:
+    """A YAML file as a `schema`; `check` raises on what types and ranges do not tell.
 
     Raises:
         UserError: no such file, not YAML, an unknown key, a wrong type, a value out of range.
     """
-    origin = Origin([])
+    names = [each.name for each in fields(cast(Any, schema))]
+    content = _read(path)
+    if not isinstance(content, DictConfig):
+        raise UserError(f"{path}: must be a mapping with the keys {', '.join(names)}")
+    key = ""
     try:
-        found = cast(Schema, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.load(path))))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except YAMLError as error:
-        raise explain(error, origin) from error
-    except (OmegaConfBaseException, ValueError) as error:
-        raise UserError(f"{path}: {str(explain(error, origin)).partition(': ')[2]}") from error
-    check_fields(found, "", origin)
+        for key in map(str, content):  # one at a time: what does not fit a list or a mapping is told without its key
+            OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.masked_copy(content, key))
+        key = ""
+        found = cast(Schema, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), content)))
+        check_fields(found, "", Origin([]))
+        check(found)
+    except (OmegaConfBaseException, ValueError, TypeError, RecursionError, UserError) as error:
+        told = error if isinstance(error, UserError) else explain(error, Origin([]))
+        message = _without_place(str(told))
+        raise UserError(f"{path}: {'' if key in message else f'{key}: '}{message}") from error
     return found
+
+
+def _read(path: Path) -> Any:
+    try:
+        return OmegaConf.load(path)
+    except YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        place = f"{path}, line {mark.line + 1}" if mark else f"{path}"
+        raise UserError(f"{place}: not valid YAML: {problem or str(error).splitlines()[0]}") from error
+    except OSError as error:
+        if error.strerror is None:  # a file that holds a number or a word
+            return None
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8: {error.reason}") from error
+    except (OmegaConfBaseException, ValueError, RecursionError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _without_place(message: str) -> str:
+    """What is said, without the place that a message about conf/ begins with."""
+    for place in ("conf/config.yaml", "configuration"):
+        message = message.removeprefix(f"{place}: ")
+    return message.removeprefix(": ")

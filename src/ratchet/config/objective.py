@@ -44,11 +44,20 @@ def compose_objective(overrides: Sequence[str], config_dir: Path | None = None) 
     except OmegaConfBaseException as error:
         raise explain(error, origin) from error
     check_fields(settings, "objective.", origin)
-    for kind, floors in (("labels", settings.labels), ("slices", settings.slices)):
-        _check_floors(f"objective.{kind}", floors, origin)
+    check_floors(settings, origin)
     name = str(origin.choices["objective"])
     changed = tuple(each for each in overrides if each.lstrip("+~").startswith("objective."))
     return Objective(settings, name, origin.path(f"objective/{name}"), changed)
+
+
+def check_floors(settings: ObjectiveConfig, origin: Origin) -> None:
+    """Refuse floors of labels and slices that no F1 can have.
+
+    Raises:
+        UserError: names file and key.
+    """
+    for kind, floors in (("labels", settings.labels), ("slices", settings.slices)):
+        _check_floors(f"objective.{kind}", floors, origin)
 
 
 def _check_floors(prefix: str, floors: Mapping[str, float], origin: Origin) -> None:

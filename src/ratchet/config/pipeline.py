@@ -31,14 +31,18 @@ def read_pipeline(path: Path) -> PipelineConfig:
             of the models.
     """
     plan = read_checked(path, PipelineConfig)
+    for key, kind, values in (("models", str, plan.models), ("repeats", int, plan.repeats)):
+        if not all(isinstance(value, kind) for value in values):  # OmegaConf lets lists in lists through
+            raise UserError(f"{path}: {key}: {values}: each must be a {'name' if kind is str else 'number'}")
     for key, values in (("models", plan.models), ("repeats", plan.repeats)):
         if not values:
             raise UserError(f"{path}: {key} is empty: name at least one")
         value, count = Counter(values).most_common(1)[0]
         if count > 1:
             raise UserError(f"{path}: {key}: {value} stands twice")
-    if min(plan.repeats) < 0:
-        raise UserError(f"{path}: repeats: {min(plan.repeats)} is no seed: 0 or more")
+    for repeat in plan.repeats:
+        if not 0 <= repeat < 2**32:
+            raise UserError(f"{path}: repeats: {repeat} is no seed: from 0 to {2**32 - 1}")
     if plan.baseline not in plan.models:
         near = did_you_mean(plan.baseline, plan.models)
         raise UserError(f"{path}: baseline: {plan.baseline} is none of the models; {near}")

@@ -55,8 +55,13 @@ def unhashed_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
 
 
 def dump(config: Config) -> str:
-    """The resolved configuration as YAML; a "${" that is meant as it stands is escaped."""
-    content = _escaped(plain(config))
+    """The resolved configuration as YAML."""
+    return dump_plain(plain(config))
+
+
+def dump_plain(value: Any) -> str:
+    """Plain values as YAML that OmegaConf reads back as they are; a "${" that is meant as it stands is escaped."""
+    content = _escaped(value)
     text = OmegaConf.to_yaml(OmegaConf.create(content))
     if OmegaConf.to_container(OmegaConf.create(text)) != content:
         return str(yaml.safe_dump(content, sort_keys=False, default_style='"'))  # ugly, but keeps control characters

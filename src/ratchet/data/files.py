@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.config import PROJECT, FileConfig
+from ratchet.config import PROJECT, DataConfig, FileConfig
 from ratchet.errors import UserError
 
 
@@ -51,9 +51,21 @@ def read_file(file: FileConfig, what: str) -> Content:
     return Content(str(path), data, digest)
 
 
-def watched_path(name: str, file: FileConfig) -> Path:
-    """Where a pipeline looks for a file of the data set `name`, and for nothing else: data/<name>/<file>."""
-    return Path("data", name, str(file.path).rstrip("/").rpartition("/")[2])
+def watched_files(data: DataConfig) -> list[tuple[str, FileConfig, Path]]:
+    """The files of a data set, each with its role and where a pipeline looks for it: data/<name>/<file>.
+
+    Raises:
+        UserError: two of them have the same name.
+    """
+    found: dict[Path, tuple[str, FileConfig]] = {}
+    for what, file in (("records", data.records), ("taxonomy", data.taxonomy), ("label file", data.labels.names)):
+        if file is not None and file.path is not None:
+            path = Path("data", data.name, file.path.rstrip("/").rpartition("/")[2])
+            if path in found:
+                other = found[path][1].path
+                raise UserError(f"data set {data.name}: {other} and {file.path} would both be {path}: rename one")
+            found[path] = (what, file)
+    return [(what, file, path) for path, (what, file) in found.items()]
 
 
 def _existing(path: Path) -> Path | None:

@@ -170,7 +170,7 @@ def _report_repeated_texts(records: list[Record], report: Report) -> None:
 
 def dataset_version(records: list[Record], labels: list[str]) -> str:
     """The sha256 of the canonical records, sorted by id, and the label order."""
-    digest = hashlib.sha256(json.dumps(labels, ensure_ascii=False).encode())
+    digest = hashlib.sha256(json.dumps(labels, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     for record in records:
         date = record.created_at.isoformat() if record.created_at else None
         canonical = [record.id, record.text, record.labels, date, record.columns]

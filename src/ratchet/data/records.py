@@ -90,6 +90,8 @@ def _record(
             raise _BadValue("bad text", f"{column} holds no text but a {type(value(column)).__name__}")
     parts = [_string(value(column)) for column in config.text]
     text = config.text_separator.join(part for part in parts if part)
+    # Two halves of a character that meet here are that character: no file would bring them back as halves.
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     if not text.strip():
         raise _BadValue("empty text", f"no text in {', '.join(config.text)}")
     labels = _labels(value(config.labels.column), config.labels, label_names)

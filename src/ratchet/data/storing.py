@@ -54,7 +54,7 @@ def read_prepared(directory: Path) -> Prepared:
             labels=labels,
             targets=target_matrix([record.labels for record in records], labels),
             taxonomy=taxonomy_from_json(facts["taxonomy"], str(directory / "dataset.json")),
-            version=facts["version"],
+            version=str(facts["version"]),
             report=Report(
                 files=facts["files"],
                 rows_read=facts["rows_read"],
@@ -84,11 +84,13 @@ def read_split(path: Path, prepared: Prepared) -> Split:
     content = _read(path)
     try:
         split = Split(**{part: list(content[part]) for part in PARTS})
+        genuine = split.hash == content["hash"]
+        ids = sorted([*split.train, *split.val, *split.test])
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not a split: {error}; draw it anew") from error
-    if split.hash != content.get("hash"):
+    if not genuine:
         raise UserError(f"{path}: its ids do not give its hash: draw it anew")
-    if sorted([*split.train, *split.val, *split.test]) != sorted(record.id for record in prepared.records):
+    if ids != sorted(record.id for record in prepared.records):
         raise UserError(f"{path}: not a split of {prepared.name}, version {prepared.version[:12]}: draw it anew")
     return split
 

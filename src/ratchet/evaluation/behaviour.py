@@ -78,7 +78,15 @@ def read_behaviour(file: FileConfig | None, labels: Collection[str], known: Coll
     Raises:
         UserError: no such file, not YAML, not of the form above, or a label that nobody knows.
     """
-    name, tests = read_tests(file)
+    return cases_of(*read_tests(file), labels, known)
+
+
+def cases_of(name: str, tests: list[Any], labels: Collection[str], known: Collection[str]) -> list[Case]:
+    """The cases of the list in a file of behavioural tests; messages call the file `name`.
+
+    Raises:
+        UserError: not of the form above, or a label that nobody knows.
+    """
     cases = [case for number, test in enumerate(tests, start=1) for case in _cases(test, f"{name}, test {number}")]
     for place, case in cases:
         for label in (*case.wanted, *case.unwanted):

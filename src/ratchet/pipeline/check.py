@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ratchet.config import PipelineConfig
+from ratchet.errors import UserError
 from ratchet.pipeline.layout import stage_names
 from ratchet.pipeline.lock import LOCK, lock_differences, read_lock
 from ratchet.pipeline.results import alike, differences, file_at, found_results, results_at
@@ -23,6 +24,8 @@ def check(plan: PipelineConfig, revision: str) -> Checked:
         UserError: no such commit, no locks in it, or the pipeline was not run.
     """
     expected, found = results_at(revision), found_results(plan)
+    if not LOCK.is_file():
+        raise UserError(f"{LOCK}: not there: `dvc repro` makes it")
     before, now = read_lock(file_at(revision, LOCK)), read_lock(LOCK.read_text(encoding="utf-8"))
     same_python = _minor(expected.machine["python"]) == _minor(found.machine["python"])
     exact = alike(expected, found)

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ratchet.comparison.lineage import other_parents, parents_of
 from ratchet.comparison.resampling import Advance
 from ratchet.comparison.results import CandidateResult, Comparison
 from ratchet.config import PipelineConfig, load_objective, plain
-from ratchet.pipeline.layout import COMPARISON, CONFIG, METRICS, PLOTS, READINGS, RUNS, run_directories
+from ratchet.pipeline.layout import COMPARISON, CONFIG, METRICS, PLOTS, RUNS, run_directories
 from ratchet.runs import find_runs
 from ratchet.runs.files import write_json, write_text
 from ratchet.runs.selection import Selection, select
@@ -34,7 +35,7 @@ def compare_runs(plan: PipelineConfig, bar: Callable[[str], Begin]) -> Compariso
     evidence = gather(selection, others=other_parents(selection, parents, runs), begin=bar("drawing records"))
     found = compare(
         evidence,
-        runs_dir=READINGS,
+        runs_dir=None,  # nothing but the runs counts: the stage depends on nothing else
         metric=load_objective(CONFIG / "objective.yaml").settings.metric.name,
         baseline=plan.baseline,
         promoted={},
@@ -53,16 +54,16 @@ def selected(plan: PipelineConfig) -> Selection:
     """The runs of the plan, on the part that all of them report."""
     directories = run_directories(plan)
     part = read_run(directories[0]).record.evaluate
-    return select(RUNS, data=plan.data, ids=[str(each) for each in directories], part=part)
+    found = select(RUNS, data=plan.data, ids=[str(each) for each in directories], part=part)
+    left_out = tuple(each for each in found.left_out if not each.startswith("not named"))  # left by an earlier plan
+    return replace(found, left_out=left_out, not_named=())
 
 
 def _headline(each: CandidateResult, metric: str) -> dict[str, float]:
-    """The primary metric, and how far it is from the baseline's, with 95 % intervals."""
-    found = each.metrics[metric]
-    headline = {metric: found.value, f"{metric}_low": found.low, f"{metric}_high": found.high}
+    """The primary metric, and the difference to the baseline with its 95 % interval: few enough for DVC's tables."""
+    headline = {metric: each.metrics[metric].value}
     if each.baseline:
-        difference = {"value": each.baseline.value, "low": each.baseline.low, "high": each.baseline.high}
-        headline |= {f"difference_{key}": value for key, value in difference.items()}
+        headline |= {"difference": each.baseline.value, "low": each.baseline.low, "high": each.baseline.high}
     return headline
 
 

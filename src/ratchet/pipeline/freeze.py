@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ratchet.config import (
     Config,
     DataConfig,
@@ -18,10 +16,11 @@ from ratchet.config import (
     compose,
     compose_objective,
     dump,
+    dump_plain,
     plain,
     register,
 )
-from ratchet.data.files import watched_path
+from ratchet.data.files import watched_files
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.pipeline.code import fingerprints
@@ -35,6 +34,10 @@ _STAGES = {
     "compare": ["ratchet.pipeline.compare", "ratchet.cli.compare_tables"],
     "gate": ["ratchet.pipeline.gate", "ratchet.cli.gate"],
     "report": ["ratchet.pipeline.report"],
+}
+_NOT_TO_OVERRIDE = {
+    *("data", "data.name", "model", "model.name", "name", "seed", "split.seed"),
+    *("run_dir", "runs_dir", "resume", "sweep_id"),
 }
 
 
@@ -53,45 +56,47 @@ def freeze(plan: PipelineConfig) -> None:
         _write(CONFIG / "model" / f"{model}.yaml", dump(config))
         modules = ["ratchet.pipeline.train", f"ratchet.models.{config.model.module}"]
         _write(CODE / "model" / f"{model}.json", _json(fingerprints(modules)))
-    _write(CONFIG / "data.yaml", _yaml({"data": plain(first.data), "split": plain(first.split)}))
-    _write(CONFIG / "objective.yaml", _yaml({"name": objective.name, "objective": plain(objective.settings)}))
+    _write(CONFIG / "data.yaml", dump_plain({"data": plain(first.data), "split": plain(first.split)}))
+    _write(CONFIG / "objective.yaml", dump_plain({"name": objective.name, "objective": plain(objective.settings)}))
     for stage, modules in _STAGES.items():
         _write(CODE / f"{stage}.json", _json(fingerprints(modules)))
 
 
 def _composed(plan: PipelineConfig, model: str) -> Config:
     """The configuration of a model, on files that the pipeline watches."""
+    for override in plan.overrides:
+        if override.lstrip("+~").partition("=")[0] in _NOT_TO_OVERRIDE:
+            raise UserError(f"params.yaml: overrides: {override}: that is the pipeline's to set: leave it out")
     config = compose([f"data={plan.data}", f"model={model}", *plan.overrides])
-    fixed = {"run_dir": config.run_dir, "resume": config.resume, "sweep_id": config.sweep_id}
-    for key, value in fixed.items():
-        if value is not None:
-            raise UserError(f"params.yaml: overrides: {key} is not the pipeline's to set: leave it out")
+    if config.data.name != plan.data:
+        raise UserError(
+            f"conf/data/{plan.data}.yaml: name: {config.data.name} is not the file's name; the pipeline needs it to be"
+        )
     config.name = model  # the same name that its directory has
     config.runs_dir = READINGS.as_posix()
-    _watched(config.data, plan.data)
+    watch(config.data)
     return config
 
 
-def _watched(data: DataConfig, name: str) -> None:
-    """Point the data set's files to data/<name>/, which is what the stage `prepare` depends on."""
-    for file in (data.records, data.taxonomy, data.labels.names):
-        if file is not None and file.path is not None:
-            file.path = watched_path(name, file).as_posix()
-            file.url = None  # what is not there is not fetched behind the pipeline's back
-    behaviour = data.behaviour.path if data.behaviour is not None else None
-    if behaviour is not None and Path(behaviour).parent.as_posix() not in (f"data/{name}", "data/behaviour"):
-        raise UserError(
-            f"conf/data/{name}.yaml: behaviour: {behaviour}: the pipeline watches data/{name}/ and data/behaviour/: "
-            "put the file there"
-        )
+def watch(data: DataConfig) -> None:
+    """Point the data set's files to data/<name>/, which is what the stage `prepare` depends on.
+
+    Raises:
+        UserError: two of them have the same name, or the behavioural tests stand in another directory.
+    """
+    for _, file, path in watched_files(data):
+        file.path, file.url = path.as_posix(), None  # what is not there is not fetched behind the pipeline's back
+    if data.behaviour is not None and data.behaviour.path is not None:
+        data.behaviour.url = None
+        if Path(data.behaviour.path).parent.as_posix() not in (f"data/{data.name}", "data/behaviour"):
+            raise UserError(
+                f"conf/data/{data.name}.yaml: behaviour: {data.behaviour.path}: the pipeline watches data/{data.name}/ "
+                "and data/behaviour/: put the file there"
+            )
 
 
 def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1) + "\n"
-
-
-def _yaml(content: Mapping[str, Any]) -> str:
-    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
 def _write(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ BUILD = Path("build")
 CONFIG = BUILD / "config"
 CODE = BUILD / "code"
 DATA = BUILD / "data"
+BEHAVIOUR = DATA / "behaviour.json"
 SPLITS = BUILD / "splits"
 RUNS = BUILD / "runs"
 COMPARISON = BUILD / "comparison.json"

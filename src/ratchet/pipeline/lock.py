@@ -21,7 +21,10 @@ def read_lock(text: str) -> dict[str, Any]:
     Raises:
         UserError: not a lock file.
     """
-    content = yaml.load(text, yaml.CSafeLoader) if hasattr(yaml, "CSafeLoader") else yaml.safe_load(text)
+    try:
+        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise UserError(f"{LOCK}: not valid YAML: {str(error).splitlines()[0]}; `dvc repro` makes it anew") from error
     if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
         raise UserError(f"{LOCK}: not a lock file of DVC's")
     return dict(content["stages"])

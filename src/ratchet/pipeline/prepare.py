@@ -3,16 +3,14 @@
 import json
 from pathlib import Path
 
-from ratchet.config import DataConfig, FileConfig, load_data
+from ratchet.config import DataConfig, load_data
 from ratchet.data.prepared import prepare
 from ratchet.data.storing import prepared_files
 from ratchet.errors import UserError
-from ratchet.evaluation.behaviour import read_behaviour, read_tests
+from ratchet.evaluation.behaviour import cases_of, read_tests
 from ratchet.inputs import known_labels
-from ratchet.pipeline.layout import CONFIG, DATA
+from ratchet.pipeline.layout import BEHAVIOUR, CONFIG, DATA
 from ratchet.runs.files import write_text
-
-BEHAVIOUR = DATA / "behaviour.json"
 
 
 def prepare_data() -> str:
@@ -24,8 +22,8 @@ def prepare_data() -> str:
     data, _ = load_data(CONFIG / "data.yaml")
     _check_there(data)
     prepared = prepare(data)
-    read_behaviour(data.behaviour, prepared.labels, known_labels(prepared))  # wrong cases are told here, by their file
-    _, tests = read_tests(data.behaviour)
+    name, tests = read_tests(data.behaviour)
+    cases_of(name, tests, prepared.labels, known_labels(prepared))  # what is wrong is told here, by the file's own name
     DATA.mkdir(parents=True, exist_ok=True)
     for name, text in prepared_files(prepared).items():
         write_text(DATA / name, text)
@@ -33,14 +31,8 @@ def prepare_data() -> str:
     return f"{data.name}: {len(prepared.records):,} records, {len(prepared.labels)} labels, {prepared.version[:12]}"
 
 
-def prepared_behaviour() -> FileConfig:
-    """The behavioural tests as the stage wrote them; none where the data set has none."""
-    tests = json.loads(BEHAVIOUR.read_text(encoding="utf-8"))
-    return FileConfig(path=str(BEHAVIOUR.resolve()) if tests else None)
-
-
 def _check_there(data: DataConfig) -> None:
-    for file in (data.records, data.taxonomy, data.labels.names):
+    for file in (data.records, data.taxonomy, data.labels.names, data.behaviour):
         if file is not None and file.path is not None and not Path(file.path).is_file():
             raise UserError(
                 f"{file.path}: not there. The pipeline reads data/{data.name}/ alone: `ratchet data fetch "

@@ -59,7 +59,10 @@ def results_at(revision: str) -> Results:
     Raises:
         UserError: no such commit, or no results in it.
     """
-    return Results(**json.loads(file_at(revision, RESULTS)))
+    try:
+        return Results(**json.loads(file_at(revision, RESULTS)))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{RESULTS} of {revision}: not results of this version: `ratchet pipeline lock`") from error
 
 
 def file_at(revision: str, path: Path) -> str:
@@ -95,13 +98,21 @@ def changes(before: Results, now: Results) -> list[dict[str, str]]:
     """A row a model and metric whose mean over the repeats differs, as tables print it."""
     old, new = _means(before), _means(now)
     rows = []
-    for (model, metric), value in new.items():
-        was = old.get((model, metric))
-        if was is None or round(was, 4) != round(value, 4):
-            then, change = ("-", "new") if was is None else (f"{was:.4f}", f"{value - was:+.4f}")
-            rows.append({"model": model, "metric": metric, "then": then, "now": f"{value:.4f}", "change": change})
-    gone = sorted({model for model, _ in old} - {model for model, _ in new})
-    return [*rows, *({"model": model, "metric": "-", "then": "-", "now": "-", "change": "gone"} for model in gone)]
+    for model, metric in {**new, **old}:
+        then, value = old.get((model, metric)), new.get((model, metric))
+        if then is None or value is None:
+            change = "new" if then is None else "gone"
+        elif round(then, 4) != round(value, 4):
+            change = f"{value - then:+.4f}"
+        else:
+            continue
+        figures = {"then": _figure(then), "now": _figure(value), "change": change}
+        rows.append({"model": model, "metric": metric, **figures})
+    return rows
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _means(results: Results) -> dict[tuple[str, str], float]:

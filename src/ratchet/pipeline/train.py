@@ -1,12 +1,13 @@
 """Stage `train@model-k`: one run from its frozen configuration, on the prepared data, in a directory of its own."""
 
+import json
+
 from ratchet.config import Config, load, register
 from ratchet.data.storing import read_prepared, read_split
-from ratchet.evaluation.behaviour import read_behaviour
+from ratchet.evaluation.behaviour import cases_of
 from ratchet.inputs import Inputs, known_labels
 from ratchet.models import all_settings
-from ratchet.pipeline.layout import CONFIG, DATA, SPLITS, run_directory
-from ratchet.pipeline.prepare import prepared_behaviour
+from ratchet.pipeline.layout import BEHAVIOUR, CONFIG, DATA, SPLITS, run_directory
 from ratchet.training import Outcome, train
 
 
@@ -27,5 +28,5 @@ def train_run(model: str, repeat: int) -> Outcome:
 def _prepared_inputs(config: Config) -> Inputs:
     prepared = read_prepared(DATA)
     split = read_split(SPLITS / f"{config.split.seed}.json", prepared)
-    cases = read_behaviour(prepared_behaviour(), prepared.labels, known_labels(prepared))
-    return Inputs(prepared, split, cases)
+    tests = json.loads(BEHAVIOUR.read_text(encoding="utf-8"))
+    return Inputs(prepared, split, cases_of(str(BEHAVIOUR), tests, prepared.labels, known_labels(prepared)))

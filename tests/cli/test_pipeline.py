@@ -1,0 +1,189 @@
+"""`ratchet pipeline`: stages by name, what a mistake says, and whose code runs."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.pipeline.test_lock import LOCK, changed
+from tests.pipeline.test_results import FOUND, with_metric
+
+from ratchet.cli.main import main
+from ratchet.cli.pipeline import _ACTIONS
+from ratchet.pipeline import check as checking
+from ratchet.pipeline import results as finding
+
+Verb = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def committed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`committed(lock, results)`: those were found by the plan of the directory; LOCK and FOUND are HEAD's."""
+
+    def put(lock: dict[str, Any], results: finding.Results) -> None:
+        def file_at(revision: str, path: Path) -> str:
+            assert revision == "HEAD"
+            text = {"dvc.lock": yaml.safe_dump({"stages": LOCK}), "results.lock.json": json.dumps(vars(FOUND))}
+            return text[str(path)]
+
+        for module in (checking, finding):
+            monkeypatch.setattr(module, "file_at", file_at)
+            monkeypatch.setattr(module, "found_results", lambda plan: results)
+        Path("params.yaml").write_text("models: [rule]\n", encoding="utf-8")
+        Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}), encoding="utf-8")
+
+    return put
+
+
+def test_without_a_stage_all_are_named(verb: Verb) -> None:
+    code, out, err = verb("pipeline")
+    assert (code, out) == (2, "")
+    for name in (*_ACTIONS, "dvc repro"):
+        assert name in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["comapre"], ["pipeline comapre", "did you mean 'compare'?"]),
+        (["config", "data=sample"], ["data=sample", "unknown key 'data'"]),
+        (["prepare", "now"], ["'now' is not of the form key=value"]),
+        (["split"], ["repeat"]),
+        (["split", "repeat=-1"], ["repeat=-1", "at least 0"]),
+        (["split", "repeat=one"], ["repeat", "one"]),
+        (["split", "repat=1"], ["'repat'", "did you mean 'repeat'?"]),
+        (["train", "repeat=0"], ["pipeline train: which model?"]),
+        (["train", "model=rule"], ["repeat"]),
+        (["train", "model=rule", "repeat=0"], ["build/config/model/rule.yaml"]),
+        (["config"], ["params.yaml: cannot be read"]),
+        (["compare"], ["params.yaml: cannot be read"]),
+        (["lock"], ["params.yaml: cannot be read"]),
+        (["check", "agianst=HEAD"], ["'agianst'", "did you mean 'against'?"]),
+        (["diff", "format=xml"], ["format", "valid: json, md, table"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_is_explained(arguments: list[str], parts: list[str], verb: Verb) -> None:
+    code, out, err = verb("pipeline", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    for part in parts:
+        assert part in err
+
+
+@pytest.mark.parametrize("action", ["prepare", "split", "report"])
+def test_a_stage_whose_inputs_are_not_there_says_which(action: str, verb: Verb) -> None:
+    code, _, err = verb("pipeline", action, *(["repeat=0"] if action == "split" else []))
+    assert code == 2
+    assert "build/" in err
+
+
+def test_check_is_0_where_all_is_as_committed(committed: Any, verb: Verb) -> None:
+    committed(LOCK, FOUND)
+    code, out, err = verb("pipeline", "check")
+    assert (code, err) == (0, "")
+    assert out == ("as in dvc.lock and results.lock.json of HEAD (predictions bit for bit; metrics within .005)\n")
+
+
+def test_check_is_3_and_tells_every_difference_where_something_is_not(committed: Any, verb: Verb) -> None:
+    committed(changed("prepare", "outs", "build/data"), with_metric("rule/0", "test/f1_macro", 0.9))
+    code, out, _ = verb("pipeline", "check", "against=HEAD")
+    assert code == 3
+    assert out.splitlines() == [
+        "prepare: build/data is not what it is in the lock",
+        "rule/0: test/f1_macro: 0.5000 in the lock, 0.9000 now",
+        "2 differences from dvc.lock and results.lock.json of HEAD (predictions bit for bit; metrics within .005)",
+    ]
+
+
+def test_check_of_one_difference_says_so(committed: Any, verb: Verb) -> None:
+    committed(LOCK, with_metric("rule/0", "test/f1_macro", 0.9))
+    assert verb("pipeline", "check")[1].splitlines()[-1].startswith("1 difference from ")
+
+
+def test_diff_is_a_table_for_markdown(committed: Any, verb: Verb) -> None:
+    committed(LOCK, with_metric("rule/1", "test/f1_macro", 0.8))
+    code, out, _ = verb("pipeline", "diff", "format=md")
+    assert code == 0
+    assert out.splitlines() == [
+        "| model | metric | then | now | change |",
+        "| --- | --- | ---: | ---: | ---: |",
+        "| rule | test/f1_macro | 0.6000 | 0.6500 | +0.0500 |",
+    ]
+    assert verb("pipeline", "diff")[1].splitlines()[1].split() == [
+        "rule",
+        "test/f1_macro",
+        "0.6000",
+        "0.6500",
+        "+0.0500",
+    ]
+
+
+def test_diff_is_there_for_programs(committed: Any, verb: Verb) -> None:
+    committed(LOCK, with_metric("rule/1", "test/f1_macro", 0.8))
+    [row] = json.loads(verb("pipeline", "diff", "format=json")[1])
+    assert row["metric"] == "test/f1_macro"
+
+
+def test_diff_without_a_difference_says_so(committed: Any, verb: Verb) -> None:
+    committed(LOCK, FOUND)
+    assert verb("pipeline", "diff") == (0, "no metric differs from HEAD\n", "")
+
+
+def test_lock_writes_the_results_beside_dvcs_lock(committed: Any, verb: Verb) -> None:
+    committed(LOCK, FOUND)
+    code, out, _ = verb("pipeline", "lock")
+    assert code == 0
+    assert "commit it together with dvc.lock" in out
+    assert json.loads(Path("results.lock.json").read_text(encoding="utf-8")) == vars(FOUND)
+
+
+MAIN = "import os, sys\nprint(sys.argv[1:], os.environ['PYTHONPATH'].split(os.pathsep)[0])\nsys.exit(7)\n"
+
+
+def checkout(directory: Path, text: str) -> None:
+    """A made-up checkout, whose package says that it was run."""
+    package = directory / "src" / "ratchet"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(text, encoding="utf-8")
+
+
+def test_a_stage_runs_the_code_of_the_checkout_that_it_is_in(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    checkout(tmp_path, MAIN)
+    assert main(["pipeline", "split", "repeat=3"]) == 7, "its exit code"
+    assert capfd.readouterr().out == f"['pipeline', 'split', 'repeat=3'] {tmp_path / 'src'}\n"
+    assert os.environ["PYTHONPATH"] == "elsewhere"
+
+
+def test_a_stage_of_the_checkout_that_was_imported_runs_here(
+    verb: Verb, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("subprocess.run", lambda *arguments, **options: pytest.fail("no process of its own"))
+    monkeypatch.setitem(_ACTIONS, "lock", (_ACTIONS["lock"][0], lambda options: 0))
+    assert verb("pipeline", "lock")[0] == 0
+
+
+def test_a_directory_called_src_without_the_package_is_nobodys_checkout(
+    verb: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("src", "ratchet").mkdir(parents=True)
+    monkeypatch.setattr("subprocess.run", lambda *arguments, **options: pytest.fail("no process of its own"))
+    assert "params.yaml" in verb("pipeline", "config")[2]
+
+
+def test_a_wrong_stage_is_told_before_any_code_is_looked_for(verb: Verb, tmp_path: Path) -> None:
+    checkout(tmp_path, "raise SystemExit(7)\n")
+    assert verb("pipeline", "nonsense")[0] == 2

@@ -1,0 +1,240 @@
+"""What was prepared comes back as it was, or is refused."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from ratchet.data.checks import Problem, Report
+from ratchet.data.dataset import Task
+from ratchet.data.prepared import Prepared, dataset_version, target_matrix
+from ratchet.data.records import Record
+from ratchet.data.splits import Split
+from ratchet.data.storing import prepared_files, read_prepared, read_split, split_to_json
+from ratchet.data.taxonomy import Taxonomy
+from ratchet.errors import UserError
+from ratchet.runs.files import write_json, write_text
+
+MakePrepared = Callable[..., Prepared]
+# JSON has one way to write half a pair followed by the other half, and it means the whole: see the test of its own
+NOT_A_PAIR = "\ud83d"
+ODD = [
+    "\u2028",
+    "\u2029",
+    "\x85",
+    "\r\n",
+    "\n",
+    "\r",
+    "\x00",
+    "\x1c",
+    "\x7f",
+    "\ufeff",
+    "\\ud800",
+    '"',
+    "\U0001f600",
+    " ",
+]
+TEXTS = st.lists(st.text(max_size=5) | st.sampled_from([*ODD, NOT_A_PAIR]), max_size=4).map("".join)
+LABELS = ["audio", "grün", "a\u2028b", "no", " "]
+ZONES = st.none() | st.just(UTC) | st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+RECORDS = st.builds(
+    Record,
+    id=TEXTS,
+    text=TEXTS,
+    labels=st.lists(st.sampled_from(LABELS), unique=True).map(lambda names: tuple(sorted(names))),
+    created_at=st.none() | st.datetimes(timezones=ZONES),
+    columns=st.dictionaries(TEXTS, TEXTS, max_size=2),
+    place=TEXTS,
+)
+PROBLEMS = st.builds(Problem, TEXTS, TEXTS, TEXTS, st.sampled_from(["stops", "dropped", "kept"]))
+REPORTS = st.builds(
+    Report,
+    st.lists(TEXTS, max_size=2),
+    st.integers(0, 9),
+    st.lists(PROBLEMS, max_size=2),
+    st.dictionaries(TEXTS, st.integers(0, 9), max_size=2),
+    st.dictionaries(TEXTS, TEXTS, max_size=2),
+)
+
+
+@st.composite
+def prepared_sets(draw: st.DrawFn) -> Prepared:
+    records = sorted(draw(st.lists(RECORDS, max_size=4, unique_by=lambda each: each.id)), key=lambda each: each.id)
+    labels = sorted({label for record in records for label in record.labels})
+    names = st.lists(TEXTS.filter(str.strip), max_size=2, unique=True).map(tuple)
+    known = [label for label in labels if label.strip()]
+    taxonomy = Taxonomy({label: draw(names) for label in known}, {label: draw(names) for label in known})
+    targets = target_matrix([record.labels for record in records], labels)
+    return Prepared(
+        draw(TEXTS), draw(st.sampled_from(Task)), records, labels, targets, taxonomy, dataset_version(records, labels),
+        draw(REPORTS),
+    )  # fmt: skip
+
+
+def write(prepared: Prepared, directory: Path) -> Path:
+    for name, text in prepared_files(prepared).items():
+        write_text(directory / name, text)
+    return directory
+
+
+def assert_equal(found: Prepared, expected: Prepared) -> None:
+    assert np.array_equal(found.targets, expected.targets)
+    assert found.targets.dtype == expected.targets.dtype
+    assert replace(found, targets=expected.targets) == expected
+
+
+def versioned(prepared: Prepared) -> Prepared:
+    return replace(prepared, version=dataset_version(prepared.records, prepared.labels))
+
+
+@pytest.fixture
+def prepared(make_prepared: MakePrepared) -> Prepared:
+    dates = [datetime(2026, 1, day) for day in (1, 2, 3, 4)]
+    return versioned(
+        make_prepared([("a",), ("a", "b"), (), ("b",)], dates=dates, parts=["train", "val", "test", "train"])
+    )
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(expected=prepared_sets())
+def test_whatever_was_prepared_comes_back_as_it_was(expected: Prepared, tmp_path: Path) -> None:
+    assert_equal(read_prepared(write(expected, tmp_path)), expected)
+
+
+def test_one_record_is_one_line(prepared: Prepared) -> None:
+    texts = ["a\nb", "a\r\nb", "a\u2028b", "a\x85b"]
+    records = [replace(record, text=text) for record, text in zip(prepared.records, texts, strict=True)]
+    lines = prepared_files(replace(prepared, records=records))["records.jsonl"].split("\n")
+    assert [json.loads(line)["text"] for line in lines[:-1]] == texts
+    assert lines[-1] == ""
+
+
+def test_the_same_data_are_the_same_files(prepared: Prepared, tmp_path: Path) -> None:
+    assert prepared_files(read_prepared(write(prepared, tmp_path))) == prepared_files(prepared)
+
+
+CHANGES: dict[str, Any] = {
+    "id": "9999",
+    "text": "another",
+    "labels": ["b"],
+    "created_at": "2026-01-01T00:00:01",
+    "columns": {"part": "test"},
+}
+
+
+@pytest.mark.parametrize(("key", "value"), CHANGES.items(), ids=CHANGES)
+def test_a_record_that_was_changed_is_refused(key: str, value: Any, prepared: Prepared, tmp_path: Path) -> None:
+    path = write(prepared, tmp_path) / "records.jsonl"
+    first, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([json.dumps({**json.loads(first), key: value}) + "\n", *rest]), encoding="utf-8")
+    with pytest.raises(UserError, match=f"records.jsonl: not the records of version {prepared.version[:12]}"):
+        read_prepared(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda lines: lines[1:], lambda lines: lines[::-1], lambda lines: [*lines, lines[0]]]
+)
+def test_records_that_are_missing_or_in_another_order_are_refused(
+    change: Callable[[list[str]], list[str]], prepared: Prepared, tmp_path: Path
+) -> None:
+    path = write(prepared, tmp_path) / "records.jsonl"
+    path.write_text("".join(change(path.read_text(encoding="utf-8").splitlines(keepends=True))), encoding="utf-8")
+    with pytest.raises(UserError, match="not the records of version"):
+        read_prepared(tmp_path)
+
+
+def test_labels_in_another_order_are_refused(prepared: Prepared, tmp_path: Path) -> None:
+    path = write(prepared, tmp_path) / "dataset.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, {**facts, "labels": facts["labels"][::-1]})
+    with pytest.raises(UserError, match="not the records of version"):
+        read_prepared(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "records.jsonl"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff", b"{}\n{}\n", b"[1]\n", b'"text"\n'], ids=repr)
+def test_a_broken_file_is_told_by_its_path(name: str, content: bytes, prepared: Prepared, tmp_path: Path) -> None:
+    (write(prepared, tmp_path) / name).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_prepared(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "records.jsonl"])
+def test_a_file_that_is_not_there_is_told(name: str, prepared: Prepared, tmp_path: Path) -> None:
+    (write(prepared, tmp_path) / name).unlink()
+    with pytest.raises(UserError, match=f"{name}: cannot be read: No such file"):
+        read_prepared(tmp_path)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=st.sampled_from(["name", "version", "task", "labels", "taxonomy", "files", "problems"]), value=JUNK)
+def test_facts_that_were_changed_are_read_or_told(key: str, value: Any, prepared: Prepared, tmp_path: Path) -> None:
+    path = write(prepared, tmp_path) / "dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), key: value}), encoding="utf-8")
+    try:
+        read_prepared(tmp_path)
+    except UserError:
+        return
+    assert key not in ("version", "task"), "these would not have been noticed later"
+
+
+SPLIT = Split(train=["0000", "0001"], val=["0002"], test=["0003"])
+
+
+def test_a_split_comes_back_as_it_was(prepared: Prepared, tmp_path: Path) -> None:
+    write_json(tmp_path / "0.json", split_to_json(SPLIT))
+    found = read_split(tmp_path / "0.json", prepared)
+    assert (found, found.hash) == (SPLIT, SPLIT.hash)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Split(["0000", "0001"], ["0002"], ["0004"]),
+        Split(["0000", "0001"], ["0002"], []),
+        Split(["0000", "0001"], ["0002"], ["0003", "0000"]),
+        Split(["0000", "0001"], ["0002"], ["0003", "0004"]),
+    ],
+    ids=["another", "fewer", "twice", "more"],
+)
+def test_a_split_of_other_records_is_refused(other: Split, prepared: Prepared, tmp_path: Path) -> None:
+    write_json(tmp_path / "0.json", split_to_json(other))
+    with pytest.raises(UserError, match=rf"0\.json: not a split of small, version {prepared.version[:12]}"):
+        read_split(tmp_path / "0.json", prepared)
+
+
+def test_ids_that_went_to_another_part_are_refused(prepared: Prepared, tmp_path: Path) -> None:
+    write_json(tmp_path / "0.json", {**split_to_json(SPLIT), "val": ["0003"], "test": ["0002"]})
+    with pytest.raises(UserError, match=r"0\.json: its ids do not give its hash"):
+        read_split(tmp_path / "0.json", prepared)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=JUNK | st.fixed_dictionaries(dict.fromkeys(("train", "val", "test"), JUNK)))
+@example(content={"train": [1, "0000"], "val": [], "test": []})
+@example(content={"train": [{}, {}], "val": [], "test": []})
+@example(content={"train": "0000", "val": [], "test": []})
+def test_a_file_that_is_no_split_is_told(content: Any, prepared: Prepared, tmp_path: Path) -> None:
+    (tmp_path / "0.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match=r"0\.json: "):
+        read_split(tmp_path / "0.json", prepared)
+
+
+def test_a_split_that_is_not_there_is_told(prepared: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"0\.json: cannot be read: No such file"):
+        read_split(tmp_path / "0.json", prepared)

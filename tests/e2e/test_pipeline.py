@@ -1,0 +1,242 @@
+"""`dvc repro` in scratch repositories: what a change re-runs, what it leaves alone, and what is there at the end."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests.conftest import run_command
+from tests.e2e.test_fifth_model import CONFIG as NEW_CONFIG
+from tests.e2e.test_fifth_model import MODULE as NEW_MODULE
+from tests.e2e.test_reproduce import git
+
+COPIED = ("src", "conf", "data/sample", "data/behaviour", ".dvc/plots")
+FILES = (
+    "requirements.lock",
+    "pyproject.toml",
+    ".gitignore",
+    ".dvcignore",
+    "dvc.yaml",
+    ".dvc/config",
+    ".dvc/.gitignore",
+)
+PROGRAMS = Path(sys.executable).parent
+PATH = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
+
+CONFIG, PREPARE, SPLIT, RULE, CNN = {"config"}, {"prepare"}, {"split@0"}, {"train@rule-0"}, {"train@cnn-0"}
+READ = {"compare", "gate", "report"}
+ALL = CONFIG | PREPARE | SPLIT | RULE | CNN | READ
+
+
+class Change(NamedTuple):
+    """`old` becomes `new` in a file, or `new` is appended to it; `runs` are the stages that run then."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    runs: set[str]
+
+
+CODE, COMMENT = "\n\nUNUSED = 1\n", "\n# why\n"
+CHANGES = [
+    Change("a comment in a model's configuration", "conf/model/cnn.yaml", "", COMMENT, CONFIG),
+    Change("a setting of a model", "conf/model/cnn.yaml", "dropout: 0.5", "dropout: 0.4", CONFIG | CNN | READ),
+    Change("a setting of a model that is not run", "conf/model/regression.yaml", "C: 20.0", "C: 5.0", CONFIG),
+    Change("the default model", "conf/config.yaml", "- model: rule", "- model: regression", CONFIG),
+    Change("a setting of all models", "conf/config.yaml", "average: weighted", "average: micro", ALL - PREPARE - SPLIT),
+    Change("a comment in a model's code", "src/ratchet/models/cnn.py", "", COMMENT, CONFIG),
+    Change("a model's code", "src/ratchet/models/cnn.py", "", CODE, CONFIG | CNN | READ),
+    Change("a network's code", "src/ratchet/models/cnn_network.py", "", CODE, CONFIG | CNN | READ),
+    Change("code that networks share", "src/ratchet/neural/losses.py", "", CODE, CONFIG | CNN | READ),
+    Change("another model's code", "src/ratchet/models/rule.py", "", CODE, CONFIG | RULE | READ),
+    Change("the code of a run", "src/ratchet/training.py", "", CODE, CONFIG | RULE | CNN | READ),
+    Change("the code of the comparison", "src/ratchet/comparison/families.py", "", CODE, CONFIG | {"compare", "gate"}),
+    Change("the code of the gate", "src/ratchet/objective/gate.py", "", CODE, CONFIG | {"gate"}),
+    Change("the code of a verb", "src/ratchet/cli/promote.py", "", CODE, CONFIG),
+    Change("the space around records", "data/sample/projects.jsonl", '{"id"', '{ "id"', PREPARE),
+    Change("a word of a record", "data/sample/projects.jsonl", "Skat against myself", "Skat at night", ALL - CONFIG),
+    Change("words about the data", "data/sample/README.md", "", "More.\n", PREPARE),
+    Change("a comment in behavioural tests", "data/behaviour/sample.yaml", "", COMMENT, PREPARE),
+    Change("a behavioural test", "data/behaviour/sample.yaml", "another verb", "a verb", ALL - CONFIG - SPLIT),
+    Change("a slice of the data set", "conf/data/sample.yaml", "max_words: 30", "max_words: 25", ALL - SPLIT),
+    Change("the share of test records", "conf/data/sample.yaml", "test: 0.2}", "test: 0.25}", ALL),
+    Change("a comment in the objective", "conf/objective/default.yaml", "", COMMENT, CONFIG),
+    Change("its margin", "conf/objective/default.yaml", "margin: 0.03", "margin: 0.02", CONFIG | {"gate", "report"}),
+    Change("its metric", "conf/objective/default.yaml", "metric: f1_weighted", "metric: f1_macro", CONFIG | READ),
+    Change("a package", "requirements.lock", "zc-lockfile==4.0", "zc-lockfile==4.1", RULE | CNN | READ),
+    Change("the baseline", "params.yaml", "baseline: rule", "baseline: cnn", CONFIG | {"compare", "report"}),
+]
+
+
+def copy_of(project: Path, directory: Path) -> Path:
+    """The parts of the checkout that the pipeline needs; a small plan, and an epoch of the network."""
+    for name in COPIED:
+        shutil.copytree(project / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(project / name, directory / name)
+    shutil.copy(project / "params.yaml", directory)
+    edit(directory / "params.yaml", "[rule, regression, cnn, transformer]", "[rule, cnn]")
+    edit(directory / "params.yaml", "[0, 1, 2]", "[0]")
+    edit(directory / "conf/model/cnn.yaml", "max_epochs: 40", "max_epochs: 1")
+    edit(directory / "conf/config.yaml", "resamples: 1000", "resamples: 100")
+    return directory
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, (path, old)
+    path.write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
+
+
+def call(directory: Path, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return run_command(PROGRAMS / program, *arguments, cwd=directory, PATH=PATH)
+
+
+def repro(directory: Path) -> set[str]:
+    """The stages that `dvc repro` ran; those that it skipped or restored are not among them."""
+    done = call(directory, "dvc", "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(re.findall(r"Running stage '(.+?)':", done.stdout))
+
+
+def results(directory: Path) -> dict[str, bytes]:
+    """Predictions and metrics of all runs."""
+    paths = [*directory.glob("build/runs/*/*/*/predictions/*"), *directory.glob("build/runs/*/*/*/metrics.json")]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    """Kill it and all that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def scratch(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose pipeline was run once and committed with its locks."""
+    directory = copy_of(project, tmp_path_factory.mktemp("pipeline"))
+    git(directory, "init", "--quiet")
+    git(directory, "config", "user.name", "n")
+    git(directory, "config", "user.email", "e@e")
+    git(directory, "add", "-A")
+    git(directory, "commit", "--quiet", "-m", "before it was run")
+    assert repro(directory) == ALL
+    assert call(directory, "ratchet", "pipeline", "lock").returncode == 0
+    git(directory, "add", "-A")
+    git(directory, "commit", "--quiet", "-m", "as it was")
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that fails half-way leaves nothing to the next one."""
+    yield
+    if "scratch" in request.fixturenames:
+        scratch = request.getfixturevalue("scratch")
+        if git(scratch, "status", "--porcelain"):
+            git(scratch, "reset", "--hard", "--quiet")
+            git(scratch, "clean", "-fdq")
+            assert repro(scratch) == set()
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.what)
+def test_a_change_re_runs_what_it_must_and_nothing_else(change: Change, scratch: Path) -> None:
+    edit(scratch / change.file, change.old, change.new)
+    assert repro(scratch) == change.runs
+    git(scratch, "checkout", "--quiet", "--", change.file)
+    assert repro(scratch) == set(), "what it was before is restored, not run again"
+    assert git(scratch, "status", "--porcelain") == "", "and the lock is what it was"
+
+
+def test_the_documented_table_of_changes_is_this_one(project: Path) -> None:
+    text = (project / "docs" / "pipeline.md").read_text(encoding="utf-8")
+    for change in CHANGES:
+        shown = [name.partition("@")[0] for name in sorted(change.runs)]
+        row = next((line for line in text.splitlines() if line.startswith(f"| {change.what} |")), "")
+        cells = [cell.strip() for cell in row.split("|")[3:-1]]
+        columns = ("config", "prepare", "split", "train@rule-0", "train@cnn-0", "compare", "gate", "report")
+        assert cells == ["x" if name in change.runs or name in shown else "" for name in columns], change.what
+
+
+def test_a_new_model_joins_by_one_word(scratch: Path) -> None:
+    added = {"conf/model/majority.yaml": NEW_CONFIG, "src/ratchet/models/majority.py": NEW_MODULE}
+    for name, text in added.items():
+        (scratch / name).write_text(text, encoding="utf-8")
+    edit(scratch / "params.yaml", "[rule, cnn]", "[rule, cnn, majority]")
+    assert repro(scratch) == CONFIG | {"train@majority-0"} | READ
+    assert list(json.loads((scratch / "build/metrics.json").read_text())) == ["majority", "rule", "cnn"]
+    shutil.rmtree(scratch / "build/runs/sample/majority")
+
+
+def test_the_locks_are_held_against_the_commit_and_the_verdict_is_an_exit_code(scratch: Path) -> None:
+    done = call(scratch, "ratchet", "pipeline", "check")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("as in dvc.lock and results.lock.json of HEAD (predictions bit for bit")
+    assert call(scratch, "ratchet", "pipeline", "check", "against=HEAD~1").returncode == 2
+    done = call(scratch, "ratchet", "gate", "--check")
+    assert done.returncode == 3, "one repeat is too little evidence"
+    assert done.stdout.startswith("sample: too little evidence: ")
+    assert done.stdout.strip() in (scratch / "build/report.md").read_text(encoding="utf-8")
+
+
+def test_a_run_of_the_pipeline_is_reproduced_like_any_other(scratch: Path) -> None:
+    arguments = ("-m", "ratchet", "reproduce", "build/runs/sample/rule/0")
+    done = run_command(sys.executable, *arguments, cwd=scratch, PYTHONPATH=str(scratch / "src"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_experiment_runs_in_a_copy_by_the_code_of_that_copy(scratch: Path) -> None:
+    done = call(scratch, "dvc", "exp", "run", "--temp", "--name", "less", "-S", "conf/model/cnn.yaml:dropout=0.1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) == CONFIG | CNN | READ
+    found = json.loads(call(scratch, "dvc", "params", "diff", "HEAD", "less", "--json").stdout)
+    dropout = found["build/config/model/cnn.yaml"]["model.dropout"]
+    assert (dropout["old"], dropout["new"]) == (0.5, 0.1)
+    moved = json.loads(call(scratch, "dvc", "metrics", "diff", "HEAD", "less", "--json").stdout)
+    assert set(moved["build/metrics.json"]) <= {f"cnn.{key}" for key in ("f1_weighted", "difference", "low", "high")}
+    assert moved["build/metrics.json"], "another dropout, another network"
+    assert git(scratch, "status", "--porcelain") == ""
+
+
+def test_what_was_killed_is_gone_on_with(project: Path, scratch: Path, tmp_path: Path) -> None:
+    copy = copy_of(project, tmp_path / "copy")
+    git(copy, "init", "--quiet")
+    command, environment = [PROGRAMS / "dvc", "repro"], {**os.environ, "PATH": PATH}
+    for stage in ("prepare", "train@cnn-0"):
+        process = subprocess.Popen(
+            command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert process.stdout is not None
+        assert any(f"'{stage}'" in line for line in process.stdout)
+        time.sleep(2)
+        stop(process)
+    assert repro(copy) >= CNN | READ
+    assert results(copy) == results(scratch)
+
+
+def test_without_git(project: Path, tmp_path: Path) -> None:
+    copy = copy_of(project, tmp_path / "copy")
+    edit(copy / "params.yaml", "[rule, cnn]", "[rule]")
+    assert call(copy, "dvc", "config", "--local", "core.no_scm", "true").returncode == 0
+    assert repro(copy) == ALL - CNN
+    assert repro(copy) == set()
+    assert (copy / "build/report.md").is_file()
+
+
+def test_a_wrong_word_in_the_plan_is_told_with_the_nearest_right_one(project: Path, tmp_path: Path) -> None:
+    copy = copy_of(project, tmp_path / "copy")
+    git(copy, "init", "--quiet")
+    edit(copy / "params.yaml", "[rule, cnn]", "[rule, cnm]")
+    done = call(copy, "dvc", "repro")
+    assert done.returncode != 0
+    assert "there is no conf/model/cnm.yaml; did you mean 'cnn'?" in done.stderr
+    assert "Traceback" not in done.stderr

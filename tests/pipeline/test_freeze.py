@@ -1,0 +1,190 @@
+"""Stage `config`: what is frozen is what would have been composed, on files that the pipeline watches."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ratchet.config import (
+    Config,
+    PipelineConfig,
+    compose,
+    compose_objective,
+    config_hash,
+    load,
+    load_data,
+    load_objective,
+    plain,
+)
+from ratchet.errors import UserError
+from ratchet.models import all_settings
+from ratchet.pipeline import freeze as frozen
+from ratchet.pipeline.freeze import freeze
+
+Freeze = Callable[..., None]
+
+
+@pytest.fixture
+def freeze_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Freeze:
+    """`freeze_here(models=["rule"])`: the stage in the working directory, without the fingerprints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(frozen, "fingerprints", lambda modules: dict.fromkeys(modules, "hash"))
+    return lambda **plan: freeze(replace(PipelineConfig(), **plan))
+
+
+def frozen_config(model: str) -> Config:
+    return load(Path("build", "config", "model", f"{model}.yaml"), all_settings())
+
+
+def text_of(directory: str) -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in Path("build", directory).rglob("*.*"))
+
+
+@pytest.mark.parametrize("data", ["sample", "madewithml"])
+def test_a_frozen_configuration_is_the_composed_one(data: str, freeze_here: Freeze) -> None:
+    overrides = ["threshold.method=per_label", "evaluate=val"]
+    freeze_here(data=data, models=["rule", "regression", "cnn"], overrides=overrides)
+    for model in ("rule", "regression", "cnn"):
+        expected, found = compose([f"data={data}", f"model={model}", *overrides]), frozen_config(model)
+        assert config_hash(found) == config_hash(expected)
+        assert found.name == model
+        for key in ("model", "split", "trainer", "calibration", "threshold", "evaluation", "evaluate", "parent"):
+            assert getattr(found, key) == getattr(expected, key)
+        assert found.run_dir is None
+
+
+def test_data_split_and_objective_load_back(freeze_here: Freeze) -> None:
+    freeze_here(data="madewithml", objective="strict", overrides=["split.test=0.3"])
+    data, split = load_data(Path("build/config/data.yaml"))
+    config = frozen_config("rule")
+    assert (data, split) == (config.data, config.split)
+    assert split.test == 0.3
+    objective, expected = load_objective(Path("build/config/objective.yaml")), compose_objective(["objective=strict"])
+    assert objective == expected
+    assert objective.hash == expected.hash
+
+
+@pytest.mark.parametrize("text", ["1e3", "0x10", "no", "2020-01-01", "~", "a: b", " x ", "ü\u2028\x85", r"\${x}"])
+def test_any_text_of_a_data_set_comes_back_as_it_was(text: str, freeze_here: Freeze) -> None:
+    override = f"data.filter.exclude=['{text}']"
+    freeze_here(overrides=[override])
+    expected = compose([override]).data.filter.exclude
+    assert frozen_config("rule").data.filter.exclude == expected
+    assert load_data(Path("build/config/data.yaml"))[0].filter.exclude == expected
+
+
+def test_a_model_is_called_by_its_own_name(freeze_here: Freeze) -> None:
+    freeze_here(models=["rule", "regression"])
+    assert [frozen_config(model).name for model in ("rule", "regression")] == ["rule", "regression"]
+
+
+def test_readings_are_counted_where_all_others_are(freeze_here: Freeze) -> None:
+    freeze_here()
+    assert frozen_config("rule").runs_dir == "runs"
+
+
+@pytest.mark.parametrize("data", ["sample", "madewithml"])
+def test_files_are_those_that_the_pipeline_watches(data: str, freeze_here: Freeze) -> None:
+    freeze_here(data=data)
+    found, _ = load_data(Path("build/config/data.yaml"))
+    assert found.taxonomy is not None
+    for file, original in zip((found.records, found.taxonomy), ("projects", "tags"), strict=True):
+        assert Path(str(file.path)).parent == Path("data", data)
+        assert Path(str(file.path)).stem == original
+        assert file.url is None
+    assert (found.records.sha256 is not None) == (data == "madewithml"), "what is checked stays checked"
+
+
+def test_where_the_files_of_this_machine_are_does_not_leak(
+    freeze_here: Freeze, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freeze_here(data="madewithml")
+    before = text_of("config")
+    monkeypatch.setenv("MADEWITHML_DIR", str(tmp_path / "secret"))
+    freeze_here(data="madewithml")
+    assert text_of("config") == before
+    assert "secret" not in before
+
+
+def test_nothing_absolute_is_frozen(freeze_here: Freeze, project: Path) -> None:
+    freeze_here(data="madewithml", models=["rule", "transformer"])
+    assert str(project) not in text_of("config")
+    assert str(Path.cwd()) not in text_of("config")
+
+
+def test_every_stage_has_its_fingerprints(freeze_here: Freeze) -> None:
+    freeze_here(models=["rule", "regression"])
+    files = {path.relative_to("build/code").as_posix() for path in Path("build/code").rglob("*.json")}
+    stages = {f"{name}.json" for name in ("prepare", "split", "compare", "gate", "report")}
+    assert files == {*stages, "model/rule.json", "model/regression.json"}
+    assert set(json.loads(Path("build/code/model/rule.json").read_text())) == {
+        "ratchet.pipeline.train",
+        "ratchet.models.rule",
+    }
+
+
+def test_the_same_plan_freezes_to_the_same_bytes(freeze_here: Freeze) -> None:
+    freeze_here(models=["rule", "regression"])
+    before = text_of("config")
+    freeze_here(models=["rule", "regression"])
+    assert text_of("config") == before
+
+
+def test_a_key_of_one_model_is_in_its_own_file_alone(freeze_here: Freeze) -> None:
+    freeze_here(models=["rule", "regression"])
+    rule, regression = (
+        yaml.safe_load(Path(f"build/config/model/{m}.yaml").read_text()) for m in ("rule", "regression")
+    )
+    assert rule["model"] == plain(compose(["model=rule"]).model)
+    assert {key for key in rule if rule[key] != regression[key]} == {"model", "name"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "parts"),
+    [
+        ({"models": ["rul"]}, ["model=rul", "did you mean 'rule'?"]),
+        ({"data": "sampel"}, ["data=sampel", "did you mean 'sample'?"]),
+        ({"objective": "strct"}, ["objective=strct", "did you mean 'strict'?"]),
+        ({"overrides": ["evalute=val"]}, ["'evalute'", "did you mean 'evaluate'?"]),
+        ({"overrides": ["split.test=2"]}, ["split.test=2", "out of range"]),
+        ({"overrides": ["threshold.method=tund"]}, ["threshold.method=tund", "did you mean 'tuned'?"]),
+        ({"overrides": ["evaluate"]}, ["evaluate"]),
+        ({"overrides": ["run_dir=here"]}, ["params.yaml", "overrides", "run_dir", "leave it out"]),
+        ({"overrides": ["resume=last"]}, ["params.yaml", "overrides", "resume", "leave it out"]),
+        ({"overrides": ["sweep_id=x"]}, ["params.yaml", "overrides", "sweep_id", "leave it out"]),
+        (
+            {"overrides": ["data.behaviour.path=elsewhere/b.yaml"]},
+            ["elsewhere/b.yaml", "data/sample/", "data/behaviour/"],
+        ),
+        ({"overrides": ["data.behaviour.path=data/other/b.yaml"]}, ["data/other/b.yaml", "put the file there"]),
+        # what DVC declares is named after `data` and `models` of params.yaml: a stage would write somewhere else
+        ({"overrides": ["data=madewithml"]}, ["overrides", "data"]),
+        ({"overrides": ["model=regression"]}, ["overrides", "model"]),
+        ({"overrides": ["data.name=other"]}, ["data.name"]),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_told_before_anything_is_written(
+    plan: dict[str, object], parts: list[str], freeze_here: Freeze
+) -> None:
+    with pytest.raises(UserError) as caught:
+        freeze_here(**plan)
+    for part in parts:
+        assert part in str(caught.value)
+    assert not Path("build").exists()
+
+
+def test_behavioural_tests_may_stand_with_the_data(freeze_here: Freeze) -> None:
+    freeze_here(overrides=["data.behaviour.path=data/sample/b.yaml"])
+    behaviour = load_data(Path("build/config/data.yaml"))[0].behaviour
+    assert behaviour is not None
+    assert behaviour.path == "data/sample/b.yaml"
+
+
+def test_a_data_set_without_a_taxonomy_or_behavioural_tests_can_be_frozen(freeze_here: Freeze) -> None:
+    freeze_here(overrides=["data.taxonomy=null", "data.behaviour=null", "data.labels.names=null"])
+    data, _ = load_data(Path("build/config/data.yaml"))
+    assert (data.taxonomy, data.behaviour, data.labels.names) == (None, None, None)
