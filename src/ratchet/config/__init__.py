@@ -38,6 +38,7 @@ from ratchet.config.schema import (
     TrainerConfig,
 )
 from ratchet.config.storing import config_hash, dump, load, plain, unhashed_keys
+from ratchet.config.tracker_schema import TrackerConfig, TrackerKind, TrackerMode
 
 __all__ = [
     "COMPOSITION_ERRORS",
@@ -73,6 +74,9 @@ __all__ = [
     "SplitMethod",
     "ThresholdConfig",
     "ThresholdMethod",
+    "TrackerConfig",
+    "TrackerKind",
+    "TrackerMode",
     "TrainerConfig",
     "bounded",
     "compose",
