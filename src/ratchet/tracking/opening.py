@@ -20,6 +20,8 @@ def open_tracker(settings: TrackerConfig, directory: Path, describe: Callable[[]
     Nothing of it raises, asks or prints, but for one line on stderr where it cannot be what was asked for.
     """
     if settings.kind is TrackerKind.none:
+        if settings != TrackerConfig():
+            log.warning("tracker=none: the other settings of the tracker change nothing")
         yield NullTracker()
         return
     with _opened(settings, directory, describe) as tracker:

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ratchet.evaluation.metrics import Binary, Counts, f1, precision, recall
 from ratchet.runs.predictions import Predictions
@@ -37,15 +39,19 @@ def prediction_sample(
         [
             predictions.ids[row],
             texts[predictions.ids[row]][:_TEXT],
-            ", ".join(labels[index] for index in np.flatnonzero(predictions.targets[row])),
-            ", ".join(
-                f"{labels[index]} {predictions.scores[row, index]:.2f}" for index in np.flatnonzero(decisions[row])
-            ),
+            ", ".join(labels[index] for index in np.flatnonzero(predictions.targets[row]).tolist()),
+            _with_scores(labels, predictions.scores[row], decisions[row]),
             right[row],
         ]
         for row in sorted(rows, key=lambda row: right[row])
     ]
     return Table("predictions", ["id", "text", "true", "predicted", "right"], shown)
+
+
+def _with_scores(labels: Sequence[str], scores: npt.NDArray[Any], decisions: Binary) -> str:
+    """The labels that were decided for, the surest first."""
+    chosen = [index for index in np.argsort(-scores, kind="stable").tolist() if decisions[index]]
+    return ", ".join(f"{labels[index]} {scores[index]:.2f}" for index in chosen)
 
 
 def _draw(identifier: str) -> bytes:

@@ -100,7 +100,7 @@ class WandbTracker:
     def __init__(self, run: "wandb.Run", offline: Path | None) -> None:
         self._run = run
         self._offline = offline
-        run.define_metric("*", step_metric="epoch")
+        self._has_curves = False
 
     def configure(self, values: Mapping[str, Any]) -> None:
         """Into W&B's config."""
@@ -108,6 +108,9 @@ class WandbTracker:
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """A line of W&B's history."""
+        if not self._has_curves and "epoch" in metrics:
+            self._has_curves = True
+            self._run.define_metric("*", step_metric="epoch")
         self._run.log({**metrics, "step": step})
 
     def report(self, make: Callable[[], Report]) -> None:
