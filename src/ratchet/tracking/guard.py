@@ -10,7 +10,7 @@ from ratchet.tracking.base import Report, Tracker
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 CALL_SECONDS = 20.0
-FINISH_SECONDS = 150.0  # longer than a tracker waits for its own uploads
+FINISH_SECONDS = 90.0  # longer than a tracker waits for its own uploads
 
 
 class GuardedTracker:

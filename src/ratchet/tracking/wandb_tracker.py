@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 _OFFLINE_SECONDS = 30.0  # to start W&B's own process on a busy machine
 _ONLINE_SECONDS = 4.0  # for the server to register the run
 _QUIET: dict[str, Any] = {"silent": True, "console": "off", "symlink": False, "disable_code": True, "disable_git": True}
-# A server that goes away in the middle costs a few minutes at the end at most; what it missed stays on disk.
+# A server that goes away in the middle costs a minute or so at the end; what it missed stays on disk.
 _IMPATIENT: dict[str, Any] = {
     "init_timeout": _ONLINE_SECONDS,
-    "finish_timeout": 120,
+    "finish_timeout": 60,
     "finish_timeout_raises": True,
     **{f"x_{kind}_retry_max": 3 for kind in ("graphql", "file_stream", "file_transfer")},
     **{f"x_{kind}_retry_wait_max_seconds": 5 for kind in ("graphql", "file_stream", "file_transfer")},
@@ -58,12 +58,12 @@ def open_wandb(
         reason = within(_OFFLINE_SECONDS, reason_to_stay_offline)
         if reason is None:
             try:
-                return WandbTracker(_begin(settings, directory, description, **_IMPATIENT), None)
+                return WandbTracker(_begin(settings, directory, description, **_IMPATIENT))
             except Exception as error:
-                reason = str(error).split("\n")[0] or type(error).__name__
+                first_line = str(error).split("\n")[0]
+                reason = f"the server begins no run: {type(error).__name__}: {first_line}"
         warn(f"tracker.mode=online: {reason}. W&B writes offline instead")
-    run = _begin(settings, directory, description)
-    return WandbTracker(run, Path(run.dir).parent)
+    return WandbTracker(_begin(settings, directory, description))
 
 
 def _begin(settings: TrackerConfig, directory: Path, description: Description, **online: Any) -> "wandb.Run":
@@ -87,19 +87,29 @@ def _begin(settings: TrackerConfig, directory: Path, description: Description, *
 
     before = set(directory.glob("wandb/run-*"))
     try:
-        return within(2 * _ONLINE_SECONDS if online else _OFFLINE_SECONDS, begin)
+        return within(1.5 * _ONLINE_SECONDS if online else _OFFLINE_SECONDS, begin)
     except Exception:
+        with suppress(Exception):  # its process still holds the id of the run that did not come about
+            within(_ONLINE_SECONDS, _end_process)
         for left in set(directory.glob("wandb/run-*")) - before:
             shutil.rmtree(left)
         raise
 
 
-class WandbTracker:
-    """One W&B run; `offline` is where it is written to, if it stays there."""
+def _end_process() -> None:
+    """End W&B's own process, so that the next run gets one with its own directories."""
+    import wandb
 
-    def __init__(self, run: "wandb.Run", offline: Path | None) -> None:
+    if wandb.run is None:  # nobody else's run is going on in this process
+        wandb.teardown()
+
+
+class WandbTracker:
+    """One W&B run, which is on disk too, whether it is online or not."""
+
+    def __init__(self, run: "wandb.Run") -> None:
         self._run = run
-        self._offline = offline
+        self._directory = Path(run.dir).parent
         self._has_curves = False
 
     def configure(self, values: Mapping[str, Any]) -> None:
@@ -114,10 +124,11 @@ class WandbTracker:
         self._run.log({**metrics, "step": step})
 
     def report(self, make: Callable[[], Report]) -> None:
-        """Tables, artifacts with their lineage, then the summary, which has the last word on every key."""
+        """The summary, tables, and artifacts with their lineage: what needs an answer of the server comes last."""
         import wandb
 
         made = make()
+        self._run.summary.update(dict(made.summary))
         for table in made.tables:
             self._run.log(
                 {table.name: wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows])}
@@ -127,19 +138,19 @@ class WandbTracker:
             self._run._log_artifact(_artifact(files), is_user_created=True, use_after_commit=True)
         for files in made.made:
             self._run.log_artifact(_artifact(files))
-        self._run.summary.update(dict(made.summary))
 
     def finish(self, error: str | None = None) -> None:
-        """Finished or failed; then W&B's own process ends, so that the next run gets one with its own directories."""
-        import wandb
-
+        """Finished or failed, and how to upload later what the server does not have."""
         if error is not None:
             self._run.summary["error"] = error
-        self._run.finish(exit_code=0 if error is None else 1)
-        if wandb.run is None:  # nobody else's run is going on in this process
-            wandb.teardown()
-        if self._offline is not None:
-            log.info("tracker: W&B offline; to upload it later: wandb sync %s", self._offline)
+        try:
+            self._run.finish(exit_code=0 if error is None else 1)
+        except TimeoutError as late:
+            raise TimeoutError(f"{late} To upload the rest later: wandb sync {self._directory}") from late
+        finally:
+            _end_process()
+        if self._run.offline:
+            log.info("tracker: W&B offline; to upload it later: wandb sync %s", self._directory)
 
 
 def _artifact(files: Files) -> "wandb.Artifact":
