@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 _OFFLINE_SECONDS = 30.0  # to start W&B's own process on a busy machine
 _ONLINE_SECONDS = 4.0  # for the server to register the run
 _QUIET: dict[str, Any] = {"silent": True, "console": "off", "symlink": False, "disable_code": True, "disable_git": True}
+_FLUSH_SECONDS = 1.0  # what a killed run loses at most
 # A server that goes away in the middle costs a minute or so at the end; what it missed stays on disk.
 _IMPATIENT: dict[str, Any] = {
     "init_timeout": _ONLINE_SECONDS,
@@ -82,7 +83,7 @@ def _begin(settings: TrackerConfig, directory: Path, description: Description, *
             job_type=description.job_type,
             tags=list(description.tags),
             config=dict(description.config),
-            settings=wandb.Settings(**_QUIET, **online),
+            settings=wandb.Settings(**_QUIET, x_transaction_log_flush_interval=_FLUSH_SECONDS, **online),
         )
 
     before = set(directory.glob("wandb/run-*"))
