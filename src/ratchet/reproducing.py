@@ -32,6 +32,8 @@ config = load(Path(sys.argv[1]), all_settings())
 config.runs_dir, config.run_dir, config.threads = sys.argv[2], sys.argv[3], int(sys.argv[4])
 config.parent = config.resume = None
 config.trainer.progress_bar = False
+if hasattr(config, "tracker"):
+    config.tracker = type(config.tracker)()  # none: nobody but the one who asked is told
 train(config)
 """
 

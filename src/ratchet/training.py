@@ -6,7 +6,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,9 @@ from ratchet.runs.files import write_json
 from ratchet.runs.parents import NONE, named_parent, promoted_parent
 from ratchet.runs.predictions import Predictions, check_scores, write_predictions
 from ratchet.runs.readings import note_reading
+from ratchet.runs.stored import read_run
+from ratchet.tracking import Tracker, open_tracker
+from ratchet.tracking.run_report import describe_run, report_run
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,11 @@ def train(
     threads = resume.record.threads if resume else config.threads or available_cores()
     if resume is None:
         config.parent = named_parent(Path(config.runs_dir), config.parent)
-    with open_run(config, threads=threads, overrides=overrides, resume=resume) as run, limited_threads(threads):
+    with (
+        open_run(config, threads=threads, overrides=overrides, resume=resume) as run,
+        limited_threads(threads),
+        open_tracker(config.tracker, run.path, lambda: describe_run(config, run.record, run.path)) as tracker,
+    ):
         reset_peak_memory()
         seed_everything(config.seed)
 
@@ -70,11 +77,12 @@ def train(
         prepared, split = inputs.prepared, inputs.split
         train_part, val_part = prepared.part(split.train), prepared.part(split.val)
         record_data(run, prepared, split, train_part)
+        tracker.configure({"dataset_version": prepared.version, "split_hash": split.hash})
         record_parent(run, config, split)
 
         tagger = tagger_class(config.model.module)(config.model)
         started = time.perf_counter()
-        tagger.fit(train_part, val_part, fit_context(config, run, threads, prepared.task))
+        tagger.fit(train_part, val_part, fit_context(config, run, tracker, threads, prepared.task))
         fit_seconds = time.perf_counter() - started
         tagger.save(run.directory("model"))
 
@@ -110,17 +118,28 @@ def train(
         run.update(
             deterministic=tagger.deterministic, num_parameters=tagger.num_parameters, size_bytes=tagger.size_bytes
         )
+        texts = {record.id: record.text for record in prepared.records}
+        tracker.report(
+            lambda: report_run(
+                read_run(run.path), texts, runs_dir=Path(config.runs_dir), baseline=config.tracker.baseline
+            )
+        )
     return Outcome(run.path, readings)
 
 
-def fit_context(config: Config, run: Recording, threads: int, task: Task) -> FitContext:
-    """What the tagger may use besides data."""
+def fit_context(config: Config, run: Recording, tracker: Tracker, threads: int, task: Task) -> FitContext:
+    """What the tagger may use besides data; its curves go to the run directory, then to the tracker."""
+
+    def log_both(step: int, metrics: Mapping[str, float]) -> None:
+        run.log(step, metrics)
+        tracker.log(step, metrics)
+
     if config.trainer != TrainerConfig() and not isinstance(config.model, NeuralSettings):
         log.warning("%s is not trained in epochs: trainer settings change nothing for it", config.model.module)
     return FitContext(
         directory=run.directory("checkpoints"),
         seed=config.seed,
-        log=run.log,
+        log=log_both,
         validation_metric=ValidationMetric(
             f"val/f1_{config.threshold.average.name}",
             lambda targets, scores: f1_once_tuned(targets, scores, config.threshold, task),

@@ -14,6 +14,7 @@ from ratchet.config import (
     bounded,
     data_schema,
     objective_schema,
+    tracker_schema,
 )
 from ratchet.config import schema as schema_module
 from ratchet.config.fields import unhashed
@@ -21,7 +22,7 @@ from ratchet.models import all_settings
 
 DEFINED = [
     each
-    for module in (schema_module, data_schema, objective_schema)
+    for module in (schema_module, data_schema, objective_schema, tracker_schema)
     for each in vars(module).values()
     if isinstance(each, type) and each.__module__ == module.__name__
 ]
@@ -38,6 +39,7 @@ def test_what_does_not_count_for_a_candidates_identity() -> None:
     assert unhashed_fields(Config) == {
         "evaluation",
         "evaluate",
+        "tracker",
         "seed",
         "threads",
         "name",

@@ -80,6 +80,17 @@ def test_changes_that_were_not_committed_are_reproduced_from_their_record(
     assert (again / "metrics.json").read_bytes() == (before / "metrics.json").read_bytes()
 
 
+def test_a_tracked_run_is_reproduced_without_its_tracker(
+    repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    assert verb("train", FEW, "tracker=wandb").returncode == 0
+    assert list(repository.glob("runs/sample/rule/*/wandb"))
+    done = verb("reproduce", "last", "keep=again")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (repository / "again/metrics.json").is_file()
+    assert not (repository / "again/wandb").exists()
+
+
 def test_other_data_are_named_with_what_they_moved(
     repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:

@@ -1,5 +1,8 @@
 """`ratchet reproduce RUN`: train it again from its record; exit code 0 when the same predictions come out."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +10,7 @@ from ratchet.cli.tables import Format, number, print_json, print_table
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError
 from ratchet.reproducing import Reproduction, reproduce
-from ratchet.runs import find_run
+from ratchet.runs import StoredRun, find_run
 
 NOT_REPRODUCED = 3
 
@@ -29,13 +32,27 @@ def run(arguments: list[str]) -> int:
     stored = find_run(Path(options.runs_dir), arguments[0])
     if options.keep is not None and Path(options.keep).exists():
         raise UserError(f"keep={options.keep}: exists already")
-    found = reproduce(stored, keep=Path(options.keep).resolve() if options.keep else None)
+    with _status(stored):
+        found = reproduce(stored, keep=Path(options.keep).resolve() if options.keep else None)
     if options.format is Format.json:
         print_json(plain(found))
     else:
         print(f"{stored.record.name} ({stored.record.id}): {_said(found)}")
         _print_details(found, options.format is Format.md)
     return 0 if found.identical else NOT_REPRODUCED
+
+
+@contextmanager
+def _status(stored: StoredRun) -> Iterator[None]:
+    """A line on a terminal that says what takes so long, and goes away; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    commit = str(stored.record.git.get("commit"))[:7]
+    with Console(stderr=True).status(f"training {stored.record.name} again at {commit} ..."):
+        yield
 
 
 def _said(found: Reproduction) -> str:

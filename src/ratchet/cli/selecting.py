@@ -30,17 +30,26 @@ Advance = Callable[[int], None]
 Begin = Callable[[int], Advance]
 
 
-def parse_selecting(schema: type[Options], arguments: Sequence[str]) -> tuple[Options, Objective]:
+def parse_selecting(
+    schema: type[Options], arguments: Sequence[str], also: Sequence[str] = ()
+) -> tuple[Options, Objective]:
     """The options of a verb, and the objective that `objective=...`, `objective.<key>=...` and --config-dir compose.
+
+    `also` are further groups, of which the verb has taken its arguments out already.
 
     Raises:
         UserError: an unknown key, a wrong type, a value out of range.
     """
     register({})
     rest, config_dir = take_config_dir(arguments)
-    of_objective = [each for each in rest if each.lstrip("+~").partition("=")[0].partition(".")[0] == "objective"]
-    options = parse_options(schema, [each for each in rest if each not in of_objective], ["objective"])
+    of_objective = of_group("objective", rest)
+    options = parse_options(schema, [each for each in rest if each not in of_objective], ["objective", *also])
     return options, compose_objective(of_objective, config_dir)
+
+
+def of_group(group: str, arguments: Sequence[str]) -> list[str]:
+    """Those of the arguments that choose or change an option of this group of conf/."""
+    return [each for each in arguments if each.lstrip("+~").partition("=")[0].partition(".")[0] == group]
 
 
 def selection_of(options: SelectingOptions, part: str = "test") -> Selection:

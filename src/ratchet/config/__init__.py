@@ -40,6 +40,7 @@ from ratchet.config.schema import (
     TrainerConfig,
 )
 from ratchet.config.storing import config_hash, dump, dump_plain, load, plain, unhashed_keys
+from ratchet.config.tracker_schema import TrackerConfig, TrackerKind, TrackerMode
 
 __all__ = [
     "COMPOSITION_ERRORS",
@@ -76,6 +77,9 @@ __all__ = [
     "SplitMethod",
     "ThresholdConfig",
     "ThresholdMethod",
+    "TrackerConfig",
+    "TrackerKind",
+    "TrackerMode",
     "TrainerConfig",
     "bounded",
     "compose",

@@ -17,6 +17,7 @@ from ratchet.config.data_schema import DataConfig, SliceKind, SplitMethod
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
 from ratchet.config.schema import Config, InvalidSetting, ModelConfig
+from ratchet.config.tracker_schema import TrackerConfig
 from ratchet.errors import UserError, did_you_mean
 
 _SLICE_NEEDS = {
@@ -29,13 +30,14 @@ _SLICE_NEEDS = {
 
 
 def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
-    """Make the schemas known to Hydra: configuration, data, objective, and `model/base_<module>` for each model."""
+    """Make the schemas known to Hydra: configuration, data, objective, tracker, and `model/base_<module>` each."""
     if not CONF.is_dir():
         raise UserError(f"{CONF}: no such directory. Install ratchet from its checkout: pip install -e .")
     OmegaConf.register_new_resolver("conf_options", _options, replace=True)
     store = ConfigStore.instance()
     store.store(name="base_config", node=Config)
     store.store(group="data", name="base_data", node=DataConfig)
+    store.store(group="tracker", name="base_tracker", node=TrackerConfig)
     store.store(name="base_gate", node=GateConfig)
     store.store(group="objective", name="base_objective", node=ObjectiveConfig)
     for module, settings in model_settings.items():

@@ -1,7 +1,8 @@
 """What may stand in a configuration: one dataclass a node, checked by Hydra when it composes.
 
-A data set's schema is in `data_schema.py`, an objective's in `objective_schema.py`; `fields.py` has `bounded` (a value
-with a range) and `unhashed` (it does not count for a candidate's identity, see `ratchet.config.config_hash`).
+A data set's schema is in `data_schema.py`, an objective's in `objective_schema.py`, a tracker's in `tracker_schema.py`;
+`fields.py` has `bounded` (a value with a range) and `unhashed` (it does not count for a candidate's identity, see
+`ratchet.config.config_hash`).
 The dataclasses are not frozen: Hydra could not override them then.
 """
 
@@ -13,6 +14,7 @@ from omegaconf import MISSING
 
 from ratchet.config.data_schema import DataConfig, SliceConfig, SplitMethod
 from ratchet.config.fields import bounded, unhashed
+from ratchet.config.tracker_schema import TrackerConfig
 from ratchet.errors import UserError
 
 
@@ -145,6 +147,7 @@ class Config:
     threshold: ThresholdConfig = field(default_factory=ThresholdConfig)
     evaluation: EvaluationConfig = unhashed(default_factory=EvaluationConfig)
     evaluate: Part = unhashed(Part.test)
+    tracker: TrackerConfig = unhashed(default_factory=TrackerConfig)
     seed: int = field(default=0, metadata={"hashed": False, "low": 0, "high": 2**32 - 1})
     threads: int | None = field(default=None, metadata={"hashed": False, "low": 1})
     name: str = unhashed("${model.name}")

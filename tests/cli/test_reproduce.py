@@ -1,0 +1,37 @@
+"""What a terminal shows while a run is trained again; tests/e2e has the rest."""
+
+import io
+import sys
+
+import pytest
+from tests.cli.conftest import Make
+
+from ratchet.cli.reproduce import _status
+from ratchet.runs import StoredRun
+from ratchet.runs.stored import read_run
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def stored(make_run: Make) -> StoredRun:
+    return read_run(make_run("model=rule"))
+
+
+def test_a_terminal_says_what_runs(stored: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored.record.git = {"commit": "09f10a5be8ecbc7e28bc405dab22a6267f3d435f"}
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with _status(stored):
+        pass
+    assert "training rule again at 09f10a5 ..." in terminal.getvalue()
+
+
+def test_elsewhere_nothing_is_shown(stored: StoredRun, capsys: pytest.CaptureFixture[str]) -> None:
+    with _status(stored):
+        pass
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,167 @@
+"""`tracker=wandb` as people run it; what W&B wrote is read back by its own command."""
+
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from tests.conftest import PROJECT, run_command
+from tests.tracking.conftest import inspected
+
+Done = CompletedProcess[str]
+FEW = "evaluation.resamples=100"
+
+
+def command(directory: Path, *arguments: str, **environment: str) -> Done:
+    """`python train.py ...` by somebody whose home is empty and who has never heard of W&B."""
+    home = directory / "home"
+    home.mkdir(exist_ok=True)
+    known = {name: "" for name in os.environ if name.startswith("WANDB_")}  # of whoever runs the tests
+    return run_command(
+        sys.executable,
+        PROJECT / "train.py",
+        FEW,
+        *arguments,
+        cwd=directory,
+        **{**known, "HOME": str(home), **environment},
+    )
+
+
+def runs(directory: Path) -> list[Path]:
+    return sorted(path.parent for path in directory.glob("runs/*/*/*/record.json"))
+
+
+def status(run: Path) -> str:
+    return str(json.loads((run / "record.json").read_text(encoding="utf-8"))["status"])
+
+
+def group_of(run: Path) -> str:
+    return next(each["run"]["run_group"] for each in inspected(run) if each["type"] == "run")
+
+
+@pytest.fixture(scope="module")
+def untracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """A run of the rules that nobody is told of, and the seconds it took."""
+    directory = tmp_path_factory.mktemp("runs")
+    started = time.perf_counter()
+    assert command(directory).returncode == 0
+    return directory, time.perf_counter() - started
+
+
+@pytest.fixture(scope="module")
+def tracked(untracked: tuple[Path, float]) -> tuple[Path, Done]:
+    """Beside it, the regression that is tracked."""
+    directory, _ = untracked
+    return directory, command(directory, "model=regression", "tracker=wandb")
+
+
+def test_a_tracked_run_prints_what_others_print(tracked: tuple[Path, Done]) -> None:
+    directory, done = tracked
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "wandb" not in done.stdout
+    assert {path.name for path in directory.iterdir()} == {"home", "runs"}
+    assert list((directory / "home").iterdir()) == []
+
+
+def test_all_figures_and_the_difference_to_the_mvp_are_told(tracked: tuple[Path, Done]) -> None:
+    rule, run = sorted(runs(tracked[0]), key=lambda path: path.name)
+    found = inspected(run, "--summary")
+    assert (found["state"], found["run_id"]) == ("finished", run.name)
+    for name in ("metrics.json", "cost.json"):
+        figures = json.loads((run / name).read_text(encoding="utf-8"))
+        assert {key: found["summary"].get(key) for key in figures} == pytest.approx(figures)
+    of_the_rules = json.loads((rule / "metrics.json").read_text(encoding="utf-8"))
+    assert found["summary"]["baseline/f1_weighted"] == pytest.approx(of_the_rules["test/f1_weighted"])
+    assert found["summary"]["delta/f1_weighted_low"] > 0
+    assert found["config"]["split_hash"] == json.loads((run / "record.json").read_text())["split_hash"]
+    assert group_of(run) == "sample"
+
+
+def test_the_log_says_how_to_upload_it(tracked: tuple[Path, Done]) -> None:
+    run = runs(tracked[0])[0]
+    [path] = run.glob("wandb/offline-run-*")
+    assert f"wandb sync {path}" in (run / "log.txt").read_text(encoding="utf-8")
+
+
+def test_tracking_changes_no_figure(tracked: tuple[Path, Done]) -> None:
+    directory, _ = tracked
+    assert command(directory, "model=regression", "run_dir=untracked").returncode == 0
+    assert (directory / "untracked/metrics.json").read_bytes() == (runs(directory)[0] / "metrics.json").read_bytes()
+    assert not (directory / "untracked/wandb").exists()
+
+
+def test_each_job_of_a_grid_is_a_run_of_its_own_and_a_failed_one_has_failed(tmp_path: Path) -> None:
+    done = command(tmp_path, "-m", "tracker=wandb", "data.filter.min_records=1,1000,2")
+    assert done.returncode == 1
+    found = {status(run): [] for run in runs(tmp_path)}
+    for run in runs(tmp_path):
+        found[status(run)].append(inspected(run, "--summary"))
+    assert [each["state"] for each in found["finished"]] == ["finished", "finished"]
+    assert [each["state"] for each in found["failed"]] == ["failed"]
+    assert found["failed"][0]["summary"]["error"].startswith("UserError: ")
+    assert len({each["run_id"] for each in [*found["finished"], *found["failed"]]}) == 3
+    [sweep] = {group_of(run) for run in runs(tmp_path)}
+    assert sweep == json.loads((runs(tmp_path)[0] / "record.json").read_text())["sweep_id"]
+
+
+def test_a_server_that_is_not_there_costs_a_warning_and_no_time(tmp_path: Path, untracked: tuple[Path, float]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    started = time.perf_counter()
+    done = command(
+        tmp_path, "tracker=wandb", "tracker.mode=online",
+        WANDB_BASE_URL=f"http://127.0.0.1:{port}", WANDB_API_KEY="a" * 40,
+    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    _is_kept_offline(tmp_path, done)
+    assert seconds < untracked[1] + 10
+
+
+def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        started = time.perf_counter()
+        done = command(
+            tmp_path, "tracker=wandb", "tracker.mode=online",
+            WANDB_BASE_URL=f"http://127.0.0.1:{server.getsockname()[1]}", WANDB_API_KEY="a" * 40,
+        )  # fmt: skip
+        assert time.perf_counter() - started < 20
+    _is_kept_offline(tmp_path, done)
+
+
+def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:
+    done = command(tmp_path, "tracker=wandb", "tracker.mode=online")
+    _is_kept_offline(tmp_path, done)
+    assert "WANDB_API_KEY" in done.stderr
+
+
+def _is_kept_offline(directory: Path, done: Done) -> None:
+    assert done.returncode == 0
+    [line] = done.stderr.splitlines()
+    assert line.startswith("warning: tracker.mode=online: ")
+    [run] = runs(directory)
+    assert status(run) == "finished"
+    found: dict[str, Any] = inspected(run, "--summary")
+    assert found["state"] == "finished"
+    assert Path(found["file"]).parent.name.startswith("offline-run-")
+    assert list((directory / "home").iterdir()) == []
+
+
+def test_a_comparison_logs_the_leaderboard(tracked: tuple[Path, Done]) -> None:
+    directory, _ = tracked
+    program = Path(sys.executable).with_name("ratchet")
+    done = run_command(
+        program, "compare", "tracker=wandb", "resamples=200", cwd=directory, HOME=str(directory / "home")
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sample, test: weighted F1")
+    found = inspected(directory / "runs/sample", "--summary")
+    assert found["config"]["job_type"] == "compare"
+    assert found["summary"]["leaderboard"]["nrows"] == 2
+    assert found["summary"]["regression/verdict"] == "better than rule (this one split)"
+    listed = run_command(program, "runs", "list", "format=json", cwd=directory)
+    assert len(json.loads(listed.stdout)) == len(runs(directory))

@@ -1,0 +1,58 @@
+"""Runs to tell of, somebody who listens, and W&B's offline files read back by its own command."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.comparison.test_evidence import trained_on_the_sample
+from tests.conftest import run_command
+
+from ratchet.tracking.base import Description, Report
+
+
+class Listener:
+    """A tracker that remembers what it was told; `fails` names the methods that raise."""
+
+    def __init__(self, *fails: str) -> None:
+        self.fails = fails
+        self.told: list[tuple[str, Any]] = []
+
+    def _tell(self, what: str, content: Any) -> None:
+        self.told.append((what, content))
+        if what in self.fails:
+            raise OSError(f"no {what} today")
+
+    def configure(self, values: Mapping[str, Any]) -> None:
+        self._tell("configure", values)
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._tell("log", (step, metrics))
+
+    def report(self, make: Callable[[], Report]) -> None:
+        self._tell("report", make())
+
+    def finish(self, error: str | None = None) -> None:
+        self._tell("finish", error)
+
+
+def described(identifier: str = "one", **config: Any) -> Description:
+    return Description(identifier, f"name of {identifier}", "a group", "train", ("first",), config)
+
+
+@pytest.fixture
+def runs_dir(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """rule and regression on three splits, to change at will."""
+    return Path(shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs"))
+
+
+def inspected(directory: Path, *flags: str) -> Any:
+    """What `wandb leet inspect` says of the one W&B run below `directory`: its summary, or with no flag its records."""
+    [path] = directory.glob("wandb/*run-*/*.wandb")
+    program = Path(sys.executable).with_name("wandb")
+    done = run_command(program, "leet", "inspect", "--json", *flags, path, cwd=directory)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if flags else [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,0 +1,102 @@
+"""Against W&B itself, offline: what it wrote is read back by its own command."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tracking.conftest import described, inspected
+
+from ratchet.config import TrackerConfig, TrackerKind
+from ratchet.tracking import Files, Report, Table, open_tracker
+from ratchet.tracking.wandb_tracker import staging
+
+WANDB = TrackerConfig(kind=TrackerKind.wandb, project="a-project")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that told everything there is to tell."""
+    directory = tmp_path_factory.mktemp("run")
+    for name in ("labels.json", "weights.bin"):
+        (directory / name).write_text(name)
+    with open_tracker(WANDB, directory, lambda: described(model={"C": 20})) as tracker:
+        tracker.configure({"split_hash": "abc"})
+        tracker.log(14, {"epoch": 0, "loss": 2.0})
+        tracker.log(28, {"epoch": 1, "loss": 1.0})
+        data = Files("data", "dataset", {"labels.json": directory / "labels.json"}, {"dataset_version": "v"})
+        model = Files("model", "model", {"model/weights.bin": directory / "weights.bin"}, {})
+        table = Table("labels", ["label", "f1"], [["audio", 0.5], ["graphs", None]])
+        tracker.report(lambda: Report({"test/f1": 0.5, "test/ap": None}, [table], used=[data], made=[model]))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def records(run: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = inspected(run)
+    return found
+
+
+def of_type(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [each[kind] for each in records if each["type"] == kind]
+
+
+def test_it_is_listed_as_it_was_described(run: Path, records: list[dict[str, Any]]) -> None:
+    summary = inspected(run, "--summary")
+    assert (summary["state"], summary["exit_code"]) == ("finished", 0)
+    assert (summary["run_id"], summary["name"], summary["tags"]) == ("one", "name of one", ["first"])
+    assert summary["project"] == "a-project"
+    assert summary["config"] == {"model": {"C": 20}, "split_hash": "abc"}
+    [begun] = of_type(records, "run")
+    assert (begun["run_group"], begun["job_type"]) == ("a group", "train")
+
+
+def test_its_figures_are_in_the_summary(run: Path) -> None:
+    summary = inspected(run, "--summary")["summary"]
+    assert (summary["test/f1"], summary.get("test/ap")) == (0.5, None)
+    assert (summary["labels"]["nrows"], summary["labels"]["ncols"]) == (2, 2)
+
+
+def test_its_curves_are_drawn_over_epochs(records: list[dict[str, Any]]) -> None:
+    points = [each["item"] for each in of_type(records, "history") if "loss" in each["item"]]
+    assert [(each["epoch"], each["step"], each["loss"]) for each in points] == [(0, 14, 2.0), (1, 28, 1.0)]
+    [metric] = of_type(records, "metric")
+    assert (metric["glob_name"], metric["step_metric"]) == ("*", "epoch")
+
+
+def test_data_are_an_input_and_the_model_is_an_output(run: Path, records: list[dict[str, Any]]) -> None:
+    artifacts = {each["name"]: each for each in of_type(records, "artifact")}
+    assert (artifacts["data"]["type"], artifacts["data"]["use_after_commit"]) == ("dataset", True)
+    assert artifacts["data"]["metadata"] == '{"dataset_version":"v"}'
+    assert artifacts["model"]["type"] == "model"
+    assert "use_after_commit" not in artifacts["model"]
+    [entry] = artifacts["model"]["manifest"]["contents"]
+    assert (entry["path"], entry["local_path"]) == ("model/weights.bin", str(run / "weights.bin")), "not copied"
+
+
+def test_all_of_it_is_below_the_directory(run: Path) -> None:
+    assert {path.name for path in run.iterdir()} == {"wandb", "labels.json", "weights.bin"}
+    links = [path for path in run.rglob("*") if path.is_symlink()]
+    assert all(path.resolve().is_relative_to(run.resolve()) for path in links)
+
+
+def test_a_bad_end_is_a_failed_run_and_the_next_run_is_another(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="bad"), open_tracker(WANDB, tmp_path / "a", lambda: described("a")):
+        raise ValueError("bad")
+    with open_tracker(WANDB, tmp_path / "b", lambda: described("b")):
+        pass
+    failed, finished = (inspected(tmp_path / name, "--summary") for name in "ab")
+    assert (failed["state"], failed["exit_code"], failed["summary"]["error"]) == ("failed", 1, "ValueError: bad")
+    assert (finished["state"], finished["run_id"]) == ("finished", "b")
+
+
+def test_the_environment_is_as_it_was_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_CACHE_DIR", "mine")
+    monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
+    before = dict(os.environ)
+    with staging(tmp_path):
+        assert os.environ["WANDB_CACHE_DIR"] == str(tmp_path / "wandb" / "cache")
+    assert dict(os.environ) == before
+    with pytest.raises(ValueError, match="bad"), staging(tmp_path):
+        raise ValueError("bad")
+    assert dict(os.environ) == before
