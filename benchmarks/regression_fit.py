@@ -21,7 +21,7 @@ from ratchet.data.splits import make_split
 from ratchet.evaluation.thresholds import f1_by_threshold
 from ratchet.models import all_settings
 from ratchet.models.regression import Settings, fit_classifiers, make_features, make_vectorizers
-from ratchet.training import available_cores, limited_threads
+from ratchet.process import available_cores, limited_threads
 
 
 def main(data: str = "madewithml", seeds: str = "5") -> None:

@@ -30,7 +30,7 @@ from ratchet.neural.losses import make_loss
 from ratchet.neural.modules import Data, Fit
 from ratchet.neural.optimisation import make_optimizer, parameter_groups, warmup_then_decay
 from ratchet.neural.process import deterministic, quiet
-from ratchet.training import available_cores, limited_threads
+from ratchet.process import available_cores, limited_threads
 
 
 class Clock(Callback):

@@ -35,7 +35,7 @@ from ratchet.models.base import FitContext, ValidationMetric
 from ratchet.models.transformer import Tagger
 from ratchet.neural import modules
 from ratchet.neural.encoders import packaged_directory
-from ratchet.training import available_cores, limited_threads
+from ratchet.process import available_cores, limited_threads
 
 
 def our_seconds(settings, train, val, epochs: int) -> list[float]:

@@ -11,7 +11,6 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
 
 from ratchet.config import Config, compose
 from ratchet.data.dataset import Dataset
@@ -19,11 +18,12 @@ from ratchet.data.prepared import prepare
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import RunFailed, UserError
 from ratchet.models.base import FitContext, Scores
+from ratchet.process import available_cores
 from ratchet.runs import StoredRun
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.readings import count_readings
 from ratchet.runs.stored import read_run
-from ratchet.training import Outcome, available_cores, limited_threads, train
+from ratchet.training import Outcome, train
 
 FAST = ("model=regression", "model.char_ngrams=null")
 
@@ -425,39 +425,3 @@ def test_the_seed_of_a_run_is_that_of_every_generator(tmp_path: Path, use: Use) 
         outputs.append([(path / name).read_bytes() for name in ("metrics.json", "predictions/test.parquet")])
     assert outputs[0] == outputs[1]
     assert outputs[0][1] != outputs[2][1]
-
-
-def blas_threads() -> list[int]:
-    return [each["num_threads"] for each in threadpool_info()]
-
-
-@pytest.mark.parametrize("before", [None, "5"])
-def test_threads_are_limited_within_and_as_before_afterwards(
-    before: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if before is None:
-        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    else:
-        monkeypatch.setenv("OMP_NUM_THREADS", before)
-    with limited_threads(2):
-        outer = blas_threads()
-        with limited_threads(1):
-            assert set(blas_threads()) == {1}
-            assert os.environ["OMP_NUM_THREADS"] == "1"
-        assert blas_threads() == outer
-        assert os.environ["OMP_NUM_THREADS"] == "2"
-    assert os.environ.get("OMP_NUM_THREADS") == before
-
-
-def test_threads_are_as_before_after_an_exception_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    before = blas_threads()
-
-    def fail() -> None:
-        with limited_threads(1):
-            raise RuntimeError("no")
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert blas_threads() == before
-    assert "OMP_NUM_THREADS" not in os.environ

@@ -2,16 +2,11 @@
 
 import logging
 import os
-import random
 import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from ratchet.config import Config, Part, TrainerConfig
 from ratchet.data.dataset import Dataset, Task
@@ -28,6 +23,7 @@ from ratchet.inputs import Inputs, read_inputs
 from ratchet.models import tagger_class
 from ratchet.models.base import FitContext, Scores, Tagger, ValidationMetric
 from ratchet.neural.settings import NeuralSettings
+from ratchet.process import available_cores, limited_threads, seed_everything
 from ratchet.runs import Recording, StoredRun, open_run
 from ratchet.runs.files import write_json
 from ratchet.runs.parents import NONE, named_parent, promoted_parent
@@ -243,42 +239,3 @@ def record_cost(run: Recording, tagger: Tagger, texts: Sequence[str], fit_second
             "cost/load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         },
     )
-
-
-def seed_everything(seed: int) -> None:
-    """Seed every generator that a model of this process may use; torch only where it is loaded already."""
-    random.seed(seed)
-    np.random.seed(seed)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """BLAS and OpenMP limited to `threads` until the block ends, also where a library is loaded inside of it.
-
-    Threads wait for each other busily for a moment only, then asleep, unless the user wants otherwise: OpenMP's long
-    busy waiting makes a small network several times slower as soon as another process wants one of the cores. On idle
-    cores the shorter moment costs it a tenth to a third.
-    """
-    from threadpoolctl import threadpool_limits
-
-    wanted = {"OMP_NUM_THREADS": str(threads), "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "2000")}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

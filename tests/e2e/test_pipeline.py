@@ -33,6 +33,7 @@ PATH = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
 
 CONFIG, PREPARE, SPLIT, RULE, CNN = {"config"}, {"prepare"}, {"split@0"}, {"train@rule-0"}, {"train@cnn-0"}
 READ = {"compare", "gate", "report"}
+QUICK, TRAINED = CONFIG | PREPARE | SPLIT, RULE | CNN
 ALL = CONFIG | PREPARE | SPLIT | RULE | CNN | READ
 
 
@@ -75,6 +76,15 @@ CHANGES = [
     Change("a package", "requirements.lock", "zc-lockfile==4.0", "zc-lockfile==4.1", RULE | CNN | READ),
     Change("the baseline", "params.yaml", "baseline: rule", "baseline: cnn", CONFIG | {"compare", "report"}),
 ]
+
+HARMLESS = [change for change in CHANGES if change.runs <= CONFIG | PREPARE]
+# Some are run for real each time, all of them by `.ci/run --full`.
+FOR_REAL = {"a setting of a model", "a model's code", "a word of a record", "its margin", "its metric"}
+ALL_FOR_REAL = "EVERY_CHANGE_FOR_REAL" in os.environ
+
+
+def what(change: Change) -> str:
+    return change.what
 
 
 def copy_of(project: Path, directory: Path) -> Path:
@@ -148,13 +158,42 @@ def _as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
             assert repro(scratch) == set()
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.what)
+def put_back(scratch: Path) -> None:
+    git(scratch, "checkout", "--quiet", "--", "src", "conf", "data", "params.yaml", "requirements.lock")
+    assert repro(scratch) == set(), "what it was before is restored, not run again"
+    assert git(scratch, "status", "--porcelain") == "", "and the lock is what it was"
+
+
+@pytest.mark.parametrize("change", [each for each in CHANGES if each.what in FOR_REAL or ALL_FOR_REAL], ids=what)
 def test_a_change_re_runs_what_it_must_and_nothing_else(change: Change, scratch: Path) -> None:
     edit(scratch / change.file, change.old, change.new)
     assert repro(scratch) == change.runs
-    git(scratch, "checkout", "--quiet", "--", change.file)
-    assert repro(scratch) == set(), "what it was before is restored, not run again"
-    assert git(scratch, "status", "--porcelain") == "", "and the lock is what it was"
+    put_back(scratch)
+
+
+@pytest.mark.parametrize(
+    "change", [each for each in CHANGES if each not in HARMLESS and each.what not in FOR_REAL], ids=what
+)
+def test_a_change_makes_what_it_must_out_of_date_and_nothing_else(change: Change, scratch: Path) -> None:
+    """The quick stages for real; what DVC then says of the others. Nothing is trained, so all changes can be seen."""
+    edit(scratch / change.file, change.old, change.new)
+    done = call(scratch, "dvc", "repro", *sorted(QUICK))
+    assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) == change.runs & QUICK
+    stale = set(json.loads(call(scratch, "dvc", "status", "--json").stdout))
+    assert stale & TRAINED == change.runs & TRAINED
+    assert stale <= change.runs
+    if not stale & TRAINED:  # else it is the runs that put the comparison out of date, once they are there
+        assert stale & {"compare", "gate"} == change.runs & {"compare", "gate"}
+    put_back(scratch)
+
+
+def test_what_changes_nothing_runs_nothing_that_costs(scratch: Path) -> None:
+    """Words and spaces in every kind of file, and settings and code that the plan has no use for, all at once."""
+    assert len(HARMLESS) > 8
+    for change in HARMLESS:
+        edit(scratch / change.file, change.old, change.new)
+    assert repro(scratch) == {"config", "prepare"}
+    put_back(scratch)
 
 
 def test_the_documented_table_of_changes_is_this_one(project: Path) -> None:
