@@ -23,7 +23,7 @@ from ratchet.runs import StoredRun
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.readings import count_readings
 from ratchet.runs.stored import read_run
-from ratchet.training import Outcome, train
+from ratchet.training import Outcome, rivals_dir, train
 
 FAST = ("model=regression", "model.char_ngrams=null")
 
@@ -425,3 +425,16 @@ def test_the_seed_of_a_run_is_that_of_every_generator(tmp_path: Path, use: Use) 
         outputs.append([(path / name).read_bytes() for name in ("metrics.json", "predictions/test.parquet")])
     assert outputs[0] == outputs[1]
     assert outputs[0][1] != outputs[2][1]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("build/runs/sample/rule/0", "build/runs"),
+        ("runs/sample/rule/20261124T000000Z-abcdef", "runs"),
+        ("somewhere/else/of/its/own", "runs"),
+        ("fixed", "runs"),
+    ],
+)
+def test_rivals_of_a_pipelines_run_are_those_beside_it(path: str, expected: str) -> None:
+    assert rivals_dir(compose([]), Path(path)) == Path(expected)

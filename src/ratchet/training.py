@@ -117,10 +117,16 @@ def train(
         texts = {record.id: record.text for record in prepared.records}
         tracker.report(
             lambda: report_run(
-                read_run(run.path), texts, runs_dir=Path(config.runs_dir), baseline=config.tracker.baseline
+                read_run(run.path), texts, runs_dir=rivals_dir(config, run.path), baseline=config.tracker.baseline
             )
         )
     return Outcome(run.path, readings)
+
+
+def rivals_dir(config: Config, path: Path) -> Path:
+    """Where the runs are that this one is compared with: those of its own pipeline, if one made it, else all others."""
+    data, name = path.parts[-3:-1] if len(path.parts) > 2 else ("", "")
+    return path.parents[2] if (data, name) == (config.data.name, config.name) else Path(config.runs_dir)
 
 
 def fit_context(config: Config, run: Recording, tracker: Tracker, threads: int, task: Task) -> FitContext:
