@@ -195,3 +195,14 @@ def test_any_text_has_ids_of_the_vocabulary_that_it_was_learnt_from_or_not(token
 @hypothesis_settings(max_examples=50, deadline=None)
 def test_any_texts_are_learnt_the_same_way_twice(tokens: Tokens, texts: list[str]) -> None:
     assert learnt(tokens, *texts, size=20).to_str() == learnt(tokens, *texts, size=20).to_str()
+
+
+def test_what_is_too_long_for_a_word_teaches_nothing_but_its_letters() -> None:
+    """It took half a minute, for one text of this kind."""
+    texts = ["the cats and the dogs"] * 3
+    endless = "".join(chr(97 + number % 26) for number in range(200_000))
+    without, beside = learnt(Tokens.subword, *texts), learnt(Tokens.subword, *texts, endless)
+    assert {token for token in beside.get_vocab() if len(token) > 1} == {
+        token for token in without.get_vocab() if len(token) > 1
+    }
+    assert "xxxx" in learnt(Tokens.subword, "x" * 100).get_vocab(), "a word of a hundred letters still teaches"
