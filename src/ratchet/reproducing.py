@@ -161,8 +161,8 @@ def _differences(run: StoredRun, again: StoredRun) -> Iterator[str]:
     if changed:
         yield f"packages: {'; '.join(changed)}"
     here = machine()
-    for key in ("python", "architecture", "processor"):
-        if before.machine.get(key) != here.get(key):
+    for key in ("python", "architecture", "processor", "features"):
+        if key in before.machine and before.machine.get(key) != here.get(key):
             yield f"machine: {key} {before.machine.get(key)} then, {here.get(key)} now"
 
 

@@ -90,7 +90,7 @@ def test_check_is_0_where_all_is_as_committed(committed: Any, verb: Verb) -> Non
     committed(LOCK, FOUND)
     code, out, err = verb("pipeline", "check")
     assert (code, err) == (0, "")
-    assert out == ("as in dvc.lock and results.lock.json of HEAD (predictions bit for bit; metrics within .005)\n")
+    assert out == ("as in dvc.lock and results.lock.json of HEAD (predictions bit for bit)\n")
 
 
 def test_check_is_3_and_tells_every_difference_where_something_is_not(committed: Any, verb: Verb) -> None:
@@ -99,8 +99,8 @@ def test_check_is_3_and_tells_every_difference_where_something_is_not(committed:
     assert code == 3
     assert out.splitlines() == [
         "prepare: build/data is not what it is in the lock",
-        "rule/0: test/f1_macro: 0.5000 in the lock, 0.9000 now",
-        "2 differences from dvc.lock and results.lock.json of HEAD (predictions bit for bit; metrics within .005)",
+        "rule: test/f1_macro: 0.6000 in the lock, 0.8000 now",
+        "2 differences from dvc.lock and results.lock.json of HEAD (predictions bit for bit)",
     ]
 
 

@@ -227,6 +227,6 @@ def test_versions_are_those_of_the_installed_packages() -> None:
 
 def test_the_machine_is_described() -> None:
     found = machine()
-    assert set(found) == {"python", "system", "architecture", "processor", "cores", "memory_mb"}
+    assert set(found) == {"python", "system", "architecture", "processor", "features", "cores", "memory_mb"}
     assert found["python"].count(".") == 2
     assert found["memory_mb"] > 100

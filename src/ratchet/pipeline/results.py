@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean, stdev
 
 from ratchet.config import PipelineConfig
 from ratchet.errors import UserError
@@ -15,17 +16,22 @@ from ratchet.runs.stored import StoredRun, read_run
 
 RESULTS = Path("results.lock.json")
 TOLERANCE = 0.005  # of a quality metric; costs differ from machine to machine and are never compared
-_ALIKE = ("python", "architecture", "processor")
+_ERRORS = 3  # standard errors over the repeats that a model with randomness may differ by besides, on another machine
+_ALIKE = ("python", "architecture", "processor", "features")
 
 
 @dataclass(frozen=True)
 class Results:
-    """Where the runs were made, by which packages, and by model and repeat what they predicted and reached."""
+    """Where the runs were made, by which packages, and by model and repeat what they predicted and reached.
+
+    `random` are the models whose training draws numbers.
+    """
 
     machine: dict[str, str]
     lock_hash: str | None
     predictions: dict[str, str]
     metrics: dict[str, dict[str, float]]
+    random: list[str] = field(default_factory=list)
     schema_version: int = 1
 
 
@@ -45,6 +51,7 @@ def found_results(plan: PipelineConfig) -> Results:
         lock_hash=first.lock_hash,
         predictions={name: _predictions_hash(run) for name, run in runs.items()},
         metrics={name: _quality(run) for name, run in runs.items()},
+        random=sorted({run.record.name for run in runs.values() if not run.record.deterministic}),
     )
 
 
@@ -78,15 +85,18 @@ def file_at(revision: str, path: Path) -> str:
 
 
 def differences(expected: Results, found: Results) -> Iterator[str]:
-    """Where `found` is not `expected`: metrics beyond the tolerance and, on a like machine, predictions at all."""
-    for name in sorted({*expected.metrics, *found.metrics}):
-        before, now = expected.metrics.get(name), found.metrics.get(name)
+    """Where `found` is not `expected`: on a like machine predictions at all, on another the metrics' means.
+
+    A network that is trained on another processor is another network: its means over the repeats may be off by three
+    of their standard errors more than the tolerance.
+    """
+    for name in sorted({*expected.predictions, *found.predictions}):
+        before, now = expected.predictions.get(name), found.predictions.get(name)
         if before is None or now is None:
             yield f"{name}: {'not run' if now is None else 'a run that is not in the lock'}"
-            continue
-        if alike(expected, found) and expected.predictions[name] != found.predictions[name]:
+        elif alike(expected, found) and before != now:
             yield f"{name}: other predictions, on a like machine and by the same packages"
-        yield from (f"{name}: {text}" for text in _moved(before, now))
+    yield from _moved(expected, found)
 
 
 def alike(expected: Results, found: Results) -> bool:
@@ -116,19 +126,33 @@ def _figure(value: float | None) -> str:
 
 
 def _means(results: Results) -> dict[tuple[str, str], float]:
+    return {key: mean(values) for key, values in _values(results).items()}
+
+
+def _values(results: Results) -> dict[tuple[str, str], list[float]]:
+    """By model and metric, what each repeat reached."""
     values: dict[tuple[str, str], list[float]] = {}
     for name, metrics in results.metrics.items():
         for metric, value in metrics.items():
             values.setdefault((name.partition("/")[0], metric), []).append(value)
-    return {key: sum(found) / len(found) for key, found in values.items()}
+    return values
 
 
-def _moved(before: Mapping[str, float], now: Mapping[str, float]) -> Iterator[str]:
-    for key in sorted({*before, *now}):
-        if key not in before or key not in now:
-            yield f"{key}: {'gone' if key in before else 'new'}"
-        elif abs(before[key] - now[key]) > TOLERANCE:
-            yield f"{key}: {before[key]:.4f} in the lock, {now[key]:.4f} now"
+def _moved(expected: Results, found: Results) -> Iterator[str]:
+    before, now = _values(expected), _values(found)
+    in_both = {model for model, _ in before} & {model for model, _ in now}
+    for model, metric in sorted({*before, *now}):
+        old, new = before.get((model, metric)), now.get((model, metric))
+        if model not in in_both:
+            continue
+        if old is None or new is None:
+            yield f"{model}: {metric}: {'gone' if new is None else 'new'}"
+            continue
+        most = TOLERANCE
+        if model in expected.random and not alike(expected, found):
+            most += _ERRORS * (stdev(old) / len(old) ** 0.5 if len(old) > 1 else 1)
+        if abs(mean(new) - mean(old)) > most:
+            yield f"{model}: {metric}: {mean(old):.4f} in the lock, {mean(new):.4f} now"
 
 
 def _predictions_hash(run: StoredRun) -> str:

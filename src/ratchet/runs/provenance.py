@@ -83,20 +83,32 @@ def package_versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Python, system, processor, cores and memory."""
+    """Python, system, processor (and a hash of its instruction set), cores and memory."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "processor": _processor(),
+        "features": _processor_features(),
         "cores": psutil.cpu_count(logical=False),
         "memory_mb": round(psutil.virtual_memory().total / 1e6),
     }
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor()
+
+
+def _processor_features() -> str:
+    """A hash of the instructions that it has: libraries choose their kernels by them, and kernels round differently."""
+    found = _cpuinfo("flags") or _cpuinfo("Features") or ""
+    return hashlib.sha256(" ".join(sorted(found.split())).encode()).hexdigest()[:16]
+
+
+def _cpuinfo(key: str) -> str | None:
+    """What Linux says of the first core."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), None)
