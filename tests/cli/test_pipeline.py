@@ -101,12 +101,13 @@ def test_check_is_3_and_tells_every_difference_where_something_is_not(committed:
         "prepare: build/data is not what it is in the lock",
         "rule: test/f1_macro: 0.6000 in the lock, 0.8000 now",
         "2 differences from dvc.lock and results.lock.json of HEAD (predictions bit for bit)",
+        "if they are meant: `dvc repro && ratchet pipeline lock`, and commit both files",
     ]
 
 
 def test_check_of_one_difference_says_so(committed: Any, verb: Verb) -> None:
     committed(LOCK, with_metric("rule/0", "test/f1_macro", 0.9))
-    assert verb("pipeline", "check")[1].splitlines()[-1].startswith("1 difference from ")
+    assert verb("pipeline", "check")[1].splitlines()[-2].startswith("1 difference from ")
 
 
 def test_diff_is_a_table_for_markdown(committed: Any, verb: Verb) -> None:

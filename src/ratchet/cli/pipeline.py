@@ -155,6 +155,8 @@ def _check(options: AgainstOptions) -> int:
     count = len(found.differences)
     outcome = f"{count} difference{'s' if count > 1 else ''} from" if count else "as in"
     print(f"{outcome} dvc.lock and results.lock.json of {options.against} ({found.how})")
+    if found.differences:
+        print("if they are meant: `dvc repro && ratchet pipeline lock`, and commit both files")
     return DIFFERENT if found.differences else 0
 
 
