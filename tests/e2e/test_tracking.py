@@ -1,9 +1,11 @@
 """`tracker=wandb` as people run it; what W&B wrote is read back by its own command."""
 
+import http.server
 import json
 import os
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -131,6 +133,54 @@ def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for(tmp
         )  # fmt: skip
         assert time.perf_counter() - started < 20
     _is_kept_offline(tmp_path, done)
+
+
+class Forgetful(http.server.BaseHTTPRequestHandler):
+    """Registers a run as W&B's server would; a moment later it has gone away."""
+
+    protocol_version = "HTTP/1.1"
+    gone_after: float | None = None
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if Forgetful.gone_after is None:
+            Forgetful.gone_after = time.monotonic() + 1
+        project = {"id": "p", "name": "ratchet", "entity": {"id": "e", "name": "somebody"}}
+        bucket = {"id": "b", "name": "x", "displayName": "x", "description": "", "config": "{}", "project": project}
+        content = {"upsertBucket": {"bucket": bucket, "inserted": True}} if b"UpsertBucket" in body else {}
+        self._answer(json.dumps({"data": content}).encode())
+
+    def do_GET(self) -> None:
+        self._answer(b"{}")
+
+    def _answer(self, content: bytes) -> None:
+        gone = Forgetful.gone_after is not None and time.monotonic() > Forgetful.gone_after
+        self.send_response(503 if gone else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_server_that_goes_away_in_the_middle_is_not_waited_for(tmp_path: Path, untracked: tuple[Path, float]) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        started = time.perf_counter()
+        done = command(
+            tmp_path, "model=regression", "tracker=wandb", "tracker.mode=online",
+            WANDB_BASE_URL=f"http://127.0.0.1:{server.server_port}", WANDB_API_KEY="a" * 40,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        server.shutdown()
+    assert Forgetful.gone_after is not None, "the run was registered"
+    assert (done.returncode, done.stderr) == (0, "")
+    [run] = runs(tmp_path)
+    assert status(run) == "finished"
+    log = (run / "log.txt").read_text(encoding="utf-8")
+    assert "To upload the rest later: wandb sync " in log
+    assert seconds < untracked[1] + 15, "the regression takes its own seconds besides"
 
 
 def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:

@@ -24,9 +24,11 @@ def reason_to_stay_offline() -> str | None:
 
 
 def _ask(url: str) -> None:
-    """Any answer will do; proxies of the environment are used."""
+    """Any answer will do, but that it cannot answer; proxies of the environment are used."""
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/healthz", timeout=_ANSWER_SECONDS):
             pass
     except urllib.error.HTTPError as answer:
         answer.close()
+        if answer.code >= 500:
+            raise

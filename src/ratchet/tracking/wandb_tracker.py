@@ -21,7 +21,7 @@ _OFFLINE_SECONDS = 30.0  # to start W&B's own process on a busy machine
 _ONLINE_SECONDS = 4.0  # for the server to register the run
 _QUIET: dict[str, Any] = {"silent": True, "console": "off", "symlink": False, "disable_code": True, "disable_git": True}
 _FLUSH_SECONDS = 1.0  # what a killed run loses at most
-# A server that goes away in the middle costs a minute or so at the end; what it missed stays on disk.
+_FINISH_SECONDS = 70.0  # for the model to be uploaded; a server that has gone away is given as long as at the start
 _IMPATIENT: dict[str, Any] = {
     "init_timeout": _ONLINE_SECONDS,
     "finish_timeout": 60,
@@ -112,6 +112,7 @@ class WandbTracker:
         self._run = run
         self._directory = Path(run.dir).parent
         self._has_curves = False
+        self._gone: str | None = None  # why the server cannot be reached any more
 
     def configure(self, values: Mapping[str, Any]) -> None:
         """Into W&B's config."""
@@ -130,6 +131,8 @@ class WandbTracker:
 
         made = make()
         self._run.summary.update(dict(made.summary))
+        if self._server_is_gone():
+            raise ConnectionError(self._gone)
         for table in made.tables:
             self._run.log(
                 {table.name: wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows])}
@@ -145,13 +148,22 @@ class WandbTracker:
         if error is not None:
             self._run.summary["error"] = error
         try:
-            self._run.finish(exit_code=0 if error is None else 1)
+            patience = _ONLINE_SECONDS if self._server_is_gone() else _FINISH_SECONDS
+            within(patience, lambda: self._run.finish(exit_code=0 if error is None else 1))
         except TimeoutError as late:
-            raise TimeoutError(f"{late} To upload the rest later: wandb sync {self._directory}") from late
+            raise TimeoutError(
+                f"{self._gone or late}. To upload the rest later: wandb sync {self._directory}"
+            ) from late
         finally:
-            _end_process()
+            with suppress(Exception):
+                within(_ONLINE_SECONDS, _end_process)
         if self._run.offline:
             log.info("tracker: W&B offline; to upload it later: wandb sync %s", self._directory)
+
+    def _server_is_gone(self) -> bool:
+        if not self._run.offline and self._gone is None:
+            self._gone = within(_OFFLINE_SECONDS, reason_to_stay_offline)
+        return self._gone is not None
 
 
 def _artifact(files: Files) -> "wandb.Artifact":
