@@ -295,5 +295,5 @@ def test_a_wrong_word_in_the_plan_is_told_with_the_nearest_right_one(project: Pa
     edit(copy / "params.yaml", "[rule, cnn]", "[rule, cnm]")
     done = call(copy, "dvc", "repro")
     assert done.returncode != 0
-    assert "there is no conf/model/cnm.yaml; did you mean 'cnn'?" in done.stderr
+    assert "error: params.yaml, model=cnm: there is no conf/model/cnm.yaml; did you mean 'cnn'?" in done.stderr
     assert "Traceback" not in done.stderr

@@ -24,7 +24,7 @@ from ratchet.data.files import watched_files
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.pipeline.code import fingerprints
-from ratchet.pipeline.layout import CODE, CONFIG, READINGS
+from ratchet.pipeline.layout import CODE, CONFIG, PARAMS, READINGS
 from ratchet.runs.files import write_text
 
 # What each stage runs. Those that print for people depend on the tables too.
@@ -49,8 +49,11 @@ def freeze(plan: PipelineConfig) -> None:
             tests that the pipeline does not watch.
     """
     register(all_settings())
-    configs = {model: _composed(plan, model) for model in plan.models}
-    objective = compose_objective([f"objective={plan.objective}"])
+    try:
+        configs = {model: _composed(plan, model) for model in plan.models}
+        objective = compose_objective([f"objective={plan.objective}"])
+    except UserError as error:  # what was composed with came from there, and from no command line
+        raise UserError(str(error).replace("command line, ", f"{PARAMS}, ", 1)) from error
     first = configs[plan.models[0]]
     for model, config in configs.items():
         _write(CONFIG / "model" / f"{model}.yaml", dump(config))
