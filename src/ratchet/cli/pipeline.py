@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ratchet
 from ratchet.cli.selecting import progress
@@ -18,6 +18,7 @@ from ratchet.errors import UserError, did_you_mean
 from ratchet.pipeline.layout import LEADERBOARD, PARAMS, REPORT, VERDICT_TEXT
 from ratchet.runs.files import write_text
 
+Value = TypeVar("Value")
 DIFFERENT = 3  # exit code of `check`: not what the commit says
 
 
@@ -30,15 +31,15 @@ class NoOptions:
 class SplitOptions:
     """Arguments of the stage `split`."""
 
-    repeat: int = bounded(low=0)
+    repeat: int | None = bounded(None, low=0)
 
 
 @dataclass
 class TrainOptions:
     """Arguments of the stage `train`."""
 
-    model: str = ""
-    repeat: int = bounded(low=0)
+    model: str | None = None
+    repeat: int | None = bounded(None, low=0)
 
 
 @dataclass
@@ -61,6 +62,12 @@ def run(arguments: list[str]) -> int:
         return _run_code_of(other, arguments)
     schema, do = _ACTIONS[action]
     return do(parse_options(schema, rest)) or 0
+
+
+def _given(value: Value | None, stage: str, name: str) -> Value:
+    if value is None or value == "":
+        raise UserError(f"pipeline {stage}: which {name}? {name}=...")
+    return value
 
 
 def _code_of_this_directory() -> Path | None:
@@ -94,16 +101,15 @@ def _prepare(_: NoOptions) -> None:
 def _split(options: SplitOptions) -> None:
     from ratchet.pipeline.split import split_data
 
-    split_data(options.repeat)
+    split_data(_given(options.repeat, "split", "repeat"))
 
 
 def _train(options: TrainOptions) -> None:
     from ratchet.cli.summary import print_job_line
     from ratchet.pipeline.train import train_run
 
-    if not options.model:
-        raise UserError("pipeline train: which model? model=... repeat=...")
-    print_job_line(f"{options.model} {options.repeat}", train_run(options.model, options.repeat))
+    model, repeat = _given(options.model, "train", "model"), _given(options.repeat, "train", "repeat")
+    print_job_line(f"{model} {repeat}", train_run(model, repeat))
 
 
 def _compare(_: NoOptions) -> None:
