@@ -8,7 +8,7 @@ import pytest
 
 from ratchet.cli import objective as module
 from ratchet.config import compose_objective
-from ratchet.objective.review import Alternative
+from ratchet.objective.review import Alternative, Review
 
 Verb = Callable[..., tuple[int, str, str]]
 pytestmark = pytest.mark.usefixtures("ladder_here")
@@ -54,7 +54,7 @@ def test_what_differs_is_marked_and_named_at_the_end(review: Verb) -> None:
 def test_where_nothing_differs_the_models_decide(review: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     current = Alternative("in force", "", "nothing ships", None)
     others = [Alternative("margin", f"{margin}", "nothing ships", None) for margin in (0.01, 0.02)]
-    monkeypatch.setattr(module, "review", lambda *_: (current, others))
+    monkeypatch.setattr(module, "review", lambda *_: Review(current, others))
     out = review()[1]
     assert rows(out) == [("margin 0.01", "nothing ships"), ("margin 0.02", "nothing ships")]
     assert out.splitlines()[-1] == "the same under all 2: the choice hangs on the models, not on the objective"

@@ -42,7 +42,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[ObjectiveConfig]:
 
 
 def test_one_thing_is_changed_at_a_time(judged: list[ObjectiveConfig]) -> None:
-    _, others = review(evidence_of(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {})
+    others = review(evidence_of(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
     first, *changed = judged
     assert first == FULL
     assert len(changed) == len(others)
@@ -73,12 +73,12 @@ def test_one_thing_is_changed_at_a_time(judged: list[ObjectiveConfig]) -> None:
     ],
 )
 def test_what_is_changed_and_to_what(part: str, changes: list[str]) -> None:
-    _, others = review(evidence_of(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {})
+    others = review(evidence_of(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
     assert [each.change for each in others if each.part == part] == changes
 
 
 def test_slices_with_enough_positives_are_tried_as_floors() -> None:
-    _, others = review(evidence_of(0.8), objective_of(floor=0.6), {})
+    others = review(evidence_of(0.8), objective_of(floor=0.6), {}).alternatives
     assert [(each.part, each.change) for each in others if each.part.startswith("slice")] == [
         ("slice even", "at least 0.5")
     ], "tiny has too few to pass"
@@ -87,7 +87,8 @@ def test_slices_with_enough_positives_are_tried_as_floors() -> None:
 def test_what_differs_comes_out() -> None:
     """b is better by much and too large by a little; a is good enough by itself."""
     evidence = evidence_of(0.75, 0.95, costs=[{"size_mb": 1.0}, {"size_mb": 15.0}])
-    current, others = review(evidence, objective_of(floor=0.6, budgets=BudgetConfig(size_mb=10)), {})
+    found = review(evidence, objective_of(floor=0.6, budgets=BudgetConfig(size_mb=10)), {})
+    current, others = found.current, found.alternatives
     assert current == Alternative("in force", "", "ships", "a")
     by_size = {each.change: (each.outcome, each.ships) for each in others if each.part == "size (MB)"}
     assert by_size == {"none": ("ships", "b"), "5": ("ships", "a"), "20": ("ships", "b")}
@@ -95,7 +96,8 @@ def test_what_differs_comes_out() -> None:
 
 
 def test_that_nothing_would_ship_is_an_outcome_too() -> None:
-    current, others = review(evidence_of(0.66), objective_of(floor=0.6), {})
+    found = review(evidence_of(0.66), objective_of(floor=0.6), {})
+    current, others = found.current, found.alternatives
     assert current.ships == "a"
     higher = next(each for each in others if (each.part, each.change) == ("floor", "0.65"))
     assert (higher.outcome, higher.ships) == ("too little evidence", None)
@@ -103,7 +105,8 @@ def test_that_nothing_would_ship_is_an_outcome_too() -> None:
 
 def test_other_objectives_that_have_a_name_are_tried_the_one_in_force_is_not() -> None:
     strict = objective_of(floor=0.99, evidence=MinimumEvidence(repeats=1, test_records=1))
-    current, others = review(evidence_of(0.8), objective_of(floor=0.6), {"mine": objective_of(floor=0.6), "s": strict})
+    found = review(evidence_of(0.8), objective_of(floor=0.6), {"mine": objective_of(floor=0.6), "s": strict})
+    current, others = found.current, found.alternatives
     assert current.outcome == "ships"
     assert [each for each in others if each.part.startswith("objective ")] == [
         Alternative("objective s", "-", "nothing ships", None)

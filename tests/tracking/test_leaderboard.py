@@ -15,8 +15,8 @@ def found(runs_dir: Path) -> Comparison:
     return compare(evidence, runs_dir=runs_dir, metric="f1_weighted", baseline="rule", promoted={}, parents={})
 
 
-def test_the_table_has_a_row_a_candidate_the_simplest_first(found: Comparison) -> None:
-    [table] = report_comparison(found).tables
+def test_the_table_has_a_row_a_candidate_the_simplest_first(found: Comparison, runs_dir: Path) -> None:
+    [table] = report_comparison(found, select(runs_dir)).tables
     assert table.name == "leaderboard"
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     assert [row["model"] for row in rows] == ["rule", "regression"]
@@ -29,8 +29,8 @@ def test_the_table_has_a_row_a_candidate_the_simplest_first(found: Comparison) -
     assert rows[1]["latency_ms_p95"] == found.candidates[1].costs["latency_ms_p95"]
 
 
-def test_the_summary_has_a_key_for_each_figure_of_a_candidate(found: Comparison) -> None:
-    summary = report_comparison(found).summary
+def test_the_summary_has_a_key_for_each_figure_of_a_candidate(found: Comparison, runs_dir: Path) -> None:
+    summary = report_comparison(found, select(runs_dir)).summary
     assert summary["regression/f1_weighted"] == found.candidates[1].metrics["f1_weighted"].value
     assert summary["regression/delta_low"] <= summary["regression/delta"] <= summary["regression/delta_high"]
     assert summary["rule/delta"] is None

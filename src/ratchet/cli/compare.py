@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
         found = comparison_of(selection, options, objective.settings.metric.name, bar)
     describe = partial(describe_comparison, found, tracker_settings.group or selection.data)
     with open_tracker(tracker_settings, Path(options.runs_dir, selection.data), describe) as tracker:
-        tracker.report(lambda: report_comparison(found))
+        tracker.report(lambda: report_comparison(found, selection))
     if options.format is Format.json:
         print_json(plain(found))
     else:

@@ -4,15 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from ratchet.cli.tables import COST_COLUMNS, number, print_table, short
 from ratchet.comparison.results import CandidateResult, Comparison, Difference, GroupDifference, Interval
+from ratchet.comparison.verdicts import metric_name
 
 _MOST = 4  # labels and slices that are named of each kind
-_NAMES = {"f1": "F1", "precision": "precision", "recall": "recall"}
-
-
-def metric_name(metric: str) -> str:
-    """`f1_weighted` as people write it: `weighted F1`."""
-    name, _, average = metric.partition("_")
-    return f"{average} {_NAMES[name]}"
 
 
 def print_comparison(found: Comparison, *, markdown: bool) -> None:

@@ -18,6 +18,7 @@ VERBS = {
     "compare": "candidates against the MVP baseline: intervals, p-values, verdicts",
     "gate": "which model ships under an objective: objective=default (exit code 0 ships, 3 not)",
     "promote": "record what the gate says in promotions/ | show | rollback",
+    "report": "one page with charts of what each iteration bought: [out=report.html] [texts=false]",
     "objective": "review: what would ship under other plausible objectives",
     "pipeline": "STAGE: what `dvc repro` runs | lock | check | diff against=COMMIT",
     "runs": "list | show RUN | prune [delete=true]",

@@ -15,7 +15,7 @@ from ratchet.cli.selecting import progress
 from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import bounded, parse_options, read_pipeline
 from ratchet.errors import UserError, did_you_mean
-from ratchet.pipeline.layout import LEADERBOARD, PARAMS, REPORT, VERDICT_TEXT
+from ratchet.pipeline.layout import LEADERBOARD, PAGE, PARAMS, REPORT, VERDICT_TEXT
 from ratchet.runs.files import write_text
 
 Value = TypeVar("Value")
@@ -133,9 +133,9 @@ def _gate(_: NoOptions) -> None:
 def _report(_: NoOptions) -> None:
     from ratchet.pipeline.report import write_report
 
-    rows, headline = write_report()
+    rows, headline = write_report(read_pipeline(PARAMS))
     print_table(rows)
-    print(f"\n{headline}\n{REPORT} has the rest")
+    print(f"\n{headline}\n{PAGE} has the rest; {REPORT} is the same in short")
 
 
 def _printed(show: Callable[[], None]) -> str:

@@ -8,7 +8,14 @@ from ratchet.comparison.estimates import Estimate
 from ratchet.comparison.results import Verdict
 
 ALPHA = 0.05
+_NAMES = {"f1": "F1", "precision": "precision", "recall": "recall"}
 _FAR = 100  # times as many records are no longer an advice
+
+
+def metric_name(metric: str) -> str:
+    """`f1_weighted` as people write it: `weighted F1`."""
+    name, _, average = metric.partition("_")
+    return f"{average} {_NAMES[name]}"
 
 
 def verdict_on(value: float, low: float, high: float, p: float) -> Verdict:

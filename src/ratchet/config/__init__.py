@@ -19,7 +19,7 @@ from ratchet.config.data_schema import (
 from ratchet.config.fields import bounded
 from ratchet.config.frozen import load_data, load_objective
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
-from ratchet.config.objective import Objective, compose_objective
+from ratchet.config.objective import Objective, compose_objective, named_objectives
 from ratchet.config.objective_schema import BehaviourFloors, BudgetConfig, Metric, MinimumEvidence, ObjectiveConfig
 from ratchet.config.options import parse_options, take_config_dir
 from ratchet.config.pipeline import PipelineConfig, read_pipeline
@@ -91,6 +91,7 @@ __all__ = [
     "load",
     "load_data",
     "load_objective",
+    "named_objectives",
     "parse_options",
     "plain",
     "read_pipeline",

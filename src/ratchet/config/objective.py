@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ratchet.config.compose import check_fields, compose_node
-from ratchet.config.messages import Origin, explain
+from ratchet.config.messages import CONF, Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
 from ratchet.config.storing import plain
 from ratchet.errors import UserError
@@ -48,6 +48,12 @@ def compose_objective(overrides: Sequence[str], config_dir: Path | None = None) 
     name = str(origin.choices["objective"])
     changed = tuple(each for each in overrides if each.lstrip("+~").startswith("objective."))
     return Objective(settings, name, origin.path(f"objective/{name}"), changed)
+
+
+def named_objectives() -> dict[str, ObjectiveConfig]:
+    """The objectives that have a name in conf/."""
+    names = sorted(path.stem for path in (CONF / "objective").glob("*.yaml"))
+    return {name: compose_objective([f"objective={name}"]).settings for name in names}
 
 
 def check_floors(settings: ObjectiveConfig, origin: Origin) -> None:

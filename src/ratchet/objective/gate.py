@@ -26,6 +26,11 @@ class Judgement:
     why: str
     clauses: list[Clause]
 
+    @property
+    def in_short(self) -> str:
+        """Why, without what the clauses say themselves."""
+        return "too little evidence" if self.why.startswith("needed:") else self.why.partition("; needed:")[0]
+
 
 @dataclass(frozen=True)
 class Decision:

@@ -23,16 +23,43 @@ class Alternative:
     outcome: Outcome
     ships: str | None
 
+    @property
+    def in_words(self) -> str:
+        """`cnn ships`, or why nothing does."""
+        return f"{self.ships} ships" if self.ships else self.outcome
 
-def review(
-    evidence: Evidence, objective: ObjectiveConfig, named: Mapping[str, ObjectiveConfig]
-) -> tuple[Alternative, list[Alternative]]:
+
+@dataclass(frozen=True)
+class Review:
+    """What ships under the objective in force, and under others."""
+
+    current: Alternative
+    alternatives: list[Alternative]
+
+    @property
+    def different(self) -> list[Alternative]:
+        """Those with another outcome."""
+        now = (self.current.outcome, self.current.ships)
+        return [each for each in self.alternatives if (each.outcome, each.ships) != now]
+
+    @property
+    def in_words(self) -> str:
+        """Whether the choice hangs on the objective."""
+        count, different = len(self.alternatives), self.different
+        if not different:
+            return f"the same under all {count}: the choice hangs on the models, not on the objective"
+        parts = ", ".join(dict.fromkeys(each.part for each in different))
+        told = f"another outcome under {len(different)} of {count}"
+        return f"{told}: the choice hangs on the objective, namely on {parts}"
+
+
+def review(evidence: Evidence, objective: ObjectiveConfig, named: Mapping[str, ObjectiveConfig]) -> Review:
     """The objective in force, and alternatives to it: one change each, and the other objectives that have a name."""
     current = _under(evidence, objective, "in force", "")
     changed = [*_changed(objective), *_with_floors(objective, evidence)]
     others = [_under(evidence, each, part, change) for part, change, each in changed]
     others += [_under(evidence, each, f"objective {name}", "-") for name, each in named.items() if each != objective]
-    return current, others
+    return Review(current, others)
 
 
 def _under(evidence: Evidence, objective: ObjectiveConfig, part: str, change: str) -> Alternative:

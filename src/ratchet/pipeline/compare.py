@@ -78,11 +78,10 @@ def _curves(selection: Selection) -> Iterator[dict[str, Any]]:
     """What models that train in epochs reached on val, epoch by epoch."""
     for candidate in selection.candidates:
         for run in candidate.runs:
-            lines = (run.path / "history.csv").read_text(encoding="utf-8").splitlines()
-            for row in csv.DictReader(lines):
-                if row["key"].startswith("val/f1_"):
-                    repeat = run.record.split_seed
-                    yield {"model": candidate.name, "repeat": repeat, "epoch": row["epoch"], "value": row["value"]}
+            repeat = run.record.split_seed
+            for point in run.history():
+                if point.key.startswith("val/f1_"):
+                    yield {"model": candidate.name, "repeat": repeat, "epoch": point.epoch, "value": point.value}
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

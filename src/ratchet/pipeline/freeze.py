@@ -17,6 +17,7 @@ from ratchet.config import (
     compose_objective,
     dump,
     dump_plain,
+    named_objectives,
     plain,
     register,
 )
@@ -24,7 +25,7 @@ from ratchet.data.files import watched_files
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.pipeline.code import fingerprints
-from ratchet.pipeline.layout import CODE, CONFIG, PARAMS, READINGS
+from ratchet.pipeline.layout import CODE, CONFIG, OBJECTIVES, PARAMS, READINGS
 from ratchet.runs.files import write_text
 
 # What each stage runs. Those that print for people depend on the tables too.
@@ -61,6 +62,8 @@ def freeze(plan: PipelineConfig) -> None:
         _write(CODE / "model" / f"{model}.json", _json(fingerprints(modules)))
     _write(CONFIG / "data.yaml", dump_plain({"data": plain(first.data), "split": plain(first.split)}))
     _write(CONFIG / "objective.yaml", dump_plain({"name": objective.name, "objective": plain(objective.settings)}))
+    for name, settings in named_objectives().items():
+        _write(OBJECTIVES / f"{name}.yaml", dump_plain({"name": name, "objective": plain(settings)}))
     for stage, modules in _STAGES.items():
         _write(CODE / f"{stage}.json", _json(fingerprints(modules)))
 

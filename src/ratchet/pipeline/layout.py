@@ -8,6 +8,7 @@ PARAMS = Path("params.yaml")
 READINGS = Path("runs")  # readings of test splits are counted together with those of runs that no pipeline made
 BUILD = Path("build")
 CONFIG = BUILD / "config"
+OBJECTIVES = CONFIG / "objectives"
 CODE = BUILD / "code"
 DATA = BUILD / "data"
 BEHAVIOUR = DATA / "behaviour.json"
@@ -19,7 +20,10 @@ METRICS = BUILD / "metrics.json"
 PLOTS = BUILD / "plots"
 VERDICT = BUILD / "verdict.json"
 VERDICT_TEXT = BUILD / "verdict.md"
+REVIEW = BUILD / "review.json"
 REPORT = BUILD / "report.md"
+PAGE = BUILD / "report.html"
+PICTURES = BUILD / "pictures"
 
 
 def run_directory(data: str, model: str, repeat: int) -> Path:

@@ -1,39 +1,83 @@
-"""Stage `report`: the verdict and the ladder on one page, in Markdown."""
+"""Stage `report`: the ladder and the verdict as a page with charts, in Markdown, and as pictures."""
 
-import json
-from typing import Any
+from pathlib import Path
+from typing import TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
+from ratchet.charts.pictures import pictures_of
+from ratchet.charts.theme import to_svg
+from ratchet.comparison.results import Comparison
+from ratchet.config import PipelineConfig
+from ratchet.data.storing import read_prepared
 from ratchet.errors import UserError
-from ratchet.pipeline.layout import COMPARISON, LEADERBOARD, REPORT, VERDICT_TEXT
+from ratchet.objective.review import Review
+from ratchet.objective.verdict import Verdict
+from ratchet.pipeline.compare import selected
+from ratchet.pipeline.layout import (
+    COMPARISON,
+    DATA,
+    LEADERBOARD,
+    PAGE,
+    PICTURES,
+    REPORT,
+    REVIEW,
+    VERDICT,
+    VERDICT_TEXT,
+)
+from ratchet.reporting.findings import Findings
+from ratchet.reporting.page import build_page
+from ratchet.reporting.texts import texts_in
 from ratchet.runs.files import write_text
 
+Content = TypeVar("Content")
 
-def write_report() -> tuple[list[dict[str, str]], str]:
-    """Write build/report.md; the ladder as rows of a table, and the verdict in a line.
+
+def write_report(plan: PipelineConfig) -> tuple[list[dict[str, str]], str]:
+    """Write build/report.html, build/report.md, build/pictures; the ladder as rows, and the verdict in a line.
 
     Raises:
         UserError: the stages before were not run.
     """
-    for path in (LEADERBOARD, VERDICT_TEXT, COMPARISON):
-        if not path.is_file():
-            raise UserError(f"{path}: not there: `dvc repro` runs the stages that write it")
-    leaderboard, verdict = (path.read_text(encoding="utf-8").strip() for path in (LEADERBOARD, VERDICT_TEXT))
+    leaderboard, verdict = (_text(path).strip() for path in (LEADERBOARD, VERDICT_TEXT))
     headline, _, clauses = verdict.partition("\n")
     write_text(REPORT, f"# {headline}\n\n{leaderboard}\n\n## The verdict\n\n{clauses.strip()}\n")
-    return ladder_rows(json.loads(COMPARISON.read_text(encoding="utf-8"))), headline
+    found = Findings(selected(plan), _read(COMPARISON, Comparison), _read(VERDICT, Verdict), _read(REVIEW, Review))
+    write_text(PAGE, build_page(found, texts_in(read_prepared(DATA), found.selection)))
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for name, chart in pictures_of(found.comparison, found.selection).items():
+        write_text(PICTURES / f"{name}.svg", to_svg(chart))
+    return ladder_rows(found.comparison), headline
 
 
-def ladder_rows(comparison: dict[str, Any]) -> list[dict[str, str]]:
-    """build/comparison.json as rows of a table, a model each."""
-    metric, baseline = comparison["metric"], comparison["baseline"]
+def _read(path: Path, kind: type[Content]) -> Content:
+    try:
+        return TypeAdapter(kind).validate_json(_text(path))
+    except ValidationError as error:
+        raise UserError(
+            f"{path}: not what this code writes: `dvc repro` writes it anew ({error.errors()[0]['msg']})"
+        ) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: not there: `dvc repro` runs the stages that write it") from error
+
+
+def ladder_rows(found: Comparison) -> list[dict[str, str]]:
+    """A comparison as rows of a table, a model each."""
     rows = []
-    for each in comparison["candidates"]:
-        own, against = each["metrics"][metric], each["baseline"]
+    for each in found.candidates:
+        own, against = each.metrics[found.metric], each.baseline
         rows.append(
             {
-                "model": each["name"],
-                metric: "{value:.3f} [{low:.3f}, {high:.3f}]".format(**own),
-                f"against {baseline}": "{value:+.3f} [{low:+.3f}, {high:+.3f}]".format(**against) if against else "-",
+                "model": each.name,
+                found.metric: f"{own.value:.3f} [{own.low:.3f}, {own.high:.3f}]",
+                f"against {found.baseline}": (
+                    f"{against.value:+.3f} [{against.low:+.3f}, {against.high:+.3f}]" if against else "-"
+                ),
             }
         )
     return rows

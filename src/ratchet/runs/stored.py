@@ -1,5 +1,6 @@
 """Runs that were written down: find them, read them, tell a running one from a killed one."""
 
+import csv
 import json
 import logging
 import os
@@ -56,6 +57,19 @@ class StoredRun:
         except json.JSONDecodeError as error:
             raise UserError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from error
 
+    def history(self) -> list["Point"]:
+        """What was logged while it trained; empty for models that have no curves.
+
+        Raises:
+            UserError: history.csv is not there or broken.
+        """
+        path = self.path / "history.csv"
+        try:
+            rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+            return [Point(int(row["epoch"]), row["key"], float(row["value"])) for row in rows]
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise UserError(f"{path}: cannot be read: {error}") from error
+
     def figures(self) -> dict[str, Any]:
         """metrics.json and cost.json in one mapping; empty where the run did not get that far."""
         found: dict[str, Any] = {}
@@ -63,6 +77,15 @@ class StoredRun:
             if (self.path / name).is_file():
                 found |= self.read_json(name)
         return found
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of a curve, as it was after an epoch."""
+
+    epoch: int
+    key: str
+    value: float
 
 
 def read_run(path: Path) -> StoredRun:

@@ -39,10 +39,11 @@ class Files:
 
 @dataclass(frozen=True)
 class Report:
-    """What is known once the work is done. `used` are inputs, `made` are outputs."""
+    """What is known once the work is done. `used` are inputs, `made` are outputs, `pictures` PNG files by name."""
 
     summary: Mapping[str, Any]
     tables: Sequence[Table] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
     used: Sequence[Files] = field(default=())
     made: Sequence[Files] = field(default=())
 

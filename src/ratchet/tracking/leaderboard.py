@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ratchet.comparison.results import CandidateResult, Comparison
+from ratchet.runs.selection import Selection
 from ratchet.tracking.base import Description, Report, Table
 
 _COLUMNS = (
@@ -32,14 +33,19 @@ def describe_comparison(found: Comparison, group: str) -> Description:
     return Description(identifier, f"compare {found.data}", group, "compare", (), config)
 
 
-def report_comparison(found: Comparison) -> Report:
-    """The table `leaderboard`, and `<candidate>/<metric>`, `<candidate>/delta`, ... in the summary."""
+def report_comparison(found: Comparison, selection: Selection) -> Report:
+    """The table `leaderboard`, `<candidate>/<metric>`, `<candidate>/delta`, ... in the summary, the report's charts."""
+    from ratchet.charts.pictures import pictures_of
+    from ratchet.charts.theme import to_png
+
     rows = [_row(each, found.metric) for each in found.candidates]
     summary = {
         f"{row['model']}/{found.metric if key == 'value' else key}": row[key] for row in rows for key in _KEYS
     }  # the baseline's own delta is null
     columns = [*_COLUMNS, *found.candidates[0].costs]
-    return Report(summary, tables=[Table("leaderboard", columns, [[row[name] for name in columns] for row in rows])])
+    table = Table("leaderboard", columns, [[row[name] for name in columns] for row in rows])
+    pictures = {name: to_png(chart) for name, chart in pictures_of(found, selection).items()}
+    return Report(summary, tables=[table], pictures=pictures)
 
 
 def _row(each: CandidateResult, metric: str) -> dict[str, Any]:

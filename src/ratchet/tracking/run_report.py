@@ -9,8 +9,9 @@ from ratchet.config import Config, plain
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.runs import RunRecord, StoredRun
 from ratchet.runs.predictions import read_predictions
+from ratchet.runs.selection import Candidate, Selection
 from ratchet.tracking.base import Description, Files, Report
-from ratchet.tracking.baseline import against_baseline
+from ratchet.tracking.baseline import PRIMARY, against_baseline
 from ratchet.tracking.tables import label_table, prediction_sample
 
 _TO_DECIDE = ("labels.json", "thresholds.json", "calibration.json")  # without them scores are no answer
@@ -35,11 +36,15 @@ def describe_run(config: Config, record: RunRecord, directory: Path) -> Descript
 
 
 def report_run(run: StoredRun, texts: Mapping[str, str], *, runs_dir: Path, baseline: str) -> Report:
-    """Figures, how they differ from the baseline's, tables, and the model with what it was made from.
+    """Figures, how they differ from the baseline's, tables, charts, and the model with what it was made from.
 
     `texts` are those of all records by id; some of the reported part are shown.
     """
+    from ratchet.charts.pictures import pictures_of_runs
+    from ratchet.charts.theme import to_png
+
     record = run.record
+    alone = Selection(record.data, record.evaluate, str(record.dataset_version), (Candidate(record.name, (run,)),), ())
     labels: list[str] = run.read_json("labels.json")
     predictions = read_predictions(run.path / "predictions" / f"{record.evaluate}.parquet")
     decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(predictions.scores)
@@ -49,6 +54,7 @@ def report_run(run: StoredRun, texts: Mapping[str, str], *, runs_dir: Path, base
             label_table(labels, record.train_label_counts, predictions, decisions),
             prediction_sample(labels, texts, predictions, decisions),
         ],
+        pictures={name: to_png(chart) for name, chart in pictures_of_runs(alone, PRIMARY).items()},
         used=[_dataset(run)],
         made=[_model(run)],
     )

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,8 +127,9 @@ class WandbTracker:
         self._run.log({**metrics, "step": step})
 
     def report(self, make: Callable[[], Report]) -> None:
-        """The summary, tables, and artifacts with their lineage: what needs an answer of the server comes last."""
+        """The summary, tables, pictures, artifacts with lineage: what needs an answer of the server comes last."""
         import wandb
+        from PIL import Image
 
         made = make()
         self._run.summary.update(dict(made.summary))
@@ -137,6 +139,8 @@ class WandbTracker:
             self._run.log(
                 {table.name: wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows])}
             )
+        for name, picture in made.pictures.items():
+            self._run.log({f"charts/{name}": wandb.Image(Image.open(BytesIO(picture)))})
         for files in made.used:
             # What use_artifact does with a new artifact; that one refuses offline, and online waits for the upload.
             self._run._log_artifact(_artifact(files), is_user_created=True, use_after_commit=True)

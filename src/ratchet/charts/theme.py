@@ -1,0 +1,127 @@
+"""What charts look like, and how they become pictures.
+
+Colours are those of Okabe and Ito ("Color Universal Design", 2008), moved until each has a contrast of 3 to 1 and
+more on both a white and a near-black ground (WCAG 2.2, 1.4.11). Nothing is said by colour alone: shapes and dashes say
+it too.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+WIDTH = 620  # pixels, where nobody says how much room there is
+ROW = 34  # pixels of a candidate's row
+NEUTRAL = "#808791"
+VERDICTS = {"better": "#1f83c4", "worse": "#d5600f", "not distinguishable": NEUTRAL}
+_VERDICT_SHAPES = ("triangle-up", "triangle-down", "circle")
+_COLOURS = ("#808791", "#1f83c4", "#d5600f", "#159a72", "#b3689a", "#9c7a06", "#6a6fd8")
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
+_DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (10, 4), (1, 3))
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+Row = dict[str, Any]
+
+
+def colour(names: Sequence[str], shown: Sequence[str] | None = None) -> alt.Color:
+    """Of candidates: the same for the same place on the ladder in every chart; the simplest is grey.
+
+    `shown` are those that the legend lists; without, there is none: names stand beside the marks.
+    """
+    scale = alt.Scale(domain=list(names), range=_first(_COLOURS, names))
+    return alt.Color("model:N", scale=scale, legend=_legend(shown))
+
+
+def shape(names: Sequence[str], shown: Sequence[str] | None = None) -> alt.Shape:
+    """Of candidates, beside their colours."""
+    scale = alt.Scale(domain=list(names), range=_first(_SHAPES, names))
+    return alt.Shape("model:N", scale=scale, legend=_legend(shown))
+
+
+def dash(names: Sequence[str], shown: Sequence[str]) -> alt.StrokeDash:
+    """Of candidates' lines, beside their colours."""
+    scale = alt.Scale(domain=list(names), range=[list(each) for each in _first(_DASHES, names)])
+    return alt.StrokeDash("model:N", scale=scale, legend=_legend(shown))
+
+
+def _legend(shown: Sequence[str] | None) -> alt.Legend | None:
+    return None if shown is None else alt.Legend(title=None, orient="top", values=list(shown))
+
+
+def verdict_colour() -> alt.Color:
+    """Better, worse, or neither."""
+    scale = alt.Scale(domain=list(VERDICTS), range=list(VERDICTS.values()))
+    return alt.Color("verdict:N", scale=scale, legend=alt.Legend(title=None, orient="top", symbolOpacity=1))
+
+
+def verdict_shape() -> alt.Shape:
+    """The same, in the same legend."""
+    return alt.Shape("verdict:N", scale=alt.Scale(domain=list(VERDICTS), range=list(_VERDICT_SHAPES)))
+
+
+def choice(name: str, options: Sequence[str], chosen: str | None = None) -> alt.Parameter:
+    """A drop-down list under the chart; a picture without one shows what is `chosen`, the last unless said."""
+    bind = alt.binding_select(options=list(options), name=f"{name} ")
+    return alt.param(name=name, value=chosen or options[-1], bind=bind)
+
+
+def told_above(expression: str) -> alt.TitleParams:
+    """What is drawn, above the chart, where it hangs on a choice: axes cannot say it."""
+    return alt.TitleParams(text=alt.ExprRef(expression))
+
+
+def look(*, dark: bool = False) -> dict[str, Any]:
+    """The Vega-Lite configuration of all charts, on a light ground or a dark one."""
+    ink, muted, line, ground = (
+        ("#eceef0", "#b4bac2", "#3a4048", "#16191d") if dark else ("#1b1f24", "#525a64", "#dfe3e8", "#ffffff")
+    )
+    return {
+        "background": ground,
+        "font": _FONT,
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": ink,
+            "titleColor": muted,
+            "gridColor": line,
+            "domainColor": line,
+            "tickColor": line,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "titlePadding": 8,
+            "labelLimit": 240,
+            "labelOverlap": "greedy",
+        },
+        "axisX": {"tickCount": {"expr": "ceil(width / 80)"}, "labelFlush": False, "titleAnchor": "end"},
+        "legend": {
+            "labelColor": ink,
+            "titleColor": muted,
+            "labelFontSize": 12,
+            "symbolSize": 90,
+            "labelLimit": 240,
+            "columns": 3,
+        },
+        "title": {"color": ink, "fontSize": 12, "fontWeight": "normal", "anchor": "start", "frame": "group"},
+        "rule": {"color": muted},
+        "text": {"color": ink, "fontSize": 12},
+    }
+
+
+def to_svg(chart: Chart) -> str:
+    """A picture of a chart, on a light ground."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(chart.to_dict(), config=look()))
+
+
+def to_png(chart: Chart) -> bytes:
+    """The same as pixels, two to each of its own."""
+    import vl_convert
+
+    return bytes(vl_convert.vegalite_to_png(chart.to_dict(), scale=2, config=look()))
+
+
+def _first(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """As many as there are names, from the beginning again where there are more names."""
+    return [values[index % len(values)] for index in range(len(names))]
