@@ -13,9 +13,9 @@ from ratchet.runs.stored import StoredRun
 def runs_table(selection: Selection) -> Table:
     """A row a run."""
     columns = [
-        *(Column("model"), Column("split", numeric=True), Column("seed", numeric=True), Column("run")),
-        *(Column("begun (UTC)"), Column("commit"), Column("configuration"), Column("split hash")),
-        *(Column("threads", numeric=True), Column("train it again")),
+        *(Column("model"), Column("split", numeric=True), Column("seed", numeric=True), Column("train it again")),
+        *(Column("commit"), Column("begun (UTC)"), Column("configuration"), Column("split hash")),
+        *(Column("threads", numeric=True), Column("run")),
     ]
     rows = [_row(candidate, run) for candidate in selection.candidates for run in candidate.runs]
     return Table("Runs", columns, rows)
@@ -24,10 +24,10 @@ def runs_table(selection: Selection) -> Table:
 def _row(candidate: Candidate, run: StoredRun) -> list[Cell]:
     record = run.record
     return [
-        *(text(candidate.name), number(record.split_seed, "d"), number(record.seed, "d"), text(record.id)),
-        *(text(record.started_at[:16].replace("T", " ")), text(_commit(run)), text(record.config_hash[:8])),
-        *(text(str(record.split_hash)[:8]), number(record.threads, "d")),
+        *(text(candidate.name), number(record.split_seed, "d"), number(record.seed, "d")),
         Cell(f"ratchet reproduce {shlex.quote(run.path.as_posix())}", code=True),
+        *(text(_commit(run)), text(record.started_at[:16].replace("T", " ")), text(record.config_hash[:8])),
+        *(text(str(record.split_hash)[:8]), number(record.threads, "d"), text(record.id)),
     ]
 
 
