@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], verb: Ve
 
 
 @pytest.mark.parametrize("action", ["prepare", "split", "report"])
-def test_a_stage_whose_inputs_are_not_there_says_which(action: str, verb: Verb) -> None:
+def test_a_stage_whose_inputs_are_not_there_says_which(action: str, verb: Verb, project: Path) -> None:
+    shutil.copy(project / "params.yaml", "params.yaml")
     code, _, err = verb("pipeline", action, *(["repeat=0"] if action == "split" else []))
     assert code == 2
     assert "build/" in err

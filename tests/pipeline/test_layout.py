@@ -56,8 +56,8 @@ def test_outputs_are_where_the_code_writes_them(stages: dict[str, dict[str, obje
         "split": {layout.SPLITS / "${item.repeat}.json"},
         "train": {run_directory("${data}", "${item.model}", 0).parent / "${item.repeat}"},
         "compare": {layout.COMPARISON, layout.LEADERBOARD, layout.PLOTS, layout.METRICS},
-        "gate": {layout.VERDICT, layout.VERDICT_TEXT},
-        "report": {layout.REPORT},
+        "gate": {layout.VERDICT, layout.VERDICT_TEXT, layout.REVIEW},
+        "report": {layout.PAGE, layout.REPORT, layout.PICTURES},
     }
     assert declared == {name: {path.as_posix() for path in found} for name, found in paths.items()}
 

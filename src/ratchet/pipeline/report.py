@@ -54,9 +54,8 @@ def _read(path: Path, kind: type[Content]) -> Content:
     try:
         return TypeAdapter(kind).validate_json(_text(path))
     except ValidationError as error:
-        raise UserError(
-            f"{path}: not what this code writes: `dvc repro` writes it anew ({error.errors()[0]['msg']})"
-        ) from error
+        said = error.errors()[0]["msg"]
+        raise UserError(f"{path}: not what this code writes ({said}): `dvc repro` writes it anew") from error
 
 
 def _text(path: Path) -> str:
