@@ -16,7 +16,7 @@ import pytest
 from ratchet.errors import UserError
 from ratchet.runs import StoredRun, find_run, find_runs
 from ratchet.runs.record import SCHEMA_VERSION
-from ratchet.runs.stored import read_run
+from ratchet.runs.stored import Point, read_run
 
 Store = Callable[..., StoredRun]
 
@@ -211,3 +211,21 @@ def test_an_empty_name_is_no_run_even_where_there_is_only_one(store: Callable[..
     run = store()
     with pytest.raises(UserError, match="which run"):
         find_run(run.path.parents[2], "")
+
+
+def test_history_is_read_back_with_and_without_epochs(store: Store) -> None:
+    run = store()
+    (run.path / "history.csv").write_text("epoch,step,key,value\n0,14,val/loss,5.5\n,3,seen,7.0\n")
+    assert run.history() == [Point(0, "val/loss", 5.5), Point(None, "seen", 7.0)]
+
+
+def test_a_run_without_curves_has_no_history(store: Store) -> None:
+    assert store().history() == []
+
+
+@pytest.mark.parametrize("content", ["epoch,step,key,value\n0,1,loss,much\n", "epoch,step,key\n1,2,loss\n", None])
+def test_a_broken_history_is_named(content: str | None, store: Store) -> None:
+    path = store().path / "history.csv"
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(UserError, match=r"history.csv: cannot be read"):
+        read_run(path.parent).history()

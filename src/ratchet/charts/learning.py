@@ -37,7 +37,7 @@ def learning_rows(selection: Selection) -> list[Row]:
     for candidate in selection.candidates:
         for run in candidate.runs:
             for point in run.history():
-                if point.key not in _NOT_SHOWN:
+                if point.epoch is not None and point.key not in _NOT_SHOWN:
                     told = {"model": candidate.name, "repeat": f"split {run.record.split_seed}, seed {run.record.seed}"}
                     rows.append({**told, "epoch": point.epoch, "curve": point.key, "value": round(point.value, 5)})
     return rows

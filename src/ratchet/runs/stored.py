@@ -66,7 +66,7 @@ class StoredRun:
         path = self.path / "history.csv"
         try:
             rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
-            return [Point(int(row["epoch"]), row["key"], float(row["value"])) for row in rows]
+            return [Point(int(row["epoch"]) if row["epoch"] else None, row["key"], float(row["value"])) for row in rows]
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(f"{path}: cannot be read: {error}") from error
 
@@ -81,9 +81,9 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a curve, as it was after an epoch."""
+    """A value of a curve; models that do not train in epochs may have logged it without one."""
 
-    epoch: int
+    epoch: int | None
     key: str
     value: float
 
