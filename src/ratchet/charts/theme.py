@@ -108,6 +108,13 @@ def look(*, dark: bool = False) -> dict[str, Any]:
     }
 
 
+def in_notebooks() -> None:
+    """Show charts in notebooks as they look in the report, as pictures: no network is asked, and files stay small."""
+    config: Any = look()
+    alt.theme.register("ratchet", enable=True)(lambda: {"config": config})
+    alt.renderers.enable("svg")
+
+
 def to_svg(chart: Chart) -> str:
     """A picture of a chart, on a light ground."""
     import vl_convert

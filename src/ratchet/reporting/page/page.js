@@ -34,7 +34,13 @@
     views.set(name, await vegaEmbed(place, spec, { actions: false, renderer: "svg", ast: true, tooltip }));
   }
 
-  async function drawAll() {
+  let drawn = Promise.resolve();
+  function drawAll() {
+    delete root.dataset.ready;
+    drawn = drawn.then(drawEach); // one after the other, however often the look is changed
+  }
+
+  async function drawEach() {
     for (const name of Object.keys(payload.charts)) {
       await draw(name);
       await new Promise((go) => setTimeout(go)); // the page answers in between

@@ -1,0 +1,55 @@
+"""Notebooks run from clean on run directories, and are stored without what they showed."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.comparison.test_evidence import trained_on_the_sample
+from tests.conftest import PROJECT, run_command
+
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+
+
+def cells(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in found if cell["cell_type"] == "code"]
+
+
+def test_there_is_one() -> None:
+    assert [path.name for path in NOTEBOOKS] == ["01_the_ladder.ipynb"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_stored_without_outputs(path: Path) -> None:
+    for cell in cells(path):
+        assert (cell["outputs"], cell["execution_count"]) == ([], None)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_only_calls_the_library(path: Path) -> None:
+    source = "\n".join("".join(cell["source"]) for cell in cells(path))
+    for word in ("def ", "for ", "lambda", "if ", "while ", "import numpy", "import polars", "class "):
+        assert word not in source, "what a notebook computes, no test sees"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_and_shows_the_ladder(path: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(path, tmp_path / "notebooks")
+    program = Path(sys.executable).with_name("jupyter-execute")
+    done = run_command(program, path.name, "--output=executed", cwd=tmp_path / "notebooks")
+    assert done.returncode == 0, done.stderr
+    outputs = [output for cell in cells(tmp_path / "notebooks/executed.ipynb") for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
+    pictures = [
+        "".join(output["data"]["image/svg+xml"]) for output in outputs if "image/svg+xml" in output.get("data", {})
+    ]
+    assert len(pictures) == 7, "all but learning curves, which neither of these two models has"
+    assert all(name in pictures[0] for name in ("rule", "regression"))
+    printed = "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
+    assert "sample: regression ships" in printed
+    assert "the choice hangs on" in printed

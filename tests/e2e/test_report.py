@@ -1,0 +1,274 @@
+"""The report in a real browser: every chart is drawn, tables answer, what the data say stays text, on a phone too."""
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from tests.comparison.test_evidence import copy_run, of_name
+
+from ratchet.cli.main import main
+from ratchet.config import compose
+from ratchet.training import train
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ATTACKS = (
+    "<script>document.hacked = 1</script>",
+    '"><img src=x onerror="document.hacked = 1">',
+    "</script><svg onload=document.hacked=1>",
+    "{{ 7 * 7 }} ${7 * 7} <!-- &lt;b&gt;",
+)
+TAGS = {
+    "<img src=x onerror=document.hacked=1>": "invoice refund charge payment amount card",
+    "log'in\" & <b>account</b>": "password signin locked reset username mail",
+    "доставка 配送 שילוח": "parcel delivery courier address tracking late",
+}
+VIEWS = {
+    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"},
+}
+
+
+def write_hostile_data(directory: Path) -> None:
+    """Records whose texts and labels would run, were they taken for HTML; learnable, and often enough."""
+    generator = random.Random(0)
+    rows = []
+    for index in range(240):
+        tags = [list(TAGS)[index % 3]] + ([list(TAGS)[(index + 1) % 3]] if index % 5 == 0 else [])
+        told = tags if index % 4 else [generator.choice(list(TAGS))]  # some texts are of something else
+        words = [word for tag in told for word in generator.sample(TAGS[tag].split(), 3)]
+        text = f"{' '.join(words)} {ATTACKS[index % len(ATTACKS)]} {generator.randbytes(8).hex()}"
+        rows.append({"id": f"<i>{index}", "text": text, "labels": tags})
+    (directory / "hostile.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (directory / "config/data").mkdir(parents=True)
+    (directory / "config/data/hostile.yaml").write_text(
+        "defaults: [base_data, _self_]\nname: hostile\nid: id\ntext: [text]\nlabels: {column: labels}\n"
+        f"records: {{path: {directory}/hostile.jsonl}}\n",
+        encoding="utf-8",
+    )
+
+
+@pytest.fixture(scope="module")
+def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on two splits of hostile records: rules, a regression, and one that has learning curves."""
+    directory = tmp_path_factory.mktemp("report")
+    write_hostile_data(directory)
+    for model in ("rule", "regression"):
+        for seed in (0, 1):
+            settings = [f"model={model}", "data=hostile", f"split.seed={seed}", "evaluation.resamples=100"]
+            train(compose([*settings, f"runs_dir={directory}/runs"], directory / "config"))
+    for run in of_name(directory / "runs", "regression"):
+        copied = copy_run(run, f"network-{run.record.split_seed}", name="network", config_hash="n", complexity=2)
+        lines = [f"{epoch},0,{key},{epoch / 9}" for epoch in range(9) for key in ("val/f1_weighted", "val/loss")]
+        (copied.path / "history.csv").write_text("\n".join(["epoch,step,key,value", *lines, ""]), encoding="utf-8")
+    path = directory / "report.html"
+    assert main(["report", f"runs_dir={directory}/runs", f"out={path}", "resamples=200"]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser: install one of {', '.join(BROWSERS)} (.ci/run does)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, headless=True)
+        yield browser
+        browser.close()
+
+
+def opened(browser: Browser, path: Path, view: str) -> tuple[Page, list[str]]:
+    """The page once all charts are drawn, and what the console and the network heard of it."""
+    page = browser.new_context(**VIEWS[view]).new_page()
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda request: None if request.url == path.as_uri() else heard.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready]", timeout=60_000)
+    return page, heard
+
+
+@pytest.fixture(scope="module", params=list(VIEWS))
+def view(request: pytest.FixtureRequest, browser: Browser, page_path: Path) -> Iterator[tuple[Page, list[str]]]:
+    """In daylight, at night, and on a phone."""
+    page, heard = opened(browser, page_path, request.param)
+    yield page, heard
+    page.context.close()
+
+
+@pytest.fixture
+def page(browser: Browser, page_path: Path) -> Iterator[Page]:
+    page, _ = opened(browser, page_path, "light")
+    yield page
+    page.context.close()
+
+
+def test_every_chart_is_drawn_without_a_word_and_without_the_network(view: tuple[Page, list[str]]) -> None:
+    page, heard = view
+    drawn: dict[str, int] = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll(".chart")].map((chart) => [chart.id,
+          [...chart.querySelectorAll("svg [class*='role-mark'] :is(path, line, text)")].filter((mark) => {
+            const box = mark.getBoundingClientRect(), frame = chart.getBoundingClientRect();
+            return box.width + box.height > 1 && box.left >= frame.left - 1 && box.right <= frame.right + 1;
+          }).length]))"""
+    )
+    assert drawn.keys() == {
+        *("ladder-chart", "differences-chart", "cost-chart", "label-chart", "slice-chart"),
+        *("learning-chart", "threshold-chart", "calibration-chart", "confusions-chart"),
+    }
+    assert {name: count for name, count in drawn.items() if count < 2} == {}
+    assert heard == []
+
+
+def test_nothing_scrolls_sideways_but_tables_and_the_list_of_sections(view: tuple[Page, list[str]]) -> None:
+    page, _ = view
+    for details in page.query_selector_all("details:not([open]) > summary"):
+        details.click()
+    width = page.evaluate("window.innerWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+          .filter((each) => !each.closest(".scroll, nav, .unseen, .skip, svg"))
+          .filter((each) => each.getBoundingClientRect().right > window.innerWidth + 1)
+          .map((each) => each.outerHTML.slice(0, 80))"""
+    )
+    assert wide == []
+
+
+def test_axe_finds_nothing_serious(view: tuple[Page, list[str]]) -> None:
+    page, _ = view
+    for details in page.query_selector_all("details:not([open]) > summary"):
+        details.click()
+    violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    assert [
+        (each["id"], each["nodes"][0]["html"]) for each in violations if each["impact"] in ("serious", "critical")
+    ] == []
+
+
+def test_what_the_data_say_stays_text(view: tuple[Page, list[str]]) -> None:
+    page, _ = view
+    for details in page.query_selector_all("details:not([open]) > summary"):
+        details.click()
+    for mark in page.query_selector_all(".chart svg .role-mark.mark-symbol path")[:12]:
+        mark.hover(force=True)
+    assert page.evaluate("document.hacked") is None
+    assert page.locator("script").count() == 3, "the values, the chart library and the page's own"
+    assert page.locator("img, iframe, object, embed, link, form:not(.vega-bindings)").count() == 0
+    seen = page.inner_text("body")
+    for attack in ATTACKS:
+        assert attack in seen
+    for tag in TAGS:
+        assert tag in seen
+        assert any(text.startswith(tag[:9]) for text in page.locator("#label-chart svg text").all_text_contents())
+
+
+def test_where_escaping_fails_the_policy_stops_the_script(page: Page) -> None:
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.evaluate(
+        """() => {
+          const script = document.createElement("script");
+          script.textContent = "document.hacked = 1";
+          document.body.append(script);
+          document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='document.hacked = 2'>");
+        }"""
+    )
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.hacked") is None
+    assert any("Content Security Policy" in each for each in refused)
+
+
+def cells(page: Page, table: str, column: int) -> list[str]:
+    return page.locator(f"{table} tbody tr:not([hidden]) > td:nth-child({column})").all_text_contents()
+
+
+def test_a_click_or_a_key_sorts_and_sorts_back(page: Page) -> None:
+    table = "#labels table"
+    before = cells(page, table, 4)
+    assert before != sorted(before, key=float)
+    head = page.locator(f"{table} th").nth(3)
+    head.locator("button").click()
+    assert cells(page, table, 4) == sorted(before, key=float)
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert [float(each) for each in cells(page, table, 4)] == sorted(map(float, before), reverse=True)
+    assert head.get_attribute("aria-sort") == "descending"
+    page.locator(f"{table} th button").nth(0).click()
+    assert cells(page, table, 1) == sorted(cells(page, table, 1))
+    assert head.get_attribute("aria-sort") is None
+
+
+def test_differences_are_sorted_as_numbers_and_what_is_missing_comes_first(page: Page) -> None:
+    table = "#ladder .data table"
+    page.locator(f"{table} th button").nth(3).click()
+    values = cells(page, table, 4)
+    assert values[0] == "–"
+    numbers = [float(each.split()[0]) for each in values[1:]]
+    assert numbers == sorted(numbers)
+
+
+def test_a_word_filters_the_rows_and_says_how_many_are_left(page: Page) -> None:
+    table = page.locator(".data", has=page.get_by_role("region", name="Other objectives, one change each"))
+    everything = table.locator("tbody tr").count()
+    table.get_by_role("searchbox").fill("margin 0.0")
+    shown = table.locator("tbody tr:visible")
+    assert 0 < shown.count() < everything
+    assert all("margin" in each for each in shown.all_inner_texts())
+    assert table.get_by_role("status").inner_text() == f"{shown.count()} of {everything} rows"
+    table.get_by_role("searchbox").fill("")
+    assert shown.count() == everything
+
+
+def test_a_choice_redraws_its_chart_and_outlasts_the_change_of_look(page: Page) -> None:
+    def drawn() -> str:
+        return str(page.inner_html("#differences-chart svg g.root"))
+
+    before, light = drawn(), page.evaluate("getComputedStyle(document.body).backgroundColor")
+    choice = page.locator("#differences-chart select")
+    choice.select_option("the rung below")
+    page.wait_for_timeout(100)
+    assert drawn() != before
+    page.get_by_role("button", name="Dark").click()
+    page.wait_for_selector("html[data-look=dark][data-ready]")
+    assert page.locator("#differences-chart select").input_value() == "the rung below"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert page.locator("#differences-chart svg").count() == 1
+
+
+def test_values_of_a_chart_can_be_read_and_sorted(page: Page) -> None:
+    figure = page.locator("figure", has=page.locator("#ladder-chart"))
+    figure.get_by_text("Values of this chart").click()
+    figure.locator("table").first.wait_for()
+    models = figure.locator("table").first.locator("tbody td:first-child").all_text_contents()
+    assert models == ["rule", "regression", "network"]
+    figure.get_by_role("button", name="model").first.click()
+    assert figure.locator("table").first.locator("tbody td:first-child").all_text_contents() == sorted(models)
+
+
+def test_all_of_it_is_reached_by_keyboard(page: Page) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.tagName"))
+    assert reached >= {"BUTTON", "SUMMARY", "SELECT", "DIV"}, "heads of tables, what folds, choices, tables to scroll"
+
+
+def test_without_scripts_the_tables_are_there(browser: Browser, page_path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(page_path.as_uri())
+    assert page.get_by_text("Without scripts there are no charts").is_visible()
+    assert page.locator("#ladder tbody tr").first.inner_text().startswith("rule")
+    context.close()
