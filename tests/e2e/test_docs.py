@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+from tests.comparison.test_evidence import trained_on_the_sample
 from tests.conftest import Command, run_command
 
 
@@ -72,3 +74,14 @@ def test_every_key_in_the_optional_part_of_the_data_docs_exists(
 
     assert done.returncode == 2
     assert "tickets.csv: no such file" in done.stderr
+
+
+def test_the_chart_of_the_report_docs_is_drawn(
+    project: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+    [block] = _blocks(project / "docs/report.md", "python")
+    done = run_command(sys.executable, "-c", block, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    picture = (tmp_path / "ladder.svg").read_text(encoding="utf-8")
+    assert all(text in picture for text in ("Where we are", "regression", "rule"))

@@ -1,0 +1,69 @@
+"""`ratchet report`: one page of the runs that were selected."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Verb = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.usefixtures("ladder_here")
+
+
+@pytest.fixture
+def report(verb: Verb) -> Verb:
+    return lambda *arguments: verb("report", "resamples=200", *arguments)
+
+
+def test_it_writes_a_page_and_says_where(report: Verb) -> None:
+    code, out, err = report()
+    assert (code, err) == (0, "")
+    assert out == "report.html (1.0 MB): open it in a browser; it needs no network\n"
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "sample: what each iteration bought" in page
+    assert "ratchet reproduce runs/sample/regression/" in page
+    assert 'class="text"' in page, "the sample's texts are at hand"
+
+
+def test_the_selection_and_the_objective_are_those_of_the_other_verbs(report: Verb) -> None:
+    code, *_ = report("name=rule,regression", "objective.floor=0.99", "baseline=regression", "out=other.html")
+    assert code == 0
+    page = Path("other.html").read_text(encoding="utf-8")
+    assert "set on the command line: objective.floor=0.99" in page
+    assert "against regression" in page
+    assert not Path("report.html").exists()
+
+
+def test_texts_stay_out_where_that_is_asked_for(report: Verb) -> None:
+    assert report("texts=false")[0] == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "Left out: texts=false." in page
+    assert 'class="text"' not in page
+
+
+def test_on_val_it_says_that_this_is_for_choosing(report: Verb) -> None:
+    assert report("part=val")[0] == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "on val, where thresholds were tuned and epochs chosen: for choosing, not for reporting" in page
+    assert "test splits read" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["out=runs"], ["out=runs: a directory: name a file"]),
+        (["out=nowhere/report.html"], ["out=nowhere/report.html: no such directory: name a file"]),
+        (["baseline=cnn"], ["baseline=cnn: no such candidate", "regression"]),
+        (["data=smaple"], ["data=smaple", "did you mean 'sample'?"]),
+        (["objective=strct"], ["did you mean 'strict'?"]),
+        (["texts=perhaps"], ["texts"]),
+        (["outt=x"], ["'outt'", "did you mean 'out'?"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_is_explained_and_nothing_is_written(arguments: list[str], parts: list[str], report: Verb) -> None:
+    code, out, err = report(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    for part in parts:
+        assert part in err
+    assert not list(Path().glob("**/*.html"))
