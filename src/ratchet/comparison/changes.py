@@ -13,7 +13,8 @@ from ratchet.runs.provenance import run_git
 from ratchet.runs.stored import StoredRun
 
 _GROUP_OF = {"model": "model", "data": "data", "split": "data"}  # all other top-level keys are `training`
-_NOT_OF_A_RUN = ("src/ratchet/cli/", "src/ratchet/comparison/", "src/ratchet/objective/")  # they read runs
+_READERS = ("charts", "cli", "comparison", "objective", "reporting")
+_NOT_OF_A_RUN = tuple(f"src/ratchet/{package}/" for package in _READERS)
 _MOST = 4  # keys or files that are named of one group
 
 

@@ -15,13 +15,14 @@ from ratchet.charts.thresholds import threshold_curves
 from ratchet.comparison.results import CandidateResult, Changes
 from ratchet.objective.gate import Judgement
 from ratchet.reporting import tables
-from ratchet.reporting.blocks import Block, Details, ExampleList, Figure, Paragraph, Section
+from ratchet.reporting.blocks import Block, Details, ExampleList, Figure, Paragraph, Section, difference, p_value
 from ratchet.reporting.examples import Examples, examples_of
 from ratchet.reporting.findings import Findings
 from ratchet.reporting.provenance import data_table, environment_tables, environments, runs_table
 from ratchet.reporting.texts import Texts
 
 _TONES = {"pass": "good", "fail": "bad", "too little evidence": "even"}
+_ALONE = "There is nothing but the baseline yet."
 
 
 def sections_of(found: Findings, texts: Texts) -> list[Section]:
@@ -65,7 +66,7 @@ def _steps(found: Findings) -> Iterator[Block]:
     chart = differences(found.comparison)
     table = tables.steps(found.comparison)
     if chart is None or table is None:
-        yield Paragraph("There is nothing but the baseline yet.")
+        yield Paragraph(_ALONE)
         return
     yield Figure(
         "differences-chart",
@@ -112,7 +113,8 @@ def _groups(found: Findings, kind: Literal["label", "slice"]) -> Iterator[Block]
     table = tables.groups(found.comparison, kind)
     chart = group_differences(found.comparison, kind)
     if chart is None or table is None:
-        yield Paragraph(f"No {kind} has enough positives to be compared.")
+        alone = len(found.comparison.candidates) == 1
+        yield Paragraph(_ALONE if alone else f"No {kind} has enough positives to be compared.")
         return
     caption = (
         "Exploratory: p-values are adjusted for all labels and slices of a model, and those with few positives are not "
@@ -172,7 +174,7 @@ def _examples(found: Findings, texts: Texts) -> Iterator[Block]:
         return
     all_of_them = examples_of(found.selection, baseline, texts.by_id)
     if not all_of_them:
-        yield Paragraph("There is nothing but the baseline yet.")
+        yield Paragraph(_ALONE)
         return
     yield Paragraph(
         f"Records by how much their own F1 differs from that of {baseline}, mean over the runs that were measured on "
@@ -203,7 +205,7 @@ def _since(each: CandidateResult, changes: Changes) -> Iterator[Block]:
     rows = [[group, ", ".join(items)] for group, items in changes.changed.items()]
     effect = changes.effect
     if effect:
-        told = f"{effect.value:+.3f} [{effect.low:+.3f}, {effect.high:+.3f}], p {effect.p:.3f} (not adjusted)"
+        told = f"{difference(effect).text}, p {p_value(effect.p).text} (not adjusted)"
         rows.append(["effect", f"{told}: {effect.in_words}"])
     if changes.hypothesis:
         rows.append(["hypothesis", changes.hypothesis])
