@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.tables import COST_COLUMNS, number, print_table, short
 from ratchet.comparison.results import CandidateResult, Comparison, Difference, GroupDifference, Interval
 from ratchet.comparison.verdicts import metric_name
@@ -12,10 +13,11 @@ _MOST = 4  # labels and slices that are named of each kind
 def print_comparison(found: Comparison, *, markdown: bool) -> None:
     """Print all of it."""
     splits = len(found.splits)
-    print(
+    print_text(
         f"{found.data}, {found.part}: {metric_name(found.metric)}, "
         + (f"mean over {splits} splits" if splits > 1 else "one split")
-        + f", {found.records:,} records, 95 % intervals"
+        + f", {found.records:,} records, 95 % intervals",
+        whole=markdown,
     )
     _print_section("", [_leader(each, found) for each in found.candidates], markdown)
     steps = [step for each in found.candidates for step in _steps(each, found.baseline)]
@@ -37,26 +39,28 @@ def print_comparison(found: Comparison, *, markdown: bool) -> None:
 
 def _print_section(title: str, rows: Sequence[dict[str, str]], markdown: bool, left: int = 1) -> None:
     if rows:
-        print(_title(title, markdown), end="\n" if title or markdown else "")
-        if title and markdown:
-            print()
+        if title or markdown:
+            _print_title(title, markdown)
         print_table(rows, markdown=markdown, left=left)
 
 
 def _print_lines(title: str, lines: Sequence[tuple[str, str]], markdown: bool) -> None:
     if not lines:
         return
-    print(_title(title, markdown))
-    if title and markdown:
-        print()
-    width = max(len(name) for name, _ in lines)
+    _print_title(title, markdown)
+    if not markdown:
+        print_facts(lines)
+        return
     for name, text in lines:
-        bullet = f"- {name}: {text}" if name else f"  - {text}"
-        print(bullet if markdown else f"{name:{width}}  {text}")
+        print(f"- {name}: {text}" if name else f"  - {text}")
 
 
-def _title(title: str, markdown: bool) -> str:
-    return "" if not title else f"\n**{title}**" if markdown else f"\n{title}"
+def _print_title(title: str, markdown: bool) -> None:
+    print()
+    if title and markdown:
+        print(f"**{title}**\n")
+    elif title:
+        print_text(title)
 
 
 def _leader(each: CandidateResult, found: Comparison) -> dict[str, str]:

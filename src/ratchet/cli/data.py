@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ratchet.cli.lines import print_facts
 from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import CONF, compose, parse_options, register, take_config_dir
 from ratchet.errors import UserError, did_you_mean
@@ -59,8 +60,7 @@ def _describe(arguments: list[str], form: Format) -> None:
     if form is Format.json:
         print_json(found)
         return
-    for name, text in _facts(found):
-        print(f"{name:18}{text}")
+    print_facts(_facts(found), at=18)
     print()
     rows = [
         {"label": label, "records": str(sum(counts.values())), **{part: str(n) for part, n in counts.items()}}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.summary import print_figures
 from ratchet.config import Config, compose, load, register, take_config_dir
 from ratchet.errors import UserError
@@ -32,15 +33,17 @@ def run(arguments: list[str]) -> int:
 
     part = options.get("part", "test")
     done = rescore(stored, config, part)
-    print(f"{stored.record.name} ({stored.record.id}) on {config.data.name}, {part}: {done.records} records\n")
+    print_text(f"{stored.record.name} ({stored.record.id}) on {config.data.name}, {part}: {done.records} records")
+    print()
     print_figures(done.figures, [part])
     print()
     if done.seen_in_training:
-        print(f"not an estimate of new data: the run was trained on {done.seen_in_training} of {done.records} records")
+        seen, records = done.seen_in_training, done.records
+        print_text(f"not an estimate of new data: the run was trained on {seen} of {records} records")
     if done.unknown_labels:
         missed = sum(done.unknown_labels.values())
-        print(f"labels that the run does not know ({missed} times): {', '.join(sorted(done.unknown_labels))}")
+        print_text(f"labels that the run does not know ({missed} times): {', '.join(sorted(done.unknown_labels))}")
     if done.test_readings is not None:
-        print(f"test split  read {done.test_readings} times so far")
-    print(f"written to  {done.directory}")
+        print_facts([("test split", f"read {done.test_readings} times so far")])
+    print_facts([("written to", str(done.directory))])
     return 0

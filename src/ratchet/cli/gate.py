@@ -1,11 +1,15 @@
 """`ratchet gate`: which model ships under an objective, and what the others would need; `--check` reads a verdict."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+
+from ratchet.cli.columns import Column, arranged
+from ratchet.cli.lines import print_facts, print_text, terminal_width
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
 from ratchet.cli.tables import Format, print_json
 from ratchet.config import parse_options, plain
@@ -50,7 +54,7 @@ def _check(options: CheckOptions) -> int:
         raise UserError(f"{path}: cannot be read: {error.strerror}; `dvc repro` writes it") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a verdict: {error}; `dvc repro` writes it anew") from error
-    print(line)
+    print_text(line)
     return _exit_code(outcome)
 
 
@@ -61,17 +65,20 @@ def _exit_code(outcome: str) -> int:
 def print_verdict(found: Verdict, *, markdown: bool) -> None:
     """What ships and why; then every candidate with every clause and its evidence."""
     objective = found.objective
-    print(headline(found))
+    indent = 0 if markdown else 2
+    print_text(headline(found), whole=markdown)
     commit = f", commit {objective.commit[:12]}" if objective.commit else ", not committed"
-    print(f"{'' if markdown else '  '}objective {objective.name} ({objective.hash[:12]}{commit})")
+    print_text(f"objective {objective.name} ({objective.hash[:12]}{commit})", indent=indent, whole=markdown)
     if objective.changed:
-        print(f"{'' if markdown else '  '}note: {objective.changed}")
+        print_text(f"note: {objective.changed}", indent=indent, whole=markdown)
     for each in found.decision.judgements:
         _print_judgement(each, markdown)
     if found.left_out:
         print()
-    for text in found.left_out:
-        print(f"{'- ' if markdown else ''}left out  {text}")
+    if markdown:
+        print("".join(f"- left out  {text}\n" for text in found.left_out), end="")
+    else:
+        print_facts([("left out", text) for text in found.left_out])
 
 
 def headline(found: Verdict) -> str:
@@ -93,12 +100,10 @@ def _print_judgement(each: Judgement, markdown: bool) -> None:
         for clause in each.clauses:
             print(f"| {_MARKS[clause.state]} | {clause.name} | {clause.evidence} | {clause.needed or ''} |")
         return
-    print(f"\n{each.name} {ships}: {_short(each)}")
-    name_width, evidence_width = (
-        max(len(getattr(clause, key)) for clause in each.clauses) for key in ("name", "evidence")
-    )
-    for clause in each.clauses:
-        print("  " + _line(clause, name_width, evidence_width).rstrip())
+    print()
+    print_text(f"{each.name} {ships}: {_short(each)}")
+    for line in _clause_lines(each.clauses):
+        print("  " + line)
 
 
 def _short(each: Judgement) -> str:
@@ -106,6 +111,16 @@ def _short(each: Judgement) -> str:
     return each.why.partition("; needed:")[0] if not each.why.startswith("needed:") else "too little evidence"
 
 
-def _line(clause: Clause, name_width: int, evidence_width: int) -> str:
-    needed = f"needed: {clause.needed}" if clause.needed else ""
-    return f"{_MARKS[clause.state]:4}  {clause.name:{name_width}}  {clause.evidence:{evidence_width}}  {needed}"
+def _clause_lines(clauses: Sequence[Clause]) -> list[str]:
+    """A line a clause; on a terminal that is too narrow, what is needed stands below what was found."""
+    width = terminal_width()
+    needed = [f"needed: {each.needed}" if each.needed else "" for each in clauses]
+    marks = Column("", [f"{_MARKS[each.state]:4}" for each in clauses])
+    names = Column("", [each.name for each in clauses], folds=True)
+    found = [each.evidence for each in clauses]
+    [beside] = arranged([marks, names, Column("", found), Column("", needed)], None)
+    if width is None or all(cell_len(line) <= width - 2 for line in beside.body):
+        return beside.body
+    both = [f"{one}\n{other}".rstrip() for one, other in zip(found, needed, strict=True)]
+    blocks = arranged([marks, names, Column("", both, folds=True)], width - 2)
+    return [line for block in blocks for line in block.body]

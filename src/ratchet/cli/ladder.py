@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
+from ratchet.cli.lines import print_text
 from ratchet.cli.tables import COST_COLUMNS, number, print_table, short, with_interval
 from ratchet.runs import StoredRun, find_runs
 
@@ -44,7 +45,7 @@ def print_ladder(runs: Sequence[StoredRun], *, markdown: bool = False) -> None:
             print()
         several = any(len(group) > 1 for group in candidates.values())
         spread = "mean and sd over runs" if several else "with 95 % interval over records"
-        print(f"{data}, {part}: F1, precision and recall weighted, {spread}" + ("\n" if markdown else ""))
+        _print_title(f"{data}, {part}: F1, precision and recall weighted, {spread}", markdown)
         print_table([ladder_row(candidates[key], part) for key in sorted(candidates)], markdown=markdown)
 
 
@@ -53,8 +54,14 @@ def print_costs(runs: Sequence[StoredRun], *, markdown: bool = False) -> None:
     for number_of_table, ((data, _), candidates) in enumerate(_tables(runs)):
         if number_of_table:
             print()
-        print(f"{data}: cost of a fit, of one text (ms), of a batch (texts/s), at its peak, on disk" + "\n" * markdown)
+        title = f"{data}: cost of a fit, of one text (ms), of a batch (texts/s), at its peak, on disk"
+        _print_title(title, markdown)
         print_table([cost_row(candidates[key]) for key in sorted(candidates)], markdown=markdown)
+
+
+def _print_title(title: str, markdown: bool) -> None:
+    print_text(title, whole=markdown)
+    print("\n" * markdown, end="")
 
 
 def _tables(runs: Sequence[StoredRun]) -> list[tuple[tuple[str, str], Candidates]]:

@@ -41,10 +41,12 @@ def _run(verb: str, arguments: list[str]) -> int:
 
 
 def _print_overview() -> int:
-    lines = ["usage: ratchet <verb> [key=value ...]", ""]
-    lines += [f"  {verb:10} {what}" for verb, what in VERBS.items()]
-    lines += ["", "`ratchet train --help` shows the configuration; `format=table|md|json` where a table is printed."]
-    print("\n".join(lines), flush=True)
+    from ratchet.cli.lines import print_facts, print_text
+
+    print("usage: ratchet <verb> [key=value ...]\n")
+    print_facts([(f"  {verb}", what) for verb, what in VERBS.items()], at=13)
+    print()
+    print_text("`ratchet train --help` shows the configuration; `format=table|md|json` where a table is printed.")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ratchet.cli.lines import print_text
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
 from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.comparison.evidence import gather
@@ -40,7 +41,8 @@ def _review(arguments: Sequence[str]) -> None:
             }
         )
         return
-    print(f"{selection.data}: under {objective.name} {current.in_words}")
+    markdown = options.format is Format.md
+    print_text(f"{selection.data}: under {objective.name} {current.in_words}", whole=markdown)
     print("one change to it at a time:\n")
     rows = [
         {
@@ -51,5 +53,9 @@ def _review(arguments: Sequence[str]) -> None:
         }
         for each in others
     ]
-    print_table(rows, markdown=options.format is Format.md, left=4)
-    print("\n" + found.in_words.replace("namely on ", "namely on\n"))
+    print_table(rows, markdown=markdown, left=4)
+    print()
+    for line in found.in_words.replace("namely on ", "namely on
+").split("
+"):
+        print_text(line, whole=markdown)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ratchet
+from ratchet.cli.lines import print_text
 from ratchet.cli.selecting import progress
 from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import bounded, parse_options, read_pipeline
@@ -135,7 +136,9 @@ def _report(_: NoOptions) -> None:
 
     rows, headline = write_report(read_pipeline(PARAMS))
     print_table(rows)
-    print(f"\n{headline}\n{PAGE} has the rest; {REPORT} is the same in short")
+    print()
+    print_text(headline)
+    print(f"{PAGE} has the rest; {REPORT} is the same in short")
 
 
 def _printed(show: Callable[[], None]) -> str:
@@ -157,12 +160,12 @@ def _check(options: AgainstOptions) -> int:
 
     found = check(read_pipeline(PARAMS), options.against)
     for each in found.differences:
-        print(each)
+        print_text(each)
     count = len(found.differences)
     outcome = f"{count} difference{'s' if count > 1 else ''} from" if count else "as in"
-    print(f"{outcome} dvc.lock and results.lock.json of {options.against} ({found.how})")
+    print_text(f"{outcome} dvc.lock and results.lock.json of {options.against} ({found.how})")
     if found.differences:
-        print("if they are meant: `dvc repro && ratchet pipeline lock`, and commit both files")
+        print_text("if they are meant: `dvc repro && ratchet pipeline lock`, and commit both files")
     return DIFFERENT if found.differences else 0
 
 

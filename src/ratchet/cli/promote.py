@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ratchet.cli.gate import NOT_SHIPPED, headline
+from ratchet.cli.lines import print_text
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
 from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import PROJECT, parse_options, plain
@@ -65,7 +66,7 @@ def _promote(arguments: Sequence[str]) -> int:
         )
     with progress() as bar:
         found = gather_and_judge(selection, objective, resamples=options.resamples, begin=bar("drawing records"))
-    print(headline(found))
+    print_text(headline(found))
     wanted = options.candidate or found.decision.ships
     if wanted is None and options.force:
         raise UserError("promote: nothing ships, so which one? candidate=NAME names it")
@@ -77,9 +78,8 @@ def _promote(arguments: Sequence[str]) -> int:
 
 
 def _refused(why: str) -> int:
-    print(
-        f'not promoted: {why}\n(`ratchet gate` shows each clause; candidate=NAME force=true reason="..." overrules it)'
-    )
+    print_text(f"not promoted: {why}")
+    print_text('(`ratchet gate` shows each clause; candidate=NAME force=true reason="..." overrules it)')
     return NOT_SHIPPED
 
 
@@ -110,7 +110,8 @@ def _record(wanted: str, found: Verdict, selection: Selection, options: PromoteO
         commit_dirty=git["dirty"],
     )
     path = add_decision(Path(options.promotions_dir), decision)
-    print(f"promoted {wanted} ({said_of(decision)})\nwritten to {path}: commit it")
+    print_text(f"promoted {wanted} ({said_of(decision)})")
+    print_text(f"written to {path}: commit it")
     return 0
 
 
@@ -143,7 +144,9 @@ def _show(arguments: Sequence[str]) -> int:
     if options.format is Format.json:
         print_json({"data": data, "promoted": plain(now) if now else None, "history": plain(decisions)})
         return 0
-    print(f"{data}: {now.name} is promoted ({said_of(now)})" if now else f"{data}: nothing is promoted")
+    markdown = options.format is Format.md
+    said = f"{now.name} is promoted ({said_of(now)})" if now else "nothing is promoted"
+    print_text(f"{data}: {said}", whole=markdown)
     print()
     rows = [
         {
@@ -157,10 +160,11 @@ def _show(arguments: Sequence[str]) -> int:
         }
         for each in decisions
     ]
-    print_table(rows, markdown=options.format is Format.md, left=7)
+    print_table(rows, markdown=markdown, left=7, whole=("at", "decision", "commit"))
     changed = {str(each.objective["changed"]): None for each in decisions if each.objective.get("changed")}
     for text in changed:
-        print(f"\n* {text}")
+        print()
+        print_text(f"* {text}", whole=markdown)
     return 0
 
 
@@ -193,5 +197,6 @@ def _rollback(arguments: Sequence[str]) -> int:
         ),
     )
     now = f"{before.name} is promoted again ({said_of(before)})" if before else "nothing is promoted now"
-    print(f"{data}: {stack[-1].name} rolled back, {now}\nwritten to {path}: commit it")
+    print_text(f"{data}: {stack[-1].name} rolled back, {now}")
+    print_text(f"written to {path}: commit it")
     return 0

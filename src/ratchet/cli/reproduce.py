@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ratchet.cli.lines import print_text
 from ratchet.cli.tables import Format, number, print_json, print_table
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError
@@ -37,8 +38,9 @@ def run(arguments: list[str]) -> int:
     if options.format is Format.json:
         print_json(plain(found))
     else:
-        print(f"{stored.record.name} ({stored.record.id}): {_said(found)}")
-        _print_details(found, options.format is Format.md)
+        markdown = options.format is Format.md
+        print_text(f"{stored.record.name} ({stored.record.id}): {_said(found)}", whole=markdown)
+        _print_details(found, markdown)
     return 0 if found.identical else NOT_REPRODUCED
 
 
@@ -67,9 +69,11 @@ def _print_details(found: Reproduction, markdown: bool) -> None:
     if found.differences:
         print("\nwhat is not as it was then")
         for each in found.differences:
-            print(f"- {each}")
+            print_text(f"- {each}", whole=markdown)
     elif not found.identical:
-        print("\ncode, data, split, packages and machine are as they were: the run is not deterministic")
+        print()
+        said = "code, data, split, packages and machine are as they were: the run is not deterministic"
+        print_text(said, whole=markdown)
     rows = [{"metric": key, "then": number(a, 4), "now": number(b, 4)} for key, (a, b) in found.moved.items()]
     if rows:
         print()

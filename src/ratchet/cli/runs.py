@@ -14,6 +14,7 @@ from ratchet.runs import StoredRun, find_runs
 from ratchet.runs.promotions import promoted_runs
 from ratchet.runs.pruning import prunable, remove
 
+_WHOLE = ("run", "status")  # columns that a narrow terminal does not fold
 _STATUSES = ("running", "finished", "failed", "interrupted", "killed")
 
 
@@ -66,7 +67,8 @@ def _list(arguments: list[str]) -> None:
         table = print_costs if options.costs else print_ladder
         table([run for run in runs if run.status == "finished"], markdown=options.format is Format.md)
     else:
-        print_table([_row(run) for run in runs], markdown=options.format is Format.md, left=4)
+        rows = [_row(run) for run in runs]
+        print_table(rows, markdown=options.format is Format.md, left=4, whole=_WHOLE)
 
 
 def _selected(runs: list[StoredRun], options: ListOptions) -> list[StoredRun]:
@@ -120,6 +122,6 @@ def _print_prunable(found: Sequence[StoredRun], delete: bool) -> None:
         print("nothing to prune")
         return
     rows = [{**_row(run), "MB": f"{size_mb(run.path):.2f}"} for run in found]
-    print_table(rows, left=4)
+    print_table(rows, left=4, whole=_WHOLE)
     what = "removed" if delete else "would be removed; delete=true does it"
     print(f"\n{len(found)} run{'s' if len(found) > 1 else ''} {what}")

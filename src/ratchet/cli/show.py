@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.tables import Format, number, print_json, print_table
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError
@@ -47,10 +48,13 @@ def show(arguments: list[str]) -> None:
         "hypothesis": record.hypothesis or "-",
         "resumed": ", ".join(each["at"] for each in record.resumes) or "-",
     }
-    for name, text in facts.items():
-        print(f"{name:12}{text}")
     if record.error:
-        print(f"{'error':12}{record.error['type']}: {record.error['message']}")
+        facts["error"] = f"{record.error['type']}: {record.error['message']}"
+    for name, text in facts.items():
+        if name == "command":
+            print(f"{name:12}{text}")  # in one piece, to be copied
+        else:
+            print_facts([(name, text)], at=12)
     headline = {
         key: value
         for key, value in stored.figures().items()
@@ -88,9 +92,11 @@ def _print_failed_cases(stored: StoredRun) -> None:
         print()
         print(f"behavioural cases that fail ({len(failed)} of {sum(case['passed'] is not None for case in cases)})")
     for case in failed:
-        print(f"\n{case['kind']}: {case['name']}\n  {case['found']}")
+        print()
+        print_text(f"{case['kind']}: {case['name']}")
+        print_text(case["found"], indent=2)
         for text in case["texts"]:
-            print(f"  - {text}")
+            print_text(f"- {text}", indent=2)
 
 
 def _hash(value: str | None) -> str:

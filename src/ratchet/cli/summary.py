@@ -1,8 +1,10 @@
 """What a single run prints when it is done."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.tables import number, print_table, short, with_interval
 from ratchet.runs.stored import read_run
 from ratchet.training import Outcome
@@ -27,7 +29,8 @@ def print_summary(outcome: Outcome) -> None:
     parts = ["val", "test"] if record.evaluate == "test" else ["val"]
     seeds = f"split {record.split_seed}, seed {record.seed}"
     kept = ", ".join(f"{count} {part}" for part, count in record.records.items())
-    print(f"{record.name} on {record.data} ({kept}), {seeds}\n")
+    print_text(f"{record.name} on {record.data} ({kept}), {seeds}")
+    print()
     print_figures(figures, parts)
     print()
     facts = {
@@ -35,14 +38,10 @@ def print_summary(outcome: Outcome) -> None:
         "thresholds": _thresholds(run.read_json("thresholds.json")),
         "calibration": _calibration(run.read_json("calibration.json")),
         "behaviour": _behaviour(figures),
+        "test split": _readings(outcome.test_readings),
+        "run": str(run.path),
     }
-    for name, text in facts.items():
-        if text:
-            print(f"{name:12}{text}")
-    if outcome.test_readings is not None:
-        times = "once" if outcome.test_readings == 1 else f"{outcome.test_readings} times"
-        print(f"{'test split':12}read {times} so far (evaluate=val while choosing)")
-    print(f"{'run':12}{run.path}")
+    print_facts([(name, text) for name, text in facts.items() if text], at=12)
 
 
 def print_figures(figures: dict[str, Any], parts: Sequence[str]) -> None:
@@ -63,7 +62,8 @@ def print_job_line(job: str, outcome: Outcome) -> None:
     run = read_run(outcome.path)
     part = run.record.evaluate
     f1 = with_interval(run.figures(), f"{part}/f1_weighted")
-    print(f"{job}: {part} F1 {f1}  {run.path}", flush=True)
+    print_text(f"{job}: {part} F1 {f1}  {run.path}")
+    sys.stdout.flush()
 
 
 def _labels(figures: dict[str, Any], part: str) -> str:
@@ -111,6 +111,11 @@ def _calibration(content: dict[str, Any]) -> str:
     if content["temperature"] is None:
         return ""
     return f"temperature {content['temperature']:.2f} ({'over' if content['temperature'] > 1 else 'under'}-confident)"
+
+
+def _readings(count: int | None) -> str:
+    times = "once" if count == 1 else f"{count} times"
+    return "" if count is None else f"read {times} so far (evaluate=val while choosing)"
 
 
 def _behaviour(figures: dict[str, Any]) -> str:

@@ -1,10 +1,14 @@
 """Tables for the terminal, for Markdown and for programs."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
+
+from ratchet.cli.columns import Column, arranged
+from ratchet.cli.lines import terminal_width
 
 COST_COLUMNS = {
     "fit s": "fit_seconds",
@@ -24,25 +28,43 @@ class Format(Enum):
     json = "json"
 
 
-def print_table(rows: Sequence[Mapping[str, str]], *, markdown: bool = False, left: int = 1) -> None:
-    """Print rows of equal keys, aligned: the first `left` columns to the left, the others to the right."""
+def print_table(
+    rows: Sequence[Mapping[str, str]], *, markdown: bool = False, left: int = 1, whole: Sequence[str] = ()
+) -> None:
+    """Print rows of equal keys, aligned: the first `left` columns to the left, the others (figures) to the right.
+
+    On a terminal that is too narrow columns to the left fold, but for those that are named in `whole`, such as ids.
+    """
     if not rows:
         return
     rows = [{key: " ".join(value.split("\n")) for key, value in row.items()} for row in rows]
     if markdown:
         _print_markdown(rows, left)
         return
+    columns = [
+        Column(title, [_line(row[title]) for row in rows], index >= left, index < left and title not in whole)
+        for index, title in enumerate(rows[0])
+    ]
+    for number_of_block, block in enumerate(arranged(columns, terminal_width())):
+        print("\n" * bool(number_of_block), end="")
+        _print_titles(block.titles)
+        print("\n".join(block.body))
+
+
+def _line(text: str) -> str:
+    """A cell as it can stand in a line: what would move the cursor elsewhere is a blank."""
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", text)
+
+
+def _print_titles(lines: Sequence[str]) -> None:
+    """In bold on a terminal, unless it is a dumb one."""
+    if not sys.stdout.isatty():
+        print("\n".join(lines))
+        return
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(rows[0]):
-        table.add_column(column, justify="left" if index < left else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(value) for value in row.values()))
-    width = None if sys.stdout.isatty() else 10_000  # piped: nothing is cut
-    Console(width=width, highlight=False, emoji=False).print(table)
+    Console().print(Text("\n".join(lines), style="bold"), soft_wrap=True)
 
 
 def _print_markdown(rows: Sequence[Mapping[str, str]], left: int) -> None:
