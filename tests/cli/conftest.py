@@ -1,6 +1,7 @@
 """Runs for the verbs to read, and the verbs themselves."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ratchet.training import train
 
 Make = Callable[..., Path]
 Verb = Callable[..., tuple[int, str, str]]
+Terminal = Callable[[int], None]
 
 
 @pytest.fixture
@@ -28,6 +30,18 @@ def verb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """`terminal(80)`: from now on output goes to a (dumb) terminal of so many columns, as far as the code can see."""
+
+    def begin(columns: int) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "dumb")
+
+    return begin
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`ratchet compare`: for people, for documents and for programs."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from tests.comparison.test_evidence import copy_run, of_name, rewrite
 from ratchet.comparison.results import Comparison
 
 Verb = Callable[..., tuple[int, str, str]]
+Terminal = Callable[[int], None]
+FEW = "resamples=100"  # where only the layout is looked at
 
 
 @pytest.fixture(autouse=True)
@@ -206,3 +209,35 @@ def test_json_has_no_number_that_json_does_not_have(compare: Verb) -> None:
         raise AssertionError(constant)
 
     assert json.loads(compare("format=json")[1], parse_constant=refuse)
+
+
+def test_on_a_terminal_sentences_wrap_below_themselves_and_nothing_is_lost(
+    compare: Verb, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    piped = compare(FEW)[1]
+    assert max(len(line) for line in piped.splitlines()) > 80, "a line stays a line where it is piped"
+    terminal(80)
+    out = compare(FEW)[1]
+    assert out.split() == piped.split()
+    assert all(len(line) <= 80 for line in out.splitlines())
+    p = sections(out)["p            the larger of a swap test over records and a t-test that counts"]
+    assert p[0] == " " * 13 + "training too; adjusted after Holm"
+
+
+def test_long_names_cost_no_figure(runs: Path, compare: Verb, terminal: Terminal) -> None:
+    name = "regression_words_only_without_stemming"
+    for run in of_name(runs, "regression"):
+        rewrite(run.path, name=name)
+    piped = compare(FEW)[1]
+    terminal(80)
+    out = compare(FEW)[1]
+    assert all(len(line) <= 80 for line in out.splitlines())
+    figures = re.compile(r"[+-]?\d[\d.,]*|<\.001")
+    assert sorted(figures.findall(out)) == sorted(figures.findall(piped))
+
+
+def test_markdown_is_the_same_on_a_terminal(compare: Verb, terminal: Terminal) -> None:
+    piped = compare(FEW, "format=md")[1]
+    terminal(60)
+    assert compare(FEW, "format=md")[1] == piped

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from tests.comparison.test_evidence import of_name, rewrite
 
 from ratchet.config import compose_objective, plain
 
 Verb = Callable[..., tuple[int, str, str]]
+Terminal = Callable[[int], None]
+FEW = "resamples=100"  # where only the layout is looked at
 UNCLEAR = "objective.evidence.repeats=5"
 NOTHING = "objective.floor=0.99"
 SIMPLE = ("objective.floor=0.1", "objective.margin=0.5")
@@ -192,3 +195,32 @@ def test_a_verdict_on_disk_cannot_be_judged_anew(verb: Verb) -> None:
     code, out, err = verb("gate", "--check", "objective=strict")
     assert (code, out) == (2, "")
     assert "unknown key 'objective'" in err
+
+
+def test_on_a_terminal_what_is_needed_stands_below_what_was_found(gate: Verb, terminal: Terminal) -> None:
+    piped = gate(FEW, UNCLEAR)[1]
+    terminal(80)
+    out = gate(FEW, UNCLEAR)[1]
+    assert out.split() == piped.split()
+    lines = out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    place = next(index for index, line in enumerate(lines) if line.startswith("  FAIL"))
+    assert lines[place + 1].index("needed: ") == lines[place].rindex("  ") + 2
+
+
+def test_long_names_fold_beside_the_evidence(runs: Path, gate: Verb, terminal: Terminal) -> None:
+    name = "régression_日本語_with_words_only_and_without_stemming"
+    for run in of_name(runs, "regression"):
+        rewrite(run.path, name=name)
+    piped = gate(FEW)[1]
+    terminal(80)
+    out = gate(FEW)[1]
+    assert all(cell_len(line) <= 80 for line in out.splitlines())
+    assert sorted("".join(out.split())) == sorted("".join(piped.split())), "not a character less"
+    assert {line[:6].strip() for line in piped.splitlines()} >= {"pass", "FAIL"}
+
+
+def test_markdown_is_the_same_on_a_terminal(gate: Verb, terminal: Terminal) -> None:
+    piped = gate(FEW, "format=md", UNCLEAR)[1]
+    terminal(60)
+    assert gate(FEW, "format=md", UNCLEAR)[1] == piped

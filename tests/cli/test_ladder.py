@@ -2,16 +2,18 @@ import json
 import re
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from ratchet.cli.ladder import LadderCallback, ladder_row, print_ladder
+from ratchet.cli.ladder import LadderCallback, ladder_row, print_costs, print_ladder
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
 
 Make = Callable[..., Path]
+Terminal = Callable[[int], None]
 FAILING = ("sweep_id=bad", "data.filter.min_records=1000")
 
 
@@ -150,3 +152,23 @@ def test_markdown_tables_of_two_parts_are_apart(runs: dict[str, StoredRun], caps
     lines = capsys.readouterr().out.splitlines()
     second = next(index for index, line in enumerate(lines) if line.startswith("sample, val"))
     assert lines[second - 1] == ""
+
+
+@pytest.mark.parametrize("show", [print_ladder, print_costs])
+def test_long_names_cost_no_figure_on_a_terminal(
+    show: Callable[..., None],
+    runs: dict[str, StoredRun],
+    terminal: Terminal,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    long = replace(runs["regression"].record, name="regression_words_only_without_stemming")
+    chosen = [runs["rule 0"], replace(runs["regression"], record=long)]
+    show(chosen)
+    piped = capsys.readouterr().out.splitlines()
+    assert max(map(len, piped)) > 80
+    terminal(80)
+    show(chosen)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    row = next(line for line in out.splitlines() if line.startswith("regression_"))
+    assert row.split()[1:] == piped[-1].split()[1:], "the row in one table, every figure of it"

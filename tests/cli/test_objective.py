@@ -11,6 +11,8 @@ from ratchet.config import compose_objective
 from ratchet.objective.review import Alternative, Review
 
 Verb = Callable[..., tuple[int, str, str]]
+Terminal = Callable[[int], None]
+FEW = "resamples=100"  # where only the layout is looked at
 pytestmark = pytest.mark.usefixtures("ladder_here")
 
 
@@ -114,3 +116,12 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], verb: Ve
     assert err.startswith("error: ")
     for part in parts:
         assert part in err
+
+
+def test_on_a_terminal_the_parts_wrap(review: Verb, terminal: Terminal) -> None:
+    floor = "objective.floor=0.9"
+    piped = review(FEW, floor)[1]
+    terminal(64)
+    out = review(FEW, floor)[1]
+    assert out.split() == piped.split()
+    assert all(len(line) <= 64 for line in out.splitlines())

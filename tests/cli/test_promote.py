@@ -14,6 +14,7 @@ from ratchet.runs.promotions import Promotion, promoted, read_decisions
 from ratchet.runs.provenance import git_state
 
 Verb = Callable[..., tuple[int, str, str]]
+Terminal = Callable[[int], None]
 FILE = Path("promotions/sample.jsonl")
 SIMPLE = ("objective.floor=0.1", "objective.margin=0.5")
 BECAUSE = ("force=true", "reason=because")
@@ -272,3 +273,24 @@ def test_chosen_runs_are_said_to_be_chosen(runs: Path, promote: Verb) -> None:
     """Whoever picks the splits picks the winner."""
     ids = ",".join(run.record.id for name in ("rule", "regression") for run in of_name(runs, name))
     assert "promoted regression (gate: ships, on chosen runs)" in promote(f"runs={ids}")[1]
+
+
+def test_on_a_terminal_the_history_has_every_column(promote: Verb, verb: Verb, terminal: Terminal) -> None:
+    """As one table it is far wider than 80 columns."""
+    why = "the customer wants the rules, whatever they cost, and has said so in the meeting of last Thursday"
+    assert promote("candidate=rule", "force=true", f"reason={why}")[0] == 0
+    row = verb("promote", "show")[1].splitlines()[3]
+    terminal(80)
+    out = verb("promote", "show")[1]
+    assert all(len(line) <= 80 for line in out.splitlines())
+    assert set(out.split()) >= set(row.split()) | {"decision", "candidate", "gate", "objective", "commit", "why"}
+    assert " ".join(out.split()).replace(decisions()[0].at, "").count("meeting of last Thursday") == 2
+
+
+def test_a_refusal_wraps_on_a_terminal(promote: Verb, terminal: Terminal) -> None:
+    arguments = ("candidate=rule", "resamples=100")
+    piped = promote(*arguments)[1]
+    terminal(80)
+    out = promote(*arguments)[1]
+    assert out.split() == piped.split()
+    assert all(len(line) <= 80 for line in out.splitlines())

@@ -11,6 +11,7 @@ from ratchet.runs.stored import read_run
 from ratchet.training import Outcome
 
 Make = Callable[..., Path]
+Terminal = Callable[[int], None]
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +165,33 @@ def test_calibration_is_told_where_there_is_one(
     path = make_run("model=regression", "model.char_ngrams=null", "calibration.method=temperature")
     temperature = json.loads((path / "calibration.json").read_text())["temperature"]
     assert f"temperature {temperature:.2f}" in summary(path, 1, capsys)
+
+
+def test_a_terminal_of_80_columns_shows_all_of_it(
+    tested: Path, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    piped = summary(tested, 2, capsys)
+    terminal(80)
+    out = summary(tested, 2, capsys)
+    assert out.split() == piped.split()
+    assert max(len(line) for line in out.replace(str(tested), "").splitlines()) <= 80
+    terminal(56)
+    narrow = summary(tested, 2, capsys)
+    assert narrow.count("F1 weighted") == 2, "a column has no room: it is a table below"
+    assert max(len(line) for line in narrow.replace(str(tested), "").splitlines()) <= 56
+    for figure in re.findall(r"\d\.\d{3}|\d+%", piped):
+        assert figure in narrow
+
+
+def test_a_job_of_a_grid_wraps_between_words_on_a_terminal(
+    tested: Path, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = "#2 model=regression name=regression_words_only_without_stemming split.seed=3"
+    print_job_line(job, Outcome(tested, 1))
+    piped = capsys.readouterr().out
+    terminal(80)
+    print_job_line(job, Outcome(tested, 1))
+    first, *others = capsys.readouterr().out.splitlines()
+    assert [*first.split(), *" ".join(others).split()] == piped.split()
+    assert others[-1] == f"  {tested}", "a path is not broken"
+    assert all(line.startswith("  ") for line in others)

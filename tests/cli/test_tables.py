@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Callable
 from contextlib import redirect_stdout
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from ratchet.cli.tables import number, print_json, print_table, short, with_interval
 
+Terminal = Callable[[int], None]
 ROWS = [
     {"model": "rule", "F1": "0.5", "MB": "1"},
     {"model": "regression", "F1": "0.75 [0.7, 0.8]", "MB": "12"},
@@ -127,3 +129,68 @@ def test_a_metric_with_its_interval() -> None:
     assert with_interval(figures, "test/nothing") == "-"
     assert with_interval({"x": 0.5, "x_ci_low": None, "x_ci_high": None}, "x") == "0.500"
     assert with_interval({"x": None, "x_ci_low": None, "x_ci_high": None}, "x") == "-"
+
+
+def test_the_ladder_of_the_readme_fits_a_terminal_of_80_columns(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is 81 wide: the gaps shrink, and no figure is cut."""
+    figures = {"runs": "1", "F1": "0.853 [0.818, 0.883]", "prec.": "0.858", "recall": "0.853", "AP": "0.912"}
+    row = {"model": "transformer", **figures, "fit s": "74.5", "p95ms": "15.2", "MB": "90.8"}
+    print_table([row])
+    assert len(printed(capsys)[1]) == 81
+    terminal(80)
+    print_table([row])
+    head, line = printed(capsys)
+    assert head.split() == " ".join(row).split()
+    assert line.split() == " ".join(row.values()).split()
+    assert len(line) <= 80
+
+
+def test_an_id_is_whole_where_names_fold(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    run = "20260101T000000Z-abcdef"
+    row = {"run": run, "name": "regression_words_only_without_stemming", "status": "finished", "F1": "test 0.846"}
+    terminal(64)
+    print_table([row], left=3, whole=["run", "status"])
+    _, *lines = printed(capsys)
+    assert lines[0].split() == [run, "regression_words_", "finished", "test", "0.846"]
+    assert "".join(line[25:42].strip() for line in lines) == row["name"]
+
+
+def test_what_has_no_room_is_a_table_below(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal(40)
+    print_table([{"model": "rule", "a": "0.644 [0.615, 0.673]", "b": "0.743 [0.716, 0.770]"}])
+    assert [line.split() for line in printed(capsys)] == [
+        ["model", "a"],
+        ["rule", "0.644", "[0.615,", "0.673]"],
+        [],
+        ["model", "b"],
+        ["rule", "0.743", "[0.716,", "0.770]"],
+    ]
+
+
+def test_only_a_terminal_gets_bold_titles(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_table(ROWS)
+    assert "\x1b" not in capsys.readouterr().out, "whatever rich is told, a pipe gets text"
+    terminal(80)
+    print_table(ROWS)
+    assert "\x1b" not in capsys.readouterr().out, "nor does a dumb terminal"
+    monkeypatch.setenv("TERM", "xterm")
+    print_table(ROWS)
+    head, first, _ = printed(capsys)
+    assert head.startswith("\x1b[1m")
+    assert "\x1b" not in first
+
+
+def test_no_line_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"a": "1", "b": "long enough"}, {"a": "2", "b": "short"}], left=2)
+    assert all(line == line.rstrip() for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r", "\t", "\x0b", "\x1b", "\x85", "\u2028"])
+def test_a_cell_stays_in_its_line(blank: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"a": f"one{blank}two", "b": "1"}])
+    assert capsys.readouterr().out == "a        b\none two  1\n"

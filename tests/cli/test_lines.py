@@ -1,0 +1,118 @@
+"""Sentences on a terminal and in a pipe."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from ratchet.cli.lines import print_facts, print_text, terminal_width, wrapped
+
+Terminal = Callable[[int], None]
+SENTENCE = "not distinguishable from regression; about 8,400 more test records would tell a difference of this size"
+
+
+def test_without_a_terminal_there_is_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert terminal_width() is None
+
+
+def test_columns_says_how_wide_a_terminal_is(terminal: Terminal) -> None:
+    terminal(97)
+    assert terminal_width() == 97
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_a_piped_line_stays_one(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    print_text(SENTENCE, indent=2)
+    print_facts([("a", SENTENCE), ("", SENTENCE), ("longer", "b")])
+    print_facts([("cost", SENTENCE)], at=12)
+    assert capsys.readouterr().out.splitlines() == [
+        f"  {SENTENCE}",
+        f"a       {SENTENCE}",
+        f"        {SENTENCE}",
+        "longer  b",
+        f"cost        {SENTENCE}",
+    ]
+
+
+def test_a_sentence_goes_on_below_its_beginning(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal(80)
+    print_text(SENTENCE, indent=2)
+    assert capsys.readouterr().out.splitlines() == [
+        "  not distinguishable from regression; about 8,400 more test records would tell",
+        "    a difference of this size",
+    ]
+
+
+def test_a_sentence_stays_whole_where_it_must(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal(80)
+    print_text(SENTENCE, whole=True)
+    assert capsys.readouterr().out == f"{SENTENCE}\n"
+
+
+def test_a_text_goes_on_below_itself(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal(60)
+    print_facts([("日本語", SENTENCE), ("", "better than rule"), ("regression", "the baseline")])
+    assert capsys.readouterr().out.splitlines() == [
+        "日本語      not distinguishable from regression; about 8,400",
+        "            more test records would tell a difference of",
+        "            this size",
+        "            better than rule",
+        "regression  the baseline",
+    ]
+
+
+def test_a_text_stands_below_a_name_that_leaves_no_room(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal(80)
+    name = "regression_words_only_without_stemming_at_all"
+    print_facts([(name, SENTENCE), ("", "better than rule")])
+    assert capsys.readouterr().out.splitlines() == [
+        name,
+        "  not distinguishable from regression; about 8,400 more test records would tell",
+        "    a difference of this size",
+        "  better than rule",
+    ]
+
+
+def test_a_path_is_not_cut(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal(60)
+    path = f"runs/sample/{'long-' * 20}name/20260101T000000Z-abcdef"
+    print_facts([("run", path)], at=12)
+    print_text(f"written to {path}: commit it")
+    assert capsys.readouterr().out.splitlines() == [f"run         {path}", "written to", f"  {path}:", "  commit it"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("the F1 is 0.561 [0.512, 0.604] here", ["the F1", "is 0.561 [0.512, 0.604]", "here"]),
+        ("better on node-classification +0.87, audio -0.5", ["better on", "node-classification +0.87,", "audio -0.5"]),
+        ("counts 1: 10, 2: 20, 3: 30, 4: 40, 5: 50, 6: 60", ["counts 1: 10, 2: 20,", "3: 30, 4: 40, 5: 50, 6: 60"]),
+        ("[a list of words that has no room in a line]", ["[a list of words that has", "no room in a line]"]),
+    ],
+)
+def test_a_figure_stays_with_its_name_and_its_interval(text: str, lines: list[str]) -> None:
+    assert wrapped(text, 26) == lines
+
+
+def test_a_name_is_broken_between_its_words() -> None:
+    assert wrapped("regression_words_only", 12, hard=True) == ["regression_", "words_only"]
+    assert wrapped("x" * 25, 10, hard=True) == ["x" * 10, "x" * 10, "x" * 5]
+    assert wrapped("", 10, hard=True) == [""]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.text("ab_-.[], +1日é", max_size=120),
+    width=st.integers(6, 40),
+    hanging=st.integers(0, 2),
+)
+def test_wrapping_loses_nothing_and_fits(text: str, width: int, hanging: int) -> None:
+    lines = wrapped(text, width, hanging=hanging, hard=True)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(cell_len(line.rstrip()) <= width for line in lines)
