@@ -454,6 +454,21 @@ def test_a_terminal_gets_a_bar_unless_it_is_switched_off(
     assert captured.err == ""
 
 
+def test_the_bar_is_gone_when_training_is_over(
+    make_dataset: MakeDataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    train, val = data(make_dataset)
+    make_cnn(max_epochs=1).fit(train, val, context_of(tmp_path / "fit", Story()))
+    out = capsys.readouterr().out
+    assert "Epoch" in out
+    assert out.endswith("\x1b[2K"), "the last that is done is to empty its line"
+
+
 def test_as_many_threads_are_used_as_the_run_says(make_dataset: MakeDataset, tmp_path: Path) -> None:
     seen = []
 

@@ -99,7 +99,17 @@ def make_trainer(settings: NeuralSettings, context: "FitContext", best: Path, la
 
 
 def _bar(wanted: bool) -> list[Callback]:
-    return [RichProgressBar()] if wanted else []
+    return [PassingBar()] if wanted else []
+
+
+class PassingBar(RichProgressBar):
+    """Lightning's bar, gone from the terminal once training is over."""
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Called by Lightning at the end."""
+        if self.progress is not None:
+            self.progress.live.transient = True
+        super().teardown(trainer, pl_module, stage)
 
 
 def _network_weights(path: Path) -> dict[str, Tensor]:
