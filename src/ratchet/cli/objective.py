@@ -55,7 +55,4 @@ def _review(arguments: Sequence[str]) -> None:
     ]
     print_table(rows, markdown=markdown, left=4)
     print()
-    for line in found.in_words.replace("namely on ", "namely on
-").split("
-"):
-        print_text(line, whole=markdown)
+    print_text(found.in_words, whole=markdown)
