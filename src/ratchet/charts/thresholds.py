@@ -66,7 +66,8 @@ def _on_val(candidate: Candidate) -> list[tuple[Thresholds, Predictions]]:
 def _curve(candidate: Candidate, average: str) -> Iterator[Row]:
     read = _on_val(candidate)
     for threshold in GRID.tolist() if read else []:
-        measured = [averaged(found.targets, (found.scores >= threshold).astype(np.uint8)) for _, found in read]
+        at = Thresholds("", np.array(threshold))  # decides as runs do, also on a score that is the threshold itself
+        measured = [averaged(found.targets, at.decide(found.scores)) for _, found in read]
         yield from _measures(candidate.name, threshold, average, measured)
 
 
