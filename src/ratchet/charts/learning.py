@@ -1,5 +1,7 @@
 """Learning curves: what models that train in epochs wrote down after each."""
 
+import math
+
 import altair as alt
 
 from ratchet.charts.theme import WIDTH, Chart, Row, choice, colour, dash, told_above
@@ -32,12 +34,12 @@ def learning_curves(selection: Selection) -> Chart | None:
 
 
 def learning_rows(selection: Selection) -> list[Row]:
-    """Every point of every curve: model, repeat, epoch, curve, value."""
+    """Every point of every curve: model, repeat, epoch, curve, value; none where a loss is no number any more."""
     rows = []
     for candidate in selection.candidates:
         for run in candidate.runs:
             for point in run.history():
-                if point.epoch is not None and point.key not in _NOT_SHOWN:
+                if point.epoch is not None and point.key not in _NOT_SHOWN and math.isfinite(point.value):
                     told = {"model": candidate.name, "repeat": f"split {run.record.split_seed}, seed {run.record.seed}"}
                     rows.append({**told, "epoch": point.epoch, "curve": point.key, "value": round(point.value, 5)})
     return rows
