@@ -24,6 +24,7 @@ def confusions(selection: Selection) -> Chart | None:
         return None
     names = [each.name for each in selection.candidates if any(row["model"] == each.name for row in rows)]
     kinds = [kind for kind in _KINDS if any(row["kind"] == kind for row in rows)]
+    first = next(kind for kind in kinds if any((row["model"], row["kind"]) == (names[-1], kind) for row in rows))
     most = max(Counter((row["model"], row["kind"]) for row in rows).values())
     base = alt.Chart(alt.InlineData(values=rows)).transform_filter("datum.model == model && datum.kind == kind")
     order = alt.EncodingSortField(field="records", op="max", order="descending")
@@ -37,7 +38,7 @@ def confusions(selection: Selection) -> Chart | None:
                 x=alt.datum(0), y=y, text="error:N"
             ),
         )
-        .add_params(choice("model", names), choice("kind", kinds, kinds[0]))
+        .add_params(choice("model", names), choice("kind", kinds, first))
         .properties(width=WIDTH, height=_STEP * most)
     )
 
