@@ -1,6 +1,7 @@
 """Records that a candidate gets right where the baseline does not, and the other way round."""
 
 import hashlib
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from ratchet.runs.selection import Candidate, Selection
 from ratchet.runs.stored import StoredRun
 
 MOST = 10  # of each kind and candidate
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def examples_of(selection: Selection, baseline: str, texts: Mapping[str, str]) -
 
 
 def _compared(name: str, ours: Mapping[str, _Seen], theirs: Mapping[str, _Seen], texts: Mapping[str, str]) -> Examples:
-    gains = {key: _mean(ours[key].values) - _mean(theirs[key].values) for key in sorted(ours.keys() & theirs.keys())}
+    gains = {key: _gain(ours[key].values, theirs[key].values) for key in sorted(ours.keys() & theirs.keys())}
     ordered = sorted(gains, key=lambda key: (-gains[key], _draw(key)))
     shown = [
         Example(key, texts[key], ours[key].true, theirs[key].predicted, ours[key].predicted, gains[key])
@@ -96,8 +98,9 @@ def _names(labels: Sequence[str], chosen: npt.NDArray[Any]) -> list[str]:
     return [labels[index] for index in np.flatnonzero(chosen).tolist()]
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _gain(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Rounded: the mean of several equal values may differ from one of them by the last bit, which is no gain."""
+    return round(statistics.fmean(ours) - statistics.fmean(theirs), _DIGITS)
 
 
 def _draw(identifier: str) -> bytes:
