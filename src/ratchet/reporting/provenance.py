@@ -50,9 +50,15 @@ def data_table(found: Comparison, selection: Selection) -> Table:
         ["resamples", f"{found.resamples:,}"],
     ]
     for split in found.splits:
-        read = "" if split.test_readings is None else f", read {split.test_readings} times so far"
-        rows.append([f"split {split.split_seed}", f"{split.split_hash[:16]}, {split.records:,} records{read}"])
+        told = f"{split.split_hash[:16]}, {split.records:,} records{_read(split.test_readings)}"
+        rows.append([f"split {split.split_seed}", told])
     return of_texts("Data", ["fact", "value"], rows)
+
+
+def _read(times: int | None) -> str:
+    if times is None:
+        return ""
+    return f", read {'once' if times == 1 else f'{times} times'} so far"
 
 
 def environments(selection: Selection) -> list[tuple[dict[str, str], list[str]]]:
