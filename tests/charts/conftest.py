@@ -136,9 +136,10 @@ def difference(to: str, value: float, verdict: Verdict = "not distinguishable", 
     )
 
 
-def group(name: str, value: float, kind: str = "label", **fields: Any) -> GroupDifference:
-    rest = {"positives": 20, "value": 0.7, "baseline": 0.7 - value, "p_adjusted": 0.3, "verdict": "not distinguishable"}
-    return GroupDifference(**{"kind": kind, "name": name, "difference": interval(value), **rest, **fields})
+def group(name: str, gained: float, kind: str = "label", **fields: Any) -> GroupDifference:
+    rest = {"positives": 20, "value": 0.7, "baseline": 0.7 - gained, "p_adjusted": 0.3}
+    whole: dict[str, Any] = {"kind": kind, "name": name, "difference": interval(gained), **rest}
+    return GroupDifference(**{**whole, "verdict": "not distinguishable", **fields})
 
 
 def result(name: str, value: float = 0.5, **fields: Any) -> CandidateResult:

@@ -1,0 +1,242 @@
+"""The tables: each cell is a figure that was found, and what is not there stays on one side when they are sorted."""
+
+import dataclasses
+import math
+
+import pytest
+from tests.charts.conftest import comparison, difference, group, result
+from tests.reporting.conftest import NO_TEXTS, cells
+from tests.reporting.conftest import tables as tables_in
+
+from ratchet.objective.clauses import Clause
+from ratchet.objective.gate import Decision, Judgement
+from ratchet.objective.review import Alternative, Review
+from ratchet.objective.verdict import Verdict
+from ratchet.reporting import tables
+from ratchet.reporting.blocks import Cell, Table
+from ratchet.reporting.findings import Findings
+from ratchet.reporting.sections import sections_of
+
+COSTS = {"fit_seconds": 2.0, "latency_ms_p50": 0.2, "latency_ms_p95": 0.5, "items_per_second": 900.0}
+COSTS |= {"peak_memory_mb": 64.0, "size_mb": 8.0}
+BETTER = difference("rule", 0.25, "better", p=0.002, p_adjusted=0.004, in_words="better than rule")
+WORSE = difference("cnn", -0.05, "worse", p=0.0001, p_adjusted=None, in_words="worse than cnn")
+RULE = result("rule", 0.5, costs={**COSTS, "fit_seconds": 0.001}, runs=["1", "2", "3"])
+CNN = result("cnn", 0.75, costs=COSTS, baseline=BETTER, predecessor=BETTER, runs=["4"])
+BIG = result(
+    "big",
+    0.625,
+    costs={**COSTS, "fit_seconds": 500.0, "latency_ms_p95": None, "size_mb": 0.001},
+    baseline=difference("rule", 0.125, p=0.5, p_adjusted=0.5),
+    predecessor=WORSE,
+    promoted="gate: ships",
+)
+FOUND = comparison(RULE, CNN, BIG)
+
+
+def judgement(name: str, state: str, ships: bool = False, clauses: list[Clause] | None = None) -> Judgement:
+    return Judgement(name, name, 0, f"hash of {name}", [], 0.5, state, ships, "why", clauses or [])
+
+
+def verdict(*judgements: Judgement) -> Verdict:
+    """All of it that tables read."""
+    decided = Decision("ships", "cnn", "why", list(judgements))
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Verdict))
+    return Verdict(**{**nothing, "decision": decided})
+
+
+VERDICT = verdict(judgement("rule", "fail"), judgement("cnn", "pass", ships=True), judgement("big", "pass"))
+
+
+def column(table: Table, title: str) -> list[Cell]:
+    place = [each.title for each in table.columns].index(title)
+    return [row[place] for row in table.rows]
+
+
+def test_the_leaderboard_has_a_row_a_candidate() -> None:
+    table = tables.leaderboard(FOUND, VERDICT)
+    assert [each.title for each in table.columns] == [
+        *("model", "runs", "weighted F1", "against rule", "p", "verdict", "gate", "fit s", "p95 ms", "MB")
+    ]
+    assert cells(table) == [
+        ["rule", "3", "0.500 [0.400, 0.600]", "–", "–", "the baseline", "fail", "<0.01", "0.50", "8.00"],
+        [
+            *("cnn", "1", "0.750 [0.650, 0.850]", "+0.250 [+0.200, +0.310]", "0.004", "better", "ships"),
+            *("2.00", "0.50", "8.00"),
+        ],
+        [
+            *("big", "1", "0.625 [0.525, 0.725]", "+0.125 [+0.075, +0.185]", "0.500", "not distinguishable"),
+            *("passes, promoted gate: ships", "500", "–", "<0.01"),
+        ],
+    ]
+
+
+def test_the_leaderboard_is_sorted_by_what_was_found() -> None:
+    table = tables.leaderboard(FOUND, VERDICT)
+    assert [cell.order for cell in column(table, "weighted F1")] == [0.5, 0.75, 0.625]
+    assert [cell.order for cell in column(table, "against rule")] == [-math.inf, 0.25, 0.125]
+    assert [cell.order for cell in column(table, "p")] == [math.inf, 0.004, 0.5]
+    assert [cell.order for cell in column(table, "fit s")] == [0.001, 2, 500]
+    assert [cell.order for cell in column(table, "p95 ms")] == [0.5, 0.5, -math.inf]
+
+
+def test_tones_say_what_is_good_and_bad() -> None:
+    unclear = verdict(judgement("rule", "too little evidence"), *VERDICT.decision.judgements[1:])
+    table = tables.leaderboard(FOUND, unclear)
+    assert [cell.tone for cell in column(table, "verdict")] == ["", "good", "even"]
+    assert [(cell.text.partition(",")[0], cell.tone) for cell in column(table, "gate")] == [
+        ("too little evidence", "even"),
+        ("ships", "good"),
+        ("passes", "good"),
+    ]
+    steps = tables.steps(FOUND)
+    assert steps is not None
+    assert column(steps, "in words") == [Cell("better than rule", tone="good"), Cell("worse than cnn", tone="bad")]
+
+
+def test_a_p_that_is_adjusted_for_nothing_is_shown_as_it_is() -> None:
+    big = dataclasses.replace(BIG, baseline=dataclasses.replace(BETTER, p_adjusted=None))
+    assert [cell.text for cell in column(tables.leaderboard(comparison(RULE, big), VERDICT), "p")] == ["–", "0.002"]
+
+
+def test_the_metric_is_the_comparisons() -> None:
+    table = tables.leaderboard(comparison(RULE, CNN, BIG, metric="precision_macro"), VERDICT)
+    assert [cell.order for cell in column(table, "macro precision")] == [0.25, 0.375, 0.3125]
+
+
+def test_a_step_is_a_difference_and_how_many_times_the_cost() -> None:
+    table = tables.steps(FOUND)
+    assert table is not None
+    assert cells(table) == [
+        ["rule → cnn", "+0.250 [+0.200, +0.310]", "0.004", "better than rule", "2,000", "1.00", "1.00"],
+        ["cnn → big", "-0.050 [-0.100, +0.010]", "<.001", "worse than cnn", "250", "–", "<0.01"],
+    ]
+    assert [cell.order for cell in column(table, "difference")] == [0.25, -0.05]
+
+
+def test_a_step_from_the_best_below_is_a_row_too() -> None:
+    top = result("top", costs=COSTS, predecessor=difference("big", 0.1), best_simpler=difference("cnn", -0.2))
+    table = tables.steps(comparison(RULE, CNN, BIG, top))
+    assert table is not None
+    assert [cell.text for cell in column(table, "step")] == ["rule → cnn", "cnn → big", "big → top", "cnn → top"]
+
+
+@pytest.mark.parametrize("below", [0.0, None])
+def test_a_ratio_to_nothing_is_a_dash(below: float | None) -> None:
+    table = tables.steps(comparison(result("rule", costs={**COSTS, "size_mb": below}), CNN))
+    assert table is not None
+    assert [cell.text for cell in column(table, "size ×")] == ["–"]
+
+
+def test_the_baseline_alone_has_taken_no_step() -> None:
+    assert tables.steps(comparison(RULE)) is None
+
+
+def test_other_metrics_are_all_but_the_one_that_decides() -> None:
+    told = result("cnn", 0.5, average_precision_macro=0.875, behaviour={"score": 0.9, "minimum": 1.0})
+    table = tables.figures(comparison(RULE, told))
+    assert [each.title for each in table.columns] == [
+        *("model", "macro precision", "average precision, macro", "behaviour")
+    ]
+    assert cells(table) == [["rule", "0.250", "–", "–"], ["cnn", "0.250", "0.875", "0.900"]]
+
+
+def test_uncertainty_is_told_by_its_sources() -> None:
+    told = result("cnn", spread_between_splits=0.02, spread_between_seeds=0.003, baseline=BETTER)
+    assert cells(tables.uncertainty(comparison(RULE, told))) == [
+        ["rule", "–", "–", "–", "–", "–"],
+        ["cnn", "0.020", "0.003", "0.010", "0.015", "0.070"],
+    ]
+
+
+def test_costs_are_the_medians_of_the_comparison() -> None:
+    table = tables.costs(FOUND)
+    assert [each.title for each in table.columns[1:]] == [
+        *("fit (s)", "latency p50 (ms)", "latency p95 (ms)", "texts a second", "peak memory (MB)", "size on disk (MB)")
+    ]
+    assert cells(table)[1:] == [
+        ["cnn", "2.00", "0.20", "0.50", "900", "64.0", "8.00"],
+        ["big", "500", "0.20", "–", "900", "64.0", "<0.01"],
+    ]
+    assert [[cell.order for cell in row[1:]] for row in table.rows] == [
+        [-math.inf if each.costs[name] is None else each.costs[name] for name in COSTS] for each in FOUND.candidates
+    ]
+
+
+def test_groups_of_all_candidates_are_in_one_table_and_kinds_apart() -> None:
+    told = {"value": 0.75, "baseline": 0.5, "positives": 1234, "p_adjusted": 0.0004, "verdict": "better"}
+    cnn = result("cnn", groups=[group("audio", 0.25, **told), group("terse", -0.1, "slice", verdict="worse")])
+    found = comparison(RULE, cnn, result("big", groups=[group("audio", 0.0)]))
+    labels, slices = tables.groups(found, "label"), tables.groups(found, "slice")
+    assert labels is not None
+    assert slices is not None
+    assert cells(labels) == [
+        ["cnn", "audio", "1,234", "0.750", "0.500", "+0.250 [+0.150, +0.350]", "<.001", "better"],
+        ["big", "audio", "20", "0.700", "0.700", "+0.000 [-0.100, +0.100]", "0.300", "not distinguishable"],
+    ]
+    assert [cell.tone for cell in column(labels, "verdict")] == ["good", "even"]
+    assert [cell.order for cell in column(labels, "positives")] == [1234, 20]
+    assert [row[:2] for row in cells(slices)] == [["cnn", "terse"]]
+    assert slices.columns[3].title == "weighted F1"
+    assert tables.groups(comparison(RULE, CNN), "label") is None
+
+
+def test_all_groups_are_in_the_table_however_many() -> None:
+    many = [group(f"label {number}", number / 200) for number in range(100)]
+    table = tables.groups(comparison(RULE, result("cnn", groups=many)), "label")
+    assert table is not None
+    assert [cell.text for cell in column(table, "label")] == [each.name for each in many]
+
+
+def test_what_the_gate_asked_and_what_it_takes() -> None:
+    asked = [Clause("floor", "fail", "0.5", "0.1 more"), Clause("repeats", "pass", "3", None)]
+    asked.append(Clause("records", "too little evidence", "30", "170 more"))
+    table = tables.clauses(judgement("cnn", "fail", clauses=asked))
+    assert table.title == "Clauses for cnn"
+    assert cells(table) == [
+        ["fail", "floor", "0.5", "0.1 more"],
+        ["pass", "repeats", "3", "–"],
+        ["too little evidence", "records", "30", "170 more"],
+    ]
+    assert [cell.tone for cell in column(table, "state")] == ["bad", "good", "even"]
+
+
+def test_other_objectives_that_differ_are_told() -> None:
+    others = [Alternative("margin", "0.01", "ships", "cnn"), Alternative("floor", "none", "ships", "rule")]
+    others.append(Alternative("floor", "0.9", "nothing ships", None))
+    table = tables.alternatives(Review(Alternative("in force", "", "ships", "cnn"), others))
+    assert cells(table) == [
+        ["margin", "0.01", "cnn ships", "the same"],
+        ["floor", "none", "rule ships", "differs"],
+        ["floor", "0.9", "nothing ships", "differs"],
+    ]
+
+
+# --- of real runs -----------------------------------------------------------------------------------------------------
+
+
+def test_real_figures_are_those_of_the_comparison(found: Findings) -> None:
+    table = tables.leaderboard(found.comparison, found.verdict)
+    for each, row in zip(found.comparison.candidates, table.rows, strict=True):
+        told = each.metrics["f1_weighted"]
+        assert row[2] == Cell(f"{told.value:.3f} [{told.low:.3f}, {told.high:.3f}]", told.value)
+        assert row[7].order == each.costs["fit_seconds"]
+        assert row[6].text == found.verdict.decision.of(each.name).state.replace("pass", "ships")
+
+
+def test_a_column_of_figures_can_be_sorted_by_them_throughout(found: Findings) -> None:
+    """A cell without an order would be sorted by its text, and so would all that are compared with it."""
+    seen = 0
+    for table in tables_in(sections_of(found, NO_TEXTS)):
+        for place, each in enumerate(table.columns):
+            orders = [row[place].order for row in table.rows]
+            assert all(order is not None for order in orders) if each.numeric else set(orders) == {None}, table.title
+            assert not any(math.isnan(order) for order in orders if order is not None)
+            seen += each.numeric
+    assert seen > 20
+
+
+def test_every_row_has_a_cell_a_column(found: Findings) -> None:
+    for table in tables_in(sections_of(found, NO_TEXTS)):
+        assert table.rows, table.title
+        assert {len(row) for row in table.rows} == {len(table.columns)}, table.title
