@@ -33,6 +33,10 @@ LABELS = ("audio", "graphs", "vision")
 YES, NO = 0.9, 0.1  # scores on either side of the threshold of made-up runs
 
 Judged = Mapping[str, tuple[str, str]]  # a record's id -> its true labels and the predicted ones, as "audio graphs"
+JUDGED_TWICE: tuple[Judged, Judged] = (  # on two splits
+    {"a": ("audio", "vision"), "b": ("graphs vision", "graphs"), "c": ("vision", "vision")},
+    {"b": ("graphs vision", "vision"), "a": ("audio", "audio"), "c": ("vision", "")},
+)
 Render = Callable[..., str]
 
 

@@ -50,10 +50,12 @@ def test_the_line_of_no_difference_is_there_whatever_is_found(render: Render) ->
     assert "difference in weighted F1, 95 % interval" in texts(svg)
 
 
-def test_a_baseline_that_is_not_the_simplest_has_something_below_it() -> None:
+def test_a_baseline_that_is_not_the_simplest_is_compared_with_what_is_below_it() -> None:
     rule = result("rule", baseline=difference("cnn", -0.25, "worse"))
     found = comparison(rule, result("cnn"), baseline="cnn")
-    assert [(row["name"], row["against"]) for row in rows(differences(found), "point")] == [("rule", "cnn")]
+    chart = differences(found)
+    assert [(row["name"], row["against"]) for row in rows(chart, "point")] == [("rule", "cnn")]
+    assert options(chart) == {"against": ["cnn", "!cnn"]}, "and nobody stands on a rung above another"
 
 
 def test_the_baseline_alone_is_no_picture() -> None:

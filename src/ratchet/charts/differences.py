@@ -15,7 +15,7 @@ def differences(found: Comparison) -> Chart | None:
     if not rows:
         return None
     names = [each.name for each in found.candidates if each.baseline]
-    against = choice("against", [BELOW, found.baseline])
+    against = choice("against", list(dict.fromkeys(row["against"] for row in rows)))
     return intervals(
         rows, f"difference in {metric_name(found.metric)}, 95 % interval", names, ROW * len(names), [against]
     )

@@ -64,8 +64,7 @@ def _ladder(found: Findings) -> Iterator[Block]:
 
 def _steps(found: Findings) -> Iterator[Block]:
     chart = differences(found.comparison)
-    table = tables.steps(found.comparison)
-    if chart is None or table is None:
+    if chart is None:
         yield Paragraph(_ALONE)
         return
     yield Figure(
@@ -74,7 +73,9 @@ def _steps(found: Findings) -> Iterator[Block]:
         "To the right of the dashed line is better. A bar that crosses it cannot be told from no difference.",
         chart,
     )
-    yield table
+    table = tables.steps(found.comparison)
+    if table is not None:  # candidates may all stand on one rung
+        yield table
     yield Details("Why it is uncertain", [tables.uncertainty(found.comparison)])
 
 
