@@ -32,7 +32,7 @@ def build_page(found: Findings, texts: Texts) -> str:
     figures = _figures_of([block for section in sections for block in section.blocks])
     charts = {figure.name: figure.spec() for figure in figures}
     scripts = [chart_library(), _resource("page.js")]
-    return environment.get_template("page.html").render(
+    page = environment.get_template("page.html").render(
         title=f"{found.comparison.data}: what each iteration bought",
         headline=_headline(found),
         facts=_facts(found),
@@ -43,6 +43,7 @@ def build_page(found: Findings, texts: Texts) -> str:
         scripts=scripts,
         policy=_policy(scripts),
     )
+    return page.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is shown as its escape
 
 
 @cache
