@@ -27,7 +27,7 @@ def build_page(found: Findings, texts: Texts) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # keys stay in their order
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # keys stay in order: they become columns
     sections = sections_of(found, texts)
     figures = _figures_of([block for section in sections for block in section.blocks])
     charts = {figure.name: figure.spec() for figure in figures}

@@ -85,7 +85,7 @@
     const named = Object.values(spec.datasets ?? {});
     const inline = [spec, ...(spec.layer ?? [])].map((each) => each.data?.values).filter(Array.isArray);
     const distinct = new Map([...named, ...inline].map((rows) => [JSON.stringify(rows), rows]));
-    return [...distinct.values()].filter((rows) => rows.length > 1 && "model" in rows[0] | "name" in rows[0]);
+    return [...distinct.values()].filter((rows) => rows.length && ("model" in rows[0] || "name" in rows[0]));
   }
 
   function tableOf(rows, title) {
