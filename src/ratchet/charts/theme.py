@@ -100,7 +100,7 @@ def look(*, dark: bool = False) -> dict[str, Any]:
             "labelFontSize": 12,
             "symbolSize": 90,
             "labelLimit": 240,
-            "columns": 3,
+            "columns": 5,
         },
         "title": {"color": ink, "fontSize": 12, "fontWeight": "normal", "anchor": "start", "frame": "group"},
         "rule": {"color": muted},
