@@ -1,12 +1,14 @@
 """All pictures of a comparison: which there are, that Vega-Lite takes them, and that a candidate looks the same."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from tests.charts.conftest import Render, comparison, made_candidate, marks, result, selected
 
 from ratchet.charts.pictures import pictures_of, pictures_of_runs
+from ratchet.charts.theme import Chart
 from ratchet.comparison.compare import compare
 from ratchet.comparison.evidence import gather
 from ratchet.comparison.results import Comparison
@@ -27,8 +29,15 @@ def found(selection: Selection) -> Comparison:
     return compare(evidence, runs_dir=None, metric="f1_weighted", baseline="rule", promoted={}, parents={})
 
 
-def test_all_that_there_is_something_for_are_drawn(found: Comparison, selection: Selection) -> None:
-    assert list(pictures_of(found, selection)) == [name for name in ALL if name != "learning"]
+@pytest.fixture(scope="module")
+def pictures(found: Comparison, selection: Selection) -> Mapping[str, Chart]:
+    return pictures_of(found, selection)
+
+
+def test_all_that_there_is_something_for_are_drawn(
+    found: Comparison, selection: Selection, pictures: Mapping[str, Chart]
+) -> None:
+    assert list(pictures) == [name for name in ALL if name != "learning"]
     assert list(pictures_of_runs(selection, "f1_weighted")) == OF_RUNS
     rule = dataclasses.replace(selection, candidates=selection.candidates[:1])
     alone = dataclasses.replace(found, candidates=found.candidates[:1])
@@ -42,10 +51,8 @@ def test_curves_are_drawn_where_there_are_some(found: Comparison, selection: Sel
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "learning"])
-def test_vega_lite_draws_it_and_warns_of_nothing(
-    name: str, found: Comparison, selection: Selection, render: Render
-) -> None:
-    svg = render(pictures_of(found, selection)[name])
+def test_vega_lite_draws_it_and_warns_of_nothing(name: str, pictures: Mapping[str, Chart], render: Render) -> None:
+    svg = render(pictures[name])
     assert marks(svg, "bar" if name == "confusions" else "point")
 
 
@@ -91,9 +98,13 @@ def scales(spec: dict[str, object]) -> list[tuple[str, dict[str, list[str]]]]:
     return found
 
 
-def test_pictures_are_the_same_each_time(found: Comparison, selection: Selection) -> None:
-    first, second = ({name: chart.to_json() for name, chart in pictures_of(found, selection).items()} for _ in "ab")
-    assert first == second
+def test_pictures_are_the_same_each_time(
+    found: Comparison, selection: Selection, pictures: Mapping[str, Chart]
+) -> None:
+    anew = pictures_of(found, selection)
+    assert {name: each.to_json() for name, each in anew.items()} == {
+        name: each.to_json() for name, each in pictures.items()
+    }
 
 
 def test_a_single_run_can_be_drawn(tmp_path: Path, render: Render) -> None:

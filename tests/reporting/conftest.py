@@ -15,7 +15,8 @@ from ratchet.config import Objective, compose_objective
 from ratchet.reporting.blocks import Block, Details, ExampleList, Figure, Paragraph, Section, Table
 from ratchet.reporting.findings import Findings, find
 from ratchet.reporting.page import build_page
-from ratchet.reporting.texts import Texts
+from ratchet.reporting.sections import sections_of
+from ratchet.reporting.texts import Texts, texts_of
 from ratchet.runs.selection import Candidate, select
 
 RESAMPLES = 100
@@ -32,6 +33,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def found(trained: Path) -> Findings:
     """Of both."""
     return found_in(trained)
+
+
+@pytest.fixture(scope="session")
+def sections(found: Findings) -> list[Section]:
+    """The report on both, with texts."""
+    return sections_of(found, texts_of(found.selection))
 
 
 @cache

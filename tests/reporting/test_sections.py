@@ -32,11 +32,6 @@ NAMES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def sections(found: Findings) -> list[Section]:
-    return sections_of(found, texts_of(found.selection))
-
-
 def with_candidate(found: Findings, name: str, **changes: Any) -> Findings:
     """Of which something else was found."""
     rows = [dataclasses.replace(each, **changes) if each.name == name else each for each in found.comparison.candidates]

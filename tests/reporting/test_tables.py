@@ -5,7 +5,7 @@ import math
 
 import pytest
 from tests.charts.conftest import comparison, difference, group, result
-from tests.reporting.conftest import NO_TEXTS, cells
+from tests.reporting.conftest import cells
 from tests.reporting.conftest import tables as tables_in
 
 from ratchet.objective.clauses import Clause
@@ -13,9 +13,8 @@ from ratchet.objective.gate import Decision, Judgement
 from ratchet.objective.review import Alternative, Review
 from ratchet.objective.verdict import Verdict
 from ratchet.reporting import tables
-from ratchet.reporting.blocks import Cell, Table
+from ratchet.reporting.blocks import Cell, Section, Table
 from ratchet.reporting.findings import Findings
-from ratchet.reporting.sections import sections_of
 
 COSTS = {"fit_seconds": 2.0, "latency_ms_p50": 0.2, "latency_ms_p95": 0.5, "items_per_second": 900.0}
 COSTS |= {"peak_memory_mb": 64.0, "size_mb": 8.0}
@@ -224,10 +223,10 @@ def test_real_figures_are_those_of_the_comparison(found: Findings) -> None:
         assert row[6].text == found.verdict.decision.of(each.name).state.replace("pass", "ships")
 
 
-def test_a_column_of_figures_can_be_sorted_by_them_throughout(found: Findings) -> None:
+def test_a_column_of_figures_can_be_sorted_by_them_throughout(sections: list[Section]) -> None:
     """A cell without an order would be sorted by its text, and so would all that are compared with it."""
     seen = 0
-    for table in tables_in(sections_of(found, NO_TEXTS)):
+    for table in tables_in(sections):
         for place, each in enumerate(table.columns):
             orders = [row[place].order for row in table.rows]
             assert all(order is not None for order in orders) if each.numeric else set(orders) == {None}, table.title
@@ -236,7 +235,7 @@ def test_a_column_of_figures_can_be_sorted_by_them_throughout(found: Findings) -
     assert seen > 20
 
 
-def test_every_row_has_a_cell_a_column(found: Findings) -> None:
-    for table in tables_in(sections_of(found, NO_TEXTS)):
+def test_every_row_has_a_cell_a_column(sections: list[Section]) -> None:
+    for table in tables_in(sections):
         assert table.rows, table.title
         assert {len(row) for row in table.rows} == {len(table.columns)}, table.title
