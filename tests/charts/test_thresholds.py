@@ -23,7 +23,7 @@ def test_the_curve_is_what_scikit_learn_finds_on_val(average: str, trained: Path
     selection = select(trained)
     runs = [run for run in selection.runs if run.record.name == "regression"]
     read = [read_predictions(run.path / "predictions" / "val.parquet") for run in runs]
-    curve = rows(threshold_curves(selection, average), "line")
+    curve = rows(threshold_curves(selection, f"f1_{average}"), "line")
     assert len(curve) == 3 * len(GRID)
     assert {row["model"] for row in curve} == {"regression"}, "rules score 0 and 1"
     for row in curve[::5]:
@@ -40,7 +40,7 @@ def test_the_curve_is_what_scikit_learn_finds_on_val(average: str, trained: Path
 def test_a_mark_is_what_its_run_reached_on_val(average: str, trained: Path) -> None:
     selection = select(trained)
     runs = [run for run in selection.runs if run.record.name == "regression"]
-    chosen = rows(threshold_curves(selection, average), "point")
+    chosen = rows(threshold_curves(selection, f"f1_{average}"), "point")
     for title, key in (("F1", "f1"), ("precision", "precision"), ("recall", "recall")):
         found = [(row["threshold"], row["value"]) for row in chosen if row["show"] == f"{average} {title}"]
         assert found == [
@@ -53,7 +53,7 @@ def test_a_mark_is_what_its_run_reached_on_val(average: str, trained: Path) -> N
 
 
 def test_one_measure_is_shown_and_the_others_can_be_chosen(tmp_path: Path, render: Render) -> None:
-    chart = threshold_curves(selected(made_candidate(tmp_path, "cnn", SCORED, SCORED)), "macro")
+    chart = threshold_curves(selected(made_candidate(tmp_path, "cnn", SCORED, SCORED)), "f1_macro")
     assert options(chart) == {"show": ["macro F1", "macro precision", "macro recall", "!macro F1"]}
     svg = render(chart)
     assert len(marks(svg, "line mark")) == 1
@@ -64,8 +64,8 @@ def test_one_measure_is_shown_and_the_others_can_be_chosen(tmp_path: Path, rende
 
 def test_val_is_read_and_never_test(tmp_path: Path) -> None:
     scored = made_candidate(tmp_path, "cnn", EXACT, val=SCORED)
-    assert len(rows(threshold_curves(selected(scored), "micro"), "line")) == 3 * len(GRID)
-    assert threshold_curves(selected(made_candidate(tmp_path, "cnn", SCORED, val=EXACT)), "micro") is None
+    assert len(rows(threshold_curves(selected(scored), "f1_micro"), "line")) == 3 * len(GRID)
+    assert threshold_curves(selected(made_candidate(tmp_path, "cnn", SCORED, val=EXACT)), "f1_micro") is None
 
 
 @pytest.mark.parametrize("score", [0.7, 0.9, 0.1])
@@ -74,7 +74,7 @@ def test_a_score_on_the_grid_is_decided_as_runs_decide_it(score: float, tmp_path
     scores = np.full((3, 3), score, dtype=np.float32)
     scores[2] = 0.01
     found = Predictions(["a", "b", "c"], targets([1, 1, 1], [1, 1, 1], [0, 0, 0]), scores, [[], [], []])
-    chart = threshold_curves(selected(made_candidate(tmp_path, "cnn", found, thresholds=score)), "micro")
+    chart = threshold_curves(selected(made_candidate(tmp_path, "cnn", found, thresholds=score)), "f1_micro")
     [chosen] = [row for row in rows(chart, "point") if row["show"] == "micro F1"]
     [drawn] = [row for row in rows(chart, "line") if row["show"] == "micro F1" and row["threshold"] == score]
     assert drawn == chosen
@@ -82,7 +82,9 @@ def test_a_score_on_the_grid_is_decided_as_runs_decide_it(score: float, tmp_path
 
 
 def test_thresholds_that_differ_by_label_are_no_mark_but_have_a_curve(tmp_path: Path, render: Render) -> None:
-    chart = threshold_curves(selected(made_candidate(tmp_path, "cnn", SCORED, thresholds=[0.5, 0.5, 0.4])), "weighted")
+    chart = threshold_curves(
+        selected(made_candidate(tmp_path, "cnn", SCORED, thresholds=[0.5, 0.5, 0.4])), "f1_weighted"
+    )
     assert len(rows(chart, "line")) == 3 * len(GRID)
     assert rows(chart, "point") == []
     assert marks(render(chart), "point") == []
@@ -91,13 +93,22 @@ def test_thresholds_that_differ_by_label_are_no_mark_but_have_a_curve(tmp_path: 
 def test_where_no_threshold_decides_there_is_no_picture(tmp_path: Path) -> None:
     exact = made_candidate(tmp_path, "rule", EXACT)
     argmax = made_candidate(tmp_path, "cnn", SCORED, thresholds=None)
-    assert threshold_curves(selected(exact), "weighted") is None
-    assert threshold_curves(selected(exact, argmax), "weighted") is None
+    assert threshold_curves(selected(exact), "f1_weighted") is None
+    assert threshold_curves(selected(exact, argmax), "f1_weighted") is None
     by_threshold = made_candidate(tmp_path, "big", SCORED)
-    chart = threshold_curves(selected(exact, argmax, by_threshold), "weighted")
+    chart = threshold_curves(selected(exact, argmax, by_threshold), "f1_weighted")
     assert {row["model"] for row in [*rows(chart, "line"), *rows(chart, "point")]} == {"big"}
 
 
 def test_the_grid_is_within_0_and_1() -> None:
     assert GRID.tolist() == sorted(set(GRID.tolist()))
     assert (GRID[0], GRID[-1]) == (0.02, 0.98)
+
+
+def test_the_metric_of_the_objective_is_the_one_that_is_shown_first(tmp_path: Path) -> None:
+    selection = selected(made_candidate(tmp_path, "cnn", SCORED))
+    for metric, shown in (("precision_macro", "macro precision"), ("f1_micro", "micro F1")):
+        chart = threshold_curves(selection, metric)
+        assert chart is not None
+        [show] = chart.to_dict()["params"]
+        assert (show["name"], show["value"]) == ("show", shown)

@@ -423,7 +423,7 @@ def test_texts_of_either_direction_have_a_paragraph_of_their_own(page: Page) -> 
 @pytest.mark.parametrize("dark", [False, True])
 def test_words_can_be_read_on_what_they_stand_on(dark: bool, page: Page) -> None:
     [style] = page.texts("style")
-    looks = re.findall(r":root[^{]*\{([^}]*)\}", style)
+    looks = re.findall(r"^:root\S* \{([^}]*)\}", style, flags=re.M)
     assert len(looks) == 2
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", looks[dark]))
     assert colours["ground"] == look(dark=dark)["background"]

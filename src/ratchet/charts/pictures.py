@@ -36,7 +36,7 @@ def pictures_of_runs(selection: Selection, metric: str) -> Mapping[str, Chart]:
 
 def _of_runs(selection: Selection, metric: str) -> Mapping[str, Chart | None]:
     return {
-        "thresholds": threshold_curves(selection, metric.partition("_")[2]),
+        "thresholds": threshold_curves(selection, metric),
         "calibration": calibration(selection),
         "confusions": confusions(selection),
     }

@@ -7,6 +7,7 @@ import altair as alt
 import numpy as np
 
 from ratchet.charts.theme import WIDTH, Chart, Row, choice, colour, dash, shape, told_above
+from ratchet.comparison.verdicts import metric_name
 from ratchet.evaluation.metrics import averaged
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.runs.predictions import Predictions, read_predictions
@@ -16,19 +17,20 @@ GRID = np.arange(1, 50) / 50
 _MEASURES = ("f1", "precision", "recall")
 
 
-def threshold_curves(selection: Selection, average: str) -> Chart | None:
-    """Means over repeats, one threshold for all labels; marks are where each repeat's was put.
+def threshold_curves(selection: Selection, metric: str) -> Chart | None:
+    """`metric` and its kin, means over repeats, one threshold for all labels; marks are where each repeat's was put.
 
     None where nothing hangs on a threshold: scores are only 0 and 1, or the highest decides.
     """
+    average = metric.partition("_")[2]
     rows = [row for candidate in selection.candidates for row in _curve(candidate, average)]
     if not rows:
         return None
     names = [each.name for each in selection.candidates]
     shown = [name for name in names if any(row["model"] == name for row in rows)]
     chosen = [row for candidate in selection.candidates for row in _chosen(candidate, average)]
-    titles = [_title(measure, average) for measure in _MEASURES]
-    show = choice("show", titles, titles[0])
+    titles = [metric_name(f"{measure}_{average}") for measure in _MEASURES]
+    show = choice("show", titles, metric_name(metric))
     x = alt.X("threshold:Q", title="threshold", scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False))
     told = [alt.Tooltip("model:N"), *(alt.Tooltip(f"{key}:Q", format=".3f") for key in ("threshold", "value"))]
@@ -46,10 +48,6 @@ def threshold_curves(selection: Selection, average: str) -> Chart | None:
         .add_params(show)
         .properties(width=WIDTH, height=280, title=told_above("show + ' on val'"))
     )
-
-
-def _title(measure: str, average: str) -> str:
-    return f"{average} {'F1' if measure == 'f1' else measure}"
 
 
 def _on_val(candidate: Candidate) -> list[tuple[Thresholds, Predictions]]:
@@ -83,5 +81,5 @@ def _chosen(candidate: Candidate, average: str) -> Iterator[Row]:
 def _measures(name: str, threshold: float, average: str, measured: list[dict[str, np.ndarray]]) -> Iterator[Row]:
     for measure in _MEASURES:
         value = statistics.mean(float(each[f"{measure}_{average}"]) for each in measured)
-        shown = _title(measure, average)
+        shown = metric_name(f"{measure}_{average}")
         yield {"model": name, "show": shown, "threshold": round(threshold, 4), "value": round(value, 4)}

@@ -134,14 +134,13 @@ def _learning(found: Findings) -> Iterator[Block]:
 
 
 def _thresholds(found: Findings) -> Iterator[Block]:
-    average = found.comparison.metric.partition("_")[2]
     caption = (
         "What one threshold for all labels gives on val, mean over runs; marks are the thresholds that single runs "
         "chose, each at what it gave that run. A flat top says that little hangs on it. On test there is no such "
         "curve: it would be tuning."
     )
     nothing = "No threshold decides here: scores are only 0 and 1, or the highest score wins."
-    chart = threshold_curves(found.selection, average)
+    chart = threshold_curves(found.selection, found.comparison.metric)
     yield from _figure("threshold-chart", "The metric by threshold", caption, chart, nothing)
 
 
