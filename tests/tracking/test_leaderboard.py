@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from ratchet.charts.pictures import pictures_of
 from ratchet.comparison.compare import compare
 from ratchet.comparison.evidence import gather
 from ratchet.comparison.results import Comparison
@@ -34,6 +35,12 @@ def test_the_summary_has_a_key_for_each_figure_of_a_candidate(found: Comparison,
     assert summary["regression/f1_weighted"] == found.candidates[1].metrics["f1_weighted"].value
     assert summary["regression/delta_low"] <= summary["regression/delta"] <= summary["regression/delta_high"]
     assert summary["rule/delta"] is None
+
+
+def test_the_pictures_are_those_of_the_report(found: Comparison, runs_dir: Path) -> None:
+    pictures = report_comparison(found, select(runs_dir)).pictures
+    assert pictures.keys() == pictures_of(found, select(runs_dir)).keys() >= {"ladder", "differences", "labels"}
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
 
 
 def test_two_comparisons_are_two_runs_of_the_same_group(found: Comparison) -> None:

@@ -66,6 +66,12 @@ def test_the_tables_are_of_the_reported_part(run: StoredRun, runs_dir: Path) -> 
     assert {row[0] for row in sample.rows} <= set(run.read_json("split.json")["test"])
 
 
+def test_the_pictures_are_those_that_can_be_drawn_of_one_run(run: StoredRun, runs_dir: Path) -> None:
+    report = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule")
+    assert list(report.pictures) == ["thresholds", "calibration", "confusions"]
+    assert all(picture.startswith(b"\x89PNG") for picture in report.pictures.values())
+
+
 def test_the_model_can_decide_by_itself_and_the_records_stay_here(run: StoredRun, runs_dir: Path) -> None:
     report = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule")
     [data], [model] = report.used, report.made

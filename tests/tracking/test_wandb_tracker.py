@@ -1,17 +1,24 @@
 """Against W&B itself, offline: what it wrote is read back by its own command."""
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import pytest
+from PIL import Image
 from tests.tracking.conftest import described, inspected
 
+from ratchet.charts.theme import to_png
 from ratchet.config import TrackerConfig, TrackerKind
 from ratchet.tracking import Files, Report, Table, open_tracker
 from ratchet.tracking.wandb_tracker import staging
 
 WANDB = TrackerConfig(kind=TrackerKind.wandb, project="a-project")
+
+
+PICTURE = to_png(alt.Chart(alt.InlineData(values=[{"x": 1}])).mark_point().encode(x="x:Q").properties(width=60))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +34,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data = Files("data", "dataset", {"labels.json": directory / "labels.json"}, {"dataset_version": "v"})
         model = Files("model", "model", {"model/weights.bin": directory / "weights.bin"}, {})
         table = Table("labels", ["label", "f1"], [["audio", 0.5], ["graphs", None]])
-        tracker.report(lambda: Report({"test/f1": 0.5, "test/ap": None}, [table], used=[data], made=[model]))
+        told = Report({"test/f1": 0.5, "test/ap": None}, [table], {"ladder": PICTURE}, [data], [model])
+        tracker.report(lambda: told)
     return directory
 
 
@@ -62,6 +70,15 @@ def test_its_curves_are_drawn_over_epochs(records: list[dict[str, Any]]) -> None
     assert [(each["epoch"], each["step"], each["loss"]) for each in points] == [(0, 14, 2.0), (1, 28, 1.0)]
     [metric] = of_type(records, "metric")
     assert (metric["glob_name"], metric["step_metric"]) == ("*", "epoch")
+
+
+def test_its_pictures_are_pixels_beside_it(run: Path, records: list[dict[str, Any]]) -> None:
+    [logged] = [each["item"] for each in of_type(records, "history") if "charts/ladder" in str(each["item"])]
+    told = logged.get("charts/ladder", logged)
+    [path] = run.glob("wandb/*run-*/files/media/images/charts/*.png")
+    with Image.open(path) as written, Image.open(BytesIO(PICTURE)) as drawn:
+        assert written.size == drawn.size
+        assert str(drawn.size[0]) in str(told)
 
 
 def test_data_are_an_input_and_the_model_is_an_output(run: Path, records: list[dict[str, Any]]) -> None:
