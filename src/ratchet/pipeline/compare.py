@@ -7,14 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ratchet.comparison.compare import check_baseline, compare
-from ratchet.comparison.evidence import gather
-from ratchet.comparison.lineage import other_parents, parents_of
 from ratchet.comparison.resampling import Advance
 from ratchet.comparison.results import CandidateResult, Comparison
+from ratchet.comparison.selected import Bar, compare_selected
 from ratchet.config import PipelineConfig, load_objective, plain
 from ratchet.pipeline.layout import COMPARISON, CONFIG, METRICS, PLOTS, RUNS, run_directories
-from ratchet.runs import find_runs
 from ratchet.runs.files import write_json, write_text
 from ratchet.runs.selection import Selection, select
 from ratchet.runs.stored import read_run
@@ -22,25 +19,20 @@ from ratchet.runs.stored import read_run
 Begin = Callable[[int], Advance]
 
 
-def compare_runs(plan: PipelineConfig, bar: Callable[[str], Begin]) -> Comparison:
+def compare_runs(plan: PipelineConfig, bar: Bar) -> Comparison:
     """Write build/comparison.json, build/metrics.json (quality alone, small enough for a table) and build/plots.
 
     Raises:
         UserError: runs that cannot be compared.
     """
     selection = selected(plan)
-    check_baseline(selection, plan.baseline)
-    runs = find_runs(RUNS)
-    parents = parents_of(selection, runs)
-    evidence = gather(selection, others=other_parents(selection, parents, runs), begin=bar("drawing records"))
-    found = compare(
-        evidence,
-        runs_dir=None,  # nothing but the runs counts: the stage depends on nothing else
+    _, found = compare_selected(
+        selection,
+        runs_dir=RUNS,
         metric=load_objective(CONFIG / "objective.yaml").settings.metric.name,
         baseline=plan.baseline,
-        promoted={},
-        parents=parents,
-        begin=bar("swapping predictions"),
+        count_readings=False,  # nothing but the runs counts: the stage depends on nothing else
+        bar=bar,
     )
     write_json(COMPARISON, plain(found))
     write_json(METRICS, {each.name: _headline(each, found.metric) for each in found.candidates})

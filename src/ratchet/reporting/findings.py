@@ -1,22 +1,16 @@
 """What a report shows, read from run directories: comparison, verdict, and what other objectives would say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.comparison.compare import check_baseline, compare
-from ratchet.comparison.evidence import RESAMPLES, gather
-from ratchet.comparison.lineage import other_parents, parents_of
-from ratchet.comparison.resampling import Advance
+from ratchet.comparison.evidence import RESAMPLES
 from ratchet.comparison.results import Comparison
+from ratchet.comparison.selected import Bar, compare_selected
 from ratchet.config import Objective, compose_objective, named_objectives, register
 from ratchet.objective.review import Review, review
 from ratchet.objective.verdict import Verdict, judge
-from ratchet.runs import find_runs
-from ratchet.runs.promotions import promoted, said_of
 from ratchet.runs.selection import Selection, select
-
-Bar = Callable[[str], Callable[[int], Advance]]
 
 
 @dataclass(frozen=True)
@@ -64,20 +58,14 @@ def find(
     Raises:
         UserError: no such baseline, or predictions that cannot be compared.
     """
-    check_baseline(selection, baseline)
-    runs = find_runs(runs_dir)
-    parents = parents_of(selection, runs)
-    others = other_parents(selection, parents, runs)
-    evidence = gather(selection, others=others, resamples=resamples, begin=bar("drawing records"))
-    standing = promoted(promotions_dir, selection.data)
-    comparison = compare(
-        evidence,
+    evidence, comparison = compare_selected(
+        selection,
         runs_dir=runs_dir,
         metric=objective.settings.metric.name,
         baseline=baseline,
-        promoted={(str(standing.name), str(standing.config_hash)): said_of(standing)} if standing else {},
-        parents=parents,
-        begin=bar("swapping predictions"),
+        promotions_dir=promotions_dir,
+        resamples=resamples,
+        bar=bar,
     )
     verdict = judge(evidence, objective)
     return Findings(selection, comparison, verdict, review(evidence, objective.settings, named_objectives()))
