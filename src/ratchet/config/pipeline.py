@@ -31,9 +31,10 @@ def read_pipeline(path: Path) -> PipelineConfig:
             of the models.
     """
     plan = read_checked(path, PipelineConfig)
-    for key, kind, values in (("models", str, plan.models), ("repeats", int, plan.repeats)):
+    for key, kind, what in (("models", str, "a name"), ("repeats", int, "a number"), ("overrides", str, "key=value")):
+        values = getattr(plan, key)
         if not all(isinstance(value, kind) for value in values):  # OmegaConf lets lists in lists through
-            raise UserError(f"{path}: {key}: {values}: each must be a {'name' if kind is str else 'number'}")
+            raise UserError(f"{path}: {key}: {values}: each must be {what}")
     for key, values in (("models", plan.models), ("repeats", plan.repeats)):
         if not values:
             raise UserError(f"{path}: {key} is empty: name at least one")
