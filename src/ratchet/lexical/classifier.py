@@ -1,0 +1,141 @@
+"""The lexical classifier: features of texts, a linear map to log-odds, and the features behind a label."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ratchet.data.dataset import Dataset, Task
+from ratchet.errors import UserError
+from ratchet.lexical.features import Features
+from ratchet.lexical.ridge import fit_odds, fit_ridge
+from ratchet.lexical.settings import LexicalSettings
+
+Floats = npt.NDArray[np.float32]
+
+_WORTH_EXPLAINING, _MOST = 0.1, 5  # the score from which a label is explained; words a label
+
+
+@dataclass(frozen=True)
+class LexicalClassifier:
+    """`weights` of shape (num_features, num_labels) and `bias` map features to log-odds, label by label."""
+
+    features: Features
+    weights: Floats
+    bias: Floats
+    labels: list[str]
+    task: Task
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights and biases."""
+        return int(self.weights.size + self.bias.size)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the weights in memory."""
+        return int(self.weights.nbytes + self.bias.nbytes)
+
+    def logits(self, texts: Sequence[str]) -> Floats:
+        """Log-odds of each label, multi-class the log of each class's share; shape (num_texts, num_labels)."""
+        if not len(texts):
+            return np.zeros((0, len(self.labels)), dtype=np.float32)
+        return normalised(np.asarray(self.features.transform(texts) @ self.weights + self.bias), self.task)
+
+    def predict_proba(self, texts: Sequence[str]) -> Floats:
+        """Scores in [0, 1], float32 of shape (num_texts, num_labels)."""
+        return probabilities(self.logits(texts), self.task)
+
+    def explain(self, texts: Sequence[str]) -> list[list[tuple[str, str, float]]]:
+        """For each text (label, words, share), strongest first: the five features that speak most for each label.
+
+        Labels with a score of .1 or more are explained; a share is in log-odds.
+        """
+        if not len(texts):
+            return []
+        names, features = self.features.names(), self.features.transform(texts)
+        return [
+            self._evidence(features[[row]].tocoo(), scores, names)
+            for row, scores in enumerate(self.predict_proba(texts))
+        ]
+
+    def _evidence(self, one: Any, scores: Floats, names: list[str]) -> list[tuple[str, str, float]]:
+        evidence = []
+        for label in np.flatnonzero(scores >= _WORTH_EXPLAINING):
+            shares: dict[str, float] = {}  # " bert " of the characters and "bert" of the words are one thing to see
+            for column, share in zip(one.col, one.data * self.weights[one.col, label], strict=True):
+                shares[names[column]] = shares.get(names[column], 0.0) + float(share)
+            strongest = sorted(shares.items(), key=lambda item: -item[1])[:_MOST]
+            evidence += [(self.labels[label], words, share) for words, share in strongest if share > 0]
+        return sorted(evidence, key=lambda each: -each[2])
+
+    def save(self, directory: Path) -> None:
+        """weights.npz and model.json, beside the files of the features."""
+        self.features.save(directory)
+        np.savez(directory / "weights.npz", weights=self.weights, bias=self.bias)
+        content = {"labels": self.labels, "task": self.task.value}
+        (directory / "model.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """What `save` wrote: the same scores, bit for bit."""
+        content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+        arrays = np.load(directory / "weights.npz", allow_pickle=False)
+        features = Features.load(directory)
+        return cls(features, arrays["weights"], arrays["bias"], content["labels"], Task(content["task"]))
+
+
+def fit_lexical(train: Dataset, settings: LexicalSettings, within: str = "") -> tuple[LexicalClassifier, Floats]:
+    """The classifier of `train`, and the scores that each train text would get had it been left out of the fit.
+
+    `within` is the path of the settings for messages, as in "lexical.". A label on no text, or on all, has nothing to
+    tell apart and gets a score of 0, or 1, for every text.
+
+    Raises:
+        UserError: the texts hold no word, or none that `min_df` leaves.
+    """
+    try:
+        features = Features.fit(train.texts, train.labels, train.taxonomy, settings)
+    except ValueError as error:
+        few, texts = settings.min_df, f"the {len(train)} train texts"
+        remedy = f"model.{within}min_df={few} leaves no n-gram of {texts}: set model.{within}min_df=1"
+        raise UserError(remedy if few > 1 else f"{texts} hold no word to learn from") from error
+    weights, bias, left_out = fit_ridge(features.transform(train.texts), train.targets, settings.C)
+    slope, offset = fit_odds(left_out, train.targets)
+    share = train.targets.mean(axis=0)
+    constant = np.isin(share, (0, 1))
+    weights = np.where(constant, 0, weights * slope)
+    always = np.where(share > 0.5, np.inf, -np.inf)
+    bias = np.where(constant, always, bias * slope + offset)
+    left_out_logits = np.where(constant, always, left_out * slope + offset)
+    classifier = LexicalClassifier(
+        features,
+        np.asarray(weights, dtype=np.float32),
+        np.asarray(bias, dtype=np.float32),
+        list(train.labels),
+        train.task,
+    )
+    return classifier, probabilities(normalised(left_out_logits, train.task), train.task)
+
+
+def normalised(logits: npt.NDArray[Any], task: Task) -> Floats:
+    """Multi-label as they are; multi-class the logs of shares that sum to 1, a class's score over that of all."""
+    if task is Task.multilabel:
+        return np.asarray(logits, dtype=np.float32)
+    from scipy.special import log_expit, logsumexp
+
+    with np.errstate(invalid="ignore"):
+        logs = log_expit(logits)
+        shares = logs - logsumexp(logs, axis=1, keepdims=True)
+    return np.asarray(np.nan_to_num(shares, nan=-np.log(logits.shape[1]), neginf=-np.inf), dtype=np.float32)
+
+
+def probabilities(logits: Floats, task: Task) -> Floats:
+    """Scores in [0, 1] of what `normalised` gave."""
+    from scipy.special import expit
+
+    return np.asarray(expit(logits) if task is Task.multilabel else np.exp(logits), dtype=np.float32)
