@@ -1,4 +1,4 @@
-"""A convolutional network over characters, words or sub-words, its embeddings learnt from train alone (PyTorch)."""
+"""A convolutional network over a pretrained encoder's sub-words, or over tokens learnt from train alone (PyTorch)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,17 +11,23 @@ from ratchet.models.base import Evidence, FitContext, Scores
 from ratchet.neural.settings import NeuralSettings, Tokens
 
 if TYPE_CHECKING:
-    from ratchet.neural.classifier import TextClassifier
+    from tokenizers import Tokenizer
+    from torch import Tensor
+
+    from ratchet.neural.averaging import AveragedClassifier
 
 
 @dataclass
 class Settings(NeuralSettings):
     """`widths`: tokens that a convolution sees at once, one convolution each, `filters` patterns in each of them.
 
-    `vocabulary_size` and `min_count` bound the tokens that are learnt from the train texts.
+    With `tokens` pretrained, sub-words and their embeddings are those of `encoder` (as in the transformer) and are
+    tuned. Otherwise both are learnt from the train texts: `vocabulary_size` and `min_count` bound the tokens, and
+    `embedding_size` is the length of their embeddings.
     """
 
     tokens: Tokens = Tokens.word
+    encoder: str = "all-MiniLM-L6-v2"
     vocabulary_size: int = bounded(20_000, low=2)
     min_count: int = bounded(1, low=1)
     embedding_size: int = bounded(128, low=1)
@@ -30,6 +36,7 @@ class Settings(NeuralSettings):
     dropout: float = bounded(0.5, low=0, high=0.95)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.widths, list) and (not self.widths or min(self.widths) < 1):
             raise InvalidSetting("widths", self.widths, "must name widths of at least 1, as [1, 2, 3]")
 
@@ -38,40 +45,54 @@ class Tagger:
     """Embeddings, parallel convolutions, maximum over the text, one linear layer."""
 
     deterministic = False
-    _classifier: "TextClassifier"
+    _classifier: "AveragedClassifier"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
-        import torch
-
-        from ratchet.models.cnn_network import build
+        from ratchet.models.cnn_network import initial
+        from ratchet.neural.averaging import AveragedClassifier, learn_lexical
         from ratchet.neural.classifier import TextClassifier
         from ratchet.neural.fitting import fit_classifier
         from ratchet.neural.losses import prior_logits
-        from ratchet.neural.tokens import PADDING, learn_tokenizer, limit_length
+        from ratchet.neural.tokens import token_ids
 
         settings = self._settings
-        tokenizer = learn_tokenizer(
-            train.texts, settings.tokens, vocabulary_size=settings.vocabulary_size, min_count=settings.min_count
-        )
-        limit_length(tokenizer, settings.max_length)
+        tokenizer, padding, embeddings = self._tokens(train.texts)
         architecture = {
             "vocabulary_size": tokenizer.get_vocab_size(),
-            "embedding_size": settings.embedding_size,
+            "embedding_size": settings.embedding_size if embeddings is None else embeddings.shape[1],
             "widths": list(settings.widths),
             "filters": settings.filters,
             "dropout": settings.dropout,
-            "padding": PADDING,
+            "padding": padding,
         }
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(context.seed)
-            network = build(architecture, len(train.labels))
-        network.output.bias.data = prior_logits(train.targets, train.task)
-        self._classifier = TextClassifier(tokenizer, PADDING, network, list(train.labels), train.task, architecture)
+        bias = prior_logits(train.targets, train.task)
+        network = initial(architecture, bias=bias, seed=context.seed)
+        if embeddings is not None:
+            network.tune(embeddings, token_ids(tokenizer, train.texts, padding))
+        classifier = TextClassifier(tokenizer, padding, network, list(train.labels), train.task, architecture)
         rates = dict.fromkeys((name for name, _ in network.named_parameters()), settings.learning_rate)
-        fit_classifier(self._classifier, rates, train, val, settings, context)
+        lexical, targets = learn_lexical(train, settings)
+        fit_classifier(classifier, rates, train, val, settings, context, targets)
+        network.merge()
+        self._classifier = AveragedClassifier(classifier, lexical, settings.lexical_share)
+
+    def _tokens(self, texts: Sequence[str]) -> "tuple[Tokenizer, int, Tensor | None]":
+        """The tokenizer, its padding token, and the embeddings that come with it, if any do."""
+        from ratchet.neural.tokens import PADDING, learn_tokenizer, limit_length
+
+        settings = self._settings
+        if settings.tokens is Tokens.pretrained:
+            from ratchet.neural.encoders import pretrained_embeddings
+
+            return pretrained_embeddings(settings.encoder, settings.max_length)
+        tokenizer = learn_tokenizer(
+            texts, settings.tokens, vocabulary_size=settings.vocabulary_size, min_count=settings.min_count
+        )
+        limit_length(tokenizer, settings.max_length)
+        return tokenizer, PADDING, None
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         return self._classifier.predict_proba(texts)
@@ -80,8 +101,9 @@ class Tagger:
         """The five words that speak most for each label with a score of .1 or more; weights are in log-odds."""
         from ratchet.neural.attribution import attribute
 
-        embedding = self._classifier.network.get_submodule("embedding")
-        return [[Evidence(*each) for each in shares] for shares in attribute(self._classifier, embedding, texts)]
+        network = self._classifier.network
+        of_network = attribute(network, network.network.get_submodule("embedding"), texts)
+        return [[Evidence(*each) for each in shares] for shares in self._classifier.explain(texts, of_network)]
 
     @property
     def num_parameters(self) -> int:
@@ -97,8 +119,8 @@ class Tagger:
     @classmethod
     def load(cls, directory: Path) -> Self:
         from ratchet.models.cnn_network import build
-        from ratchet.neural.classifier import load_classifier
+        from ratchet.neural.averaging import load_averaged
 
         tagger = cls.__new__(cls)
-        tagger._classifier = load_classifier(directory, build)
+        tagger._classifier = load_averaged(directory, build)
         return tagger

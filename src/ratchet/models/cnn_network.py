@@ -1,10 +1,47 @@
 """Convolutions of several widths over token embeddings, each pooled to its maximum (Kim 2014)."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from ratchet.neural.tokens import TokenIds
+
+
+class TunedEmbedding(nn.Module):
+    """Embeddings of an encoder as they came, and for each token that train holds what training adds to it.
+
+    Of 30,000 sub-words a few thousand stand in train; the optimizer has only those to go over.
+    """
+
+    known: Tensor
+    rows: Tensor
+
+    def __init__(self, weights: Tensor, seen: Tensor, padding: int) -> None:
+        super().__init__()
+        known = weights.clone()
+        known[padding] = 0
+        rows = torch.zeros(len(weights), dtype=torch.long)
+        rows[seen] = torch.arange(1, len(seen) + 1)
+        rows[padding] = 0
+        self.register_buffer("known", known)
+        self.register_buffer("rows", rows)
+        self.added = nn.Embedding(len(seen) + 1, weights.shape[1], padding_idx=0)
+        nn.init.zeros_(self.added.weight)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Embeddings of shape (batch, length, embedding_size)."""
+        embedded: Tensor = functional.embedding(ids, self.known) + self.added(self.rows[ids])
+        return embedded
+
+    def merged(self, padding: int) -> nn.Embedding:
+        """The sum of both, as one table."""
+        with torch.no_grad():
+            both = self.known + self.added(self.rows)
+        return nn.Embedding(len(both), both.shape[1], padding_idx=padding, _weight=both)
 
 
 class Network(nn.Module):
@@ -25,10 +62,10 @@ class Network(nn.Module):
         padding: int,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
+        self.embedding: nn.Module = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
         self.convolutions = nn.ModuleList(nn.Conv1d(embedding_size, filters, width) for width in widths)
         self.dropout = nn.Dropout(dropout)
-        self._widths = widths
+        self._widths, self._padding = widths, padding
         self.output = nn.Linear(filters * len(widths), num_labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -40,6 +77,25 @@ class Network(nn.Module):
             pooled.append(functional.relu(features.masked_fill(~mask[:, None], -torch.inf)).amax(dim=2))
         logits: Tensor = self.output(self.dropout(torch.cat(pooled, dim=1)))
         return logits
+
+    def tune(self, embeddings: Tensor, texts: Sequence[TokenIds]) -> None:
+        """Begin with `embeddings` of shape (vocabulary_size, embedding_size); those of the tokens of `texts` learn."""
+        seen = torch.from_numpy(np.unique(np.concatenate(texts)))
+        self.embedding = TunedEmbedding(embeddings, seen[seen != self._padding], self._padding)
+
+    def merge(self) -> None:
+        """Leave what `tune` began as one table, to be saved and loaded like any."""
+        if isinstance(self.embedding, TunedEmbedding):
+            self.embedding = self.embedding.merged(self._padding)
+
+
+def initial(architecture: dict[str, Any], *, bias: Tensor, seed: int) -> Network:
+    """The network before training, its weights drawn from `seed`, its last bias as given."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build(architecture, len(bias))
+    network.output.bias.data = bias
+    return network
 
 
 def build(architecture: dict[str, Any], num_labels: int) -> Network:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
-    from ratchet.neural.classifier import TextClassifier
+    from ratchet.neural.averaging import AveragedClassifier
 
 
 class Pooling(Enum):
@@ -53,6 +53,7 @@ class Settings(NeuralSettings):
     freeze_layers: int = bounded(0, low=0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.encoder is not None and self.random != RandomEncoder():
             raise InvalidSetting("random", vars(self.random), "is the size of a random encoder: set model.encoder=null")
         if self.random.hidden_size % self.random.heads:
@@ -63,13 +64,14 @@ class Tagger:
     """Encoder, pooling, one linear layer; all of it is trained, but for what is frozen."""
 
     deterministic = False
-    _classifier: "TextClassifier"
+    _classifier: "AveragedClassifier"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
         from ratchet.models.transformer_network import describe, freeze, initial, learning_rates
+        from ratchet.neural.averaging import AveragedClassifier, learn_lexical
         from ratchet.neural.classifier import TextClassifier
         from ratchet.neural.fitting import fit_classifier
         from ratchet.neural.losses import prior_logits
@@ -80,21 +82,17 @@ class Tagger:
         bias = prior_logits(train.targets, train.task)
         network = initial(encoder, pooling=pooling, dropout=dropout, bias=bias, seed=context.seed)
         freeze(network, settings.freeze_layers, embeddings=settings.freeze_embeddings)
-        self._classifier = TextClassifier(
-            tokenizer,
-            padding,
-            network,
-            list(train.labels),
-            train.task,
-            describe(encoder, pooling=pooling, dropout=dropout),
-        )
+        architecture = describe(encoder, pooling=pooling, dropout=dropout)
+        classifier = TextClassifier(tokenizer, padding, network, list(train.labels), train.task, architecture)
         rates = learning_rates(
             network,
             learning_rate=settings.learning_rate,
             head_learning_rate=settings.head_learning_rate,
             layer_decay=settings.layer_decay,
         )
-        fit_classifier(self._classifier, rates, train, val, settings, context)
+        lexical, targets = learn_lexical(train, settings)
+        fit_classifier(classifier, rates, train, val, settings, context, targets)
+        self._classifier = AveragedClassifier(classifier, lexical, settings.lexical_share)
 
     def _encoder(self, texts: Sequence[str], seed: int) -> "tuple[PreTrainedModel, Tokenizer, int]":
         from ratchet.neural.encoders import pretrained, random_encoder
@@ -120,8 +118,9 @@ class Tagger:
         from ratchet.models.transformer_network import token_embeddings
         from ratchet.neural.attribution import attribute
 
-        embedding = token_embeddings(self._classifier.network)
-        return [[Evidence(*each) for each in shares] for shares in attribute(self._classifier, embedding, texts)]
+        network = self._classifier.network
+        of_network = attribute(network, token_embeddings(network.network), texts)
+        return [[Evidence(*each) for each in shares] for shares in self._classifier.explain(texts, of_network)]
 
     @property
     def num_parameters(self) -> int:
@@ -137,8 +136,8 @@ class Tagger:
     @classmethod
     def load(cls, directory: Path) -> Self:
         from ratchet.models.transformer_network import build
-        from ratchet.neural.classifier import load_classifier
+        from ratchet.neural.averaging import load_averaged
 
         tagger = cls.__new__(cls)
-        tagger._classifier = load_classifier(directory, build)
+        tagger._classifier = load_averaged(directory, build)
         return tagger

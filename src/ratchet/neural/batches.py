@@ -1,7 +1,7 @@
 """Batches of texts of about the same length, padded to the longest one among them."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +55,7 @@ class Batches:
     def __init__(
         self,
         texts: Sequence[TokenIds],
-        targets: npt.NDArray[np.uint8],
+        targets: npt.NDArray[Any],
         *,
         batch_size: int,
         padding: int,

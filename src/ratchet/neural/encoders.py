@@ -14,6 +14,7 @@ import torch
 from huggingface_hub import model_info
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
+from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -45,6 +46,18 @@ def pretrained(name: str, max_length: int) -> tuple[PreTrainedModel, Tokenizer, 
     positions = getattr(encoder.config, "max_position_embeddings", max_length)
     limit_length(backend, min(max_length, tokenizer.model_max_length, positions))
     return encoder, backend, int(tokenizer.pad_token_id or 0)
+
+
+def pretrained_embeddings(name: str, max_length: int) -> tuple[Tokenizer, int, Tensor]:
+    """The tokenizer of the encoder `name`, its padding token and the embeddings (vocabulary size, size) of its tokens.
+
+    Raises:
+        UserError: as `pretrained` does.
+    """
+    encoder, tokenizer, padding = pretrained(name, max_length)
+    layer = encoder.get_input_embeddings()
+    assert isinstance(layer, nn.Embedding)
+    return tokenizer, padding, layer.weight.detach()[: tokenizer.get_vocab_size()]  # some tables have rows to spare
 
 
 def _from_here_or_the_hub(place: str) -> tuple[PreTrainedModel, Any]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import LightningModule, Trainer
@@ -39,13 +41,17 @@ def fit_classifier(
     val: Dataset,
     settings: NeuralSettings,
     context: "FitContext",
+    targets: npt.NDArray[np.float32] | None = None,
 ) -> None:
     """Train `classifier.network` in place; it ends with the weights of the best epoch. `rates`: by parameter name.
+
+    It learns from `targets`, in [0, 1] and of the shape of those of train, or else from train's own.
 
     Raises:
         UserError: there is no such accelerator on this machine.
     """
-    data = Data(classifier, train, val, settings, context)
+    learnt = train.targets.astype(np.float32) if targets is None else targets
+    data = Data(classifier, train, val, settings, context, learnt)
     fit = Fit(classifier, rates, data, train.targets, settings, context)
     best, last = context.directory / "best.ckpt", context.directory / "last.ckpt"
     resumed = last if context.resume and last.is_file() else None

@@ -51,7 +51,7 @@ def _binary_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | Non
         logits, targets, pos_weight=None if weights is None else weights.to(logits.device), reduction="none"
     )
     if gamma:
-        missed = torch.sigmoid(torch.where(targets > 0, -logits, logits))  # 1 - the probability of what is true
+        missed = (targets - torch.sigmoid(logits)).abs()  # for targets of 0 and 1: 1 - the probability of what is true
         each = each * missed**gamma
     return each.sum(dim=1).mean()
 

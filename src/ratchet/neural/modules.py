@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Data(LightningDataModule):
-    """The batches of train and val; every text is tokenised once. `overfit_batches` validates on train, too."""
+    """The batches of train and val; every text is tokenised once. `overfit_batches` validates on train, too.
+
+    `targets` are those to learn from, shares of 1 where a teacher has a say.
+    """
 
     def __init__(
         self,
@@ -34,17 +37,23 @@ class Data(LightningDataModule):
         val: Dataset,
         settings: NeuralSettings,
         context: "FitContext",
+        targets: npt.NDArray[np.float32],
     ) -> None:
         super().__init__()
         few = context.trainer.overfit_batches > 0
-        self.train = self._batches(classifier, train, settings, None if few else context.seed)
-        self.val = self.train if few else self._batches(classifier, val, settings, None)
+        self.train = self._batches(classifier, train, targets, settings, None if few else context.seed)
+        self.val = self._batches(classifier, train if few else val, (train if few else val).targets, settings, None)
 
     def _batches(
-        self, classifier: TextClassifier, part: Dataset, settings: NeuralSettings, seed: int | None
+        self,
+        classifier: TextClassifier,
+        part: Dataset,
+        targets: npt.NDArray[Any],
+        settings: NeuralSettings,
+        seed: int | None,
     ) -> Batches:
         texts = token_ids(classifier.tokenizer, part.texts, classifier.padding)
-        return Batches(texts, part.targets, batch_size=settings.batch_size, padding=classifier.padding, seed=seed)
+        return Batches(texts, targets, batch_size=settings.batch_size, padding=classifier.padding, seed=seed)
 
     def train_dataloader(self) -> Batches:
         """The batches to learn from, in another order in each epoch."""

@@ -1,9 +1,10 @@
 """The settings that every network has: how long it is trained, how fast, and what is done about rare labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
-from ratchet.config import ModelConfig, bounded
+from ratchet.config import InvalidSetting, ModelConfig, bounded
+from ratchet.lexical.settings import LexicalSettings, check_lexical
 
 
 class Imbalance(Enum):
@@ -15,8 +16,9 @@ class Imbalance(Enum):
 
 
 class Tokens(Enum):
-    """What a text is cut into, with a vocabulary learnt from the train texts."""
+    """What a text is cut into: sub-words of a pretrained encoder, or a vocabulary learnt from the train texts."""
 
+    pretrained = "pretrained"
     character = "character"
     word = "word"
     subword = "subword"
@@ -30,6 +32,10 @@ class NeuralSettings(ModelConfig):
     metric until training stops. `warmup`: the share of all steps over which the learning rate rises; then it falls to
     0, linearly. `gradient_clip`: the largest norm of a gradient. Positives weigh (negatives / positives) **
     `pos_weight_power`, or easy decisions are played down by `focal_gamma`, as `imbalance` says; counts are train's.
+
+    A lexical classifier of the `lexical` settings may teach the network: `teacher_share` of each training target is the
+    score that it gives the text, left out of its own fit. And it may have a say in the end: log-odds are averaged, its
+    own with a weight of `lexical_share`.
     """
 
     max_length: int = bounded(low=1)
@@ -43,3 +49,12 @@ class NeuralSettings(ModelConfig):
     imbalance: Imbalance = Imbalance.pos_weight
     pos_weight_power: float = bounded(0.5, low=0, high=1)
     focal_gamma: float = bounded(2.0, low=0)
+    teacher_share: float = bounded(0.0, low=0, high=1)
+    lexical_share: float = bounded(0.0, low=0, high=1)
+    lexical: LexicalSettings = field(default_factory=LexicalSettings)
+
+    def __post_init__(self) -> None:
+        check_lexical(self.lexical, "lexical.")
+        if self.lexical != LexicalSettings() and not (self.teacher_share or self.lexical_share):
+            remedy = "changes nothing unless model.teacher_share or model.lexical_share is above 0"
+            raise InvalidSetting("lexical", vars(self.lexical), remedy)

@@ -26,6 +26,7 @@ def learn_tokenizer(texts: Sequence[str], tokens: Tokens, *, vocabulary_size: in
     Words are runs of letters and digits, compatibility-normalised and in lower case; sub-words are byte-pair merges
     within words of up to 100 letters (Sennrich et al. 2016); characters are all there are, blanks included.
     """
+    assert tokens is not Tokens.pretrained, "these come with an encoder"
     size, special = max(vocabulary_size, 2), ["[PAD]", _UNKNOWN]
     model = BPE(unk_token=_UNKNOWN) if tokens is Tokens.subword else WordLevel({"[PAD]": 0, _UNKNOWN: 1}, _UNKNOWN)
     tokenizer = Tokenizer(model)

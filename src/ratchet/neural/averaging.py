@@ -1,0 +1,120 @@
+"""A network and a lexical classifier together: the one taught by the other, and their log-odds averaged."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from ratchet.data.dataset import Dataset, Task
+from ratchet.lexical.classifier import LexicalClassifier, fit_lexical
+from ratchet.neural.classifier import TextClassifier, load_classifier
+from ratchet.neural.settings import NeuralSettings
+
+Floats = npt.NDArray[np.float32]
+Shares = list[tuple[str, str, float]]
+
+_WORTH_EXPLAINING, _MOST = 0.1, 5  # the score from which a label is explained; words a label
+_LEXICAL, _AVERAGING = "lexical", "averaging.json"
+
+
+def learn_lexical(train: Dataset, settings: NeuralSettings) -> tuple[LexicalClassifier | None, Floats]:
+    """The lexical classifier, if it has a say in the end, and what the network is to learn from, in [0, 1].
+
+    A text's own label and what n-grams alone make of the text, not having seen it: soft targets tell a network which
+    labels are near, which with few texts it cannot find out itself (distillation: Hinton et al. 2015). Left-out scores
+    are honest ones; those of the fit would only repeat the labels.
+
+    Raises:
+        UserError: the lexical classifier finds no word to learn from.
+    """
+    targets = train.targets.astype(np.float32)
+    if not (settings.teacher_share or settings.lexical_share):
+        return None, targets
+    lexical, left_out = fit_lexical(train, settings.lexical, "lexical.")
+    share = settings.teacher_share
+    return lexical if settings.lexical_share else None, (1 - share) * targets + share * left_out
+
+
+@dataclass(frozen=True)
+class AveragedClassifier:
+    """`network`'s log-odds, and with a weight of `lexical_share` those of `lexical`, where there is one."""
+
+    network: TextClassifier
+    lexical: LexicalClassifier | None = None
+    lexical_share: float = 0.0
+
+    def predict_proba(self, texts: Sequence[str]) -> Floats:
+        """Scores float32 of shape (num_texts, num_labels), in [0, 1]."""
+        if self.lexical is None:
+            return self.network.predict_proba(texts)
+        from scipy.special import expit, log_softmax, softmax
+
+        one, other, share = self.network.logits(texts), self.lexical.logits(texts), np.float32(self.lexical_share)
+        if self.network.task is Task.multilabel:
+            return np.asarray(expit((1 - share) * one + share * other), dtype=np.float32)
+        shares = softmax((1 - share) * log_softmax(one, axis=1) + share * other, axis=1)
+        return np.asarray(shares, dtype=np.float32)
+
+    def explain(self, texts: Sequence[str], of_network: list[Shares]) -> list[Shares]:
+        """What speaks for each label, strongest first: the network's own shares, `of_network`, and the lexical ones.
+
+        Each counts as much as it does in the log-odds; the five words that speak most for each label with a score of
+        .1 or more.
+        """
+        if self.lexical is None:
+            return of_network
+        explained = []
+        scores = self.predict_proba(texts)
+        for row, shares in enumerate(zip(of_network, self.lexical.explain(texts), strict=True)):
+            weights = (1 - self.lexical_share, self.lexical_share)
+            explained.append(_strongest(shares, weights, dict(zip(self.network.labels, scores[row], strict=True))))
+        return explained
+
+    @property
+    def num_parameters(self) -> int:
+        """Those of the network and of the lexical classifier."""
+        return self.network.num_parameters + (self.lexical.num_parameters if self.lexical else 0)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of their weights in memory."""
+        return self.network.size_bytes + (self.lexical.size_bytes if self.lexical else 0)
+
+    def save(self, directory: Path) -> None:
+        """The network's files and, where there is a lexical classifier, averaging.json and its files in `lexical`."""
+        self.network.save(directory)
+        if self.lexical is None:
+            return
+        (directory / _LEXICAL).mkdir()
+        self.lexical.save(directory / _LEXICAL)
+        (directory / _AVERAGING).write_text(json.dumps({"lexical_share": self.lexical_share}), encoding="utf-8")
+
+
+def load_averaged(directory: Path, build: Callable[[dict[str, Any], int], nn.Module]) -> AveragedClassifier:
+    """What `AveragedClassifier.save` wrote; `build` is that of `load_classifier`."""
+    network = load_classifier(directory, build)
+    if not (directory / _AVERAGING).is_file():
+        return AveragedClassifier(network)
+    share = json.loads((directory / _AVERAGING).read_text(encoding="utf-8"))["lexical_share"]
+    return AveragedClassifier(network, LexicalClassifier.load(directory / _LEXICAL), share)
+
+
+def _strongest(kinds: Sequence[Shares], weights: Sequence[float], scores: dict[str, float]) -> Shares:
+    """The strongest words of each label that is worth it; a word that both know counts once, with both its shares."""
+    found: dict[str, dict[str, float]] = {}
+    for shares, weight in zip(kinds, weights, strict=True):
+        for label, words, share in shares:
+            of_label = found.setdefault(label, {})
+            of_label[words.casefold()] = of_label.get(words.casefold(), 0.0) + weight * share
+    kept = [
+        (label, words, share)
+        for label, of_label in found.items()
+        if scores[label] >= _WORTH_EXPLAINING
+        for words, share in sorted(of_label.items(), key=lambda item: -item[1])[:_MOST]
+    ]
+    return sorted(kept, key=lambda each: -each[2])
