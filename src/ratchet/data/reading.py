@@ -8,6 +8,7 @@ return from the end of a quoted field, without a word.
 import csv
 import io
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -19,7 +20,7 @@ from ratchet.data.checks import Outcome, Problem
 from ratchet.data.files import Content
 from ratchet.errors import UserError
 
-_SUFFIXES = {
+SUFFIXES = {
     ".csv": Format.csv,
     ".tsv": Format.tsv,
     ".tab": Format.tsv,
@@ -55,11 +56,11 @@ def read_table(content: Content, config: DataConfig) -> Table:
     form = config.format
     if form is Format.auto:
         suffix = PurePath(content.name).suffix.lower()
-        if suffix not in _SUFFIXES:
+        if suffix not in SUFFIXES:
             raise UserError(
                 f"{content.name}: unknown suffix {suffix!r}: set data.format to csv, tsv, json, jsonl or parquet"
             )
-        form = _SUFFIXES[suffix]
+        form = SUFFIXES[suffix]
     if form is Format.parquet:
         return _read_parquet(content)
     text = decode(content, config.encoding)
@@ -130,9 +131,18 @@ def _read_jsonl(name: str, text: str) -> Table:
         try:
             parsed.append((number, json.loads(line)))
         except (ValueError, RecursionError) as error:
-            message = f"broken JSON: {getattr(error, 'msg', error)} at column {getattr(error, 'colno', 1)}"
-            problems.append(Problem("broken line", f"{name}, line {number}", message, "stops"))
+            problems.append(Problem("broken line", f"{name}, line {number}", broken_json(error), "stops"))
     return _from_objects(name, "line", parsed, problems)
+
+
+def broken_json(error: ValueError | RecursionError) -> str:
+    """What is wrong with a line that `json.loads` did not take."""
+    return f"broken JSON: {getattr(error, 'msg', error)} at column {getattr(error, 'colno', 1)}"
+
+
+def no_object(item: Any) -> str:
+    """What is wrong with a line that is JSON, but no row."""
+    return f"holds no object of columns but a {type(item).__name__}"
 
 
 def _from_objects(name: str, unit: str, items: list[tuple[int, Any]], problems: list[Problem]) -> Table:
@@ -141,38 +151,60 @@ def _from_objects(name: str, unit: str, items: list[tuple[int, Any]], problems: 
         if isinstance(item, dict):
             good.append((number, item))
         else:
-            message = f"holds no object of columns but a {type(item).__name__}"
-            problems.append(Problem("broken line", f"{name}, {unit} {number}", message, "stops"))
+            problems.append(Problem("broken line", f"{name}, {unit} {number}", no_object(item), "stops"))
     keys = dict.fromkeys(key for _, item in good for key in item)
     columns = {key: [item.get(key) for _, item in good] for key in keys}
     return Table(name, unit, [number for number, _ in good], columns, problems)
 
 
-def _read_csv(name: str, text: str, separator: str, config: DataConfig) -> Table:
+def csv_rows(name: str, lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of `lines`, one after the other, blank ones left out, each with its number; the first row is 1.
+
+    Raises:
+        UserError: not readable, as a quote that never ends; names the last row that was.
+    """
     csv.field_size_limit(2**31 - 1)  # the default refuses texts above 128 KiB
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    last = 0
+    try:
+        for number, fields in enumerate(csv.reader(lines, delimiter=separator, strict=True), start=1):
+            if fields:
+                last = number
+                yield number, fields
+    except csv.Error as error:
+        raise UserError(f"{name}, after row {last}: not readable: {error}") from error
+
+
+def wrong_width(fields: Sequence[str], expected: int, separator: str) -> str:
+    """What is wrong with a row that has not as many fields as the first one."""
+    return f"{len(fields)} fields where the first row has {expected}: quote text with {separator!r}"
+
+
+def refuse_repeated(name: str, columns: Sequence[str], where: str) -> None:
+    """Stop where two columns have the same name.
+
+    Raises:
+        UserError: names the column.
+    """
+    twice = next((each for each in columns if columns.count(each) > 1), None)
+    if twice is not None:
+        raise UserError(f"{name}: column {twice!r} a second time in {where}")
+
+
+def _read_csv(name: str, text: str, separator: str, config: DataConfig) -> Table:
     kept: list[list[str]] = []
     numbers: list[int] = []
     problems: list[Problem] = []
-    try:
-        for number, fields in enumerate(reader, start=1):
-            if not fields:
-                continue
-            if kept and len(fields) != len(kept[0]):
-                message = f"{len(fields)} fields where the first row has {len(kept[0])}: quote text with {separator!r}"
-                problems.append(Problem("wrong number of fields", f"{name}, row {number}", message, "stops"))
-                continue
-            kept.append(fields)
-            numbers.append(number)
-    except csv.Error as error:
-        raise UserError(f"{name}, after row {numbers[-1] if numbers else 0}: not readable: {error}") from error
+    for number, fields in csv_rows(name, io.StringIO(text, newline=""), separator):
+        if kept and len(fields) != len(kept[0]):
+            message = wrong_width(fields, len(kept[0]), separator)
+            problems.append(Problem("wrong number of fields", f"{name}, row {number}", message, "stops"))
+            continue
+        kept.append(fields)
+        numbers.append(number)
     if not kept:
         raise UserError(f"{name}: the file is empty")
     names = kept.pop(0) if config.header else _names_without_header(name, len(kept[0]), config)
-    twice = next((each for each in names if names.count(each) > 1), None)
-    if twice is not None:
-        where = "the first row" if config.header else "data.column_names"
-        raise UserError(f"{name}: column {twice!r} a second time in {where}")
+    refuse_repeated(name, names, "the first row" if config.header else "data.column_names")
     columns = {column: [fields[index] for fields in kept] for index, column in enumerate(names)}
     return Table(name, "row", numbers[1:] if config.header else numbers, columns, problems)
 

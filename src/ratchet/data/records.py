@@ -1,6 +1,5 @@
 """A table of a file into records: id, text, labels, date and slice columns, every bad row reported."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -9,6 +8,7 @@ from typing import Any
 from ratchet.config import DataConfig, LabelKind, LabelsConfig, SliceKind
 from ratchet.data.checks import Outcome, Problem
 from ratchet.data.reading import Table
+from ratchet.data.texts import NotText, TextColumns, as_string
 from ratchet.errors import UserError, did_you_mean
 
 
@@ -85,13 +85,10 @@ def _record(
     def value(column: str) -> Any:
         return table.columns[column][index]
 
-    for column in config.text:
-        if isinstance(value(column), (list, dict)):
-            raise _BadValue("bad text", f"{column} holds no text but a {type(value(column)).__name__}")
-    parts = [_string(value(column)) for column in config.text]
-    text = config.text_separator.join(part for part in parts if part)
-    # Two halves of a character that meet here are that character: no file would bring them back as halves.
-    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    try:
+        text = TextColumns.of(config).text([value(column) for column in config.text])
+    except NotText as error:
+        raise _BadValue("bad text", str(error)) from None
     if not text.strip():
         raise _BadValue("empty text", f"no text in {', '.join(config.text)}")
     labels = _labels(value(config.labels.column), config.labels, label_names)
@@ -102,7 +99,7 @@ def _record(
             f"label {unknown[0]!r} is not among the known labels; {did_you_mean(unknown[0], known or ())} "
             "(data.filter.taxonomy_only=true leaves such labels out)",
         )
-    identifier = str(table.rows[index]) if config.id is None else _string(value(config.id)).strip()
+    identifier = str(table.rows[index]) if config.id is None else as_string(value(config.id)).strip()
     if not identifier:
         raise _BadValue("no id", f"nothing in {config.id}")
     keep = [*slice_columns(config), *([config.split.column] if config.split.column else [])]
@@ -111,28 +108,20 @@ def _record(
         text=text,
         labels=tuple(sorted(set(labels))),
         created_at=None if config.created_at is None else _date(value(config.created_at), config),
-        columns={column: _string(value(column)).strip() for column in keep},
+        columns={column: as_string(value(column)).strip() for column in keep},
         place=table.place(index),
     )
 
 
-def _string(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # an id column that a tool once turned into floats
-    return value if isinstance(value, str) else str(value)
-
-
 def _labels(value: Any, config: LabelsConfig, label_names: list[str] | None) -> list[str]:
     if config.kind is LabelKind.single:
-        one = _string(value).strip()
+        one = as_string(value).strip()
         if not one:
             raise _BadValue("no label", f"nothing in {config.column}, and every record has exactly one label")
         return [one]
     if config.kind is LabelKind.indices:
         return [_indexed(item, label_names or [], config) for item in _items(value, config)]
-    return [label for label in (_string(item).strip() for item in _items(value, config)) if label]
+    return [label for label in (as_string(item).strip() for item in _items(value, config)) if label]
 
 
 def _items(value: Any, config: LabelsConfig) -> list[Any]:
@@ -170,7 +159,7 @@ def _date(value: Any, config: DataConfig) -> datetime | None:
         moment = value
     elif isinstance(value, date):
         moment = datetime.combine(value, time())
-    elif not (written := _string(value).strip()):
+    elif not (written := as_string(value).strip()):
         return None
     else:
         form = config.date_format
