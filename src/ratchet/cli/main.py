@@ -12,6 +12,7 @@ from ratchet.errors import RunFailed, UserError, did_you_mean
 VERBS = {
     "train": "run one configuration, or a grid with -m (the same as python train.py)",
     "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
+    "predict": "label the texts of a file: RUN input=texts.csv output=predictions.csv",
     "reproduce": "RUN: train it again from its record and compare the predictions (exit code 0: identical)",
     "explain": "the words behind a run's labels for a text: RUN text='...'",
     "data": "describe [data=...] | list | fetch data=...",

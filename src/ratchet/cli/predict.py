@@ -1,0 +1,98 @@
+"""`ratchet predict RUN input=texts.csv output=predictions.csv`: label the texts of a file."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ratchet.cli.lines import print_facts
+from ratchet.cli.progress import row_bars
+from ratchet.cli.tables import Format, print_json, print_table, short
+from ratchet.config import bounded, parse_options
+from ratchet.data.texts import TextColumns
+from ratchet.errors import UserError
+from ratchet.predicting.model import Model, open_model
+from ratchet.predicting.results import Layout, ScoreDetail
+from ratchet.predicting.scoring import Request, Summary, predict_file
+
+USAGE = "`ratchet predict RUN input=texts.csv output=predictions.csv`"
+
+
+@dataclass
+class Options:
+    """Arguments of `predict`. `text` names columns, separated by commas; `separator` stands between labels in CSV."""
+
+    input: str = ""
+    output: str = ""
+    text: str | None = None
+    scores: ScoreDetail = ScoreDetail.predicted
+    separator: str = ";"
+    prefix: str = ""
+    batch_size: int = bounded(1024, low=1, high=1_000_000)
+    restart: bool = False
+    replace: bool = False
+    format: Format = Format.table
+    runs_dir: str = "runs"
+
+
+def run(arguments: list[str]) -> int:
+    """The verb `predict`."""
+    if not arguments or "=" in arguments[0]:
+        raise UserError(f"which run? {USAGE}; RUN is an id, a directory or `last`")
+    name, *rest = arguments
+    options = parse_options(Options, rest)
+    for key in ("input", "output"):
+        if not getattr(options, key):
+            raise UserError(f"{key}= is missing: {USAGE}")
+    model = open_model(Path(options.runs_dir), name)
+    request = _request(model, options)
+    quiet = options.format is not Format.table
+
+    def resuming(row: int, rows: int) -> None:
+        if not quiet:
+            print(f"resuming at row {row + 1:,} of {rows:,}", flush=True)
+
+    with row_bars() as begin:
+        summary = predict_file(model, request, begin, resuming)
+    _print(model, request, summary, options.format)
+    return 0
+
+
+def _request(model: Model, options: Options) -> Request:
+    text = model.text
+    if options.text is not None:
+        names = tuple(name.strip() for name in options.text.split(",") if name.strip())
+        if not names:
+            raise UserError(f"text={options.text!r} names no column: text=title,description")
+        text = TextColumns(names, text.separator)
+    one_label = model.scorer.thresholds.values is None
+    layout = Layout(model.scorer.labels, options.scores, options.prefix, options.separator, one_label)
+    return Request(
+        input=Path(options.input).expanduser(),
+        output=Path(options.output).expanduser(),
+        text=text,
+        layout=layout,
+        batch_size=options.batch_size,
+        replace=options.replace,
+        restart=options.restart,
+    )
+
+
+def _print(model: Model, request: Request, summary: Summary, form: Format) -> None:
+    if form is Format.json:
+        rates = {"texts_per_second": summary.texts_per_second, "labels_a_text": summary.labels_a_text}
+        print_json({"run": model.name, **asdict(summary), **rates, "output": str(request.output)})
+        return
+    labels = summary.labels_a_text
+    facts = [
+        ("model", model.name),
+        ("text", request.text.separator.join(request.text.names)),
+        ("rows", f"{summary.rows:,}"),
+        ("without text", f"{summary.without_text:,}"),
+        ("without label", f"{summary.without_label:,}"),
+        ("labels a text", "-" if labels is None else f"{labels:.2f}"),
+        ("texts/s", short(summary.texts_per_second)),
+        ("written to", str(request.output)),
+    ]
+    if form is Format.md:
+        print_table([{"fact": name, "value": value} for name, value in facts], markdown=True, left=2)
+    else:
+        print_facts(facts)
