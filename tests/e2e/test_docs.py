@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -85,3 +86,24 @@ def test_the_chart_of_the_report_docs_is_drawn(
     assert done.returncode == 0, done.stderr
     picture = (tmp_path / "ladder.svg").read_text(encoding="utf-8")
     assert all(text in picture for text in ("Where we are", "regression", "rule"))
+
+
+def test_the_commands_of_the_predict_docs_label_a_file(
+    project: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, ratchet: Command
+) -> None:
+    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+    (tmp_path / "texts.csv").write_text("title,description\nSpeech,with a GAN\n,\nA GAN,that draws\n")
+    page = project / "docs/predict.md"
+    commands = [shlex.split(line) for block in _blocks(page, "sh") for line in block.splitlines()]
+    said = []
+    for program, *arguments in commands:
+        assert program == "ratchet"
+        done = ratchet(*arguments)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        said.append(done.stdout)
+    written = {"predictions.csv", "all.parquet", "titles.jsonl.gz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "texts.csv", *written}
+    [shown] = _blocks(page, "text")
+    names = [re.split(r"  +", line)[0] for line in shown.splitlines()]
+    assert names == [re.split(r"  +", line)[0] for line in said[0].splitlines()]
+    assert json.loads(said[2])["rows"] == 3

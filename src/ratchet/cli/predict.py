@@ -1,15 +1,18 @@
 """`ratchet predict RUN input=texts.csv output=predictions.csv`: label the texts of a file."""
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ratchet.cli.lines import print_facts
 from ratchet.cli.progress import row_bars
 from ratchet.cli.tables import Format, print_json, print_table, short
-from ratchet.config import bounded, parse_options
+from ratchet.config import bounded, parse_options, register
 from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError
+from ratchet.models import all_settings
 from ratchet.predicting.model import Model, open_model
+from ratchet.predicting.parts import parts_of
 from ratchet.predicting.results import Layout, ScoreDetail
 from ratchet.predicting.scoring import Request, Summary, predict_file
 
@@ -42,16 +45,22 @@ def run(arguments: list[str]) -> int:
     for key in ("input", "output"):
         if not getattr(options, key):
             raise UserError(f"{key}= is missing: {USAGE}")
+    register(all_settings())
     model = open_model(Path(options.runs_dir), name)
     request = _request(model, options)
     quiet = options.format is not Format.table
 
     def resuming(row: int, rows: int) -> None:
         if not quiet:
-            print(f"resuming at row {row + 1:,} of {rows:,}", flush=True)
+            print(f"resuming after row {row:,} of {rows:,}", flush=True)
 
-    with row_bars() as begin:
-        summary = predict_file(model, request, begin, resuming)
+    try:
+        with row_bars() as begin:
+            summary = predict_file(model, request, begin, resuming)
+    except (KeyboardInterrupt, SystemExit):
+        if parts_of(request.output).is_dir():
+            print(f"what is done is kept in {parts_of(request.output)}: the same command goes on", file=sys.stderr)
+        raise
     _print(model, request, summary, options.format)
     return 0
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import polars as pl
 import polars.selectors as cs
 
-from ratchet.predicting.values import json_text, series
+from ratchet.predicting.values import cell, json_text, series
 
 
 class Batch(Protocol):
@@ -66,14 +66,15 @@ class Frame:
 
     def column(self, name: str) -> list[Any]:
         """See `Batch`; bytes are taken for UTF-8."""
-        column = self.data[name]
-        return (column.cast(pl.String) if column.dtype == pl.Binary else column).to_list()
+        values = self.data[name].to_list()
+        return [None if value is None else cell(value) for value in values] if self._is_bytes(name) else values
+
+    def _is_bytes(self, name: str) -> bool:
+        return self.data.schema[name] == pl.Binary
 
     def rows(self) -> list[dict[str, Any]]:
-        """See `Batch`: dates and times in ISO 8601, decimals as text, bytes taken for UTF-8."""
-        plain = self.data.with_columns(
-            cs.temporal().dt.to_string("iso"), cs.decimal().cast(pl.String), cs.binary().cast(pl.String)
-        )
+        """See `Batch`: dates and times in ISO 8601, decimals as text."""
+        plain = self.data.with_columns(cs.temporal().dt.to_string("iso:strict"), cs.decimal().cast(pl.String))
         return plain.rows(named=True)
 
     def lines(self) -> list[str]:

@@ -46,17 +46,20 @@ class Parts:
         """Write down what the parts are made of, by which process, and which of them are done already."""
         for half_written in self.directory.glob(".*.tmp"):  # by a process that was killed while it wrote
             half_written.unlink()
-        write_json(self.directory / "state.json", {**state, "process": {"pid": os.getpid(), "host": platform.node()}})
         write_text(self.directory / "done.jsonl", "".join(f"{json.dumps(counts)}\n" for counts in done))
+        write_json(self.directory / "state.json", {**state, "process": {"pid": os.getpid(), "host": platform.node()}})
 
     def clear(self) -> None:
-        """Forget what was done."""
+        """Forget what was done: first the state, without which nothing else counts."""
+        (self.directory / "state.json").unlink(missing_ok=True)
         for path in self.directory.iterdir():
             if path.name != _LOCK:
                 path.unlink()
 
     def done(self) -> list[dict[str, int]]:
-        """The counts of each part that is done, in their order."""
+        """The counts of each part that is done, in their order; none where it is not known what they were made of."""
+        if not (self.directory / "state.json").is_file():
+            return []
         try:
             lines = (self.directory / "done.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         except FileNotFoundError:
@@ -85,6 +88,11 @@ class Parts:
         return self.directory / f"part-{number:06d}"
 
 
+def parts_of(output: Path) -> Path:
+    """Where the parts of an output are kept."""
+    return output.with_name(f"{output.name}.parts")
+
+
 @contextmanager
 def claimed(output: Path) -> Iterator[Parts]:
     """The parts of `output`, for this process alone; without a part the directory goes away when the block ends.
@@ -94,7 +102,7 @@ def claimed(output: Path) -> Iterator[Parts]:
     """
     from filelock import FileLock, Timeout
 
-    parts = Parts(output.with_name(f"{output.name}.parts"))
+    parts = Parts(parts_of(output))
     lock = FileLock(parts.directory / _LOCK, blocking=False)
     try:
         parts.directory.mkdir(exist_ok=True)
@@ -113,5 +121,5 @@ def claimed(output: Path) -> Iterator[Parts]:
 
 def _writing(parts: Parts) -> str:
     process = (parts.state() or {}).get("process")
-    who = f", process {process['pid']} on {process['host']}," if process else ""
-    return f"another process{who} is writing it"
+    who = f"process {process['pid']} on {process['host']}" if process else "another process"
+    return f"{who} is writing it"

@@ -40,8 +40,7 @@ class Request:
     def options(self) -> dict[str, Any]:
         """What must be the same for parts to be gone on with."""
         return {
-            "output": str(self.output.resolve()),
-            "text": ",".join(self.text.names),
+            "text": list(self.text.names),
             "text_separator": self.text.separator,
             "scores": self.layout.detail.name,
             "prefix": self.layout.prefix,

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-_SCALARS = {"bool": pl.Boolean, "int": pl.Int64, "float": pl.Float64, "str": pl.String}
+_SCALARS = {"bool": pl.Boolean, "int": pl.Int64, "long": pl.Int64, "float": pl.Float64, "str": pl.String}
+_EXACT = range(-(2**53), 2**53 + 1)  # the whole numbers that a float holds
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -32,9 +33,11 @@ def _finite(value: Any) -> Any:
 
 
 def cell(value: Any) -> str:
-    """A value as a CSV file holds it: text as it is, nothing as "", all else as JSON writes it."""
+    """A value as a CSV file holds it: text as it is (bytes taken for UTF-8), nothing as "", all else as JSON has it."""
     if isinstance(value, str):
         return value
+    if isinstance(value, bytes):
+        return _plain(value)
     if value is None:
         return ""
     return str(value) if isinstance(value, (float, int)) and not isinstance(value, bool) else json_text(value)
@@ -45,8 +48,9 @@ def kinds(value: Any) -> Iterable[str]:
     if isinstance(value, list):
         inner = {kind for item in value for kind in kinds(item)} or {""}
         return [f"[{kind}]" for kind in inner]
-    name = type(value).__name__
-    return ("big" if name == "int" and value not in _INT64 else name,)
+    if type(value) is int and value not in _EXACT:
+        return ("long" if value in _INT64 else "big",)
+    return (type(value).__name__,)
 
 
 def column_type(found: Iterable[str]) -> pl.DataType:
@@ -63,6 +67,8 @@ def _scalar(found: set[str]) -> pl.DataType | None:
         return pl.String()
     if found == {"int", "float"}:
         return pl.Float64()
+    if found == {"int", "long"}:
+        return pl.Int64()
     [kind, *others] = found
     return _SCALARS[kind]() if kind in _SCALARS and not others else None
 
@@ -88,7 +94,7 @@ def _encodable(value: Any) -> Any:
 
 
 def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of `size` items, the last one shorter; takes no item more than it gives."""
+    """Lists of `size` items, the last one shorter; takes no item before it is wanted. (itertools has it from 3.12.)"""
     kept = []
     for item in items:
         kept.append(item)

@@ -1,0 +1,159 @@
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.conftest import run_command
+
+from ratchet.runs.predictions import read_predictions
+
+Make = Callable[..., Path]
+Verb = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def rule(make_run: Make) -> Path:
+    return make_run("model=rule")
+
+
+@pytest.fixture(scope="module")
+def regression(make_run: Make) -> Path:
+    return make_run("model=regression", "model.char_ngrams=null")
+
+
+@pytest.fixture(scope="module")
+def failed(make_run: Make) -> Path:
+    return make_run("data.records.path=nowhere.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a file of texts."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts.csv").write_text("id,title,description\n007,Speech,with a GAN\n008,,\n009,nothing,known\n")
+    return tmp_path
+
+
+def test_the_summary_and_the_file(rule: Path, verb: Verb) -> None:
+    code, out, err = verb("predict", str(rule), "input=texts.csv", "output=out.csv")
+    assert (code, err) == (0, "")
+    facts = [line.split(maxsplit=1) for line in out.replace("without ", "without_").splitlines()]
+    assert facts[:5] == [
+        ["model", f"rule ({rule.name})"],
+        ["text", "title description"],
+        ["rows", "3"],
+        ["without_text", "1"],
+        ["without_label", "1"],
+    ]
+    assert out.splitlines()[-1] == "written to     out.csv"
+    assert Path("out.csv").read_text().splitlines() == [
+        "id,title,description,predicted,scores",
+        "007,Speech,with a GAN,audio;generative-models,1.0;1.0",
+        "008,,,,",
+        "009,nothing,known,,",
+    ]
+
+
+def test_a_runs_own_test_records_get_its_own_scores(project: Path, regression: Path, verb: Verb) -> None:
+    """The same text is made of the same columns: scores agree bit for bit."""
+    source = project / "data/sample/projects.jsonl"
+    code, _, err = verb("predict", str(regression), f"input={source}", "output=out.parquet", "scores=all")
+    assert (code, err) == (0, "")
+    written, stored = pl.read_parquet("out.parquet"), read_predictions(regression / "predictions/test.parquet")
+    labels = json.loads((regression / "labels.json").read_text())
+    row_of = {identifier: row for row, identifier in enumerate(written["id"])}
+    rows = [row_of[identifier] for identifier in stored.ids]
+    assert np.array_equal(written[rows].select(f"score:{label}" for label in labels).to_numpy(), stored.scores)
+    assert written.schema["tags"] == pl.List(pl.String)
+    thresholds = json.loads((regression / "thresholds.json").read_text())["values"]
+    for scores, predicted in zip(stored.scores, written["predicted"][rows].to_list(), strict=True):
+        assert predicted == [label for label, score in zip(labels, scores, strict=True) if score >= thresholds[label]]
+
+
+def test_programs_get_the_summary(rule: Path, verb: Verb) -> None:
+    code, out, _ = verb("predict", str(rule), "input=texts.csv", "output=out.jsonl", "text=title", "format=json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["rows"], found["labels"], found["without_text"], found["resumed_at"]) == (3, 1, 1, 0)
+    assert found["texts_per_second"] > 0
+    assert verb("predict", str(rule), "input=texts.csv", "output=md.csv", "format=md")[1].startswith("| fact | value |")
+
+
+def test_each_record_gets_one_label_where_each_had_one(make_run: Make, tmp_path: Path, verb: Verb) -> None:
+    rows = [
+        {"id": str(number), "title": f"{topic} {number}", "description": "", "topic": topic}
+        for number, topic in enumerate(["audio; loud", "graphs", "vision"] * 20)
+    ]
+    pl.DataFrame(rows).write_ndjson("topics.jsonl")
+    data = [f"data.records.path={tmp_path / 'topics.jsonl'}", "data.labels.column=topic", "data.labels.kind=single"]
+    none = ["data.taxonomy=null", "data.behaviour=null", "~data.slices.medical_images", "data.created_at=null"]
+    run = make_run("model=regression", "model.char_ngrams=null", *data, *none)
+    assert verb("predict", str(run), "input=texts.csv", "output=out.csv", "scores=none")[0] == 0
+    labels = [line.rpartition(",")[2] for line in Path("out.csv").read_text().splitlines()[1:]]
+    assert labels[1] == ""
+    assert {labels[0], labels[2]} <= {"audio; loud", "graphs", "vision"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["which run?", "input=texts.csv"]),
+        (["input=texts.csv", "output=out.csv"], ["which run?"]),
+        (["{rule}", "output=out.csv"], ["input= is missing"]),
+        (["{rule}", "input=texts.csv"], ["output= is missing"]),
+        (["{failed}", "input=texts.csv", "output=out.csv"], ["the run is failed"]),
+        (["{rule}", "input=texts.csv", "output=out.csv", "score=all"], ["'score'", "did you mean 'scores'?"]),
+        (["{rule}", "input=texts.csv", "output=out.csv", "scores=some"], ["valid: all, none, predicted"]),
+        (["{rule}", "input=texts.csv", "output=out.csv", "batch_size=0"], ["batch_size"]),
+        (["{rule}", "input=texts.csv", "output=out.csv", "text=,"], ["names no column"]),
+        (["{rule}", "input=texts.csv", "output=out.csv", "text=body"], ["no column 'body'", "id, title, description"]),
+        (["{rule}", "input=texts.csv", "output=out.json"], ["one object a line"]),
+        (["{rule}", "input=none.csv", "output=out.csv"], ["none.csv: cannot be read"]),
+        (["{rule}", "input=texts.csv", "output=texts.csv", "replace=true"], ["texts.csv is the input"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_is_explained(
+    arguments: list[str], parts: list[str], rule: Path, failed: Path, here: Path, verb: Verb
+) -> None:
+    code, out, err = verb("predict", *(each.format(rule=rule, failed=failed) for each in arguments))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert all(part in err for part in parts), err
+    assert [path.name for path in here.iterdir()] == ["texts.csv"]
+
+
+def test_after_an_interruption_it_says_how_to_go_on_and_where_it_does(
+    rule: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("predict", str(rule), "input=texts.csv", "output=out.csv", "batch_size=2")
+    with monkeypatch.context() as patched:
+        calls = iter([None])
+
+        def interrupted(scorer: object, batch: object, text: object, original: Callable[..., object]) -> object:
+            if next(calls, "over") == "over":
+                signal.raise_signal(signal.SIGINT)
+            return original(scorer, batch, text)
+
+        from ratchet.predicting import scoring
+
+        original = scoring.predict_batch
+        patched.setattr(scoring, "predict_batch", lambda *given: interrupted(*given, original))
+        code, out, err = verb(*arguments)
+    assert (code, out) == (130, "")
+    assert "what is done is kept in out.csv.parts: the same command goes on" in err
+    code, out, err = verb(*arguments)
+    assert (code, err) == (0, "")
+    assert out.startswith("resuming after row 2 of 3\n")
+    assert len(Path("out.csv").read_text().splitlines()) == 4
+
+
+def test_a_model_without_torch_predicts_without_torch(regression: Path, here: Path) -> None:
+    script = "import sys; from ratchet.cli.main import main; main(sys.argv[1:]); print('torch' in sys.modules)"
+    arguments = ("predict", str(regression), "input=texts.csv", "output=out.parquet")
+    done = run_command(sys.executable, "-c", script, *arguments, cwd=here)
+    assert (done.stderr, done.stdout.splitlines()[-1]) == ("", "False")
