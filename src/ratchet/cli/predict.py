@@ -15,6 +15,7 @@ from ratchet.predicting.model import Model, open_model
 from ratchet.predicting.parts import parts_of
 from ratchet.predicting.results import Layout, ScoreDetail
 from ratchet.predicting.scoring import Request, Summary, predict_file
+from ratchet.process import available_cores, limited_threads
 
 USAGE = "`ratchet predict RUN input=texts.csv output=predictions.csv`"
 
@@ -46,23 +47,28 @@ def run(arguments: list[str]) -> int:
         if not getattr(options, key):
             raise UserError(f"{key}= is missing: {USAGE}")
     register(all_settings())
-    model = open_model(Path(options.runs_dir), name)
-    request = _request(model, options)
-    quiet = options.format is not Format.table
+    with limited_threads(available_cores()):  # and thus without busy waiting, which costs networks much of their speed
+        model = open_model(Path(options.runs_dir), name)
+        request = _request(model, options)
+        summary = _predict(model, request, options.format)
+    _print(model, request, summary, options.format)
+    return 0
+
+
+def _predict(model: Model, request: Request, form: Format) -> Summary:
+    """Do it, with a progress bar; a user who stops it is told that nothing is lost."""
 
     def resuming(row: int, rows: int) -> None:
-        if not quiet:
+        if form is Format.table:
             print(f"resuming after row {row:,} of {rows:,}", flush=True)
 
     try:
         with row_bars() as begin:
-            summary = predict_file(model, request, begin, resuming)
+            return predict_file(model, request, begin, resuming)
     except (KeyboardInterrupt, SystemExit):
         if parts_of(request.output).is_dir():
             print(f"what is done is kept in {parts_of(request.output)}: the same command goes on", file=sys.stderr)
         raise
-    _print(model, request, summary, options.format)
-    return 0
 
 
 def _request(model: Model, options: Options) -> Request:
