@@ -14,7 +14,7 @@ from ratchet.predicting.batches import Batch, Frame
 from ratchet.predicting.reading import Advance, Survey, refuse_missing
 from ratchet.predicting.results import Layout, Predicted, ScoreDetail, refuse_taken
 
-_ROW_GROUP = 65_536  # rows
+_ROW_GROUP = 8_192  # rows; several of them are in memory while the output is put together
 
 
 @dataclass(frozen=True)
