@@ -1,0 +1,147 @@
+"""Time of fine-tuning until the F1 on val is what the Hugging Face Trainer comes to, against that Trainer.
+
+    pip install accelerate                          # the peer needs it, Ratchet does not
+    python benchmarks/transformer_to_f1.py          # data=madewithml, split and seed 0, as conf/model has it
+    python benchmarks/transformer_to_f1.py sample 0 model.max_epochs=4
+
+The same encoder, batch size, max length, learning rate (ours: at its own of 5e-5 the peer is far slower) and number of
+threads. Either side loads the encoder, trains, and scores val after each epoch; the seconds are of all that, ours with
+the n-grams that teach it. F1 is weighted, at the best threshold of val, and of the network alone: what n-grams add to
+it in the end is not counted. Prints both curves and the seconds to the peer's best F1. No test record is read.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    PrinterCallback,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+from transformers import Trainer as PeerTrainer
+from transformers.utils import logging as transformers_logging
+
+from ratchet.config import compose, register
+from ratchet.data.prepared import prepare
+from ratchet.data.splits import make_split
+from ratchet.evaluation.thresholds import f1_once_tuned
+from ratchet.models import all_settings
+from ratchet.models.base import FitContext, ValidationMetric
+from ratchet.models.transformer import Tagger
+from ratchet.neural.encoders import packaged_directory
+from ratchet.process import available_cores, limited_threads
+
+Curve = list[tuple[float, float]]  # seconds since the start, F1 on val
+
+
+def our_curve(config, train, val, f1) -> Curve:
+    curve: Curve = []
+    with tempfile.TemporaryDirectory() as directory:
+        started = time.perf_counter()
+        context = FitContext(
+            Path(directory),
+            config.seed,
+            lambda step, metrics: curve.append((time.perf_counter() - started, metrics["f1"])),
+            ValidationMetric("f1", f1),
+            threads=available_cores(),
+        )
+        Tagger(config.model).fit(train, val, context)
+    return curve
+
+
+class Scores(TrainerCallback):
+    """The F1 on val after each epoch of the peer."""
+
+    def __init__(self, curve: Curve, started: float, val, batches, f1) -> None:
+        self._curve, self._started, self._val, self._batches, self._f1 = curve, started, val, batches, f1
+
+    def on_epoch_end(self, arguments, state, control, model=None, **kwargs):
+        model.eval()
+        with torch.inference_mode():
+            logits = torch.cat([model(**batch).logits for batch in self._batches])
+        model.train()
+        value = self._f1(self._val.targets, torch.sigmoid(logits).numpy())
+        self._curve.append((time.perf_counter() - self._started, value))
+
+
+def peer_curve(config, train, val, f1) -> Curve:
+    settings, place, curve = config.model, str(packaged_directory()), []
+    started = time.perf_counter()
+    set_seed(config.seed)
+    tokenizer = AutoTokenizer.from_pretrained(place)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        place, num_labels=len(train.labels), problem_type="multi_label_classification"
+    )
+    collator = DataCollatorWithPadding(tokenizer)
+    cut = {"truncation": True, "max_length": settings.max_length}
+    encoded = tokenizer(train.texts, **cut)
+    items = [
+        {"input_ids": ids, "attention_mask": mask, "labels": target.astype(np.float32)}
+        for ids, mask, target in zip(encoded["input_ids"], encoded["attention_mask"], train.targets, strict=True)
+    ]
+    batches = [collator(tokenizer(val.texts[i : i + 32], **cut)) for i in range(0, len(val), 32)]
+    with tempfile.TemporaryDirectory() as directory:
+        arguments = TrainingArguments(
+            directory,
+            num_train_epochs=settings.max_epochs,
+            per_device_train_batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            seed=config.seed,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=True,
+        )
+        trainer = PeerTrainer(
+            model,
+            arguments,
+            data_collator=collator,
+            train_dataset=items,
+            callbacks=[Scores(curve, started, val, batches, f1)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return curve
+
+
+def main(data: str = "madewithml", seed: str = "0", *overrides: str) -> None:
+    register(all_settings())
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    config = compose([f"data={data}", "model=transformer", f"split.seed={seed}", f"seed={seed}", *overrides])
+    prepared = prepare(config.data)
+    split = make_split(prepared, config.split, config.data.split.column)
+    train, val = prepared.part(split.train), prepared.part(split.val)
+    print(f"{data}, split {seed}, {len(train)} train and {len(val)} val texts, {available_cores()} threads")
+
+    def f1(targets, scores) -> float:
+        return f1_once_tuned(targets, scores, config.threshold, train.task)
+
+    with limited_threads(available_cores()):
+        torch.set_num_threads(available_cores())
+        ours, theirs = our_curve(config, train, val, f1), peer_curve(config, train, val, f1)
+    print("epoch  ours s  F1      peer s  F1")
+    for epoch in range(max(len(ours), len(theirs))):
+        cells = [f"{c[epoch][0]:6.1f}  {c[epoch][1]:.4f}" if epoch < len(c) else " " * 14 for c in (ours, theirs)]
+        print(f"{epoch + 1:5}  {cells[0]}  {cells[1]}")
+    best = max(f1 for _, f1 in theirs)
+    peer_seconds = next(seconds for seconds, f1 in theirs if f1 >= best)
+    our_seconds = next((seconds for seconds, f1 in ours if f1 >= best), None)
+    print(f"the peer's best F1 is {best:.4f}, after {peer_seconds:.1f} s")
+    if our_seconds is None:
+        print(f"ours does not come to it: {max(f1 for _, f1 in ours):.4f}")
+    else:
+        print(f"ours has it after {our_seconds:.1f} s: peer / ours {peer_seconds / our_seconds:.2f}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
