@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Self
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
 from ratchet.models.base import Evidence, FitContext, Scores
-from ratchet.neural.settings import NeuralSettings, Tokens
+from ratchet.neural.settings import ExportPrecision, NeuralSettings, Tokens
 
 if TYPE_CHECKING:
     from ratchet.neural.classifier import TextClassifier
+    from ratchet.neural.exported import ExportedClassifier
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Tagger:
     """Embeddings, parallel convolutions, maximum over the text, one linear layer."""
 
     deterministic = False
-    _classifier: "TextClassifier"
+    _classifier: "TextClassifier | ExportedClassifier"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -69,9 +70,10 @@ class Tagger:
             torch.manual_seed(context.seed)
             network = build(architecture, len(train.labels))
         network.output.bias.data = prior_logits(train.targets, train.task)
-        self._classifier = TextClassifier(tokenizer, PADDING, network, list(train.labels), train.task, architecture)
+        classifier = TextClassifier(tokenizer, PADDING, network, list(train.labels), train.task, architecture)
+        self._classifier = classifier
         rates = dict.fromkeys((name for name, _ in network.named_parameters()), settings.learning_rate)
-        fit_classifier(self._classifier, rates, train, val, settings, context)
+        fit_classifier(classifier, rates, train, val, settings, context)
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         return self._classifier.predict_proba(texts)
@@ -80,8 +82,9 @@ class Tagger:
         """The five words that speak most for each label with a score of .1 or more; weights are in log-odds."""
         from ratchet.neural.attribution import attribute
 
-        embedding = self._classifier.network.get_submodule("embedding")
-        return [[Evidence(*each) for each in shares] for shares in attribute(self._classifier, embedding, texts)]
+        classifier = self._classifier.trained()
+        embedding = classifier.network.get_submodule("embedding")
+        return [[Evidence(*each) for each in shares] for shares in attribute(classifier, embedding, texts)]
 
     @property
     def num_parameters(self) -> int:
@@ -94,11 +97,13 @@ class Tagger:
     def save(self, directory: Path) -> None:
         self._classifier.save(directory)
 
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        self._classifier.export(directory, precision)
+
     @classmethod
     def load(cls, directory: Path) -> Self:
-        from ratchet.models.cnn_network import build
-        from ratchet.neural.classifier import load_classifier
+        from ratchet.neural.loading import load_saved_or_exported
 
         tagger = cls.__new__(cls)
-        tagger._classifier = load_classifier(directory, build)
+        tagger._classifier = load_saved_or_exported(directory, "ratchet.models.cnn_network")
         return tagger

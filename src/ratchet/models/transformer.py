@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Self
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
 from ratchet.models.base import Evidence, FitContext, Scores
-from ratchet.neural.settings import NeuralSettings
+from ratchet.neural.settings import ExportPrecision, NeuralSettings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
     from ratchet.neural.classifier import TextClassifier
+    from ratchet.neural.exported import ExportedClassifier
 
 
 class Pooling(Enum):
@@ -63,7 +64,7 @@ class Tagger:
     """Encoder, pooling, one linear layer; all of it is trained, but for what is frozen."""
 
     deterministic = False
-    _classifier: "TextClassifier"
+    _classifier: "TextClassifier | ExportedClassifier"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -80,7 +81,7 @@ class Tagger:
         bias = prior_logits(train.targets, train.task)
         network = initial(encoder, pooling=pooling, dropout=dropout, bias=bias, seed=context.seed)
         freeze(network, settings.freeze_layers, embeddings=settings.freeze_embeddings)
-        self._classifier = TextClassifier(
+        classifier = self._classifier = TextClassifier(
             tokenizer,
             padding,
             network,
@@ -94,7 +95,7 @@ class Tagger:
             head_learning_rate=settings.head_learning_rate,
             layer_decay=settings.layer_decay,
         )
-        fit_classifier(self._classifier, rates, train, val, settings, context)
+        fit_classifier(classifier, rates, train, val, settings, context)
 
     def _encoder(self, texts: Sequence[str], seed: int) -> "tuple[PreTrainedModel, Tokenizer, int]":
         from ratchet.neural.encoders import pretrained, random_encoder
@@ -120,8 +121,9 @@ class Tagger:
         from ratchet.models.transformer_network import token_embeddings
         from ratchet.neural.attribution import attribute
 
-        embedding = token_embeddings(self._classifier.network)
-        return [[Evidence(*each) for each in shares] for shares in attribute(self._classifier, embedding, texts)]
+        classifier = self._classifier.trained()
+        embedding = token_embeddings(classifier.network)
+        return [[Evidence(*each) for each in shares] for shares in attribute(classifier, embedding, texts)]
 
     @property
     def num_parameters(self) -> int:
@@ -134,11 +136,13 @@ class Tagger:
     def save(self, directory: Path) -> None:
         self._classifier.save(directory)
 
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        self._classifier.export(directory, precision)
+
     @classmethod
     def load(cls, directory: Path) -> Self:
-        from ratchet.models.transformer_network import build
-        from ratchet.neural.classifier import load_classifier
+        from ratchet.neural.loading import load_saved_or_exported
 
         tagger = cls.__new__(cls)
-        tagger._classifier = load_classifier(directory, build)
+        tagger._classifier = load_saved_or_exported(directory, "ratchet.models.transformer_network")
         return tagger

@@ -1,7 +1,7 @@
 """A tokenizer and a network that was fitted: scores texts, and is what is saved."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 
 from ratchet.data.dataset import Task
 from ratchet.neural.batches import by_length, pad
+from ratchet.neural.settings import ExportPrecision
 from ratchet.neural.tokens import token_ids
 
 _BATCH = 32
@@ -48,13 +49,24 @@ class TextClassifier:
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Scores float32 of shape (num_texts, num_labels), in [0, 1]; texts of like length are scored together."""
         scores = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
+        for rows, logits in self._scored(texts):
+            scores[rows] = probabilities(logits, self.task).numpy()  # batch by batch: all at once rounds otherwise
+        return scores
+
+    def logits(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """What the scores are made of, float32 of shape (num_texts, num_labels)."""
+        found = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
+        for rows, logits in self._scored(texts):
+            found[rows] = logits.float().numpy()
+        return found
+
+    def _scored(self, texts: Sequence[str]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """The rows of each batch, and their logits."""
         encoded = token_ids(self.tokenizer, texts, self.padding)
         self.network.eval()
         with torch.inference_mode():
             for rows in by_length(encoded, _BATCH):
-                logits = self.network(*pad([encoded[row] for row in rows], self.padding))
-                scores[rows] = probabilities(logits, self.task).numpy()
-        return scores
+                yield rows, self.network(*pad([encoded[row] for row in rows], self.padding))
 
     def save(self, directory: Path) -> None:
         """weights.safetensors, tokenizer.json and model.json."""
@@ -63,6 +75,16 @@ class TextClassifier:
         content: dict[str, Any] = {"labels": self.labels, "task": self.task.value, "padding": self.padding}
         content["architecture"] = self.architecture
         (directory / "model.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+    def trained(self) -> "TextClassifier":
+        """This classifier; an exported one has none to give."""
+        return self
+
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        """network.onnx, tokenizer.json and model.json, which score without torch (`ratchet.neural.exported`)."""
+        from ratchet.neural.export import export_classifier
+
+        export_classifier(self, directory, precision)
 
 
 def probabilities(logits: torch.Tensor, task: Task) -> torch.Tensor:
