@@ -85,3 +85,15 @@ def test_the_chart_of_the_report_docs_is_drawn(
     assert done.returncode == 0, done.stderr
     picture = (tmp_path / "ladder.svg").read_text(encoding="utf-8")
     assert all(text in picture for text in ("Where we are", "regression", "rule"))
+
+
+def test_the_program_of_the_export_docs_prints_labels(
+    project: Path, tmp_path: Path, train: Command, ratchet: Command
+) -> None:
+    assert train().returncode == 0
+    exported = ratchet("export", "last", "out=tagger")
+    assert (exported.returncode, exported.stderr) == (0, "")
+    [block] = _blocks(project / "docs/export.md", "python")
+    done = run_command(sys.executable, "-c", block, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "['audio', 'generative-models']\n"

@@ -13,6 +13,7 @@ VERBS = {
     "train": "run one configuration, or a grid with -m (the same as python train.py)",
     "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
     "reproduce": "RUN: train it again from its record and compare the predictions (exit code 0: identical)",
+    "export": "RUN: a directory that scores texts without torch, checked against the run",
     "explain": "the words behind a run's labels for a text: RUN text='...'",
     "data": "describe [data=...] | list | fetch data=...",
     "compare": "candidates against the MVP baseline: intervals, p-values, verdicts",
