@@ -28,9 +28,9 @@ from ratchet.models.regression import Settings
 from ratchet.process import available_cores, limited_threads
 
 
-def ours(features, targets, val_features, C: float):
+def ours(features, targets, val_features, settings: Settings):
     """Scores of val, as the lexical classifier comes to them."""
-    weights, bias, left_out = fit_ridge(features, targets, C)
+    weights, bias, left_out = fit_ridge(features, targets, settings.C)
     slope, offset = fit_odds(left_out, targets)
     return expit(val_features @ (weights * slope).astype(np.float32) + (bias * slope + offset))
 
@@ -57,9 +57,9 @@ def main(data: str = "madewithml", seeds: str = "5") -> None:
         features, val_features = made.transform(train.texts), made.transform(val.texts)
         seconds, f1 = [], []
         with limited_threads(available_cores()):
-            ours(features, train.targets, val_features, settings.C)  # loads what it imports, and wakes the threads
+            ours(features, train.targets, val_features, settings)  # loads what it imports, and wakes the threads
             for side in (
-                lambda: ours(features, train.targets, val_features, settings.C),  # noqa: B023
+                lambda: ours(features, train.targets, val_features, settings),  # noqa: B023
                 lambda: peer(features, train.targets, val_features),  # noqa: B023
             ):
                 started = time.perf_counter()

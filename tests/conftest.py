@@ -71,6 +71,16 @@ def ratchet(tmp_path: Path) -> Command:
     return lambda *arguments, **environment: run_command(program, *arguments, cwd=tmp_path, **environment)
 
 
+WITHOUT_TORCH = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "transformers", "pytorch_lightning", "onnx", "onnxscript"}:
+            raise ModuleNotFoundError(f"no {name} here", name=name)
+sys.meta_path.insert(0, Absent())  # None in sys.modules would do, but libraries look there to see what is loaded
+"""  # the first lines of a program to run where these are not installed
+
+
 def fit_context(
     directory: Path,
     *,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from ratchet.process import available_cores, limited_threads, seed_everything
+from ratchet.process import available_cores, limited_threads, seed_everything, wanted_threads
 
 
 def test_a_seed_is_that_of_every_generator() -> None:
@@ -55,3 +55,13 @@ def test_threads_are_as_before_after_an_exception_too(monkeypatch: pytest.Monkey
         fail()
     assert blas_threads() == before
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_threads_are_those_that_libraries_are_limited_to_else_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert wanted_threads() == available_cores()
+    with limited_threads(3):
+        assert wanted_threads() == 3
+    for nonsense in ("", "0", "many", "4,2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", nonsense)
+        assert wanted_threads() == available_cores()

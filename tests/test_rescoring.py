@@ -14,11 +14,12 @@ from ratchet.config import Config, compose
 from ratchet.data.prepared import prepare
 from ratchet.errors import UserError
 from ratchet.models.base import Scores
-from ratchet.rescoring import Rescored, load_scorer, rescore
+from ratchet.rescoring import Rescored, rescore
 from ratchet.runs import StoredRun
 from ratchet.runs.files import write_json
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.stored import read_run
+from ratchet.scoring import load_scorer
 from ratchet.training import train
 
 FAST = ("model=regression", "model.char_ngrams=null", "evaluation.resamples=100")
@@ -249,7 +250,7 @@ def test_a_scoring_that_fails_leaves_nothing(run: StoredRun, sample: Config, mon
         def predict_proba(self, texts: Sequence[str]) -> Scores:
             return np.full((len(texts), 17), np.nan, dtype=np.float32)
 
-    monkeypatch.setattr("ratchet.rescoring.tagger_class", lambda module: Broken)
+    monkeypatch.setattr("ratchet.scoring.tagger_class", lambda module: Broken)
     with pytest.raises(ValueError, match="not in"):
         rescore(run, sample, "val")
     assert list((run.path / "evaluations").iterdir()) == []

@@ -24,6 +24,12 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def wanted_threads() -> int:
+    """The threads that libraries are limited to here (by `limited_threads`, or OMP_NUM_THREADS), else one a core."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdecimal() and int(limit) else available_cores()
+
+
 @contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
     """BLAS and OpenMP limited to `threads` until the block ends, also where a library is loaded inside of it.

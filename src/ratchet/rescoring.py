@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,15 +11,13 @@ from ratchet.data.prepared import Prepared, prepare, target_matrix
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
-from ratchet.evaluation.calibration import Calibration
 from ratchet.evaluation.figures import Figures
 from ratchet.evaluation.slices import assign_slices
-from ratchet.evaluation.thresholds import Thresholds
-from ratchet.models import all_settings, tagger_class
-from ratchet.models.base import Scores, Tagger
+from ratchet.models import all_settings
 from ratchet.runs import StoredRun
 from ratchet.runs.files import write_json
 from ratchet.runs.readings import note_reading
+from ratchet.scoring import load_scorer
 from ratchet.training import measure, predict
 
 
@@ -34,37 +31,6 @@ class Rescored:
     seen_in_training: int
     unknown_labels: dict[str, int]
     test_readings: int | None
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """A finished run's tagger with what turns its scores into decisions, labels in their order."""
-
-    tagger: Tagger
-    labels: list[str]
-    calibration: Calibration
-    thresholds: Thresholds
-
-    def scores(self, texts: Sequence[str]) -> Scores:
-        """Scores of shape (num_texts, num_labels), calibrated as the run's own are."""
-        return self.calibration.apply(self.tagger.predict_proba(texts))
-
-
-def load_scorer(run: StoredRun) -> Scorer:
-    """Everything that a finished run scores texts with.
-
-    Raises:
-        UserError: the run did not finish.
-    """
-    if run.status != "finished":
-        raise UserError(f"{run.path}: the run is {run.status}, only a finished one can score")
-    labels: list[str] = run.read_json("labels.json")
-    return Scorer(
-        tagger_class(run.record.model).load(run.path / "model"),
-        labels,
-        Calibration.from_json(run.read_json("calibration.json")),
-        Thresholds.from_json(run.read_json("thresholds.json"), labels),
-    )
 
 
 def rescore(run: StoredRun, config: Config, part: str) -> Rescored:

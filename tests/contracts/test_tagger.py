@@ -1,9 +1,11 @@
 """The Tagger contract, once for all models: it runs over every conf/model/*.yaml, so a new model needs no edit here."""
 
 import io
+import json
 import pickletools
 import random
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from copy import deepcopy
@@ -15,15 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from tests.conftest import fit_context
+from tests.conftest import WITHOUT_TORCH, fit_context, run_command
 
 from ratchet.config import CONF, ModelConfig, compose
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import target_matrix
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.models import model_modules, tagger_class
-from ratchet.models.base import Explainer, Scores, Tagger
-from ratchet.neural.settings import NeuralSettings
+from ratchet.models.base import Explainer, Exporter, Scores, Tagger
+from ratchet.neural.settings import ExportPrecision, NeuralSettings
 
 CONFIGS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 TASKS = pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
@@ -46,6 +48,14 @@ ODD_TEXTS = {
     "punctuation": "!?.,;:-_()[]{}<>/\\|\"'`~@#$%^&*+=",
 }
 assert len(ODD_TEXTS["huge"]) >= 200_000
+
+SCORE = """
+import json, sys
+from pathlib import Path
+from ratchet.models import tagger_class
+tagger = tagger_class(sys.argv[1]).load(Path("model"))
+print(json.dumps(tagger.predict_proba(json.loads(Path("texts.json").read_text(encoding="utf-8"))).tolist()))
+"""
 
 Fit = Callable[..., Tagger]
 
@@ -231,6 +241,23 @@ def test_a_loaded_tagger_is_the_saved_one_bit_for_bit(fit: Fit, task: Task, tmp_
     assert loaded.deterministic == tagger.deterministic
     assert isinstance(loaded, Tagger)
     assert saved(loaded, tmp_path / "again") == files
+
+
+def test_an_exported_tagger_scores_as_the_saved_one_without_torch(fitted: Tagger, tmp_path: Path) -> None:
+    model, texts = tmp_path / "model", [*TEXTS, *ODD_TEXTS.values()]
+    model.mkdir()
+    if isinstance(fitted, Exporter):
+        fitted.export(model, ExportPrecision.float32)
+    else:
+        fitted.save(model)
+    for name, content in files_of(model).items():
+        assert_safe(name, content)
+    (tmp_path / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+    module = type(fitted).__module__.rpartition(".")[2]
+    done = run_command(sys.executable, "-c", WITHOUT_TORCH + SCORE, module, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = np.array(json.loads(done.stdout), dtype=np.float32)
+    np.testing.assert_allclose(found, fitted.predict_proba(texts), rtol=0, atol=1e-4)
 
 
 def test_saving_twice_gives_the_same_bytes(fitted: Tagger, tmp_path: Path) -> None:

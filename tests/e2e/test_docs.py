@@ -107,3 +107,15 @@ def test_the_commands_of_the_predict_docs_label_a_file(
     names = [re.split(r"  +", line)[0] for line in shown.splitlines()]
     assert names == [re.split(r"  +", line)[0] for line in said[0].splitlines()]
     assert json.loads(said[2])["rows"] == 3
+
+
+def test_the_program_of_the_export_docs_prints_labels(
+    project: Path, tmp_path: Path, train: Command, ratchet: Command
+) -> None:
+    assert train().returncode == 0
+    exported = ratchet("export", "last", "out=tagger")
+    assert (exported.returncode, exported.stderr) == (0, "")
+    [block] = _blocks(project / "docs/export.md", "python")
+    done = run_command(sys.executable, "-c", block, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "['audio', 'generative-models']\n"

@@ -117,11 +117,16 @@ def test_a_module_that_is_not_imported_does_not_count(write: Write) -> None:
     assert fingerprints([STAGE]) == before
 
 
-def test_a_tracker_only_looks_on(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tracker_only_looks_on_and_an_export_comes_after_the_run(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(code, "_ONLOOKERS", ["made.late"])
     assert "made.late" not in fingerprints([STAGE])
     monkeypatch.undo()
-    assert code._ONLOOKERS == ["ratchet.tracking"]
+    assert code._ONLOOKERS == ["ratchet.tracking", "ratchet.neural.export"]
+    found = fingerprints(["ratchet.pipeline.train", "ratchet.models.cnn"])
+    assert {"ratchet.models.cnn_network", "ratchet.neural.fitting"} <= set(found)
+    assert not {"ratchet.neural.export", "ratchet.neural.quantising"} & set(found)
 
 
 def test_a_text_that_no_encoding_can_write_has_a_hash(write: Write) -> None:

@@ -17,7 +17,7 @@ from ratchet.models.base import FitContext, Scores
 from ratchet.predicting.model import Model
 from ratchet.predicting.results import Layout
 from ratchet.predicting.scoring import Request, Summary, predict_file
-from ratchet.rescoring import Scorer
+from ratchet.scoring import Scorer
 
 LABELS = ["audio", "graphs", "vision"]
 TEXT = TextColumns(("title", "description"))

@@ -1,12 +1,15 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ratchet.config import compose
 from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError
+from ratchet.exporting.writing import export_run
 from ratchet.predicting.model import open_model
+from ratchet.runs.stored import read_run
 from ratchet.training import train
 
 
@@ -35,6 +38,28 @@ def test_whatever_decides_tells_a_model_from_another(run: Path, tmp_path: Path) 
         path.write_text(path.read_text() + "\n")
         digests.add(open_model(tmp_path, str(copy)).digest)
     assert len(digests) == 4
+
+
+def test_an_export_predicts_where_there_is_one(run: Path, tmp_path: Path) -> None:
+    runs_dir = tmp_path / "runs"
+    copy = Path(shutil.copytree(run, runs_dir / "sample/rule" / run.name))
+    itself = open_model(runs_dir, "last")
+    export = export_run(read_run(copy)).directory
+    of_run, of_export = open_model(runs_dir, "last"), open_model(tmp_path / "nowhere", str(export))
+    assert of_run.name == of_export.name == f"rule ({run.name}), exported"
+    assert of_run.text == of_export.text == itself.text
+    assert of_run.digest == of_export.digest != itself.digest
+    texts = ["a GAN that speaks", "speech recognition"]
+    np.testing.assert_array_equal(of_run.scorer.scores(texts), itself.scorer.scores(texts))
+    assert of_export.scorer.scores(texts).any()
+
+
+def test_a_damaged_export_does_not_predict(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "runs/sample/rule" / run.name))
+    export = export_run(read_run(copy)).directory
+    (export / "labels.json").write_text("[]")
+    with pytest.raises(UserError, match=r"labels\.json: damaged or changed"):
+        open_model(tmp_path / "runs", "last")
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:

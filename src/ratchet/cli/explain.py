@@ -30,7 +30,7 @@ def run(arguments: list[str]) -> int:
     text = texts[-1]
     stored = find_run(Path(options.runs_dir), name)
 
-    from ratchet.rescoring import load_scorer
+    from ratchet.scoring import load_scorer
 
     scorer = load_scorer(stored)
     tagger, labels = scorer.tagger, scorer.labels

@@ -14,6 +14,7 @@ VERBS = {
     "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
     "predict": "label the texts of a file: RUN input=texts.csv output=predictions.csv",
     "reproduce": "RUN: train it again from its record and compare the predictions (exit code 0: identical)",
+    "export": "RUN: a directory that scores texts without torch, checked against the run",
     "explain": "the words behind a run's labels for a text: RUN text='...'",
     "data": "describe [data=...] | list | fetch data=...",
     "compare": "candidates against the MVP baseline: intervals, p-values, verdicts",

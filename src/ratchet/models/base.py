@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ratchet.config import TrainerConfig
 from ratchet.data.dataset import Dataset
+from ratchet.neural.settings import ExportPrecision
 
 Scores = npt.NDArray[np.float32]
 
@@ -87,3 +88,15 @@ class Explainer(Protocol):
     """What a tagger may offer besides: the evidence for each text, strongest first."""
 
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]: ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """What a tagger offers besides, where what it saves needs torch: a form of itself that does not."""
+
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        """Write into `directory`, which exists, what `load` makes a tagger of that scores without torch.
+
+        Raises:
+            UserError: the libraries for it are not installed, or the tagger was loaded from an export itself.
+        """

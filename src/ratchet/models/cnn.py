@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
 from ratchet.models.base import Evidence, FitContext, Scores
-from ratchet.neural.settings import NeuralSettings, Tokens
+from ratchet.neural.settings import ExportPrecision, NeuralSettings, Tokens
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -101,7 +101,7 @@ class Tagger:
         """The five words that speak most for each label with a score of .1 or more; weights are in log-odds."""
         from ratchet.neural.attribution import attribute
 
-        network = self._classifier.network
+        network = self._classifier.network.trained()
         of_network = attribute(network, network.network.get_submodule("embedding"), texts)
         return [[Evidence(*each) for each in shares] for shares in self._classifier.explain(texts, of_network)]
 
@@ -116,11 +116,13 @@ class Tagger:
     def save(self, directory: Path) -> None:
         self._classifier.save(directory)
 
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        self._classifier.export(directory, precision)
+
     @classmethod
     def load(cls, directory: Path) -> Self:
-        from ratchet.models.cnn_network import build
         from ratchet.neural.averaging import load_averaged
 
         tagger = cls.__new__(cls)
-        tagger._classifier = load_averaged(directory, build)
+        tagger._classifier = load_averaged(directory, "ratchet.models.cnn_network")
         return tagger

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
 from ratchet.models.base import Evidence, FitContext, Scores
-from ratchet.neural.settings import NeuralSettings
+from ratchet.neural.settings import ExportPrecision, NeuralSettings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -118,7 +118,7 @@ class Tagger:
         from ratchet.models.transformer_network import token_embeddings
         from ratchet.neural.attribution import attribute
 
-        network = self._classifier.network
+        network = self._classifier.network.trained()
         of_network = attribute(network, token_embeddings(network.network), texts)
         return [[Evidence(*each) for each in shares] for shares in self._classifier.explain(texts, of_network)]
 
@@ -133,11 +133,13 @@ class Tagger:
     def save(self, directory: Path) -> None:
         self._classifier.save(directory)
 
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        self._classifier.export(directory, precision)
+
     @classmethod
     def load(cls, directory: Path) -> Self:
-        from ratchet.models.transformer_network import build
         from ratchet.neural.averaging import load_averaged
 
         tagger = cls.__new__(cls)
-        tagger._classifier = load_averaged(directory, build)
+        tagger._classifier = load_averaged(directory, "ratchet.models.transformer_network")
         return tagger

@@ -1,19 +1,22 @@
 """A network and a lexical classifier together: the one taught by the other, and their log-odds averaged."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from ratchet.data.dataset import Dataset, Task
 from ratchet.lexical.classifier import LexicalClassifier, fit_lexical
-from ratchet.neural.classifier import TextClassifier, load_classifier
-from ratchet.neural.settings import NeuralSettings
+from ratchet.neural.loading import load_saved_or_exported
+from ratchet.neural.settings import ExportPrecision, NeuralSettings
+
+if TYPE_CHECKING:
+    from ratchet.neural.classifier import TextClassifier
+    from ratchet.neural.exported import ExportedClassifier
 
 Floats = npt.NDArray[np.float32]
 Shares = list[tuple[str, str, float]]
@@ -44,7 +47,7 @@ def learn_lexical(train: Dataset, settings: NeuralSettings) -> tuple[LexicalClas
 class AveragedClassifier:
     """`network`'s log-odds, and with a weight of `lexical_share` those of `lexical`, where there is one."""
 
-    network: TextClassifier
+    network: "TextClassifier | ExportedClassifier"
     lexical: LexicalClassifier | None = None
     lexical_share: float = 0.0
 
@@ -88,6 +91,14 @@ class AveragedClassifier:
     def save(self, directory: Path) -> None:
         """The network's files and, where there is a lexical classifier, averaging.json and its files in `lexical`."""
         self.network.save(directory)
+        self._save_lexical(directory)
+
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        """The same, but for the network's files, which are those that score without torch."""
+        self.network.export(directory, precision)
+        self._save_lexical(directory)
+
+    def _save_lexical(self, directory: Path) -> None:
         if self.lexical is None:
             return
         (directory / _LEXICAL).mkdir()
@@ -95,9 +106,13 @@ class AveragedClassifier:
         (directory / _AVERAGING).write_text(json.dumps({"lexical_share": self.lexical_share}), encoding="utf-8")
 
 
-def load_averaged(directory: Path, build: Callable[[dict[str, Any], int], nn.Module]) -> AveragedClassifier:
-    """What `AveragedClassifier.save` wrote; `build` is that of `load_classifier`."""
-    network = load_classifier(directory, build)
+def load_averaged(directory: Path, network_module: str) -> AveragedClassifier:
+    """What `AveragedClassifier.save` or `export` wrote; `network_module` as in `load_saved_or_exported`.
+
+    Raises:
+        UserError: an exported network, and ONNX Runtime is not installed.
+    """
+    network = load_saved_or_exported(directory, network_module)
     if not (directory / _AVERAGING).is_file():
         return AveragedClassifier(network)
     share = json.loads((directory / _AVERAGING).read_text(encoding="utf-8"))["lexical_share"]

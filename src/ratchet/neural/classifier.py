@@ -15,6 +15,7 @@ from torch import nn
 
 from ratchet.data.dataset import Task
 from ratchet.neural.batches import by_length, pad
+from ratchet.neural.settings import ExportPrecision
 from ratchet.neural.tokens import token_ids
 
 _BATCH = 32
@@ -74,6 +75,16 @@ class TextClassifier:
         content: dict[str, Any] = {"labels": self.labels, "task": self.task.value, "padding": self.padding}
         content["architecture"] = self.architecture
         (directory / "model.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+    def trained(self) -> "TextClassifier":
+        """This classifier; an exported one has none to give."""
+        return self
+
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        """network.onnx, tokenizer.json and model.json, which score without torch (`ratchet.neural.exported`)."""
+        from ratchet.neural.export import export_classifier
+
+        export_classifier(self, directory, precision)
 
 
 def probabilities(logits: torch.Tensor, task: Task) -> torch.Tensor:

@@ -24,6 +24,13 @@ class Tokens(Enum):
     subword = "subword"
 
 
+class ExportPrecision(Enum):
+    """The numbers that the large matrix products of an exported network are made of."""
+
+    float32 = "float32"
+    int8 = "int8"
+
+
 @dataclass
 class NeuralSettings(ModelConfig):
     """Training of a network, in epochs over the train texts.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ratchet.config import PROJECT
 
-# By contract a tracker only looks on: what it does changes no prediction and no figure.
-_ONLOOKERS = ["ratchet.tracking"]
+# By contract a tracker only looks on: what it does changes no prediction and no figure. An export comes after the run.
+_ONLOOKERS = ["ratchet.tracking", "ratchet.neural.export"]
 
 
 def fingerprints(modules: Iterable[str]) -> dict[str, str]:

@@ -1,0 +1,129 @@
+"""Time to score texts with exported runs, against the pipeline of Hugging Face transformers.
+
+    python benchmarks/scoring.py RUN [RUN ...]     # finished runs of one data set, one of them a transformer
+
+The peer is `pipeline("text-classification")` over an encoder of the size of ours (the packaged one) with a new layer on
+top, scoring every label by itself. Texts are val texts of the first run, again and again. One text at a time: 200 calls
+after 20 warm-ups; p50 and p95 in ms. All sides take turns, 20 calls each, so that a busy moment hits all of them and
+each finds its weights in the cache as it would by itself. Many texts: texts a second, the median of five turns; the
+peer gets batches of 32, ours choose for themselves. All get the same number of threads. int8 is timed whatever `ratchet
+export` says of its F1. A ratio above 1 is in our favour.
+"""
+
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers.utils import logging as transformers_logging
+
+from ratchet.config import load, register
+from ratchet.data.prepared import prepare
+from ratchet.models import all_settings, tagger_class
+from ratchet.models.base import Exporter
+from ratchet.neural.encoders import packaged_directory
+from ratchet.neural.settings import ExportPrecision
+from ratchet.process import available_cores, limited_threads
+from ratchet.runs import StoredRun
+from ratchet.runs.stored import read_run
+from ratchet.scoring import load_scorer
+
+CALLS, TURNS = 20, 10  # calls a turn, and turns after one to warm up; of many texts half as many
+PEER = "transformers pipeline"
+
+Score = Callable[[Sequence[str]], object]
+
+
+def peer(num_labels: int) -> Score:
+    place = str(packaged_directory())
+    score = pipeline(
+        "text-classification",
+        model=AutoModelForSequenceClassification.from_pretrained(
+            place, num_labels=num_labels, problem_type="multi_label_classification"
+        ),
+        tokenizer=AutoTokenizer.from_pretrained(place),
+        top_k=None,
+        function_to_apply="sigmoid",
+        device="cpu",
+    )
+    return lambda texts: score(list(texts), batch_size=32)
+
+
+def exported(run: StoredRun, directory: Path) -> dict[str, Score]:
+    """The run's tagger, exported in every precision that it has."""
+    tagger = load_scorer(run).tagger
+    found = {}
+    for precision in ExportPrecision if isinstance(tagger, Exporter) else [None]:
+        place = directory / f"{run.record.id}-{precision}"
+        place.mkdir()
+        if precision is None:
+            tagger.save(place)
+        else:
+            tagger.export(place, precision)
+        name = f"{run.record.name} {precision.value}" if precision else run.record.name
+        found[name] = tagger_class(run.record.model).load(place).predict_proba
+    return found
+
+
+def one_at_a_time(sides: dict[str, Score], texts: Sequence[str]) -> dict[str, list[float]]:
+    """Milliseconds of every call."""
+    milliseconds: dict[str, list[float]] = {name: [] for name in sides}
+    waiting = cycle(texts)
+    for turn in range(1 + TURNS):
+        asked = list(islice(waiting, CALLS))
+        for name, score in sides.items():
+            for text in asked:
+                started = time.perf_counter()
+                score([text])
+                if turn:
+                    milliseconds[name].append((time.perf_counter() - started) * 1e3)
+    return milliseconds
+
+
+def many(sides: dict[str, Score], texts: Sequence[str]) -> dict[str, list[float]]:
+    """Texts a second in each turn."""
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(TURNS // 2):
+        for name, score in sides.items():
+            started = time.perf_counter()
+            score(texts)
+            rates[name].append(len(texts) / (time.perf_counter() - started))
+    return rates
+
+
+def main(*paths: str) -> None:
+    register(all_settings())
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.disable(logging.WARNING)
+    runs = [read_run(Path(path)) for path in paths]
+    prepared = prepare(load(runs[0].path / "config.yaml", all_settings()).data)
+    texts = prepared.part(runs[0].read_json("split.json")["val"]).texts
+    threads = available_cores()
+    with tempfile.TemporaryDirectory() as directory, limited_threads(threads):
+        torch.set_num_threads(threads)
+        sides = {PEER: peer(len(prepared.labels))}
+        for run in runs:
+            sides |= exported(run, Path(directory))
+        calls, rates = one_at_a_time(sides, texts), many(sides, texts)
+    p50, p95 = ({name: float(np.quantile(each, q)) for name, each in calls.items()} for q in (0.5, 0.95))
+    rate = {name: float(np.median(each)) for name, each in rates.items()}
+    print(f"{prepared.name}, {len(texts)} val texts, {threads} threads; ratios to the peer")
+    print(f"{'':22} {'p50 ms':>8} {'ratio':>7} {'p95 ms':>8} {'ratio':>7} {'texts/s':>9} {'ratio':>7}")
+    for name in sides:
+        print(
+            f"{name:22} {p50[name]:8.2f} {p50[PEER] / p50[name]:7.1f} {p95[name]:8.2f} {p95[PEER] / p95[name]:7.1f} "
+            f"{rate[name]:9.0f} {rate[name] / rate[PEER]:7.1f}"
+        )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

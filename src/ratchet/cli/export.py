@@ -1,0 +1,75 @@
+"""`ratchet export RUN`: a finished run as a directory that scores texts without torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ratchet.cli.lines import print_facts, print_text
+from ratchet.cli.selecting import progress
+from ratchet.config import parse_options, register
+from ratchet.errors import UserError
+from ratchet.models import all_settings
+from ratchet.neural.settings import ExportPrecision
+from ratchet.runs import find_run
+
+if TYPE_CHECKING:
+    from ratchet.exporting.writing import Export
+
+REFUSED = 3  # exit code: the export does not score as the run does
+
+
+@dataclass
+class Options:
+    """Arguments of `export`: int8 is written only where its F1 is not worse; `out` is RUN/export unless it is given."""
+
+    precision: ExportPrecision = ExportPrecision.float32
+    out: str | None = None
+    replace: bool = False
+    runs_dir: str = "runs"
+
+
+def run(arguments: list[str]) -> int:
+    """The verb `export`; exit code 3 when the export does not score as the run does."""
+    if not arguments or "=" in arguments[0]:
+        raise UserError("which run? `ratchet export RUN [precision=int8]`; RUN is an id, a directory or `last`")
+    options = parse_options(Options, arguments[1:])
+    stored = find_run(Path(options.runs_dir), arguments[0])
+    register(all_settings())
+
+    from ratchet.exporting.checking import ExportRefused
+    from ratchet.exporting.writing import STEPS, export_run
+
+    try:
+        with progress() as bar:
+            done = export_run(
+                stored,
+                precision=options.precision,
+                out=Path(options.out) if options.out else None,
+                replace=options.replace,
+                advance=bar("exporting")(STEPS),
+            )
+    except ExportRefused as refused:
+        print_text(f"not exported: {refused}")
+        return REFUSED
+    print_facts(_facts(done))
+    return 0
+
+
+def _facts(done: "Export") -> list[tuple[str, str]]:
+    manifest = done.manifest
+    check = manifest.check
+    changed = check.changed_decisions or "no"
+    facts = [
+        ("written to", str(done.directory)),
+        ("run", f"{manifest.name} ({manifest.run})"),
+        ("size", f"{done.size_mb:.2f} MB (the run's model: {done.model_mb:.2f} MB)"),
+        ("precision", manifest.precision or "as the run's"),
+        (
+            "checked on",
+            f"{check.texts} val texts: scores differ by at most {check.largest_difference:.1e}, {changed} "
+            f"decision{'' if changed == 1 else 's'} changed",
+        ),
+    ]
+    if check.f1_difference is not None:
+        facts.append((check.metric, f"{check.f1_difference:+.4f}, 95 % sure: above {check.f1_difference_lower:+.4f}"))
+    return [*facts, ("use it", f"ratchet predict {done.directory} input=... output=...")]

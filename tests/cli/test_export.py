@@ -1,0 +1,73 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ratchet.exporting import checking, load_export
+
+Make = Callable[..., Path]
+Verb = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def rule(make_run: Make) -> Path:
+    return make_run("model=rule")
+
+
+@pytest.fixture(scope="module")
+def cnn(make_run: Make) -> Path:
+    return make_run("model=cnn", "model.max_epochs=1", "model.filters=8")
+
+
+@pytest.fixture(autouse=True)
+def _there(rule: Path, cnn: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+
+
+def test_it_says_where_how_large_and_how_close(cnn: Path, verb: Verb, tmp_path: Path) -> None:
+    code, out, err = verb("export", cnn.name, f"out={tmp_path / 'cnn'}")
+    assert (code, err) == (0, "")
+    facts = {line[:12].strip(): line[12:] for line in out.splitlines()}
+    assert list(facts) == ["written to", "run", "size", "precision", "checked on", "use it"]
+    assert facts["written to"] == str(tmp_path / "cnn")
+    assert facts["precision"] == "float32"
+    assert "val texts: scores differ by at most" in facts["checked on"]
+    assert facts["use it"].startswith(f"ratchet predict {tmp_path / 'cnn'}")
+    assert load_export(tmp_path / "cnn").labels
+
+
+def test_a_rule_goes_into_its_run_as_it_is(rule: Path, verb: Verb) -> None:
+    code, out, _ = verb("export", rule.name, "replace=true")
+    assert code == 0
+    assert "scores differ by at most 0.0e+00, no decisions changed" in out
+    assert (rule / "export/model/rules.json").read_bytes() == (rule / "model/rules.json").read_bytes()
+
+
+def test_a_refusal_is_exit_code_3_with_the_figure_and_writes_nothing(
+    cnn: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "LARGEST", 0.0)
+    code, out, err = verb("export", cnn.name)
+    assert (code, err) == (3, "")
+    assert out.startswith("not exported: scores differ from the run's by up to ")
+    assert not (cnn / "export").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["which run?", "ratchet export RUN"]),
+        (["precision=int8"], ["which run?"]),
+        (["nobody"], ["'nobody'"]),
+        (["{rule}", "precision=int8", "replace=true"], ["rule has no int8"]),
+        (["{rule}", "precision=int4"], ["precision", "did you mean 'int8'?"]),
+        (["{rule}", "replce=true"], ["did you mean 'replace'?"]),
+        (["{rule}", "out=runs"], ["is no export", "out=DIR"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_mistake_is_explained(arguments: list[str], parts: list[str], rule: Path, verb: Verb) -> None:
+    code, out, err = verb("export", *(argument.format(rule=rule.name) for argument in arguments))
+    assert (code, out) == (2, "")
+    for part in parts:
+        assert part in err
