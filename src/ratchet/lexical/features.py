@@ -1,11 +1,12 @@
 """Texts to sparse features: TF-IDF of words' and characters' n-grams, and the names of labels that stand in a text."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ratchet.data.taxonomy import NameMatcher, Taxonomy, taxonomy_from_json
 from ratchet.lexical.settings import LexicalSettings
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+Columns = npt.NDArray[np.int32]
+Weights = npt.NDArray[np.float32]
 Vocabularies = Sequence[dict[str, int] | None]
 
 
@@ -38,30 +41,44 @@ def make_vectorizers(settings: LexicalSettings, vocabularies: Vocabularies = (No
     ]
 
 
+class Ngrams:
+    """The TF-IDF of a fitted vectorizer, text by text: counts damped as 1 + log(count), a text's n-grams of length 1.
+
+    The vectorizer's own `transform` gives the same, but for rounding, and spends most of a short text's time on checks.
+    """
+
+    def __init__(self, vectorizer: "TfidfVectorizer") -> None:
+        self._analyze: Callable[[str], list[str]] = vectorizer.build_analyzer()
+        self._columns: dict[str, int] = vectorizer.vocabulary_
+        self._idf = vectorizer.idf_.astype(np.float32)
+        self.size = len(self._columns)
+
+    def weigh(self, text: str) -> tuple[Columns, Weights]:
+        """The columns of the text's known n-grams, sorted, and their weights."""
+        known = [self._columns[ngram] for ngram in self._analyze(text) if ngram in self._columns]
+        columns, counts = np.unique(np.array(known, dtype=np.int32), return_counts=True)
+        weights = (1 + np.log(counts.astype(np.float32))) * self._idf[columns]
+        length = np.sqrt(weights @ weights)
+        return columns, weights / length if length else weights
+
+
 class Mentions:
     """Which labels, or other entries of the taxonomy, a text names; a name brings the ancestors of its label."""
 
-    def __init__(self, labels: Sequence[str], taxonomy: Taxonomy) -> None:
-        self.labels, self.taxonomy = list(labels), taxonomy
+    def __init__(self, labels: Sequence[str], taxonomy: Taxonomy, weight: float) -> None:
+        self.labels, self.taxonomy, self._weight = list(labels), taxonomy, weight
         self.names = list(dict.fromkeys([*labels, *taxonomy.aliases]))
+        self.size = len(self.names)
         column = {name: index for index, name in enumerate(self.names)}
         self._columns = {
             name: [column[each] for each in {name, *taxonomy.ancestors(name)} if each in column] for name in self.names
         }
         self._matcher = NameMatcher(taxonomy, self.names, stemming=True)
 
-    def transform(self, texts: Sequence[str], weight: float) -> "csr_matrix":
-        """`weight` where a name is in a text, shape (num_texts, num_names)."""
-        from scipy.sparse import csr_matrix
-
-        found = [
-            sorted({column for match in self._matcher.find(text) for column in self._columns[match.label]})
-            for text in texts
-        ]
-        ends = np.cumsum([0, *map(len, found)])
-        columns = np.array([column for each in found for column in each], dtype=np.int32)
-        values = np.full(len(columns), weight, dtype=np.float32)
-        return csr_matrix((values, columns, ends), shape=(len(texts), len(self.names)))
+    def weigh(self, text: str) -> tuple[Columns, Weights]:
+        """The columns of the names in the text, sorted, and `weight` for each."""
+        found = {column for match in self._matcher.find(text) for column in self._columns[match.label]}
+        return np.array(sorted(found), dtype=np.int32), np.full(len(found), self._weight, dtype=np.float32)
 
 
 class Features:
@@ -71,6 +88,10 @@ class Features:
         self, settings: LexicalSettings, vectorizers: "list[TfidfVectorizer]", mentions: Mentions | None
     ) -> None:
         self._settings, self._vectorizers, self._mentions = settings, vectorizers, mentions
+        self._kinds: list[Ngrams | Mentions] = [Ngrams(vectorizer) for vectorizer in vectorizers]
+        if mentions:
+            self._kinds.append(mentions)
+        self._firsts = np.cumsum([0, *(kind.size for kind in self._kinds)], dtype=np.int32)  # the last is the end
 
     @classmethod
     def fit(cls, texts: Sequence[str], labels: Sequence[str], taxonomy: Taxonomy, settings: LexicalSettings) -> Self:
@@ -80,16 +101,23 @@ class Features:
             ValueError: no n-gram is left of them.
         """
         vectorizers = [vectorizer.fit(texts) for vectorizer in make_vectorizers(settings)]
-        return cls(settings, vectorizers, Mentions(labels, taxonomy) if settings.mention_weight else None)
+        return cls(settings, vectorizers, _mentions(labels, taxonomy, settings))
 
     def transform(self, texts: Sequence[str]) -> "csr_matrix":
         """Features of shape (num_texts, num_features), those of all kinds side by side."""
-        from scipy.sparse import hstack
+        from scipy.sparse import csr_matrix
 
-        kinds = [vectorizer.transform(texts) for vectorizer in self._vectorizers]
-        if self._mentions:
-            kinds.append(self._mentions.transform(texts, self._settings.mention_weight))
-        return hstack(kinds, format="csr")
+        columns: list[Columns] = [np.zeros(0, dtype=np.int32)]
+        weights: list[Weights] = [np.zeros(0, dtype=np.float32)]
+        ends = [0]
+        for text in texts:
+            for kind, first in zip(self._kinds, self._firsts, strict=False):
+                found, values = kind.weigh(text)
+                columns.append(found + first)
+                weights.append(values)
+            ends.append(ends[-1] + sum(map(len, columns[-len(self._kinds) :])))
+        shape = (len(texts), int(self._firsts[-1]))
+        return csr_matrix((np.concatenate(weights), np.concatenate(columns), ends), shape=shape)
 
     def names(self) -> list[str]:
         """What each feature stands for: an n-gram, or the name of a label with blanks for its hyphens."""
@@ -127,4 +155,8 @@ class Features:
         for index, vectorizer in enumerate(vectorizers):
             vectorizer.idf_ = arrays[f"idf_{index}"]
         taxonomy = taxonomy_from_json(content["taxonomy"], str(path))
-        return cls(settings, vectorizers, Mentions(content["labels"], taxonomy) if settings.mention_weight else None)
+        return cls(settings, vectorizers, _mentions(content["labels"], taxonomy, settings))
+
+
+def _mentions(labels: Sequence[str], taxonomy: Taxonomy, settings: LexicalSettings) -> Mentions | None:
+    return Mentions(labels, taxonomy, settings.mention_weight) if settings.mention_weight else None

@@ -1,8 +1,8 @@
 """A network that was exported: scores texts through ONNX Runtime, without torch.
 
-Every text is scored by itself, on one thread; many texts share the threads among them. So a text's scores do not
-depend, to the last bit, on the texts beside it nor on the number of threads, nothing is padded, and no thread waits
-for another one within a text, which is what costs most as soon as somebody else wants one of the cores.
+Every text is scored by itself, so nothing is padded, and its scores do not depend, to the last bit, on the texts
+beside it. One text has all threads; many texts have one each and share the threads among them, so that no thread waits
+for another one within a text.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -36,11 +37,11 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ExportedClassifier:
-    """`session` maps ids and mask, both of shape (1, length), to logits of shape (1, num_labels)."""
+    """`network`, an ONNX file, maps ids and mask of shape (1, length) to logits of shape (1, num_labels)."""
 
     tokenizer: Tokenizer
     padding: int
-    session: "InferenceSession"
+    network: Path
     labels: list[str]
     task: Task
     num_parameters: int
@@ -60,18 +61,21 @@ class ExportedClassifier:
         found = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         encoded = token_ids(self.tokenizer, texts, self.padding)
         if len(encoded) == 1:
-            found[0] = self._of(encoded[0])
-        else:
+            found[0] = _logits(self._for_one, encoded[0])
+        elif encoded:
+            session = self._for_many
             with ThreadPoolExecutor(self.threads) as pool:
-                for row, logits in enumerate(pool.map(self._of, encoded)):
+                for row, logits in enumerate(pool.map(lambda ids: _logits(session, ids), encoded)):
                     found[row] = logits
         return found
 
-    def _of(self, ids: TokenIds) -> Floats:
-        """The logits of one text, shape (num_labels,)."""
-        [logits] = self.session.run([LOGITS], {IDS: ids[None], MASK: np.ones((1, len(ids)), dtype=bool)})
-        one: Floats = logits[0]
-        return one
+    @cached_property
+    def _for_one(self) -> "InferenceSession":
+        return self._for_many if self.threads == 1 else _open(self.network, self.threads)
+
+    @cached_property
+    def _for_many(self) -> "InferenceSession":
+        return _open(self.network, 1)
 
     def trained(self) -> NoReturn:
         """Refuse: there is no network to look into."""
@@ -98,23 +102,34 @@ def load_exported(directory: Path) -> ExportedClassifier:
         UserError: ONNX Runtime is not installed.
     """
     with export_extra("scoring with an exported network needs onnxruntime"):
-        from onnxruntime import InferenceSession, SessionOptions
-    options = SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3  # errors: what it says besides is of nodes that it leaves as they are
+        import onnxruntime  # noqa: F401  # said here, not when the first text comes
     content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
     return ExportedClassifier(
         tokenizer=Tokenizer.from_file(str(directory / "tokenizer.json")),
         padding=content["padding"],
-        session=InferenceSession(
-            str(directory / NETWORK), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
-        ),
+        network=directory / NETWORK,
         labels=content["labels"],
         task=Task(content["task"]),
         num_parameters=content["num_parameters"],
         size_bytes=(directory / NETWORK).stat().st_size,
         threads=wanted_threads(),
     )
+
+
+def _open(network: Path, threads: int) -> "InferenceSession":
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors: what it says besides is of nodes that it leaves as they are
+    return InferenceSession(str(network), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER)
+
+
+def _logits(session: "InferenceSession", ids: TokenIds) -> Floats:
+    """The logits of one text, shape (num_labels,)."""
+    [logits] = session.run([LOGITS], {IDS: ids[None], MASK: np.ones((1, len(ids)), dtype=bool)})
+    one: Floats = logits[0]
+    return one
 
 
 @contextmanager
