@@ -1,7 +1,10 @@
 """A finished network's run on the sample, and what `ratchet export` made of it."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,3 +40,21 @@ def run(cnn: StoredRun, tmp_path: Path) -> StoredRun:
 def export(exported: Path, tmp_path: Path) -> Path:
     """A copy of the export, for one test."""
     return Path(shutil.copytree(exported, tmp_path / "export"))
+
+
+@pytest.fixture
+def repeat(run: StoredRun) -> Callable[..., StoredRun]:
+    """`repeat(3, status="failed")`: as if the run's candidate had been trained on split 3 too, with other val texts."""
+
+    def make(split: int, **fields: Any) -> StoredRun:
+        directory = run.path.with_name(f"20300101T00000{split}Z-00000{split}")
+        shutil.copytree(run.path, directory)
+        record = json.loads((directory / "record.json").read_text(encoding="utf-8"))
+        other = {"id": directory.name, "split_seed": split, "split_hash": f"split-{split}"}
+        (directory / "record.json").write_text(json.dumps({**record, **other, **fields}), encoding="utf-8")
+        parts = run.read_json("split.json")
+        parts["val"] = parts["train"][:: split + 1]
+        (directory / "split.json").write_text(json.dumps(parts), encoding="utf-8")
+        return read_run(directory)
+
+    return make

@@ -1,95 +1,147 @@
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ratchet.data.dataset import Dataset, Task
+from ratchet.config import SplitConfig, SplitMethod
+from ratchet.data.dataset import Dataset
 from ratchet.data.taxonomy import Taxonomy
-from ratchet.evaluation.calibration import Calibration
 from ratchet.evaluation.thresholds import Thresholds
-from ratchet.exporting.checking import ExportRefused, check_scores
-from ratchet.neural.settings import ExportPrecision
-from ratchet.scoring import Scorer
+from ratchet.exporting.checking import ExportRefused, check_f1, check_scores
+from ratchet.exporting.trial import Trial
+from ratchet.runs import RunRecord, StoredRun
 
 LABELS = ["a", "b"]
+THRESHOLDS = Thresholds("fixed", np.full(2, 0.5))
+METRIC = "f1_weighted"
 Scores = NDArray[np.float32]
 
 
-def scorer() -> Scorer:
-    calibration = Calibration("none", None, Task.multilabel)
-    return Scorer(None, LABELS, calibration, Thresholds("fixed", np.full(2, 0.5)))  # type: ignore[arg-type]
+def run(split: int, seed: int) -> StoredRun:
+    words = dict.fromkeys(("started_at", "host", "name", "model", "data", "config_hash", "evaluate"), "")
+    numbers = dict.fromkeys(("pid", "process_started", "complexity", "threads"), 0)
+    seeds = {"split_seed": split, "seed": seed, "split_hash": f"split-{split}"}
+    fields = {"id": f"run-{split}-{seed}", "status": "finished", "argv": [], "overrides": []}
+    return StoredRun(Path(), RunRecord.from_json({**words, **numbers, **seeds, **fields}))
 
 
-def val(size: int = 400) -> tuple[Dataset, Scores]:
-    """Records, and scores that are right on most of them."""
-    generator = np.random.default_rng(0)
+def trial(wrong: int = 0, *, size: int = 400, split: int = 0, seed: int = 0) -> Trial:
+    """Records, scores that are right on most of them, and an export that is wrong on so many of those records."""
+    generator = np.random.default_rng(split)
     targets = generator.integers(0, 2, (size, 2)).astype(np.uint8)
-    scores = np.clip(0.1 + 0.8 * targets + generator.normal(0, 0.2, targets.shape), 0, 1).astype(np.float32)
-    ids = [str(number) for number in range(size)]
-    return Dataset(ids, ids, targets, LABELS, Taxonomy.from_labels(LABELS), Task.multilabel), scores
+    noise = np.random.default_rng(seed).normal(0, 0.2, targets.shape)
+    own = np.clip(0.1 + 0.8 * targets + noise, 0, 1).astype(np.float32)
+    ids = [str(number + split * size // 2) for number in range(size)]  # half of them are in the next split too
+    val = Dataset(ids, ids, targets, LABELS, Taxonomy.from_labels(LABELS))
+    found = np.concatenate([1 - targets[:wrong].astype(np.float32), own[wrong:]])
+    return Trial(run(split, seed), val, own, found, THRESHOLDS, THRESHOLDS)
 
 
-def worse(dataset: Dataset, scores: Scores, rows: int) -> Scores:
-    """`scores` that are wrong on so many records."""
-    return np.concatenate([1 - dataset.targets[:rows].astype(np.float32), scores[rows:]])
+def scored(own: Scores, found: Scores) -> Trial:
+    """The same with these scores."""
+    return dataclasses.replace(trial(), own=own, found=found)
 
 
 def test_scores_that_round_otherwise_are_the_same() -> None:
-    dataset, scores = val()
-    check = check_scores(scorer(), dataset, scores, scores - np.float32(5e-5), "f1_weighted", ExportPrecision.float32)
-    assert check.texts == 400
+    own = trial().own
+    check = check_scores(scored(own, own - np.float32(5e-5)), METRIC)
+    assert (check.texts, check.runs, check.records) == (400, ["run-0-0"], 400)
     assert check.largest_difference == pytest.approx(5e-5, rel=0.01)
     assert (check.f1_difference, check.f1_difference_lower) == (None, None)
 
 
-@pytest.mark.parametrize("precision", [None, ExportPrecision.float32])
-def test_one_score_that_is_another_is_enough_to_refuse(precision: ExportPrecision | None) -> None:
-    dataset, scores = val()
-    found = scores.copy()
-    found[7, 1] = abs(scores[7, 1] - 0.25)
+def test_one_score_that_is_another_is_enough_to_refuse() -> None:
+    own = trial().own
+    found = own.copy()
+    found[7, 1] = abs(own[7, 1] - 0.25)
     with pytest.raises(ExportRefused, match=r"differ from the run's by up to 0\.\d+ on val"):
-        check_scores(scorer(), dataset, scores, found, "f1_weighted", precision)
+        check_scores(scored(own, found), METRIC)
 
 
 def test_a_score_that_is_no_number_is_refused() -> None:
-    dataset, scores = val()
+    own = trial().own
     with pytest.raises(ExportRefused):
-        check_scores(scorer(), dataset, scores, np.full_like(scores, np.nan), "f1_weighted", ExportPrecision.float32)
+        check_scores(scored(own, np.full_like(own, np.nan)), METRIC)
 
 
 def test_a_decision_at_its_threshold_may_change_and_is_counted() -> None:
-    dataset, scores = val()
-    scores[3, 0] = 0.5
-    found = scores - np.float32(1e-6)
-    check = check_scores(scorer(), dataset, scores, found, "f1_weighted", ExportPrecision.float32)
-    assert check.changed_decisions == 1
+    own = trial().own
+    own[3, 0] = 0.5
+    assert check_scores(scored(own, own - np.float32(1e-6)), METRIC).changed_decisions == 1
 
 
 def test_int8_may_score_otherwise_as_long_as_it_decides_as_well() -> None:
-    dataset, scores = val()
-    found = np.where(scores > 0.5, 0.9, 0.1).astype(np.float32)
-    check = check_scores(scorer(), dataset, scores, found, "f1_weighted", ExportPrecision.int8)
+    own = trial().own
+    check = check_f1([scored(own, np.where(own > 0.5, 0.9, 0.1).astype(np.float32))], METRIC, SplitConfig())
     assert check.largest_difference > 0.05
     assert (check.f1_difference, check.f1_difference_lower) == (0, 0)
+    assert (check.runs, check.records) == (["run-0-0"], 400)
 
 
-def test_int8_that_is_worse_by_more_than_the_margin_is_refused_with_its_figure() -> None:
-    dataset, scores = val()
-    with pytest.raises(ExportRefused, match=r"f1_weighted -0\.0\d+ on 400 val texts.*above -0\.0\d+"):
-        check_scores(scorer(), dataset, scores, worse(dataset, scores, 12), "f1_weighted", ExportPrecision.int8)
+def test_each_side_decides_by_its_own_thresholds() -> None:
+    own = trial().own
+    halved = dataclasses.replace(scored(own, own / 2), found_thresholds=Thresholds("global", np.full(2, 0.25)))
+    check = check_f1([halved], METRIC, SplitConfig())
+    assert (check.changed_decisions, check.f1_difference) == (0, 0)
 
 
-def test_too_little_evidence_is_refused_too() -> None:
+def test_int8_that_is_worse_by_more_than_the_margin_is_refused_and_more_repeats_are_no_remedy() -> None:
+    with pytest.raises(
+        ExportRefused, match=r"f1_weighted -0\.0\d+ over 1 run, 400 val texts.*leave precision=int8 out"
+    ):
+        check_f1([trial(12)], METRIC, SplitConfig())
+
+
+@pytest.mark.parametrize(
+    ("method", "splits", "remedy"),
+    [
+        (SplitMethod.stratified, [0], "`split.seed=1,2,3,4`"),
+        (SplitMethod.stratified, [0, 3], "`split.seed=1,2,4`"),
+        (SplitMethod.stratified, [7], "`split.seed=0,1,2,3,4`"),
+        (SplitMethod.temporal, [0], "`seed=1,2,3,4`"),
+    ],
+)
+def test_too_little_evidence_is_refused_with_what_would_help(
+    method: SplitMethod, splits: list[int], remedy: str
+) -> None:
     """One record in 400 costs less than .005, but which one it is is chance: the lower bound counts."""
-    dataset, scores = val()
-    found = worse(dataset, scores, 1)
     with pytest.raises(ExportRefused) as refused:
-        check_scores(scorer(), dataset, scores, found, "f1_weighted", ExportPrecision.int8)
+        check_f1([trial(1, split=split) for split in splits], METRIC, SplitConfig(method=method))
     assert "f1_weighted -0.003" in str(refused.value) or "f1_weighted -0.002" in str(refused.value)
+    assert str(refused.value).endswith(f"more repeats tell more: {remedy}")
 
 
 def test_many_records_make_a_small_loss_certain() -> None:
-    dataset, scores = val(4_000)
-    check = check_scores(scorer(), dataset, scores, worse(dataset, scores, 5), "f1_weighted", ExportPrecision.int8)
+    check = check_f1([trial(5, size=4_000)], METRIC, SplitConfig())
     assert check.f1_difference is not None
     assert check.f1_difference_lower is not None
     assert -0.005 < check.f1_difference_lower < check.f1_difference < 0
+
+
+def test_repeats_tell_what_one_val_part_cannot() -> None:
+    """A loss on one part, none on the others: the mean is small, and so is what is not known of it."""
+    trials = [trial(int(split == 0), split=split) for split in range(6)]
+    with pytest.raises(ExportRefused):
+        check_f1(trials[:1], METRIC, SplitConfig())
+    check = check_f1(trials, METRIC, SplitConfig())
+    assert check.f1_difference is not None
+    assert check.f1_difference_lower is not None
+    assert -0.005 < check.f1_difference_lower < check.f1_difference < 0
+    assert check.runs == [f"run-{split}-0" for split in range(6)]
+    assert (check.texts, check.changed_decisions) == (400, trials[0].changed_decisions)
+    assert check.records == 400 + 5 * 200, "texts that are in two val parts count once"
+
+
+def test_every_repeat_counts() -> None:
+    with pytest.raises(ExportRefused, match=r"over 2 runs, 600 val texts"):
+        check_f1([trial(0), trial(20, split=1)], METRIC, SplitConfig())
+
+
+def test_seeds_of_one_split_are_compared_each_with_its_own_export() -> None:
+    """How much seeds differ among themselves says nothing of an export that decides as its run does."""
+    trials = [trial(seed=seed) for seed in range(4)]
+    assert len({int(each.decisions.sum()) for each in trials}) > 1
+    check = check_f1(trials, METRIC, SplitConfig())
+    assert (check.f1_difference, check.f1_difference_lower) == (0, 0)

@@ -14,6 +14,8 @@ def test_it_says_what_the_export_is_of_and_what_it_was_checked_on(exported: Path
     assert (manifest.config_hash, manifest.dataset_version) == (record.config_hash, record.dataset_version)
     assert (manifest.split_hash, manifest.task, manifest.precision) == (record.split_hash, "multilabel", "float32")
     assert (manifest.check.texts, manifest.check.metric) == (record.records["val"], "f1_weighted")
+    assert (manifest.check.runs, manifest.check.records) == ([record.id], manifest.check.texts)
+    assert manifest.thresholds == "run"
     assert 0 < manifest.check.largest_difference < 1e-4
     assert {"ratchet", "torch", "onnxruntime"} <= set(manifest.versions)
 

@@ -1,21 +1,20 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.contracts.test_tagger import files_of
 
-from ratchet.data.dataset import Dataset
 from ratchet.errors import UserError
 from ratchet.exporting import checking, writing
 from ratchet.exporting.checking import ExportRefused
 from ratchet.exporting.manifest import Check
-from ratchet.exporting.writing import STEPS, export_run
+from ratchet.exporting.trial import STEPS, Trial
+from ratchet.exporting.writing import export_run
 from ratchet.neural import export as neural_export
 from ratchet.neural.settings import ExportPrecision
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
-from ratchet.scoring import Scorer
 
 
 def left_over(run: StoredRun) -> list[str]:
@@ -27,12 +26,12 @@ def test_the_run_stays_as_it_was_but_for_the_export_and_nothing_is_said(
 ) -> None:
     before = files_of(run.path)
     steps: list[int] = []
-    done = export_run(run, advance=steps.append)
+    done = export_run(run, begin=lambda total: steps.append(-total) or steps.append)
     assert capfd.readouterr() == ("", "")
     assert done.directory == run.path / "export"
     after = files_of(run.path)
     assert {name: content for name, content in after.items() if not name.startswith("export/")} == before
-    assert sum(steps) == STEPS
+    assert (steps[0], sum(steps)) == (-STEPS, 0)
     assert done.size_mb == pytest.approx(sum(map(len, files_of(done.directory).values())) / 1e6)
 
 
@@ -103,13 +102,56 @@ def test_int8_that_costs_f1_is_not_written_and_leaves_what_was_there(
     assert left_over(run) == ["export"]
 
 
-def test_int8_that_costs_nothing_is_written_with_its_figure(run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_is_written_with_its_figure_and_its_own_thresholds(
+    run: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checking, "F1_MARGIN", 1.0)  # few val texts, wide intervals
-    check = export_run(run, precision=ExportPrecision.int8).manifest.check
+    done = export_run(run, precision=ExportPrecision.int8)
+    check = done.manifest.check
     assert check.f1_difference is not None
     assert check.f1_difference_lower is not None
     assert check.f1_difference_lower <= check.f1_difference
     assert check.largest_difference > 1e-6
+    assert (check.runs, check.records) == ([run.record.id], check.texts)
+    assert (done.manifest.precision, done.manifest.thresholds) == ("int8", "export")
+    assert (done.directory / "thresholds.json").read_bytes() != (run.path / "thresholds.json").read_bytes()
+
+
+def test_int8_rests_on_all_repeats_of_the_candidate_and_leaves_nothing_with_them(
+    run: StoredRun, repeat: Callable[..., StoredRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "F1_MARGIN", 1.0)
+    other = repeat(1)
+    repeat(3, config_hash="another")
+    repeat(4, dataset_version="another")
+    before = files_of(other.path)
+    steps: list[int] = []
+    done = export_run(run, precision=ExportPrecision.int8, begin=lambda total: steps.append(-total) or steps.append)
+    check = done.manifest.check
+    assert check.runs == [run.record.id, other.record.id]
+    val = [each.read_json("split.json")["val"] for each in (run, other)]
+    assert check.texts == len(val[0])
+    assert check.records == len({identifier for ids in val for identifier in ids})
+    assert (steps[0], sum(steps)) == (-2 * STEPS, 0)
+    assert files_of(other.path) == before
+    assert {path.name for path in done.directory.iterdir()} == {
+        "labels.json", "thresholds.json", "calibration.json", "manifest.json", "model"
+    }  # fmt: skip
+    assert left_over(run) == ["export"]
+
+
+def test_float32_asks_no_other_run(run: StoredRun, repeat: Callable[..., StoredRun]) -> None:
+    repeat(1)
+    manifest = export_run(run).manifest
+    assert (manifest.check.runs, manifest.thresholds) == ([run.record.id], "run")
+
+
+def test_a_repeat_that_cannot_be_scored_is_named(run: StoredRun, repeat: Callable[..., StoredRun]) -> None:
+    other = repeat(1)
+    (other.path / "calibration.json").unlink()
+    with pytest.raises(UserError, match=other.record.id):
+        export_run(run, precision=ExportPrecision.int8)
+    assert left_over(run) == []
 
 
 def test_data_that_have_changed_are_refused(run: StoredRun) -> None:
@@ -133,9 +175,9 @@ def test_val_is_read_and_nothing_else(run: StoredRun, monkeypatch: pytest.Monkey
     shutil.rmtree(run.path / "predictions")
     seen: list[str] = []
 
-    def watched(scorer: Scorer, val: Dataset, *rest: Any) -> Check:
-        seen.extend(val.ids)
-        return checking.check_scores(scorer, val, *rest)
+    def watched(trial: Trial, metric: str) -> Check:
+        seen.extend(trial.val.ids)
+        return checking.check_scores(trial, metric)
 
     monkeypatch.setattr(writing, "check_scores", watched)
     export_run(run)

@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> int:
     register(all_settings())
 
     from ratchet.exporting.checking import ExportRefused
-    from ratchet.exporting.writing import STEPS, export_run
+    from ratchet.exporting.writing import export_run
 
     try:
         with progress() as bar:
@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
                 precision=options.precision,
                 out=Path(options.out) if options.out else None,
                 replace=options.replace,
-                advance=bar("exporting")(STEPS),
+                begin=bar("exporting"),
             )
     except ExportRefused as refused:
         print_text(f"not exported: {refused}")
@@ -56,6 +56,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _facts(done: "Export") -> list[tuple[str, str]]:
+    from ratchet.exporting.checking import number_of
+
     manifest = done.manifest
     check = manifest.check
     changed = check.changed_decisions or "no"
@@ -70,6 +72,10 @@ def _facts(done: "Export") -> list[tuple[str, str]]:
             f"decision{'' if changed == 1 else 's'} changed",
         ),
     ]
+    if manifest.thresholds == "export":
+        facts.append(("thresholds", "its own, chosen on its scores of those texts"))
     if check.f1_difference is not None:
-        facts.append((check.metric, f"{check.f1_difference:+.4f}, 95 % sure: above {check.f1_difference_lower:+.4f}"))
+        over = f"{number_of(check.runs)}, {check.records} val texts"
+        figure = f"{check.f1_difference:+.4f} over {over}; 95 % sure: above {check.f1_difference_lower:+.4f}"
+        facts.append((check.metric, figure))
     return [*facts, ("use it", f"ratchet predict {done.directory} input=... output=...")]

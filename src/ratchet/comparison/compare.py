@@ -8,11 +8,12 @@ from ratchet.comparison.differences import Pair, Tested, common_splits, compare_
 from ratchet.comparison.estimates import estimate
 from ratchet.comparison.evidence import Evidence, Measured
 from ratchet.comparison.groups import group_differences
-from ratchet.comparison.lineage import candidate_key, changes_since
+from ratchet.comparison.lineage import changes_since
 from ratchet.comparison.resampling import Advance
 from ratchet.comparison.results import CandidateResult, Comparison
 from ratchet.comparison.rows import candidate_row, notes_on, splits_read
 from ratchet.errors import UserError, did_you_mean
+from ratchet.runs.repeats import candidate_key
 from ratchet.runs.selection import Selection
 from ratchet.runs.stored import StoredRun
 

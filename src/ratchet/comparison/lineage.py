@@ -4,13 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from ratchet.comparison.changes import changes_between, warning_of
 from ratchet.comparison.results import Changes, Difference
+from ratchet.runs.repeats import candidate_key
 from ratchet.runs.selection import Candidate, Selection
 from ratchet.runs.stored import StoredRun
-
-
-def candidate_key(run: StoredRun) -> tuple[str, str]:
-    """Which candidate a run belongs to."""
-    return run.record.name, run.record.config_hash
 
 
 def parents_of(selection: Selection, runs: Sequence[StoredRun]) -> dict[str, StoredRun]:

@@ -5,7 +5,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ratchet.errors import UserError
 from ratchet.runs.files import write_json
@@ -18,14 +18,17 @@ FORMAT = 1
 class Check:
     """What the export's calibrated scores were held against: the run's own, on `texts` val texts.
 
-    `f1_difference` is export - run, with the lower bound of its one-sided 95 % interval; None where every score is
-    so close to the run's that there is nothing to ask.
+    `runs` are the ids of all runs whose exports were checked, the exported one first, `records` the distinct val texts
+    of all of them. `f1_difference` is export - run, the mean over the runs, with the lower bound of its one-sided 95 %
+    interval; None where every score is so close to the run's that there is nothing to ask.
     """
 
     texts: int
     largest_difference: float
     changed_decisions: int
     metric: str
+    runs: list[str]
+    records: int
     f1_difference: float | None = None
     f1_difference_lower: float | None = None
 
@@ -35,6 +38,7 @@ class Manifest:
     """The fields of manifest.json; `module` is the model's, `files` maps each file's path to its sha256.
 
     `text` names the columns that the text of a record is made of, `text_separator` is what stands between them.
+    `thresholds` says whose they are: the run's, or the export's own, chosen on its scores of the run's val texts.
     """
 
     module: str
@@ -47,6 +51,7 @@ class Manifest:
     text: list[str]
     text_separator: str
     precision: str | None
+    thresholds: Literal["run", "export"]
     check: Check
     versions: dict[str, str]
     files: dict[str, str] = field(default_factory=dict)

@@ -7,25 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ratchet.config import Config, load
-from ratchet.data.dataset import Dataset
-from ratchet.data.prepared import prepare
+from ratchet.data.prepared import Prepared, prepare
 from ratchet.errors import UserError
 from ratchet.evaluation.cost import size_mb
-from ratchet.exporting.checking import check_scores
+from ratchet.exporting.checking import check_f1, check_scores
 from ratchet.exporting.manifest import MANIFEST, Check, Manifest, write_manifest
 from ratchet.exporting.reading import PLACE
+from ratchet.exporting.trial import STEPS, Trial, try_export
 from ratchet.models import all_settings, tagger_class
 from ratchet.models.base import Exporter
 from ratchet.neural.settings import ExportPrecision
 from ratchet.process import available_cores, limited_threads
 from ratchet.runs import StoredRun
-from ratchet.runs.predictions import check_scores as keep_contract
-from ratchet.scoring import Scorer, load_scorer
+from ratchet.runs.repeats import repeats_of
 
-STEPS = 3  # that `advance` is told of: written, scored by the run, scored by the export
-_FILES = ("labels.json", "thresholds.json", "calibration.json")
+Advance = Callable[[int], None]
 _PACKAGES = ("ratchet", "numpy", "scipy", "scikit-learn", "tokenizers", "torch", "onnx", "onnxruntime")
 
 
@@ -45,9 +44,12 @@ def export_run(
     precision: ExportPrecision = ExportPrecision.float32,
     out: Path | None = None,
     replace: bool = False,
-    advance: Callable[[int], None] = lambda steps: None,
+    begin: Callable[[int], Advance] = lambda steps: lambda done: None,
 ) -> Export:
     """Write a finished run's export to `out`, by default into the run, once it scored the val texts as the run does.
+
+    What int8 costs is asked of all repeats of the run's candidate that lie beside it. `begin` is told the number of
+    steps and gives what counts them, for a progress bar.
 
     Raises:
         UserError: the run did not finish, its data are not what they were, there is something at `out` already (an
@@ -57,29 +59,32 @@ def export_run(
     """
     directory = run.path / PLACE if out is None else out
     _refuse_taken(directory, replace)
-    scorer = load_scorer(run)
-    if precision is ExportPrecision.int8 and not isinstance(scorer.tagger, Exporter):
+    if run.status != "finished":
+        raise UserError(f"{run.path}: the run is {run.status}, only a finished one can be exported")
+    is_network = issubclass(tagger_class(run.record.model), Exporter)
+    int8 = precision is ExportPrecision.int8
+    if int8 and not is_network:
         raise UserError(f"{run.record.name} has no int8: it is no network, leave precision=int8 out")
     config = load(run.path / "config.yaml", all_settings())
-    val, metric = _val_texts(run, config), f"f1_{config.threshold.average.name}"
+    data, metric = _data_of(run, config), f"f1_{config.threshold.average.name}"
+    repeats = repeats_of(run) if int8 else [run]
+    advance = begin(len(repeats) * STEPS)
     with limited_threads(available_cores()), _beside(directory) as unfinished:
-        _write_files(run, scorer, unfinished, precision)
-        advance(1)
-        own = keep_contract(scorer.scores(val.texts), val.targets.shape)
-        advance(1)
-        exported = Scorer(
-            tagger_class(run.record.model).load(unfinished / "model"),
-            scorer.labels,
-            scorer.calibration,
-            scorer.thresholds,
-        )
-        found = keep_contract(exported.scores(val.texts), val.targets.shape)
-        advance(1)
-        is_network = isinstance(scorer.tagger, Exporter)
-        check = check_scores(scorer, val, own, found, metric, precision if is_network else None)
-        manifest = _manifest(run, config, precision.value if is_network else None, check)
+        trial = try_export(run, data, config.threshold, unfinished, precision, advance)
+        if int8:
+            others = [_tried(other, data, config, unfinished, advance) for other in repeats[1:]]
+            check = check_f1([trial, *others], metric, config.split)
+        else:
+            check = check_scores(trial, metric)
+        manifest = _manifest(run, config, precision if is_network else None, check)
         write_manifest(unfinished, manifest)
     return Export(directory, size_mb(directory), size_mb(run.path / "model"), manifest)
+
+
+def _tried(run: StoredRun, data: Prepared, config: Config, within: Path, advance: Advance) -> Trial:
+    """How a repeat's export in int8 scores; nothing of it is kept."""
+    with TemporaryDirectory(dir=within) as directory:
+        return try_export(run, data, config.threshold, Path(directory), ExportPrecision.int8, advance)
 
 
 def _refuse_taken(directory: Path, replace: bool) -> None:
@@ -91,11 +96,11 @@ def _refuse_taken(directory: Path, replace: bool) -> None:
         raise UserError(f"{directory}: an export is there already: replace=true puts the new one in its place")
 
 
-def _val_texts(run: StoredRun, config: Config) -> Dataset:
-    """The run's val part.
+def _data_of(run: StoredRun, config: Config) -> Prepared:
+    """The data that the run was made with.
 
     Raises:
-        UserError: the data are not those that the run was made with.
+        UserError: they have changed since.
     """
     prepared = prepare(config.data)
     if prepared.version != run.record.dataset_version:
@@ -103,21 +108,10 @@ def _val_texts(run: StoredRun, config: Config) -> Dataset:
             f"{run.path}: the run was made with version {str(run.record.dataset_version)[:12]} of {config.data.name}, "
             f"the records are now version {prepared.version[:12]}: an export is checked on the run's own val texts"
         )
-    return prepared.part(run.read_json("split.json")["val"])
+    return prepared
 
 
-def _write_files(run: StoredRun, scorer: Scorer, directory: Path, precision: ExportPrecision) -> None:
-    for name in _FILES:
-        shutil.copyfile(run.path / name, directory / name)
-    model = directory / "model"
-    model.mkdir()
-    if isinstance(scorer.tagger, Exporter):
-        scorer.tagger.export(model, precision)
-    else:
-        scorer.tagger.save(model)
-
-
-def _manifest(run: StoredRun, config: Config, precision: str | None, check: Check) -> Manifest:
+def _manifest(run: StoredRun, config: Config, precision: ExportPrecision | None, check: Check) -> Manifest:
     record = run.record
     return Manifest(
         module=record.model,
@@ -129,7 +123,8 @@ def _manifest(run: StoredRun, config: Config, precision: str | None, check: Chec
         task=str(record.task),
         text=list(config.data.text),
         text_separator=config.data.text_separator,
-        precision=precision,
+        precision=precision.value if precision else None,
+        thresholds="export" if precision is ExportPrecision.int8 else "run",
         check=check,
         versions=_versions(),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ratchet.errors import UserError, did_you_mean
+from ratchet.runs.repeats import candidate_key, repeat_key
 from ratchet.runs.stored import StoredRun, find_run, find_runs
 
 Key = TypeVar("Key")
@@ -84,7 +85,7 @@ def select(
             f"no finished run of data={data} in {runs_dir} with predictions of {part}"
             + "".join(f"; {each}" for each in left_out)
         )
-    groups = _grouped(usable, lambda run: (run.record.name, run.record.config_hash))
+    groups = _grouped(usable, candidate_key)
     candidates = _candidates(groups, every or bool(ids), left_out)
     version = _one_version(candidates)
     not_named = _not_named(find_runs(runs_dir) if ids else runs, usable, part)
@@ -170,16 +171,12 @@ def _repeats(name: str, runs: Sequence[StoredRun], left_out: list[str]) -> tuple
     current = [run for run in runs if run.record.dataset_version == version]
     if len(current) < len(runs):
         left_out.append(f"{len(runs) - len(current)} of {name}: on another version of the data")
-    newest = {_repeat(run): run for run in current}
+    newest = {repeat_key(run): run for run in current}
     if len(newest) < len(current):
         newer = "newer runs of the same splits and seeds took their place"
         why = "without randomness one run a split is enough" if runs[-1].record.deterministic else newer
         left_out.append(f"{len(current) - len(newest)} of {name}: {why}")
     return tuple(sorted(newest.values(), key=lambda run: (run.record.split_seed, run.record.seed)))
-
-
-def _repeat(run: StoredRun) -> tuple[str | None, int | None]:
-    return run.record.split_hash, None if run.record.deterministic else run.record.seed
 
 
 def _one_version(candidates: Sequence[Candidate]) -> str:
