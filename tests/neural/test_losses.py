@@ -164,3 +164,39 @@ def test_what_a_batch_holds_does_not_change_the_weights() -> None:
     loss = make_loss(settings("pos_weight", pos_weight_power=1.0), train_targets(), Task.multilabel)
     everywhere = loss(torch.zeros(4, 6), torch.ones(4, 6))
     torch.testing.assert_close(everywhere, torch.tensor((19 + 4 + 1 + 1 + 1 + 1) * np.log(2), dtype=torch.float32))
+
+
+@pytest.mark.parametrize("gamma", [0.3, 0.5, 1.0])
+@pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
+@pytest.mark.parametrize("size", [17.0, 30.0, 200.0])
+def test_what_is_surely_right_has_a_finite_gradient_with_any_focus(task: Task, gamma: float, size: float) -> None:
+    """A power below 1 has no slope at 0, which is what the miss of a logit above 17 rounds to."""
+    logits = torch.tensor([[size, -size], [-size, size]], requires_grad=True)
+    loss = make_loss(settings("focal", focal_gamma=gamma), multiclass_targets()[:, :2], task)(logits, torch.eye(2))
+    loss.backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+    assert loss.item() < 1e-6
+
+
+def test_a_focal_loss_of_shares_is_least_where_they_are_met() -> None:
+    """Of targets between 0 and 1 the miss is their distance from the probabilities."""
+    logits, shares = batch(6, Task.multilabel)[0], torch.linspace(0, 1, 42).reshape(7, 6)
+    loss = make_loss(settings("focal", focal_gamma=2.0), train_targets(), Task.multilabel)
+    p = torch.sigmoid(logits.double())
+    each = -(shares * p.log() + (1 - shares) * (1 - p).log())
+    expected = (each * (shares - p).abs() ** 2).sum(dim=1).mean()
+    torch.testing.assert_close(loss(logits, shares).double(), expected, rtol=1e-5, atol=1e-6)
+    met = torch.logit(shares.clamp(1e-6, 1 - 1e-6))
+    assert float(loss(met, shares)) < 1e-6
+
+
+@pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
+def test_the_loss_of_shares_is_that_of_what_they_are_shares_of(task: Task) -> None:
+    """Linear in the targets: half of a teacher's word counts half."""
+    logits, hard = batch(3, task)
+    other = hard.roll(1, dims=1)
+    for imbalance in ("none", "pos_weight") if task is Task.multilabel else ("none",):
+        loss = make_loss(settings(imbalance), multiclass_targets(), task)
+        mixed = 0.7 * loss(logits, hard) + 0.3 * loss(logits, other)
+        torch.testing.assert_close(loss(logits, 0.7 * hard + 0.3 * other), mixed)

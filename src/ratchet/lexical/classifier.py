@@ -78,7 +78,8 @@ class LexicalClassifier:
         self.features.save(directory)
         np.savez(directory / "weights.npz", weights=self.weights, bias=self.bias)
         content = {"labels": self.labels, "task": self.task.value}
-        (directory / "model.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(content, ensure_ascii=False)
+        (directory / "model.json").write_bytes(text.encode("utf-8", "backslashreplace"))
 
     @classmethod
     def load(cls, directory: Path) -> Self:

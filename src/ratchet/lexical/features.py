@@ -140,7 +140,8 @@ class Features:
             "labels": mentions.labels if mentions else [],
             "taxonomy": mentions.taxonomy.to_json() if mentions else [],
         }
-        (directory / "features.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(content, ensure_ascii=False)
+        (directory / "features.json").write_bytes(text.encode("utf-8", "backslashreplace"))
 
     @classmethod
     def load(cls, directory: Path) -> Self:

@@ -18,8 +18,8 @@ class LexicalSettings:
     char_ngrams: list[int] | None = field(default_factory=lambda: [3, 5])
     stop_words: str | None = "english"
     min_df: int = bounded(1, low=1)
-    mention_weight: float = bounded(0.3, low=0)
-    C: float = bounded(1.5, above=0)
+    mention_weight: float = bounded(0.3, low=0, high=10)  # far above either bound, the texts' products are no longer
+    C: float = bounded(1.5, above=0, high=1000)  # positive definite: they are rounded to float32
 
 
 def check_lexical(settings: LexicalSettings, within: str = "") -> None:

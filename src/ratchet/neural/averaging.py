@@ -101,7 +101,7 @@ class AveragedClassifier:
     def _save_lexical(self, directory: Path) -> None:
         if self.lexical is None:
             return
-        (directory / _LEXICAL).mkdir()
+        (directory / _LEXICAL).mkdir(exist_ok=True)  # from a run that was stopped while it saved
         self.lexical.save(directory / _LEXICAL)
         (directory / _AVERAGING).write_text(json.dumps({"lexical_share": self.lexical_share}), encoding="utf-8")
 

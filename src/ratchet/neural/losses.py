@@ -51,8 +51,10 @@ def _binary_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | Non
         logits, targets, pos_weight=None if weights is None else weights.to(logits.device), reduction="none"
     )
     if gamma:
-        missed = (targets - torch.sigmoid(logits)).abs()  # for targets of 0 and 1: 1 - the probability of what is true
-        each = each * missed**gamma
+        # |targets - probabilities|, for targets of 0 and 1: 1 - the probability of what is true. Written so, it does
+        # not round to 0 as soon as a logit is above 17.
+        missed = targets * torch.sigmoid(-logits) - (1 - targets) * torch.sigmoid(logits)
+        each = each * _focus(missed.abs(), gamma)
     return each.sum(dim=1).mean()
 
 
@@ -62,5 +64,10 @@ def _cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None, gamm
     if weights is not None:
         each = each * (targets @ weights.to(logits.device))
     if gamma:
-        each = each * (1 - torch.exp(-each)) ** gamma
+        each = each * _focus(-torch.expm1(-each), gamma)
     return each.mean()
+
+
+def _focus(missed: Tensor, gamma: float) -> Tensor:
+    """`missed` ** `gamma`, with a finite slope at 0, where a `gamma` below 1 has none."""
+    return missed.clamp_min(torch.finfo(missed.dtype).tiny) ** gamma
