@@ -25,7 +25,9 @@ def test_a_bad_byte_is_told_with_its_line_wherever_it_is(tmp_path: Path) -> None
             list(file)
 
 
-@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"text\n" * 1000, mtime=0)[:-20]], ids=["another file", "cut"])
+@pytest.mark.parametrize(
+    "data", [b"no gzip", gzip.compress(b"text\n" * 1000, mtime=0)[:-20]], ids=["another file", "cut"]
+)
 def test_a_broken_gzip_file_is_told(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(data)
     with pytest.raises(UserError, match=r"a\.jsonl\.gz: cannot be read"), opened(tmp_path / "a.jsonl.gz", "\n") as file:
