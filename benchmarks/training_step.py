@@ -81,8 +81,8 @@ def compare(model: str, data_name: str, epochs: int) -> None:
         original, fitting.fit_classifier = fitting.fit_classifier, lambda *arguments: caught.append(arguments)
         tagger_class(config.model.module)(settings).fit(train, val, context)  # everything but the training itself
         fitting.fit_classifier = original
-        classifier, rates = caught[0][:2]
-        data = Data(classifier, train, val, settings, context)
+        classifier, rates, targets = caught[0][0], caught[0][1], caught[0][-1]
+        data = Data(classifier, train, val, settings, context, targets)
         plain = plain_epochs(deepcopy(classifier.network), data, train.targets, settings, rates, epochs, train.task)
         clock = Clock(plain)
         with limited_threads(available_cores()), deterministic(), quiet():

@@ -24,6 +24,7 @@ from ratchet.config import (
     plain,
 )
 from ratchet.errors import UserError
+from ratchet.lexical.settings import LexicalSettings
 from ratchet.models import all_settings
 
 
@@ -109,7 +110,9 @@ def another(value: Any) -> Any:
     if isinstance(value, int):
         return value + 1
     if isinstance(value, float):
-        return value / 2
+        return value / 2 or 0.5
+    if isinstance(value, LexicalSettings):
+        return dataclasses.replace(value, min_df=value.min_df + 1)
     if isinstance(value, list):
         return [*value[:-1], value[-1] + 1] if value else [1]
     return None if value is not None else "english"

@@ -52,7 +52,7 @@ CODE, COMMENT = "\n\nUNUSED = 1\n", "\n# why\n"
 CHANGES = [
     Change("a comment in a model's configuration", "conf/model/cnn.yaml", "", COMMENT, CONFIG),
     Change("a setting of a model", "conf/model/cnn.yaml", "dropout: 0.5", "dropout: 0.4", CONFIG | CNN | READ),
-    Change("a setting of a model that is not run", "conf/model/regression.yaml", "C: 20.0", "C: 5.0", CONFIG),
+    Change("a setting of a model that is not run", "conf/model/regression.yaml", "C: 1.5", "C: 5.0", CONFIG),
     Change("the default model", "conf/config.yaml", "- model: rule", "- model: regression", CONFIG),
     Change("a setting of all models", "conf/config.yaml", "average: weighted", "average: micro", ALL - PREPARE - SPLIT),
     Change("a comment in a model's code", "src/ratchet/models/cnn.py", "", COMMENT, CONFIG),

@@ -10,16 +10,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.conftest import fit_context
+from transformers import PreTrainedTokenizerFast
 
 from ratchet.config import compose
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.errors import UserError
 from ratchet.models.cnn import Settings, Tagger
+from ratchet.neural.encoders import random_encoder
 from ratchet.neural.losses import prior_logits
 from ratchet.neural.settings import Imbalance, Tokens
 
 MakeDataset = Callable[..., Dataset]
+LEARNT = [tokens for tokens in Tokens if tokens is not Tokens.pretrained]  # from the texts of train
 TASKS = pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
 
 
@@ -66,13 +69,27 @@ def dataset(texts: list[str], targets: npt.ArrayLike) -> Dataset:
     return Dataset(ids, texts, matrix, labels, Taxonomy.from_labels(labels), Task.multilabel)
 
 
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a small encoder, as one trained elsewhere: its sub-words are those of other texts."""
+    directory = tmp_path_factory.mktemp("encoder")
+    texts = ["speech sound waves microphone", "nodes edges network", "pictures camera pixels"]
+    made, tokenizer, _ = random_encoder(
+        texts, layers=1, hidden_size=16, heads=2, vocabulary_size=120, max_length=64, seed=5
+    )
+    made.save_pretrained(directory)
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]")
+    wrapped.save_pretrained(directory)
+    return directory
+
+
 @TASKS
 @pytest.mark.parametrize("tokens", list(Tokens), ids=lambda tokens: tokens.value)
 def test_it_learns_from_tokens_of_each_kind(
-    make_dataset: MakeDataset, tmp_path: Path, tokens: Tokens, task: Task
+    make_dataset: MakeDataset, tmp_path: Path, tokens: Tokens, task: Task, encoder: Path
 ) -> None:
     train, new = make_dataset(60, task=task), make_dataset(30, task=task, seed=1)
-    tagger = fitted(train, tmp_path / "fit", tokens=tokens, max_epochs=25, patience=25)
+    tagger = fitted(train, tmp_path / "fit", tokens=tokens, max_epochs=25, patience=25, encoder=str(encoder))
     scores = tagger.predict_proba(new.texts)
     decided = np.eye(3)[scores.argmax(axis=1)] if task is Task.multiclass else scores >= 0.5
     assert (decided == new.targets).mean() > 0.95
@@ -134,11 +151,65 @@ def test_what_is_beyond_the_length_is_cut_off(make_dataset: MakeDataset, tmp_pat
 def test_nothing_of_val_gets_into_the_vocabulary(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(30), make_dataset(12, seed=1)
     val = replace(val, texts=[f"{text} qqq" for text in val.texts])
-    for tokens in Tokens:
+    for tokens in LEARNT:
         tagger = fitted(train, tmp_path / f"fit-{tokens.name}", val=val, tokens=tokens, max_epochs=1)
         learnt = vocabulary(tagger, tmp_path / tokens.name)
         assert len(learnt) > 20
         assert not any("q" in token for token in learnt)
+
+
+def test_embeddings_are_the_encoders_and_only_those_of_words_of_train_learn(
+    make_dataset: MakeDataset, tmp_path: Path, encoder: Path
+) -> None:
+    known = load_file(encoder / "model.safetensors")["embeddings.word_embeddings.weight"]
+    train = make_dataset(30)
+    tagger = fitted(train, tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(encoder), max_epochs=2)
+    learnt = weights(tagger, tmp_path / "model")["embedding.weight"]
+    assert learnt.shape == known.shape == (len(vocabulary(tagger, tmp_path / "again")), 16)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(encoder)
+    in_train = {number for text in train.texts for number in tokenizer.encode(text)} - {0}
+    moved = set((learnt != known).any(dim=1).nonzero()[:, 0].tolist()) - {0}
+    assert moved == in_train
+    assert 0 < len(in_train) < len(known) - 1
+
+
+def test_the_encoder_is_not_needed_once_it_is_fitted(
+    make_dataset: MakeDataset, tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = make_dataset(12)
+    tagger = fitted(train, tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(encoder), max_epochs=1)
+    tagger.save(tmp_path)
+    monkeypatch.setattr("ratchet.neural.encoders.pretrained", None)
+    np.testing.assert_array_equal(
+        Tagger.load(tmp_path).predict_proba(train.texts), tagger.predict_proba(train.texts), strict=True
+    )
+
+
+def test_an_encoder_that_is_not_there_is_named(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.encoder=.*nowhere.* cannot be loaded"):
+        fitted(make_dataset(12), tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(tmp_path / "nowhere"))
+
+
+def test_a_teacher_changes_what_is_learnt_and_a_say_in_the_end_what_is_scored(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    train = make_dataset(30)
+    alone, taught, averaged = (
+        fitted(train, tmp_path / name, max_epochs=4, **shares)
+        for name, shares in (
+            ("alone", {}),
+            ("taught", {"teacher_share": 1.0}),
+            ("averaged", {"lexical_share": 0.5}),
+        )
+    )
+    one, two, three = (
+        weights(tagger, tmp_path / f"{number}")["output.weight"]
+        for number, tagger in enumerate((alone, taught, averaged))
+    )
+    assert not torch.equal(one, two)
+    assert torch.equal(one, three), "the lexical classifier says nothing until the network is trained"
+    assert not np.allclose(alone.predict_proba(train.texts), averaged.predict_proba(train.texts), atol=0.01)
+    assert averaged.num_parameters > taught.num_parameters == alone.num_parameters
 
 
 def test_the_targets_of_val_change_no_weight(make_dataset: MakeDataset, tmp_path: Path) -> None:
@@ -196,7 +267,7 @@ def test_widths_below_1_are_refused_by_name(widths: list[int]) -> None:
         ("model.widths=null", ["model.widths"]),
         ("model.widths=3", ["model.widths"]),
         ("model.widths=[1,a]", ["model.widths"]),
-        ("model.tokens=letter", ["model.tokens", "character", "word", "subword"]),
+        ("model.tokens=letter", ["model.tokens", "pretrained", "character", "word", "subword"]),
         ("model.vocabulary_size=1", ["model.vocabulary_size", "at least 2"]),
         ("model.min_count=0", ["model.min_count", "at least 1"]),
         ("model.embedding_size=0", ["model.embedding_size", "at least 1"]),

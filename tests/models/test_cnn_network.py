@@ -1,11 +1,12 @@
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ratchet.models.cnn_network import Network, build
+from ratchet.models.cnn_network import Network, TunedEmbedding, build
 
 ARCHITECTURE: dict[str, Any] = {
     "vocabulary_size": 20,
@@ -110,3 +111,56 @@ def test_an_architecture_is_built_with_its_sizes() -> None:
     assert shapes["embedding.weight"] == (20, 6)
     assert [shapes[f"convolutions.{index}.weight"] for index in range(5)] == [(7, 6, width) for width in range(1, 6)]
     assert shapes["output.weight"] == (4, 7 * 5)
+
+
+def embeddings_of_an_encoder() -> Tensor:
+    return torch.randn(20, 6, generator=torch.Generator().manual_seed(1))
+
+
+def tuned_network(*texts: list[int]) -> Network:
+    network = network_of(padding=5)
+    network.tune(embeddings_of_an_encoder(), [np.array(text) for text in texts])
+    return network
+
+
+def test_a_tuned_network_begins_with_the_embeddings_that_it_is_given_but_for_padding() -> None:
+    network = tuned_network([4, 9, 5], [2, 4])
+    expected = embeddings_of_an_encoder()
+    expected[5] = 0
+    assert torch.equal(network.embedding(torch.arange(20)), expected)
+
+
+def test_only_tokens_of_the_texts_learn_each_for_itself() -> None:
+    network = tuned_network([4, 9, 5], [2, 4])
+    embedding = network.embedding
+    assert isinstance(embedding, TunedEmbedding)
+    assert embedding.added.weight.shape == (1 + 3, 6), "2, 4 and 9, and one row that is nobody's"
+    ids = torch.tensor([[2, 4, 9, 7, 5]])
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    before = embedding(ids).detach()
+    (embedding(ids) * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])[:, None]).sum().backward()
+    optimizer.step()
+    moved = (before - embedding(ids).detach())[0]
+    torch.testing.assert_close(moved, torch.tensor([0.1, 0.2, 0.3, 0.0, 0.0])[:, None].expand(5, 6))
+
+
+def test_what_was_tuned_is_merged_into_one_table_that_scores_the_same() -> None:
+    network = tuned_network([4, 9, 5], [2, 4])
+    assert isinstance(network.embedding, TunedEmbedding)
+    torch.nn.init.normal_(network.embedding.added.weight[1:])
+    before = logits_of(network, [4, 9, 7, 2])
+    network.merge()
+    assert isinstance(network.embedding, torch.nn.Embedding)
+    assert torch.equal(logits_of(network, [4, 9, 7, 2]), before)
+    loaded = build(ARCHITECTURE | {"padding": 5}, 3).eval()
+    loaded.load_state_dict(network.state_dict())
+    assert torch.equal(logits_of(loaded, [4, 9, 7, 2]), before)
+    network.merge()
+    assert torch.equal(logits_of(network, [4, 9, 7, 2]), before), "there was nothing left to merge"
+
+
+def test_nothing_is_merged_where_nothing_was_tuned() -> None:
+    network = network_of()
+    embedding = network.embedding
+    network.merge()
+    assert network.embedding is embedding

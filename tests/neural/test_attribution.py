@@ -54,7 +54,7 @@ def test_the_shares_add_up_to_the_distance_of_the_logit_from_that_of_padding(
     monkeypatch.setattr(attribution, "_of_words", lambda encoding, text, shares: [("all", float(shares.sum()))])
     monkeypatch.setattr(attribution, "_WORTH_EXPLAINING", 0.0)
     text = "camera lens pictures"
-    classifier = fitted._classifier  # type: ignore[attr-defined]
+    classifier = fitted._classifier.network  # type: ignore[attr-defined]
     ids = torch.tensor([classifier.tokenizer.encode(text).ids])
     with torch.no_grad():
         blank = classifier.network(torch.full_like(ids, classifier.padding), torch.ones_like(ids, dtype=torch.bool))

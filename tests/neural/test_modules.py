@@ -90,18 +90,28 @@ def context_of(directory: Path, story: Story, *, seed: int = 0, trainer: Trainer
 
 
 def fitted(
-    train: Dataset, val: Dataset, context: FitContext, rates: Mapping[str, float] | None = None, **settings: Any
+    train: Dataset,
+    val: Dataset,
+    context: FitContext,
+    rates: Mapping[str, float] | None = None,
+    targets: npt.NDArray[np.float32] | None = None,
+    **settings: Any,
 ) -> TextClassifier:
     classifier = classifier_of(train)
     made = make_settings(**settings)
     same = dict.fromkeys((name for name, _ in classifier.network.named_parameters()), made.learning_rate)
-    fit_classifier(classifier, rates or same, train, val, made, context)
+    fit_classifier(classifier, rates or same, train, val, made, context, targets)
     return classifier
 
 
 def watched(classifier: TextClassifier) -> Watched:
     assert isinstance(classifier.network, Watched)
     return classifier.network
+
+
+def learnable(train: Dataset) -> npt.NDArray[np.float32]:
+    """The labels of train as what is learnt from them."""
+    return train.targets.astype(np.float32)
 
 
 def ids_of(batches: Batches) -> list[list[list[int]]]:
@@ -111,7 +121,7 @@ def ids_of(batches: Batches) -> list[list[list[int]]]:
 def test_val_is_read_by_length_and_train_in_an_order_of_the_seed(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(40), make_dataset(20, seed=1)
     classifier = classifier_of(train)
-    data = Data(classifier, train, val, make_settings(), context_of(tmp_path, Story(), seed=7))
+    data = Data(classifier, train, val, make_settings(), context_of(tmp_path, Story(), seed=7), learnable(train))
     for part, batches, order in (
         (val, data.val_dataloader(), by_length),
         (train, data.train_dataloader(), lambda texts, size: shuffled(texts, size, 7, 0)),
@@ -124,7 +134,7 @@ def test_val_is_read_by_length_and_train_in_an_order_of_the_seed(make_dataset: M
 def test_overfitting_validates_on_the_batches_that_it_trains_on(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(40), make_dataset(20, seed=1)
     context = context_of(tmp_path, Story(), trainer=TrainerConfig(overfit_batches=2))
-    data = Data(classifier_of(train), train, val, make_settings(), context)
+    data = Data(classifier_of(train), train, val, make_settings(), context, learnable(train))
     first = ids_of(data.train_dataloader())
     data.train.epoch = 1
     assert ids_of(data.train_dataloader()) == first == ids_of(data.val_dataloader())
@@ -250,3 +260,40 @@ def test_each_parameter_moves_by_its_own_rate(make_dataset: MakeDataset, tmp_pat
     network = watched(fitted(train, train, context, {"words.weight": 0.001, "scale": 0.0}, max_epochs=1, warmup=0.0))
     assert float(network.words.weight.detach().abs().max()) == pytest.approx(0.001, rel=1e-3)
     assert torch.equal(network.scale.detach(), torch.ones(3))
+
+
+def test_without_targets_to_learn_from_it_learns_those_of_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val = make_dataset(20), make_dataset(12, seed=1)
+    one, two = (
+        watched(fitted(train, val, context_of(tmp_path / f"{number}", Story()), targets=targets)).words.weight
+        for number, targets in enumerate((None, train.targets.astype(np.float32)))
+    )
+    assert torch.equal(one, two)
+
+
+def test_it_learns_the_targets_that_it_is_given(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val = make_dataset(30), make_dataset(12, seed=1)
+    shares = np.full_like(train.targets, 0.25, dtype=np.float32)
+    settings = {"max_epochs": 60, "patience": 60, "learning_rate": 0.05}
+    classifier = fitted(train, val, context_of(tmp_path, Story()), targets=shares, **settings)
+    np.testing.assert_allclose(classifier.predict_proba(train.texts), 0.25, atol=0.05)
+
+
+def test_val_and_the_weights_of_rare_labels_go_by_labels_whatever_is_learnt(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    train, val = make_dataset(20), make_dataset(12, seed=1)
+    story = Story()
+    shares = np.full_like(train.targets, 0.25, dtype=np.float32)
+    fitted(train, val, context_of(tmp_path, story), targets=shares, imbalance=Imbalance.pos_weight)
+    assert set(np.unique(story.targets[0])) == {0, 1}
+    assert sorted(map(tuple, story.targets[0])) == sorted(map(tuple, val.targets))
+    assert all(np.isfinite(row["train/loss"]) for row in story.rows)
+
+
+def test_overfitting_asks_the_metric_about_labels_whatever_is_learnt(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, story = make_dataset(8), Story()
+    shares = np.full_like(train.targets, 0.25, dtype=np.float32)
+    context = context_of(tmp_path, story, trainer=TrainerConfig(overfit_batches=1))
+    fitted(train, make_dataset(12, seed=1), context, targets=shares)
+    assert sorted(map(tuple, story.targets[0])) == sorted(map(tuple, train.targets))

@@ -22,6 +22,10 @@ from ratchet.neural.settings import Imbalance, NeuralSettings
         ("pos_weight_power", "1.5", "1"),
         ("focal_gamma", "-1", "at least 0"),
         ("imbalance", "oversample", "pos_weight"),
+        ("teacher_share", "1.1", "1"),
+        ("teacher_share", "-0.1", "0"),
+        ("lexical_share", "1.1", "1"),
+        ("lexical_share", "-0.1", "0"),
     ],
 )
 def test_a_setting_out_of_bounds_is_named(model: str, key: str, value: str, said: str) -> None:
@@ -37,3 +41,32 @@ def test_each_way_to_treat_rare_labels_is_an_override(model: str) -> None:
         settings = compose([f"model={model}", f"model.imbalance={imbalance.name}"]).model
         assert isinstance(settings, NeuralSettings)
         assert settings.imbalance is imbalance
+
+
+@pytest.mark.parametrize("model", ["cnn", "transformer", "transformer_tiny"])
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("lexical.C=0", ["model.lexical.C", "above 0"]),
+        ("lexical.min_df=0", ["model.lexical.min_df", "at least 1"]),
+        ("lexical.char_ngrams=[3]", ["model.lexical.char_ngrams", "[shortest, longest]"]),
+        ("lexical.stop_words=german", ["model.lexical.stop_words", "english or null"]),
+        ("lexical.mention_wait=1", ["mention_wait", "mention_weight"]),
+    ],
+)
+def test_a_wrong_setting_of_the_lexical_classifier_is_named(model: str, override: str, parts: list[str]) -> None:
+    with pytest.raises(UserError) as refused:
+        compose([f"model={model}", "model.teacher_share=0.5", f"model.{override}"])
+    for part in parts:
+        assert part in str(refused.value)
+
+
+def test_settings_of_a_lexical_classifier_that_has_no_say_are_refused() -> None:
+    alone = ["model=cnn", "model.teacher_share=0", "model.lexical_share=0"]
+    compose(alone)
+    with pytest.raises(UserError, match=r"model\.lexical=.*changes nothing unless model\.teacher_share or"):
+        compose([*alone, "model.lexical.C=5"])
+    for share in ("teacher_share", "lexical_share"):
+        settings = compose([*alone, f"model.{share}=0.1", "model.lexical.C=5"]).model
+        assert isinstance(settings, NeuralSettings)
+        assert settings.lexical.C == 5

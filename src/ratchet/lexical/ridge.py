@@ -27,8 +27,9 @@ def fit_ridge(features: "csr_matrix", targets: npt.NDArray[np.uint8], C: float) 
         return _fit_iteratively(features, targets, C)
     from scipy.linalg import cho_factor, cho_solve
     from scipy.linalg.lapack import dpotri
+    from sklearn.utils.extmath import safe_sparse_dot
 
-    products = (features @ features.T).toarray().astype(np.float64) + 1.0
+    products = safe_sparse_dot(features, features.T, dense_output=True).astype(np.float64) + 1.0
     products[np.diag_indices(len(products))] += 1 / C
     factor, lower = cho_factor(products, lower=True, overwrite_a=True)
     dual = cho_solve((factor, lower), targets.astype(np.float64))
@@ -59,7 +60,6 @@ def fit_odds(scores: Floats, targets: npt.NDArray[np.uint8]) -> tuple[Floats, Fl
     nothing tells anything scores a little less where it has the label, which is no reason to turn the label round.
     """
     from scipy.optimize import minimize
-    from scipy.special import expit
 
     num_labels = scores.shape[1]
     centred, prior = scores - 0.5, np.repeat([_SLOPE, 0.0], num_labels)
@@ -67,10 +67,11 @@ def fit_odds(scores: Floats, targets: npt.NDArray[np.uint8]) -> tuple[Floats, Fl
     def loss(parameters: Floats) -> tuple[float, Floats]:
         slope, bias = parameters.reshape(2, num_labels)
         logits = slope * centred + bias
-        error, away = expit(logits) - targets, parameters - prior
+        away, odds = parameters - prior, np.exp(-np.abs(logits))
+        error = np.where(logits > 0, 1, odds) / (1 + odds) - targets
         gradient = np.concatenate([(error * centred).sum(axis=0), error.sum(axis=0)]) + _PRIOR_PRECISION * away
-        likelihood = (np.logaddexp(0, logits) - targets * logits).sum()
-        return float(likelihood + _PRIOR_PRECISION / 2 * (away**2).sum()), gradient
+        surprise = (np.maximum(logits, 0) + np.log1p(odds) - targets * logits).sum()
+        return float(surprise + _PRIOR_PRECISION / 2 * (away**2).sum()), gradient
 
     bounds = [(_LEAST_SLOPE, None)] * num_labels + [(None, None)] * num_labels
     best = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000})
