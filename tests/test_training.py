@@ -102,6 +102,8 @@ def test_a_finished_run_has_all_its_files(run: StoredRun) -> None:
         "labels.json",
         "log.txt",
         "metrics.json",
+        "model/features.json",
+        "model/idf.npz",
         "model/model.json",
         "model/weights.npz",
         "predictions/test.parquet",

@@ -62,7 +62,7 @@ def test_the_same_again_changes_nothing(parent: StoredRun, child: Made) -> None:
 @pytest.mark.parametrize(
     ("settings", "changed"),
     [
-        ({"model.C": 5.0}, {"model": ["model.C: 20.0 -> 5.0"]}),
+        ({"model.C": 5.0}, {"model": ["model.C: 1.5 -> 5.0"]}),
         ({"model.char_ngrams": None}, {"model": ["model.char_ngrams: [3, 5] -> None"]}),
         ({"data.encoding": "latin-1"}, {"data": ["data.encoding: utf-8 -> latin-1"]}),
         ({"split.test": 0.3}, {"data": ["split.test: 0.2 -> 0.3"]}),

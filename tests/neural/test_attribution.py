@@ -55,9 +55,11 @@ def test_the_shares_add_up_to_the_distance_of_the_logit_from_that_of_padding(
     monkeypatch.setattr(attribution, "_WORTH_EXPLAINING", 0.0)
     text = "camera lens pictures"
     classifier = fitted._classifier.network  # type: ignore[attr-defined]
-    ids = torch.tensor([classifier.tokenizer.encode(text).ids])
+    encoding = classifier.tokenizer.encode(text)
+    ids = torch.tensor([encoding.ids])
+    nothing = torch.where(torch.tensor([encoding.special_tokens_mask]) == 1, ids, classifier.padding)
     with torch.no_grad():
-        blank = classifier.network(torch.full_like(ids, classifier.padding), torch.ones_like(ids, dtype=torch.bool))
+        blank = classifier.network(nothing, torch.ones_like(ids, dtype=torch.bool))
     expected = logit(fitted.predict_proba([text])[0].astype(float)) - blank[0].numpy()
     [evidence] = fitted.explain([text])  # type: ignore[attr-defined]
     found = {each.label: each.weight for each in evidence}

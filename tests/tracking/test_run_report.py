@@ -79,6 +79,8 @@ def test_the_model_can_decide_by_itself_and_the_records_stay_here(run: StoredRun
     assert data.metadata["dataset_version"] == run.record.dataset_version
     assert (model.name, model.kind) == ("sample-regression", "model")
     assert set(model.files) == {
+        "model/features.json",
+        "model/idf.npz",
         "model/model.json",
         "model/weights.npz",
         "labels.json",
