@@ -47,6 +47,26 @@ class Clock(Callback):
         self.seconds.append(time.perf_counter() - self._started)
 
 
+class Stopped(Exception):
+    """Where the training would begin; its arguments are those of `fit_classifier`."""
+
+
+def until_training(tagger, train, val, context: FitContext) -> tuple:
+    """Fit `tagger` up to the training itself: the classifier, its learning rates and the targets of that training."""
+
+    def stop(*arguments):
+        raise Stopped(*arguments)
+
+    original, fitting.fit_classifier = fitting.fit_classifier, stop
+    try:
+        tagger.fit(train, val, context)
+    except Stopped as stopped:
+        return stopped.args[0], stopped.args[1], stopped.args[-1]
+    finally:
+        fitting.fit_classifier = original
+    raise AssertionError("it was fitted without training")
+
+
 def plain_epochs(network, data, targets, settings, rates, epochs: int, task) -> Iterator[float]:
     """The loop that one would write by hand; yields the seconds of an epoch."""
     loss_of = make_loss(settings, targets, task)
@@ -77,11 +97,7 @@ def compare(model: str, data_name: str, epochs: int) -> None:
     )
     with tempfile.TemporaryDirectory() as directory:
         context = FitContext(Path(directory), 0, lambda step, metrics: None, metric)
-        caught: list[tuple] = []
-        original, fitting.fit_classifier = fitting.fit_classifier, lambda *arguments: caught.append(arguments)
-        tagger_class(config.model.module)(settings).fit(train, val, context)  # everything but the training itself
-        fitting.fit_classifier = original
-        classifier, rates, targets = caught[0][0], caught[0][1], caught[0][-1]
+        classifier, rates, targets = until_training(tagger_class(config.model.module)(settings), train, val, context)
         data = Data(classifier, train, val, settings, context, targets)
         plain = plain_epochs(deepcopy(classifier.network), data, train.targets, settings, rates, epochs, train.task)
         clock = Clock(plain)

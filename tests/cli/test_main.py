@@ -43,6 +43,21 @@ def test_every_verb_that_is_listed_is_there(verb: str) -> None:
     assert callable(import_module(f"ratchet.cli.{verb}").run)
 
 
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "train"])
+@pytest.mark.parametrize("arguments", [["-h"], ["last", "--help"]], ids=" ".join)
+def test_every_verb_says_what_it_takes(verb: str, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, *arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"ratchet {verb}: {VERBS[verb]}\n")
+    assert captured.err == ""
+
+
+def test_keys_are_told_with_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["export", "--help"])
+    keys = [line.split() for line in capsys.readouterr().out.splitlines()[3:]]
+    assert keys == [["precision", "float32"], ["out", "null"], ["replace", "false"], ["runs_dir", "runs"]]
+
+
 def test_a_misspelt_verb_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
     captured = capsys.readouterr()

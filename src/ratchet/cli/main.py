@@ -38,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(verb: str, arguments: list[str]) -> int:
     if verb not in VERBS:
         raise UserError(f"no verb {verb!r}; {did_you_mean(verb, VERBS)}")
-    code: int = import_module(f"ratchet.cli.{verb}").run(arguments)
+    module = import_module(f"ratchet.cli.{verb}")
+    if verb != "train" and {"-h", "--help"} & set(arguments):  # Hydra has a help of its own
+        return _print_usage(verb, getattr(module, "Options", None))
+    code: int = module.run(arguments)
     return code
 
 
@@ -48,8 +51,26 @@ def _print_overview() -> int:
     print("usage: ratchet <verb> [key=value ...]\n")
     print_facts([(f"  {verb}", what) for verb, what in VERBS.items()], at=13)
     print()
-    print_text("`ratchet train --help` shows the configuration; `format=table|md|json` where a table is printed.")
+    print_text("`ratchet VERB --help` shows what a verb takes, `ratchet train --help` the configuration.")
+    print_text("`format=table|md|json` where a table is printed.")
     return 0
+
+
+def _print_usage(verb: str, options: type | None) -> int:
+    from ratchet.cli.lines import print_facts, print_text
+
+    print_text(f"ratchet {verb}: {VERBS[verb]}")
+    defaults = vars(options()) if options else {}
+    if defaults:
+        print("\nkeys and their defaults:")
+        print_facts([(f"  {key}", _as_argument(value)) for key, value in defaults.items()])
+    return 0
+
+
+def _as_argument(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(getattr(value, "value", value) if value is not None else "null")
 
 
 def guarded(action: Callable[[], int]) -> int:
