@@ -12,6 +12,7 @@ import torch
 
 from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.exported import IDS, LOGITS, MASK, NETWORK, export_extra
+from ratchet.neural.fusing import leave_heads_to_attention
 from ratchet.neural.quantising import quantise
 from ratchet.neural.settings import ExportPrecision
 
@@ -33,7 +34,7 @@ def export_classifier(classifier: TextClassifier, directory: Path, precision: Ex
         import onnxruntime  # noqa: F401  # what cannot be scored need not be written
         import onnxscript  # noqa: F401
 
-    network = _traced(classifier)
+    network = leave_heads_to_attention(_traced(classifier))
     _forget_the_source(network)
     onnx.save(network, directory / NETWORK)
     if precision is ExportPrecision.int8:

@@ -1,0 +1,76 @@
+"""What int8 costs in F1 on val, with thresholds of its own and without, and chosen elsewhere than they are judged.
+
+    python benchmarks/int8_f1.py RUN [RUN ...]     # finished runs of networks, one data set
+
+`ratchet export RUN precision=int8` judges thresholds on the texts that they are tuned on, for both sides alike. Here is
+what that flatters: besides, thresholds are chosen on one half of val and judged on the other, over 40 divisions. Prints
+int8 - float32 of each run, in the F1 that its thresholds are tuned for, and the means. No test record is read.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ratchet.config import ThresholdConfig, load, register
+from ratchet.data.prepared import prepare
+from ratchet.evaluation.metrics import averaged
+from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once_tuned
+from ratchet.exporting.trial import Trial, try_export
+from ratchet.models import all_settings
+from ratchet.neural.settings import ExportPrecision
+from ratchet.process import available_cores, limited_threads
+from ratchet.runs.stored import read_run
+
+DIVISIONS = 40
+
+
+def f1(trial: Trial, scores, thresholds: Thresholds, rows, metric: str) -> float:
+    return float(averaged(trial.val.targets[rows], thresholds.decide(scores[rows]))[metric])
+
+
+def elsewhere(trial: Trial, config: ThresholdConfig, metric: str) -> float:
+    """int8 - float32, each with thresholds from the other half of val, mean over divisions and halves."""
+    generator, found = np.random.default_rng(0), []
+    for _ in range(DIVISIONS):
+        order = generator.permutation(len(trial.val))
+        halves = order[: len(order) // 2], order[len(order) // 2 :]
+        for chosen, judged in (halves, halves[::-1]):
+            targets = trial.val.targets[chosen]
+            values = [
+                f1(trial, scores, choose_thresholds(targets, scores[chosen], config, trial.val.task), judged, metric)
+                for scores in (trial.found, trial.own)
+            ]
+            found.append(values[0] - values[1])
+    return float(np.mean(found))
+
+
+def differences(path: str) -> tuple[float, float, float]:
+    """int8 - float32 with thresholds of its own, with the run's, and with thresholds chosen elsewhere."""
+    run = read_run(Path(path))
+    config = load(run.path / "config.yaml", all_settings())
+    with tempfile.TemporaryDirectory() as directory:
+        data = prepare(config.data)
+        trial = try_export(run, data, config.threshold, Path(directory), ExportPrecision.int8, lambda steps: None)
+    metric, every = f"f1_{config.threshold.average.name}", np.arange(len(trial.val))
+    own = [
+        f1_once_tuned(trial.val.targets, each, config.threshold, trial.val.task) for each in (trial.found, trial.own)
+    ]
+    same = [f1(trial, each, trial.own_thresholds, every, metric) for each in (trial.found, trial.own)]
+    return own[0] - own[1], same[0] - same[1], elsewhere(trial, config.threshold, metric)
+
+
+def main(*paths: str) -> None:
+    register(all_settings())
+    print(f"int8 - float32                own thresholds  the run's  chosen elsewhere ({DIVISIONS} divisions)")
+    with limited_threads(available_cores()):
+        rows = [differences(path) for path in paths]
+    for name, row in zip([*(Path(path).name for path in paths), "mean"], [*rows, np.mean(rows, axis=0)], strict=True):
+        print("{:28}  {:+14.4f}  {:+9.4f}  {:+16.4f}".format(name, *row))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
