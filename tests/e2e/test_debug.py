@@ -15,8 +15,8 @@ Command = Callable[..., "CompletedProcess[str]"]
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "debug").glob("*.yaml")))
 def test_each_way_to_debug_runs_apart_from_the_others_and_off_test(name: str, tmp_path: Path, train: Command) -> None:
-    epochs = {"fast_dev_run": 40, "overfit": 40, "limit": 5}[name]
-    done = train("model=cnn", f"debug={name}", f"model.max_epochs={epochs}", "model.patience=40")
+    epochs = {"fast_dev_run": 40, "overfit": 60, "limit": 5}[name]
+    done = train("model=cnn", f"debug={name}", f"model.max_epochs={epochs}", "model.patience=60")
 
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -26,7 +26,7 @@ def test_each_way_to_debug_runs_apart_from_the_others_and_off_test(name: str, tm
     assert [path.name for path in (run / "predictions").iterdir()] == ["val.parquet"]
     with (run / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    steps = {"fast_dev_run": 1, "overfit": 2 * 40, "limit": 10 * 5}[name]
+    steps = {"fast_dev_run": 1, "overfit": 2 * 60, "limit": 10 * 5}[name]
     assert int(rows[-1]["step"]) == steps
     if name == "overfit":
         f1 = [float(row["value"]) for row in rows if row["key"] == "val/f1_weighted"]

@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Data(LightningDataModule):
-    """The batches of train and val; every text is tokenised once. `overfit_batches` validates on train, too.
+    """The batches of train and val; every text is tokenised once.
 
-    `targets` are those to learn from, shares of 1 where a teacher has a say.
+    `targets` are those to learn from, shares of 1 where a teacher has a say. `overfit_batches` asks whether labels can
+    be learnt by heart: it learns and validates on those of train.
     """
 
     def __init__(
@@ -41,7 +42,8 @@ class Data(LightningDataModule):
     ) -> None:
         super().__init__()
         few = context.trainer.overfit_batches > 0
-        self.train = self._batches(classifier, train, targets, settings, None if few else context.seed)
+        learnt = train.targets if few else targets
+        self.train = self._batches(classifier, train, learnt, settings, None if few else context.seed)
         self.val = self._batches(classifier, train if few else val, (train if few else val).targets, settings, None)
 
     def _batches(
