@@ -9,7 +9,8 @@ from ratchet.config import CONF
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 SAME = ("data=sample", "seed=3", "split.seed=2", "threads=1", "evaluation.resamples=100")
 FEW_BATCHES = ("trainer.limit_train_batches=1", "trainer.limit_val_batches=1")  # the others take no notice
-SAME += FEW_BATCHES
+FEW_TEXTS_TO_SCORE = ("split.val=0.05", "split.test=0.05")
+SAME += FEW_BATCHES + FEW_TEXTS_TO_SCORE
 
 Command = Callable[..., "CompletedProcess[str]"]
 

@@ -100,6 +100,7 @@ def copy_of(project: Path, directory: Path) -> Path:
     edit(directory / "params.yaml", "[rule, regression, cnn, transformer]", "[rule, cnn]")
     edit(directory / "params.yaml", "[0, 1, 2]", "[0]")
     edit(directory / "conf/model/cnn.yaml", "max_epochs: 20", "max_epochs: 1")
+    edit(directory / "conf/model/cnn.yaml", "tokens: pretrained", "tokens: word")
     edit(directory / "conf/config.yaml", "resamples: 1000", "resamples: 100")
     return directory
 

@@ -15,6 +15,7 @@ from tests.conftest import PROJECT, run_command
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SHORT = ("threads=1", "evaluation.resamples=100", "model.max_epochs=10", "model.patience=20")
+QUICK = ("model=cnn", "model.tokens=word", *SHORT)  # no encoder to load
 DIFFERS = {"record.json", "code.diff", "cost.json", "config.yaml", "log.txt"}  # who ran when, and where
 
 
@@ -90,7 +91,7 @@ def test_killed_at_random_moments_it_ends_byte_for_byte_as_an_undisturbed_run(mo
 def test_stopped_politely_amid_an_epoch_it_says_so_and_can_go_on(
     sent: signal.Signals, code: int, tmp_path: Path
 ) -> None:
-    arguments = ("model=cnn", *SHORT, "run_dir=stopped")
+    arguments = (*QUICK, "run_dir=stopped")
     assert stopped(tmp_path, "stopped", *arguments, epochs=2, pause=0.01, sent=sent) == code
     assert record(tmp_path / "stopped")["status"] == "interrupted"
     assert not list((tmp_path / "stopped").rglob("*.tmp"))
@@ -133,7 +134,7 @@ def test_data_that_changed_meanwhile_are_refused(tmp_path: Path, train: Command)
     records = tmp_path / "records.jsonl"
     text = (PROJECT / "data/sample/projects.jsonl").read_text(encoding="utf-8")
     records.write_text(text, encoding="utf-8")
-    arguments = ("model=cnn", *SHORT, "data.records.path=records.jsonl", "run_dir=run")
+    arguments = (*QUICK, "data.records.path=records.jsonl", "run_dir=run")
     stopped(tmp_path, "run", *arguments, epochs=1, pause=0, sent=signal.SIGKILL)
     records.write_text(text.replace("Skat against myself", "Chess against myself"), encoding="utf-8")
 
