@@ -139,13 +139,13 @@ def test_figures_of_one_part_alone(tested: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_job_of_a_grid_is_one_line(tested: Path, validated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    print_job_line("#2 model=rule seed=1", Outcome(tested, 1))
+    print_job_line("#2 model=rule seed=1", tested)
     line = capsys.readouterr().out
     assert line.count("\n") == 1
     assert line.startswith("#2 model=rule seed=1: test F1 ")
     assert f"{metrics(tested)['test/f1_weighted']:.3f}" in line
     assert str(tested) in line
-    print_job_line("#0", Outcome(validated, None))
+    print_job_line("#0", validated)
     assert f"val F1 {metrics(validated)['val/f1_weighted']:.3f}" in capsys.readouterr().out
 
 
@@ -187,10 +187,10 @@ def test_a_job_of_a_grid_wraps_between_words_on_a_terminal(
     tested: Path, terminal: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = "#2 model=regression name=regression_words_only_without_stemming split.seed=3"
-    print_job_line(job, Outcome(tested, 1))
+    print_job_line(job, tested)
     piped = capsys.readouterr().out
     terminal(80)
-    print_job_line(job, Outcome(tested, 1))
+    print_job_line(job, tested)
     first, *others = capsys.readouterr().out.splitlines()
     assert [*first.split(), *" ".join(others).split()] == piped.split()
     assert others[-1] == f"  {tested}", "a path is not broken"

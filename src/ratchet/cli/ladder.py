@@ -10,7 +10,8 @@ from hydra.experimental.callback import Callback
 
 from ratchet.cli.lines import print_text
 from ratchet.cli.tables import COST_COLUMNS, number, print_table, short, with_interval
-from ratchet.runs import StoredRun, find_runs
+from ratchet.runs import StoredRun
+from ratchet.runs.sweeps import Job, jobs_of, runs_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -21,18 +22,34 @@ class LadderCallback(Callback):
 
     def on_multirun_end(self, config: "DictConfig", **_: Any) -> None:
         """Print the table of this sweep's runs, and the runs that did not finish with their reasons."""
-        runs = [run for run in find_runs(Path(config.runs_dir)) if run.record.sweep_id == config.sweep_id]
+        runs_dir = Path(config.runs_dir)
+        runs, jobs = runs_of(runs_dir, config.sweep_id), jobs_of(runs_dir, config.sweep_id)
         finished = [run for run in runs if run.status == "finished"]
         if finished:
             print()
             print_ladder(finished)
-        failed = [run for run in runs if run.status != "finished"]
-        for run in failed:
-            reason = (run.record.error or {}).get("message", "").split("\n")[0]
-            print(f"{run.status}: {' '.join(run.record.overrides)}: {reason} ({run.path})", file=sys.stderr)
-        if failed or not runs:
-            print(f"{len(failed)} of {len(runs)} runs did not finish", file=sys.stderr)
+        lost = [*map(_failure, runs), *_without_run(jobs, runs)]
+        lost = [line for line in lost if line]
+        for line in lost:
+            print(line, file=sys.stderr)
+        if lost or not runs:
+            print(f"{len(lost)} of {max(len(jobs), len(runs))} runs did not finish", file=sys.stderr)
             sys.exit(1)
+
+
+def _failure(run: StoredRun) -> str | None:
+    """How and why a run ended that did not finish."""
+    if run.status == "finished":
+        return None
+    reason = (run.record.error or {}).get("message", "").split("\n")[0]
+    return f"{run.status}: {' '.join(run.record.overrides)}: {reason} ({run.path})"
+
+
+def _without_run(jobs: Sequence[Job], runs: Sequence[StoredRun]) -> list[str]:
+    """The jobs that did not get as far as a run; one that was killed in its run is told as that."""
+    there = [run.record.overrides for run in runs]
+    missing = [job for job in jobs if job.run is None and job.overrides not in there]
+    return [f"{job.outcome}: {' '.join(job.overrides)}: {(job.reason or 'nothing was heard of it')}" for job in missing]
 
 
 Candidates = dict[tuple[Any, ...], list[StoredRun]]

@@ -110,7 +110,7 @@ def _train(options: TrainOptions) -> None:
     from ratchet.pipeline.train import train_run
 
     model, repeat = _given(options.model, "train", "model"), _given(options.repeat, "train", "repeat")
-    print_job_line(f"{model} {repeat}", train_run(model, repeat))
+    print_job_line(f"{model} {repeat}", train_run(model, repeat).path)
 
 
 def _compare(_: NoOptions) -> None:

@@ -13,6 +13,7 @@ from ratchet.evaluation.cost import size_mb
 from ratchet.runs import StoredRun, find_runs
 from ratchet.runs.promotions import promoted_runs
 from ratchet.runs.pruning import prunable, remove
+from ratchet.runs.sweeps import last_sweep, runs_of
 
 _WHOLE = ("run", "status")  # columns that a narrow terminal does not fold
 _STATUSES = ("running", "finished", "failed", "interrupted", "killed")
@@ -72,10 +73,10 @@ def _list(arguments: list[str]) -> None:
 
 
 def _selected(runs: list[StoredRun], options: ListOptions) -> list[StoredRun]:
-    sweep = options.sweep
-    if sweep == "last":
-        sweep = next((run.record.sweep_id for run in reversed(runs) if run.record.sweep_id), "none yet")
-    wanted = {"data": options.data, "name": options.name, "sweep_id": sweep}
+    if options.sweep is not None:
+        runs_dir = Path(options.runs_dir)
+        runs = runs_of(runs_dir, last_sweep(runs_dir) if options.sweep == "last" else options.sweep)
+    wanted = {"data": options.data, "name": options.name}
     return [
         run
         for run in runs

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ratchet.cli.lines import print_facts, print_text
@@ -57,9 +58,9 @@ def print_figures(figures: dict[str, Any], parts: Sequence[str]) -> None:
         print_table(slices)
 
 
-def print_job_line(job: str, outcome: Outcome) -> None:
-    """One line for a job of a grid or of a pipeline."""
-    run = read_run(outcome.path)
+def print_job_line(job: str, path: Path) -> None:
+    """One line for a job of a grid or of a pipeline, whose run is in `path`."""
+    run = read_run(path)
     part = run.record.evaluate
     f1 = with_interval(run.figures(), f"{part}/f1_weighted")
     print_text(f"{job}: {part} F1 {f1}  {run.path}")

@@ -2,11 +2,9 @@
 
 import os
 import re
-import secrets
 import sys
 import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +12,13 @@ from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from ratchet.cli.grid import new_sweep_id, plan_grid, run_job
 from ratchet.cli.main import guarded, report
 from ratchet.config import (
     COMPOSITION_ERRORS,
     CONF,
     Config,
     Origin,
-    compose,
     explain,
     load,
     register,
@@ -60,9 +58,10 @@ def run(arguments: Sequence[str]) -> int:
     asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
     try:
         if grid and not asks:
+            sweep_id = new_sweep_id()
             if not any(argument.split("=")[0] in _OTHER_CONFIG for argument in arguments):
-                _check_jobs([argument for argument in overrides if not argument.startswith("-")], config_dir)
-            sys.argv.append(f"sweep_id={datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
+                plan_grid([argument for argument in overrides if not argument.startswith("-")], config_dir, sweep_id)
+            sys.argv.append(f"sweep_id={sweep_id}")
         hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_job)()
     except COMPOSITION_ERRORS as error:
         raise explain(error, Origin([each for each in overrides if "=" in each], config_dir=config_dir)) from error
@@ -75,23 +74,6 @@ def _id_as_text(override: str) -> str:
     return f"{key}='{value}'" if key in ("parent", "resume") and re.fullmatch(r"\d[\w-]*", value) else override
 
 
-def _check_jobs(overrides: Sequence[str], config_dir: Path | None) -> None:
-    """Compose every job of a grid, so that the last one's typo is told before the first one's hours."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    if any(override.key_or_group == "resume" for override in parsed):
-        raise UserError("command line: resume goes on with one run, -m makes new ones: leave one of them out")
-    if any(override.key_or_group in ("hydra/sweeper", "run_dir") for override in parsed):
-        if any(override.key_or_group == "run_dir" for override in parsed):
-            raise UserError("command line: run_dir fixes one directory, -m makes several runs: leave run_dir out")
-        return
-    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
-        for job in batch:
-            compose(list(job), config_dir)
-
-
 def _job(cfg: "DictConfig") -> None:
     """One job of Hydra's: one run."""
     hydra = HydraConfig.get()
@@ -99,7 +81,7 @@ def _job(cfg: "DictConfig") -> None:
     extra = [Path(each.path) for each in hydra.runtime.config_sources if each.provider == "command-line"]
     origin = Origin(overrides, dict(hydra.runtime.choices), extra[0] if extra else None)
     if hydra.mode is RunMode.MULTIRUN:
-        _job_of_a_grid(to_config(cfg, origin), overrides, hydra.job.num)
+        run_job(to_config(cfg, origin), overrides, hydra.job.num, full=_FULL)
         return
     from ratchet.cli.summary import print_summary
     from ratchet.training import train
@@ -134,16 +116,3 @@ def _resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun, Conf
     own = load(stored.path / "config.yaml", all_settings())
     own.trainer.progress_bar = config.trainer.progress_bar
     return stored, own
-
-
-def _job_of_a_grid(config: Config, overrides: Sequence[str], number: int) -> None:
-    from ratchet.cli.summary import print_job_line
-    from ratchet.training import train
-
-    job = f"#{number} {' '.join(overrides)}"
-    try:
-        print_job_line(job, train(config, overrides))
-    except RunFailed as error:  # its record says so; the other jobs go on, and the table at the end names it
-        if _FULL or not isinstance(error.reason, UserError):
-            traceback.print_exception(error.reason)
-        print(f"{job}: failed: {error.reason}", file=sys.stderr)

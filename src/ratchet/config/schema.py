@@ -159,3 +159,4 @@ class Config:
     promotions_dir: str = unhashed("promotions")
     run_dir: str | None = unhashed()
     resume: str | None = unhashed()
+    fresh: bool = unhashed(False)

@@ -43,6 +43,7 @@ class RunRecord:
     records: dict[str, int] = field(default_factory=dict)
     train_label_counts: dict[str, int] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
+    code_hash: str | None = None
     lock_hash: str | None = None
     packages: dict[str, str] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)

@@ -204,6 +204,7 @@ def _record_provenance(run: Recording) -> None:
             temporary.write_bytes(diff.encode("utf-8", "surrogateescape"))
     run.update(
         git=state,
+        code_hash=provenance.code_hash(),
         lock_hash=provenance.lock_hash(PROJECT),
         packages=provenance.package_versions(),
         machine=provenance.machine(),

@@ -106,10 +106,13 @@ def read_run(path: Path) -> StoredRun:
         raise UserError(f"{path}/record.json: not a run's record: {error}") from error
 
 
-def find_runs(runs_dir: Path) -> list[StoredRun]:
-    """All runs under `runs_dir`, oldest first; a broken record is warned of and left out."""
+def find_runs(runs_dir: Path, *within: str) -> list[StoredRun]:
+    """All runs under `runs_dir`, oldest first; a broken record is warned of and left out.
+
+    `within` may name a data set, and a candidate of it.
+    """
     runs = []
-    for path in runs_dir.glob("*/*/*/record.json"):
+    for path in runs_dir.joinpath(*within).glob("*/" * (3 - len(within)) + "record.json"):
         try:
             runs.append(read_run(path.parent))
         except UserError as error:

@@ -1,0 +1,113 @@
+"""A run counts as done where making it again could only give the same."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ratchet.config import Config
+from ratchet.runs import StoredRun, provenance
+from ratchet.runs.done import find_done
+
+Configure = Callable[..., Config]
+Store = Callable[..., StoredRun]
+DATA = ("version", "split")
+
+
+@pytest.fixture
+def made(store: Store) -> StoredRun:
+    return store("seed=3", dataset_version="version", split_hash="split")
+
+
+def found(config: Config, *, threads: int = 1, data: tuple[str, str] = DATA) -> StoredRun | None:
+    return find_done(config, threads, lambda: data)
+
+
+def test_the_same_again_is_done(made: StoredRun, configure: Configure) -> None:
+    assert found(configure("seed=3")) == made
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["hypothesis=why", "parent=none", "trainer.progress_bar=false", "sweep_id=x", "tracker=wandb", "fresh=true"],
+)
+def test_what_only_says_why_or_for_whom_it_is_run_makes_no_other_run(
+    made: StoredRun, configure: Configure, override: str
+) -> None:
+    assert found(configure("seed=3", override)) == made
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=4",
+        "split.seed=1",
+        "model.stemming=false",
+        "evaluate=val",
+        "evaluation.k=[2]",
+        "evaluation.resamples=500",
+        "threshold.method=per_label",
+        "tags=[mine]",
+        "name=other",
+    ],
+)
+def test_what_changes_a_figure_or_a_name_makes_another_run(
+    made: StoredRun, configure: Configure, override: str
+) -> None:
+    assert found(configure("seed=3", override)) is None
+
+
+def test_threads_data_and_split_count(made: StoredRun, configure: Configure) -> None:
+    assert found(configure("seed=3"), threads=2) is None
+    assert found(configure("seed=3"), data=("another", "split")) is None
+    assert found(configure("seed=3"), data=("version", "another")) is None
+
+
+def test_other_code_or_packages_make_another_run(
+    made: StoredRun, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "code_hash", lambda: "another")
+    assert found(configure("seed=3")) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(provenance, "package_versions", lambda: {"numpy": "0"})
+    assert found(configure("seed=3")) is None
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
+def test_a_run_that_did_not_finish_is_not_done(store: Store, configure: Configure, status: str) -> None:
+    store("seed=3", dataset_version="version", split_hash="split", status=status)
+    assert found(configure("seed=3")) is None
+
+
+def test_the_newest_of_several_is_taken(store: Store, configure: Configure) -> None:
+    store(dataset_version="version", split_hash="split", started_at="2026-01-01T00:00:00+00:00")
+    newest = store(dataset_version="version", split_hash="split", started_at="2026-01-02T00:00:00+00:00")
+    assert found(configure()) == newest
+
+
+def test_data_are_not_read_where_no_run_is_like_it(made: StoredRun, configure: Configure) -> None:
+    def unread() -> tuple[str, str]:
+        raise AssertionError("they were read")
+
+    assert find_done(configure("seed=4"), 1, unread) is None
+
+
+@pytest.mark.parametrize("content", [None, "", "[", "trainer: 1", "- 1", "\x00"], ids=repr)
+def test_a_damaged_run_is_no_match(made: StoredRun, configure: Configure, content: str | None) -> None:
+    path = made.path / "config.yaml"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    assert found(configure("seed=3")) is None
+
+
+def test_code_is_hashed_by_names_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = shutil.copytree(Path(provenance.__file__).parents[1], tmp_path / "ratchet")
+    here = provenance.code_hash()
+    monkeypatch.setattr(provenance, "__file__", str(package / "runs" / "provenance.py"))
+    assert provenance.code_hash() == here
+    (package / "errors.py").write_text("# changed")
+    changed = provenance.code_hash()
+    (package / "errors.py").rename(package / "mistakes.py")
+    assert len({here, changed, provenance.code_hash()}) == 3
