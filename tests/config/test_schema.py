@@ -50,6 +50,7 @@ def test_what_does_not_count_for_a_candidates_identity() -> None:
         "runs_dir",
         "run_dir",
         "resume",
+        "fresh",
         "promotions_dir",
     }
     assert unhashed_fields(schema_module.SplitConfig) == {"seed"}

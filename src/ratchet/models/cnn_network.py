@@ -27,8 +27,8 @@ class TunedEmbedding(nn.Module):
         rows = torch.zeros(len(weights), dtype=torch.long)
         rows[seen] = torch.arange(1, len(seen) + 1)
         rows[padding] = 0
-        self.register_buffer("known", known)
-        self.register_buffer("rows", rows)
+        self.register_buffer("known", known, persistent=False)  # the same in every checkpoint, and 50 MB
+        self.register_buffer("rows", rows, persistent=False)
         self.added = nn.Embedding(len(seen) + 1, weights.shape[1], padding_idx=0)
         nn.init.zeros_(self.added.weight)
 
