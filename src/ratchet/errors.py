@@ -21,6 +21,12 @@ class RunFailed(Exception):
         self.reason = reason
 
 
+class Pruned(Exception):
+    """A search gives the trial up that runs; `path` is the directory of its run, once there is one."""
+
+    path: Path | None = None
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest valid name, or all of them when none is near."""
     names = sorted(valid)

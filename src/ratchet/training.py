@@ -34,6 +34,7 @@ from ratchet.tracking import Tracker, open_tracker
 from ratchet.tracking.run_report import describe_run, report_run
 
 log = logging.getLogger(__name__)
+Watch = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,17 @@ def train(
     overrides: Sequence[str] = (),
     resume: StoredRun | None = None,
     read: Callable[[Config], Inputs] = read_inputs,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Run `config` and write down what happened; with `resume`, go on with that run in its own directory.
 
-    `read` gets the data; a pipeline that prepared them beforehand has its own.
+    `read` gets the data; a pipeline that prepared them beforehand has its own. `watch` is told each point of the
+    curves, and may raise Pruned.
 
     Raises:
         UserError: the run directory cannot be had, the run cannot be resumed, or its parent is not there.
         RunFailed: anything that went wrong after that; the record says `failed` and why.
+        Pruned: `watch` did not want it to go on; the record says so.
     """
     threads = resume.record.threads if resume else config.threads or available_cores()
     if resume is None:
@@ -78,7 +82,7 @@ def train(
 
         tagger = tagger_class(config.model.module)(config.model)
         started = time.perf_counter()
-        tagger.fit(train_part, val_part, fit_context(config, run, tracker, threads, prepared.task))
+        tagger.fit(train_part, val_part, fit_context(config, run, tracker, threads, prepared.task, watch))
         fit_seconds = time.perf_counter() - started
         tagger.save(run.directory("model"))
 
@@ -129,12 +133,16 @@ def rivals_dir(config: Config, path: Path) -> Path:
     return path.parents[2] if (data, name) == (config.data.name, config.name) else Path(config.runs_dir)
 
 
-def fit_context(config: Config, run: Recording, tracker: Tracker, threads: int, task: Task) -> FitContext:
+def fit_context(
+    config: Config, run: Recording, tracker: Tracker, threads: int, task: Task, watch: Watch | None = None
+) -> FitContext:
     """What the tagger may use besides data; its curves go to the run directory, then to the tracker."""
 
     def log_both(step: int, metrics: Mapping[str, float]) -> None:
         run.log(step, metrics)
         tracker.log(step, metrics)
+        if watch is not None:
+            watch(step, metrics)
 
     if config.trainer != TrainerConfig() and not isinstance(config.model, NeuralSettings):
         log.warning("%s is not trained in epochs: trainer settings change nothing for it", config.model.module)

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ratchet.cli.search_request import read_request
 from ratchet.config import Config, compose
-from ratchet.errors import RunFailed, UserError
+from ratchet.errors import Pruned, RunFailed, UserError
 from ratchet.runs.sweeps import Job, Outcome, note_job, plan_sweep
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) 
         raise UserError("command line: run_dir fixes one directory, -m makes several runs: leave run_dir out")
     if "hydra/sweeper" in keys:  # which jobs there will be is its own affair
         return
+    if "sweep" in keys:
+        read_request(overrides, config_dir)
+        return
     jobs = [list(job) for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
     configs = [compose(job, config_dir) for job in jobs]
     plan_sweep(Path(configs[0].runs_dir), sweep_id, jobs)
@@ -51,11 +55,14 @@ def run_job(config: Config, overrides: Sequence[str], number: int, *, full: bool
 
     `full` shows the stack trace of a user's mistake, too.
     """
-    shown = f"#{number} {' '.join(overrides)}"
+    shown = _shown(config, overrides, number)
     job, path = Job(number, list(overrides), "failed"), None
     try:
         outcome, path = _made(config, overrides, shown)
         job = replace(job, outcome=outcome)
+    except Pruned as stop:
+        print(f"{shown}: pruned, {stop}")
+        job, path = replace(job, outcome="pruned", reason=str(stop)), stop.path
     except (RunFailed, UserError) as error:  # the table at the end names it
         reason, path = (error.reason, error.path) if isinstance(error, RunFailed) else (error, None)
         if full or not isinstance(reason, UserError):
@@ -66,10 +73,20 @@ def run_job(config: Config, overrides: Sequence[str], number: int, *, full: bool
         note_job(Path(config.runs_dir), config.sweep_id, job, path)
 
 
+def _shown(config: Config, overrides: Sequence[str], number: int) -> str:
+    """What a job is called: of a search, what is tried."""
+    trial = config.sweep.trial
+    if trial is None:
+        return f"#{number} {' '.join(overrides)}"
+    tried = [each.removeprefix("model.") for each in overrides if each.partition("=")[0] in config.sweep.space]
+    return f"#{trial} {' '.join(tried)}"
+
+
 def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome, Path]:
     """The directory of the job's run, and whether it was made now or before."""
     from ratchet.cli.summary import print_job_line
     from ratchet.inputs import read_inputs
+    from ratchet.search.pruning import watch_of
     from ratchet.training import train
 
     read = cache(lambda: read_inputs(config))
@@ -77,7 +94,8 @@ def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome
     if done is not None:
         print_job_line(f"{shown}: done before", done.path)
         return "done before", done.path
-    path = train(config, overrides, read=lambda _: read()).path
+    watch = watch_of(config.sweep, Path(config.runs_dir))
+    path = train(config, overrides, read=lambda _: read(), watch=watch).path
     print_job_line(shown, path)
     return "finished", path
 

@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from ratchet.cli.lines import print_text
 from ratchet.cli.tables import COST_COLUMNS, number, print_table, short, with_interval
 from ratchet.runs import StoredRun
-from ratchet.runs.sweeps import Job, jobs_of, runs_of
+from ratchet.runs.sweeps import Job, jobs_of, runs_of, study_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -24,22 +24,23 @@ class LadderCallback(Callback):
         """Print the table of this sweep's runs, and the runs that did not finish with their reasons."""
         runs_dir = Path(config.runs_dir)
         runs, jobs = runs_of(runs_dir, config.sweep_id), jobs_of(runs_dir, config.sweep_id)
+        is_search = study_of(runs_dir, config.sweep_id) is not None  # it has said what came out
         finished = [run for run in runs if run.status == "finished"]
-        if finished:
+        if finished and not is_search:
             print()
             print_ladder(finished)
         lost = [*map(_failure, runs), *_without_run(jobs, runs)]
         lost = [line for line in lost if line]
         for line in lost:
             print(line, file=sys.stderr)
-        if lost or not runs:
+        if lost or not (runs or is_search):
             print(f"{len(lost)} of {max(len(jobs), len(runs))} runs did not finish", file=sys.stderr)
             sys.exit(1)
 
 
 def _failure(run: StoredRun) -> str | None:
     """How and why a run ended that did not finish."""
-    if run.status == "finished":
+    if run.status in ("finished", "pruned"):
         return None
     reason = (run.record.error or {}).get("message", "").split("\n")[0]
     return f"{run.status}: {' '.join(run.record.overrides)}: {reason} ({run.path})"

@@ -16,7 +16,7 @@ from ratchet.runs.pruning import prunable, remove
 from ratchet.runs.sweeps import last_sweep, runs_of
 
 _WHOLE = ("run", "status")  # columns that a narrow terminal does not fold
-_STATUSES = ("running", "finished", "failed", "interrupted", "killed")
+_STATUSES = ("running", "finished", "failed", "interrupted", "killed", "pruned")
 
 
 @dataclass

@@ -39,7 +39,8 @@ from ratchet.config.schema import (
     ThresholdMethod,
     TrainerConfig,
 )
-from ratchet.config.storing import config_hash, dump, dump_plain, load, plain, unhashed_keys
+from ratchet.config.search_schema import Cost, ParameterConfig, SearchConfig
+from ratchet.config.storing import config_hash, dump, dump_plain, hashed, load, plain, unhashed_keys
 from ratchet.config.tracker_schema import TrackerConfig, TrackerKind, TrackerMode
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "CalibrationConfig",
     "CalibrationMethod",
     "Config",
+    "Cost",
     "DataConfig",
     "DateStep",
     "EvaluationConfig",
@@ -68,9 +70,11 @@ __all__ = [
     "Objective",
     "ObjectiveConfig",
     "Origin",
+    "ParameterConfig",
     "Part",
     "PipelineConfig",
     "Precision",
+    "SearchConfig",
     "SliceConfig",
     "SliceKind",
     "SplitConfig",
@@ -88,6 +92,7 @@ __all__ = [
     "dump",
     "dump_plain",
     "explain",
+    "hashed",
     "load",
     "load_data",
     "load_objective",

@@ -3,13 +3,15 @@
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -39,6 +41,7 @@ def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
     store.store(group="data", name="base_data", node=DataConfig)
     store.store(group="tracker", name="base_tracker", node=TrackerConfig)
     store.store(name="base_gate", node=GateConfig)
+    store.store(group="hydra/sweeper", name="ratchet_search", node={"_target_": "hydra_plugins.ratchet_search.Search"})
     store.store(group="objective", name="base_objective", node=ObjectiveConfig)
     for module, settings in model_settings.items():
         store.store(group="model", name=f"base_{module}", node=settings)
@@ -72,7 +75,7 @@ def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = 
     searchpath = [f"hydra.searchpath=[{json.dumps(f'file://{config_dir.resolve()}')}]"] if config_dir else []
     origin = Origin(list(overrides), config_dir=config_dir)
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet"):
+        with _beside_hydra(), initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet"):
             cfg = hydra_compose(name, overrides=[*overrides, *searchpath], return_hydra_config=True)
     except COMPOSITION_ERRORS as error:
         raise explain(error, origin) from error
@@ -80,6 +83,17 @@ def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = 
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg, origin
+
+
+@contextmanager
+def _beside_hydra() -> Iterator[None]:
+    """A search composes while a Hydra application runs, which would not have it."""
+    known = GlobalHydra.instance()
+    running, known.hydra = known.hydra, None
+    try:
+        yield
+    finally:
+        known.hydra = running
 
 
 def _refuse_same_names(config_dir: Path) -> None:

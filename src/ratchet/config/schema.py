@@ -14,6 +14,7 @@ from omegaconf import MISSING
 
 from ratchet.config.data_schema import DataConfig, SliceConfig, SplitMethod
 from ratchet.config.fields import bounded, unhashed
+from ratchet.config.search_schema import SearchConfig
 from ratchet.config.tracker_schema import TrackerConfig
 from ratchet.errors import UserError
 
@@ -155,6 +156,7 @@ class Config:
     hypothesis: str | None = unhashed()
     tags: list[str] = unhashed(default_factory=list)
     sweep_id: str | None = unhashed()
+    sweep: SearchConfig = unhashed(default_factory=SearchConfig)
     runs_dir: str = unhashed("runs")
     promotions_dir: str = unhashed("promotions")
     run_dir: str | None = unhashed()

@@ -33,14 +33,15 @@ def plain(value: Any) -> Any:
 
 def config_hash(config: Config) -> str:
     """Identity of a candidate: sha256 over what is trained, without seeds, paths, threads and what is measured."""
-    return hashlib.sha256(json.dumps(_hashed(config), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(hashed(config), sort_keys=True).encode()).hexdigest()
 
 
-def _hashed(node: Any) -> Any:
+def hashed(node: Any) -> Any:
+    """What of a configuration (or a part of it) counts for a candidate's identity, as plain values."""
     if not dataclasses.is_dataclass(node):
         return plain(node)
     kept = [field for field in dataclasses.fields(node) if field.metadata.get("hashed", True)]
-    return {field.name: _hashed(getattr(node, field.name)) for field in kept}
+    return {field.name: hashed(getattr(node, field.name)) for field in kept}
 
 
 def unhashed_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:

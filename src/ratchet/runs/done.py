@@ -13,7 +13,7 @@ from ratchet.runs.stored import StoredRun, find_runs
 # What of a configuration says where, when, why or for whom a run happens: the figures are the same without it.
 _BESIDE = {
     *("runs_dir", "run_dir", "promotions_dir", "sweep_id", "resume", "fresh"),
-    *("parent", "hypothesis", "tracker", "threads"),
+    *("parent", "hypothesis", "tracker", "threads", "sweep"),
 }
 
 

@@ -4,6 +4,7 @@ import csv
 import logging
 import os
 import secrets
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import psutil
 
 from ratchet.config import PROJECT, Config, config_hash, dump, plain
-from ratchet.errors import RunFailed, UserError
+from ratchet.errors import Pruned, RunFailed, UserError
 from ratchet.runs import provenance
 from ratchet.runs.files import replacing, write_json, write_text
 from ratchet.runs.record import RunRecord
@@ -96,11 +97,12 @@ def open_run(
     With `resume` the directory and the record of that run are gone on with.
 
     `finished` when the block ends, `interrupted` on Ctrl-C or SIGTERM, `failed` (with the error) on an exception.
-    After kill -9 the record still says `running`, with the pid of a process that is gone.
+    `pruned` when a search gives it up. After kill -9 the record still says `running`, with the pid of a process that
+    is gone.
 
     Raises:
         UserError: `run_dir` exists already, or the directory cannot be made; the run to resume is finished or running.
-        RunFailed: from any exception of the block.
+        RunFailed: from any exception of the block, but for Pruned, which goes through.
     """
     run = _made(config, threads, overrides) if resume is None else _reopened(resume)
     path = run.path
@@ -116,6 +118,12 @@ def open_run(
         except (KeyboardInterrupt, SystemExit) as stop:
             logging.getLogger(__name__).warning("interrupted: %s", type(stop).__name__)
             run.update(status="interrupted", finished_at=_now().isoformat(), error=_error(stop))
+            raise
+        except Pruned as stop:
+            logging.getLogger(__name__).info("pruned: %s", stop)
+            shutil.rmtree(path / "checkpoints", ignore_errors=True)
+            run.update(status="pruned", finished_at=_now().isoformat(), error=_error(stop))
+            stop.path = path
             raise
         except Exception as error:
             logging.getLogger(__name__).error("failed", exc_info=error)
@@ -212,7 +220,7 @@ def _record_provenance(run: Recording) -> None:
 
 
 def _error(error: BaseException) -> dict[str, str]:
-    shown = "" if isinstance(error, UserError) else "".join(traceback.format_exception(error))
+    shown = "" if isinstance(error, (UserError, Pruned)) else "".join(traceback.format_exception(error))
     return {"type": type(error).__name__, "message": str(error), "traceback": shown}
 
 

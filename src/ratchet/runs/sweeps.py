@@ -11,8 +11,8 @@ from ratchet.errors import UserError
 from ratchet.runs.files import write_json
 from ratchet.runs.stored import StoredRun, find_runs, read_run
 
-_PLAN = "plan.json"
-Outcome = Literal["finished", "done before", "failed", "not run"]
+_PLAN, _STUDY = "plan.json", "study.json"
+Outcome = Literal["finished", "done before", "pruned", "failed", "not run"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,27 @@ def note_job(runs_dir: Path, sweep_id: str, job: Job, run: Path | None = None) -
     _write(_directory(runs_dir, sweep_id) / f"{job.number}.json", asdict(job) | {"run": place})
 
 
+def note_study(runs_dir: Path, sweep_id: str, study: str) -> None:
+    """Write down that a sweep is a search, and in which study its trials are.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    _write(_directory(runs_dir, sweep_id) / _STUDY, study)
+
+
+def study_of(runs_dir: Path, sweep_id: str) -> str | None:
+    """The study of a sweep that is a search; None of a grid."""
+    path = _directory(runs_dir, sweep_id) / _STUDY
+    return str(_read(path)) if path.is_file() else None
+
+
 def jobs_of(runs_dir: Path, sweep_id: str) -> list[Job]:
     """The jobs of a sweep in their order; of one that was killed nothing but its plan is known."""
     directory = _directory(runs_dir, sweep_id)
     planned = _read(directory / _PLAN) if (directory / _PLAN).is_file() else []
     jobs = {number: Job(number, overrides) for number, overrides in enumerate(planned)}
-    heard_of = [Job(**_read(path)) for path in directory.glob("*.json") if path.name != _PLAN]
+    heard_of = [Job(**_read(path)) for path in directory.glob("[0-9]*.json")]
     jobs |= {job.number: job for job in heard_of}
     return [jobs[number] for number in sorted(jobs)]
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ratchet.config import TrackerConfig, TrackerKind
+from ratchet.errors import Pruned
 from ratchet.tracking.base import Description, NullTracker, Tracker
 from ratchet.tracking.guard import GuardedTracker
 
@@ -27,6 +28,10 @@ def open_tracker(settings: TrackerConfig, directory: Path, describe: Callable[[]
     with _opened(settings, directory, describe) as tracker:
         try:
             yield tracker
+        except Pruned:
+            tracker.configure({"pruned": True})
+            tracker.finish()
+            raise
         except BaseException as error:
             tracker.finish(f"{type(error).__name__}: {error}")
             raise

@@ -1,0 +1,132 @@
+"""`-m sweep=<model>`: ask for trials, launch them, write down what they gave, and say what to do with the best."""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ratchet.cli.search_request import Request, default_values, read_request
+from ratchet.cli.search_summary import conclude
+from ratchet.config import Config, config_hash, plain
+from ratchet.inputs import read_inputs
+from ratchet.process import available_cores
+from ratchet.runs import provenance
+from ratchet.runs.stored import read_run
+from ratchet.runs.sweeps import Job, jobs_of, note_study, plan_sweep
+from ratchet.search.places import study_dir
+from ratchet.search.space import overrides_of
+from ratchet.search.study import OpenStudy, Trial, open_study
+
+Launch = Callable[[list[list[str]], int], object]
+_GIVEN_UP = 5  # trials that fail while none finishes
+
+
+@dataclass
+class _Progress:
+    """What this call did so far: the jobs that it planned, and how many of them failed."""
+
+    jobs: list[list[str]] = field(default_factory=list)
+    failed: int = 0
+
+
+def search(arguments: Sequence[str], launch: Launch, config_dir: Path | None = None) -> None:
+    """Go on with the study until it has as many trials as are wanted; then say and write what is best.
+
+    `launch(jobs, first)` runs jobs, each a list of overrides, numbered from `first`.
+
+    Raises:
+        UserError: what is asked for makes no sense, or the study cannot be had.
+    """
+    request = read_request(arguments, config_dir)
+    config, settings = request.config, request.config.sweep
+    runs_dir, sweep_id = Path(config.runs_dir), str(config.sweep_id)
+    about = _about(request)
+    study_id = f"{config.data.name}-{config.name}-{_digest(about['identity'])}"
+    directory = study_dir(runs_dir, study_id)
+    note_study(runs_dir, sweep_id, study_id)
+    settings.study = study_id
+    with open_study(directory, settings, request.space, default_values(request), about) as study:
+        _run_trials(request, study, launch)
+    conclude(request, directory)
+
+
+def _about(request: Request) -> dict[str, Any]:
+    """What study.json says: for people, and, under `identity`, all that makes trials comparable."""
+    config, settings = request.config, request.config.sweep
+    inputs = read_inputs(config)
+    return {
+        "model": config.model.name,
+        "data": config.data.name,
+        "name": config.name,
+        "overrides": [each for each in request.fixed if not each.startswith("sweep_id=")],
+        "identity": {
+            "config_hash": config_hash(config),
+            "seed": config.seed,
+            "split_seed": config.split.seed,
+            "dataset_version": inputs.prepared.version,
+            "split_hash": inputs.split.hash,
+            "space": plain(request.space),
+            "search": [settings.metric.name, plain(settings.cost), settings.prune, settings.seed],
+            "code_hash": provenance.code_hash(),
+            "packages": provenance.package_versions(),
+            "threads": config.threads or available_cores(),
+        },
+    }
+
+
+def _digest(identity: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _run_trials(request: Request, study: OpenStudy, launch: Launch) -> None:
+    settings, progress = request.config.sweep, _Progress()
+    until = time.monotonic() + settings.minutes * 60 if settings.minutes is not None else float("inf")
+    print(f"study {settings.study}: {study.tried} of {settings.trials} trials are there")
+    sys.stdout.flush()
+    while (left := settings.trials - study.tried - progress.failed) > 0 and time.monotonic() < until:
+        if progress.failed >= _GIVEN_UP and not study.tried:
+            print(f"the first {progress.failed} trials failed: the search stops", file=sys.stderr)
+            return
+        _run_batch(request, study, launch, progress, study.ask(min(left, settings.parallel)))
+
+
+def _run_batch(
+    request: Request, study: OpenStudy, launch: Launch, progress: _Progress, trials: Sequence[Trial]
+) -> None:
+    config, first = request.config, len(progress.jobs)
+    jobs = [_job(request, trial) for trial in trials]
+    progress.jobs += [_without_id(job) for job in jobs]
+    plan_sweep(Path(config.runs_dir), str(config.sweep_id), progress.jobs)
+    launch(jobs, first)
+    heard = {job.number: job for job in jobs_of(Path(config.runs_dir), str(config.sweep_id))}
+    for number, trial in enumerate(trials, first):
+        progress.failed += not _tell(config, study, trial, heard[number])
+
+
+def _job(request: Request, trial: Trial) -> list[str]:
+    own = [f"sweep.study={request.config.sweep.study}", f"sweep.trial={trial.number}"]
+    return [*request.fixed, *overrides_of(trial.values), *own]
+
+
+def _without_id(job: list[str]) -> list[str]:
+    return [each for each in job if not each.startswith("sweep_id=")]
+
+
+def _tell(config: Config, study: OpenStudy, trial: Trial, job: Job) -> bool:
+    """Write down what became of a trial; whether it came to an end of its own."""
+    settings = config.sweep
+    if job.outcome == "pruned":
+        study.tell(trial.number, None, pruned=True, run=job.run)
+    elif job.outcome in ("finished", "done before") and job.run is not None:
+        figures = read_run(Path(config.runs_dir) / job.run).figures()
+        values = [figures[f"val/{settings.metric.name}"]]
+        values += [figures[f"cost/{settings.cost.name}"]] if settings.cost is not None else []
+        study.tell(trial.number, values, run=job.run)
+    else:
+        study.tell(trial.number, None)
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""The best trial as a file of conf/experiment/: what it sets, and what it reached when it was chosen."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ratchet.errors import UserError
+from ratchet.runs.files import write_text
+
+_SIGN = "# Written by a search"
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """The keys of `after`, nested, whose values are not those of `before`."""
+    found: dict[str, Any] = {}
+    for key, value in after.items():
+        if isinstance(value, dict) and isinstance(before.get(key), dict):
+            inner = differences(before[key], value)
+            if inner:
+                found[key] = inner
+        elif key not in before or before[key] != value:
+            found[key] = value
+    return found
+
+
+def experiment_text(name: str, model: str, changed: dict[str, Any], command: str, told: str) -> str:
+    """The file's text; `changed` are the nested keys that it sets, `told` what is expected of it."""
+    body = yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, allow_unicode=True) if changed else ""
+    return (
+        "# @package _global_\n"
+        f"{_SIGN}: the best settings of {model} that it found.\n"
+        f"# {command}\n"
+        f"# {told}\n"
+        "defaults:\n"
+        f"  - override /model: {model}\n"
+        f"name: {name}\n"
+        f"{body}"
+    )
+
+
+def write_experiment(directory: Path, name: str, text: str) -> Path:
+    """`directory`/<name>.yaml; one that an earlier search wrote is replaced.
+
+    Raises:
+        UserError: a file of that name that no search wrote, or one that cannot be written.
+    """
+    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+        raise UserError(f"sweep.experiment={name!r} names a file: letters, digits, '_', '-' and '.' only")
+    path = directory / f"{name}.yaml"
+    try:
+        if path.is_file() and _SIGN not in path.read_text(encoding="utf-8"):
+            raise UserError(f"{path}: is there already, and no search wrote it: set sweep.experiment=ANOTHER_NAME")
+        directory.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
