@@ -23,6 +23,7 @@ VERBS = {
     "report": "one page with charts of what each iteration bought: [out=report.html] [texts=false]",
     "objective": "review: what would ship under other plausible objectives",
     "pipeline": "STAGE: what `dvc repro` runs | lock | check | diff against=COMMIT",
+    "sweep": "list | show [SWEEP|STUDY] [out=search.html]: the jobs of a grid, the trials of a search",
     "runs": "list | show RUN | prune [delete=true]",
 }
 

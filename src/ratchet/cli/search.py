@@ -63,6 +63,7 @@ def _about(request: Request) -> dict[str, Any]:
         "data": config.data.name,
         "name": config.name,
         "overrides": [each for each in request.fixed if not each.startswith("sweep_id=")],
+        "settings": {**plain(settings), "space": plain(request.space)},
         "identity": {
             "config_hash": config_hash(config),
             "seed": config.seed,

@@ -6,6 +6,7 @@ from typing import Any
 from ratchet.cli.lines import print_facts
 from ratchet.cli.search_request import Request
 from ratchet.cli.tables import number, short, with_interval
+from ratchet.comparison.verdicts import metric_name
 from ratchet.config import CONF, Config, SearchConfig, compose, config_hash, hashed
 from ratchet.process import available_cores
 from ratchet.runs.stored import read_run
@@ -62,7 +63,7 @@ def search_facts(found: SearchResult, settings: SearchConfig) -> list[tuple[str,
 
 def _measured(trial: TrialResult, settings: SearchConfig) -> str:
     cost = "" if settings.cost is None else f", {settings.cost.name} {short(trial.cost)}"
-    return f"val {settings.metric.name} {number(trial.metric)}{cost}"
+    return f"{metric_name(settings.metric.name)} {number(trial.metric)}{cost}"
 
 
 def _write(request: Request, best: TrialResult, trials: int) -> tuple[Path, str]:
@@ -94,5 +95,5 @@ def _expected(config: Config, best: TrialResult, trials: int) -> str:
     metric = config.sweep.metric.name
     cores = config.threads or available_cores()
     seconds = f"About {short(figures['cost/fit_seconds'])} s on {cores} core{'s' if cores > 1 else ''}"
-    reached = f"{metric.replace('_', ' ')} {with_interval(figures, f'val/{metric}')}"
+    reached = f"{metric_name(metric)} {with_interval(figures, f'val/{metric}')}"
     return f"{seconds}; {reached} on val of split {config.split.seed}, the best of {trials} trials."

@@ -17,7 +17,7 @@ from ratchet.config.data_schema import (
     SplitMethod,
 )
 from ratchet.config.fields import bounded
-from ratchet.config.frozen import load_data, load_objective
+from ratchet.config.frozen import load_data, load_objective, search_settings
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
 from ratchet.config.objective import Objective, compose_objective, named_objectives
 from ratchet.config.objective_schema import BehaviourFloors, BudgetConfig, Metric, MinimumEvidence, ObjectiveConfig
@@ -101,6 +101,7 @@ __all__ = [
     "plain",
     "read_pipeline",
     "register",
+    "search_settings",
     "take_config_dir",
     "to_config",
     "unhashed_keys",

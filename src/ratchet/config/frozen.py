@@ -15,6 +15,7 @@ from ratchet.config.messages import CONF, Origin, explain
 from ratchet.config.objective import Objective, check_floors
 from ratchet.config.objective_schema import ObjectiveConfig
 from ratchet.config.schema import SplitConfig
+from ratchet.config.search_schema import SearchConfig
 from ratchet.errors import UserError
 
 Schema = TypeVar("Schema")
@@ -50,6 +51,18 @@ def load_objective(path: Path) -> Objective:
     """
     found = read_checked(path, _Objective, lambda found: check_floors(found.objective, Origin([])))
     return Objective(found.objective, found.name, CONF / "objective" / f"{found.name}.yaml", ())
+
+
+def search_settings(content: dict[str, Any]) -> SearchConfig:
+    """A search's settings as study.json has them.
+
+    Raises:
+        UserError: they are of another version of ratchet, or were edited.
+    """
+    try:
+        return cast(SearchConfig, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SearchConfig), content)))
+    except OmegaConfBaseException as error:
+        raise UserError(f"study.json: settings: {explain(error, Origin([]))}") from error
 
 
 def read_checked(path: Path, schema: type[Schema], check: Callable[[Schema], None] = lambda found: None) -> Schema:

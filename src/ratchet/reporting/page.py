@@ -8,16 +8,28 @@ from importlib import resources
 
 from ratchet.charts.theme import look
 from ratchet.comparison.verdicts import metric_name
-from ratchet.reporting.blocks import Block, Details, Figure
+from ratchet.reporting.blocks import Block, Details, Figure, Section
 from ratchet.reporting.findings import Findings
 from ratchet.reporting.sections import sections_of
 from ratchet.reporting.texts import Texts
 
+_FOOTNOTE = (
+    "Triangles up are better, triangles down worse, circles neither. p: the larger of a swap test over records and a "
+    "t-test that counts training too, adjusted after Holm."
+)
 FILTERED_FROM = 8  # rows: shorter tables are seen at once
 
 
 def build_page(found: Findings, texts: Texts) -> str:
-    """The report as HTML. What the data say stays text: it is escaped, and no script but the page's own would run."""
+    """The report as HTML."""
+    title = f"{found.comparison.data}: what each iteration bought"
+    return render_page(title, _headline(found), _facts(found), sections_of(found, texts), _FOOTNOTE)
+
+
+def render_page(
+    title: str, headline: dict[str, str], facts: Sequence[tuple[str, str]], sections: Sequence[Section], footnote: str
+) -> str:
+    """A page as HTML. What the data say stays text: it is escaped, and no script but the page's own would run."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -28,15 +40,15 @@ def build_page(found: Findings, texts: Texts) -> str:
         undefined=StrictUndefined,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # keys stay in order: they become columns
-    sections = sections_of(found, texts)
     figures = _figures_of([block for section in sections for block in section.blocks])
     charts = {figure.name: figure.spec() for figure in figures}
     scripts = [chart_library(), _resource("page.js")]
     page = environment.get_template("page.html").render(
-        title=f"{found.comparison.data}: what each iteration bought",
-        headline=_headline(found),
-        facts=_facts(found),
+        title=title,
+        headline=headline,
+        facts=facts,
         sections=sections,
+        footnote=footnote,
         filtered_from=FILTERED_FROM,
         payload={"charts": charts, "looks": {"light": look(), "dark": look(dark=True)}},
         style=_resource("page.css"),

@@ -78,6 +78,11 @@ def runs_of(runs_dir: Path, sweep_id: str) -> list[StoredRun]:
     return sorted(runs, key=lambda run: (run.record.started_at, run.record.id))
 
 
+def known_sweeps(runs_dir: Path) -> list[str]:
+    """The ids of all sweeps that were written down, oldest first."""
+    return sorted(path.name for path in (runs_dir / ".sweeps").glob("*") if path.is_dir())
+
+
 def last_sweep(runs_dir: Path) -> str:
     """The id of the newest sweep; ids begin with the time."""
     known = [path.name for path in (runs_dir / ".sweeps").glob("*")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ratchet.config import SearchConfig
-from ratchet.search.space import Values
+from ratchet.search.space import Values, rounded
 
 if TYPE_CHECKING:
     import optuna
@@ -18,7 +18,7 @@ _STATES: dict[str, State] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL":
 class TrialResult:
     """A trial: its values by key, its metric and cost (if it finished), and its run as seen from the runs directory.
 
-    `epochs` says how far a pruned one came; `seconds` how long it took.
+    `epochs` says how far it came, `reported` what the last of them reached; `seconds` how long all of it took.
     """
 
     number: int
@@ -28,6 +28,7 @@ class TrialResult:
     cost: float | None
     run: str | None
     epochs: int | None
+    reported: float | None
     seconds: float | None
 
 
@@ -64,11 +65,12 @@ def _result(trial: "optuna.trial.FrozenTrial") -> TrialResult:
     return TrialResult(
         number=trial.number,
         state=_STATES.get(trial.state.name, "running"),
-        values=dict(trial.params) or dict(trial.system_attrs.get("fixed_params", {})),
+        values=rounded(trial.params or trial.system_attrs.get("fixed_params", {})),
         metric=values[0] if values else None,
         cost=values[1] if len(values) > 1 else None,
         run=trial.user_attrs.get("run"),
         epochs=max(trial.intermediate_values) + 1 if trial.intermediate_values else None,
+        reported=trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None,
         seconds=trial.duration.total_seconds() if trial.duration else None,
     )
 

@@ -90,6 +90,11 @@ def value_in(parameter: ParameterConfig, value: Any) -> Any:
     return (value if _is_whole(parameter) else float(value)) if inside else None
 
 
+def rounded(values: Mapping[str, Any]) -> Values:
+    """Drawn values as they are tried: four digits are as many as anybody reads, or trials can tell apart."""
+    return {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in values.items()}
+
+
 def overrides_of(values: Values) -> list[str]:
     """The values of a trial as arguments of the command line."""
     return [f"{key}={value if isinstance(value, str) else as_text(value)}" for key, value in values.items()]

@@ -17,7 +17,7 @@ import numpy as np
 from ratchet.config import SearchConfig
 from ratchet.errors import UserError
 from ratchet.runs.files import write_json
-from ratchet.search.space import Space, Values, distributions, every_value
+from ratchet.search.space import Space, Values, distributions, every_value, rounded
 
 if TYPE_CHECKING:
     import optuna
@@ -54,7 +54,7 @@ class OpenStudy:
             self._study.sampler = _sampler(self._settings.seed, index)
             trial = self._study.ask(distributions(self._space))
             self._asked[trial.number] = trial
-            found.append(Trial(trial.number, dict(trial.params)))
+            found.append(Trial(trial.number, rounded(trial.params)))
         return found
 
     def tell(
