@@ -14,6 +14,7 @@ from ratchet.config import (
     bounded,
     data_schema,
     objective_schema,
+    search_schema,
     tracker_schema,
 )
 from ratchet.config import schema as schema_module
@@ -22,7 +23,7 @@ from ratchet.models import all_settings
 
 DEFINED = [
     each
-    for module in (schema_module, data_schema, objective_schema, tracker_schema)
+    for module in (schema_module, data_schema, objective_schema, search_schema, tracker_schema)
     for each in vars(module).values()
     if isinstance(each, type) and each.__module__ == module.__name__
 ]
@@ -52,6 +53,7 @@ def test_what_does_not_count_for_a_candidates_identity() -> None:
         "resume",
         "fresh",
         "promotions_dir",
+        "sweep",
     }
     assert unhashed_fields(schema_module.SplitConfig) == {"seed"}
     assert unhashed_fields(data_schema.FileConfig) == {"path", "url"}

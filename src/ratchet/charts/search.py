@@ -31,13 +31,13 @@ def search_importance(found: SearchResult) -> Chart | None:
     """How much of what trials differ in each key explains; None where too few finished."""
     if not found.importance:
         return None
-    rows = [{"key": key, "share": share} for key, share in found.importance.items()]
+    rows = [{"key": key.removeprefix("model."), "share": share} for key, share in found.importance.items()]
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar(color="#1f83c4", height={"band": 0.6})
         .encode(
             x=alt.X("share:Q", title="share of the variance between trials", axis=alt.Axis(format="%")),
-            y=alt.Y("key:N", title=None, sort=list(found.importance)),
+            y=alt.Y("key:N", title=None, sort=[row["key"] for row in rows]),
             tooltip=["key:N", alt.Tooltip("share:Q", format=".0%")],
         )
         .properties(width=WIDTH, height=ROW * len(rows))

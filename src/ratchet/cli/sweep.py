@@ -146,7 +146,8 @@ def _write_page(path: Path, study: str, about: dict[str, object], found: SearchR
 
     if path.is_dir() or not path.parent.is_dir():
         raise UserError(f"out={path}: {'a directory' if path.is_dir() else 'no such directory'}: name a file")
-    facts = [("data", str(about["data"])), *search_facts(found, settings)]
-    page = build_search_page(f"Search of {about['model']}'s settings: {study}", found, settings, facts)
+    said = dict(search_facts(found, settings))
+    facts = [("study", study), *((name, said[name]) for name in ("trials", "best"))]
+    page = build_search_page(f"A search of {about['model']}'s settings on {about['data']}", found, settings, facts)
     write_text(path, page)
     print(f"{path} ({len(page.encode()) / 1e6:.1f} MB): open it in a browser; it needs no network")

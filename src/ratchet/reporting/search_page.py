@@ -10,7 +10,7 @@ from ratchet.reporting.page import render_page
 from ratchet.search.results import SearchResult, TrialResult
 from ratchet.search.space import overrides_of
 
-_FOOTNOTE = "Every figure is one of val, on which the best trial was chosen: that flatters it. Test says, once, what it is worth."
+_FOOTNOTE = "Every figure is one of val, on which the best trial was chosen. Test says, once, what it is worth."
 
 
 def build_search_page(title: str, found: SearchResult, settings: SearchConfig, facts: list[tuple[str, str]]) -> str:
@@ -78,7 +78,8 @@ def _row(trial: TrialResult, settings: SearchConfig, best: TrialResult | None) -
     cost = [] if settings.cost is None else [amount(trial.cost)]
     state = text("best", "good") if trial is best else text(trial.state, "bad" if trial.state == "failed" else "")
     measured = [number(trial.metric), *cost, number(trial.epochs, "d"), amount(trial.seconds)]
-    return [number(trial.number, "d"), state, *measured, Cell(" ".join(overrides_of(trial.values)), code=True)]
+    settings_of = " ".join(each.removeprefix("model.") for each in overrides_of(trial.values))
+    return [number(trial.number, "d"), state, *measured, Cell(settings_of, code=True)]
 
 
 def _metric(settings: SearchConfig) -> str:

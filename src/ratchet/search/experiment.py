@@ -27,7 +27,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
 
 def experiment_text(name: str, model: str, changed: dict[str, Any], command: str, told: str) -> str:
     """The file's text; `changed` are the nested keys that it sets, `told` what is expected of it."""
-    body = yaml.safe_dump(changed, sort_keys=False, default_flow_style=None, allow_unicode=True) if changed else ""
+    body = "".join(_dumped({key: value}) for key, value in changed.items())
     return (
         "# @package _global_\n"
         f"{_SIGN}: the best settings of {model} that it found.\n"
@@ -37,6 +37,13 @@ def experiment_text(name: str, model: str, changed: dict[str, Any], command: str
         f"  - override /model: {model}\n"
         f"name: {name}\n"
         f"{body}"
+    )
+
+
+def _dumped(changed: dict[str, Any]) -> str:
+    nested = any(isinstance(value, dict) for value in changed.values())  # YAML would put a flat one in braces
+    return str(
+        yaml.safe_dump(changed, sort_keys=False, default_flow_style=None if nested else False, allow_unicode=True)
     )
 
 

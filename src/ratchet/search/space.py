@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Space = Mapping[str, ParameterConfig]
+_PLAIN, _MEANS_MORE = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*"), ("null", "true", "false", "nan", "inf")
 Values = dict[str, Any]  # by key: a number, or a choice as `as_text` has it
 
 
@@ -54,13 +56,13 @@ def _is_number(value: Any) -> bool:
 def as_text(value: Any) -> str:
     """A value as the command line takes it."""
     if isinstance(value, str):
-        plain = value and all(each.isalnum() or each in "_-./" for each in value)
-        return value if plain and value.lower() not in ("null", "true", "false") else f"'{_escaped(value)}'"
+        return value if _PLAIN.fullmatch(value) and value.lower() not in _MEANS_MORE else f"'{_escaped(value)}'"
     return json.dumps(value, separators=(",", ":"))
 
 
 def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("'", "\\'")
+    """In quotes backslashes count only before a quote, the closing one included."""
+    return re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
 
 
 def distributions(space: Space) -> "dict[str, BaseDistribution]":
