@@ -3,7 +3,7 @@
 import altair as alt
 
 from ratchet.charts.theme import NEUTRAL, ROW, WIDTH, Chart, Row
-from ratchet.search.results import SearchResult
+from ratchet.search.results import SearchResult, TrialResult
 
 _KINDS = {"default": ("#d5600f", "diamond"), "tried": ("#1f83c4", "circle"), "pruned": (NEUTRAL, "cross")}
 _BEST = "#159a72"
@@ -49,9 +49,8 @@ def search_front(found: SearchResult, metric: str, cost: str) -> Chart | None:
     """The metric over a cost on a logarithmic scale; what nothing beats in both is joined. None without a cost."""
     if not found.front:
         return None
-    rows = [
-        {**row, "amount": trial.cost} for trial in found.trials if trial.cost for row in _rows_of(found, trial.number)
-    ]
+    costly = [trial for trial in found.trials if trial.cost]
+    rows = [{**row, "amount": trial.cost} for trial in costly for row in _points(found, trial)]
     front = [{"amount": trial.cost, "value": trial.metric} for trial in found.front]
     x = alt.X("amount:Q", title=f"{cost}, on a logarithmic scale", scale=alt.Scale(type="log", nice=True))
     y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, nice=True))
@@ -73,18 +72,17 @@ def _shape() -> alt.Shape:
 
 
 def _history(found: SearchResult) -> list[Row]:
-    return [row for trial in found.trials for row in _rows_of(found, trial.number)]
+    return [row for trial in found.trials for row in _points(found, trial)]
 
 
-def _rows_of(found: SearchResult, number: int) -> list[Row]:
+def _points(found: SearchResult, trial: TrialResult) -> list[Row]:
     """The point of a trial; none of one that failed."""
-    trial = found.trials[number]
     value = trial.metric if trial.metric is not None else trial.reported
     if value is None or trial.state not in ("finished", "pruned"):
         return []
     kind = "pruned" if trial.state == "pruned" else "default" if trial is found.default else "tried"
     settings = ", ".join(f"{key.removeprefix('model.')} {value}" for key, value in trial.values.items())
-    return [{"trial": number, "value": round(value, 5), "kind": kind, "settings": settings}]
+    return [{"trial": trial.number, "value": round(value, 5), "kind": kind, "settings": settings}]
 
 
 def _best_so_far(found: SearchResult) -> list[Row]:

@@ -78,7 +78,7 @@ def _shown(config: Config, overrides: Sequence[str], number: int) -> str:
     trial = config.sweep.trial
     if trial is None:
         return f"#{number} {' '.join(overrides)}"
-    tried = [each.removeprefix("model.") for each in overrides if each.partition("=")[0] in config.sweep.space]
+    tried = [each.removeprefix("model.") for each in overrides[overrides.index(f"sweep.trial={trial}") + 1 :]]
     return f"#{trial} {' '.join(tried)}"
 
 

@@ -110,7 +110,7 @@ def _run_batch(
 
 def _job(request: Request, trial: Trial) -> list[str]:
     own = [f"sweep.study={request.config.sweep.study}", f"sweep.trial={trial.number}"]
-    return [*request.fixed, *overrides_of(trial.values), *own]
+    return [*request.fixed, *own, *overrides_of(trial.values)]
 
 
 def _without_id(job: list[str]) -> list[str]:

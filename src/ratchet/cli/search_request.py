@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ratchet.config import Config, ParameterConfig, compose, plain
+from ratchet.config import Config, ParameterConfig, Part, compose, plain
 from ratchet.errors import UserError
 from ratchet.search.space import Values, as_text, check_space, corners, overrides_of, value_in
+
+_SETTINGS = ("model", "calibration", "threshold", "trainer")
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,13 @@ def read_request(arguments: Sequence[str], config_dir: Path | None = None) -> Re
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_overrides(list(arguments))
+    _refuse_what_is_no_setting(parsed)
     fixed = [str(each.input_line) for each in parsed if not each.is_sweep_override()]
     config = compose(fixed, config_dir)
     space = {key: each for key, each in config.sweep.space.items() if not any(o.key_or_group == key for o in parsed)}
     space |= {each.key_or_group: _parameter(each) for each in parsed if each.is_sweep_override()}
+    if config.evaluate is not Part.val:
+        raise UserError("command line, evaluate=test: a search chooses, so it reads val alone: leave evaluate out")
     check_space(space)
     for values in corners(space):
         try:
@@ -46,9 +51,20 @@ def read_request(arguments: Sequence[str], config_dir: Path | None = None) -> Re
     return Request(fixed, space, config, config_dir)
 
 
+def _refuse_what_is_no_setting(parsed: Sequence[Any]) -> None:
+    """A seed, a split or a data set that is chosen because it scores well tells nothing."""
+    for override in parsed:
+        root = override.key_or_group.partition(".")[0]
+        if override.is_sweep_override() and root not in _SETTINGS:
+            raise UserError(
+                f"command line, {override.input_line}: a search chooses among settings ({', '.join(_SETTINGS)}.*): "
+                "give one value, and run a search for each"
+            )
+
+
 def _parameter(override: Any) -> ParameterConfig:
     """What Hydra's grammar for several values means as a range or as choices."""
-    if override.is_choice_sweep():
+    if override.is_choice_sweep() and hasattr(override.value(), "list"):
         return ParameterConfig(choices=[_plain(each) for each in override.value().list])
     log = "log" in getattr(override.value(), "tags", ())
     if override.is_interval_sweep():

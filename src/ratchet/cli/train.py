@@ -88,6 +88,10 @@ def _job(cfg: "DictConfig") -> None:
 
     try:
         config = to_config(cfg, origin)
+        if config.sweep.space:
+            raise UserError(
+                f"command line, sweep={origin.choices['sweep']}: a search needs -m: python train.py -m sweep=..."
+            )
         if config.resume is None:
             print_summary(train(config, overrides))
         else:

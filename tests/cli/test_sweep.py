@@ -1,0 +1,107 @@
+"""`ratchet sweep`: the jobs of a grid, the trials of a search."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.search.conftest import DEFAULT, SPACE, run
+
+from ratchet.config import SearchConfig, plain
+from ratchet.runs.sweeps import Job, note_job, note_study, plan_sweep
+from ratchet.search.places import study_dir
+from ratchet.search.study import open_study
+
+Verb = Callable[..., tuple[int, str, str]]
+GRID, SEARCH = "20260101T000000Z-aaaaaa", "20260102T000000Z-bbbbbb"
+STUDY = "sample-made_search-12345678"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A grid of three jobs, of which one failed and one was never heard of, and a search of twelve trials after it."""
+    runs = tmp_path_factory.mktemp("sweeps") / "runs"
+    plan_sweep(runs, GRID, [["seed=0"], ["seed=1"], ["seed=2"]])
+    note_job(runs, GRID, Job(0, ["seed=0"], "finished"))
+    note_job(runs, GRID, Job(1, ["seed=1"], "failed", reason="no label is left"))
+    note_study(runs, SEARCH, STUDY)
+    note_job(runs, SEARCH, Job(0, ["sweep=made"], "finished"))
+    settings = SearchConfig(trials=12, experiment="made_tuned")
+    about = {"model": "made", "data": "sample", "overrides": ["sweep=made"]}
+    about["settings"] = {**plain(settings), "space": plain(SPACE)}  # type: ignore[assignment]
+    with open_study(study_dir(runs, STUDY), settings, SPACE, DEFAULT, about) as study:
+        run(study, 12, failing=[3])
+    return runs
+
+
+@pytest.fixture
+def sweep(made: Path, verb: Verb) -> Verb:
+    return lambda *arguments: verb("sweep", *arguments, f"runs_dir={made}")
+
+
+def test_sweeps_are_listed_oldest_first(sweep: Verb) -> None:
+    code, out, _ = sweep("list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [GRID, SEARCH]
+    assert "1 finished, 1 failed, 1 not run" in out
+    assert STUDY in out
+
+
+def test_a_grid_is_shown_job_by_job(sweep: Verb) -> None:
+    _, out, _ = sweep("show", GRID)
+    assert "seed=1     failed: no label is left" in out
+    assert "not run" in out
+    assert [each["outcome"] for each in json.loads(sweep("show", GRID, "format=json")[1])] == [
+        "finished",
+        "failed",
+        "not run",
+    ]
+
+
+@pytest.mark.parametrize("wanted", ["last", SEARCH, STUDY, "sample-made"])
+def test_a_search_is_shown_trial_by_trial_the_best_first(sweep: Verb, wanted: str) -> None:
+    code, out, _ = sweep("show", wanted)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == f"study {STUDY}: sweep=made"
+    rows = lines[3 : lines.index("", 3)]
+    assert len(rows) == 12
+    scores = [float(row.split()[-2]) for row in rows[:-1]]
+    assert scores == sorted(scores, reverse=True)
+    assert rows[-1].split()[:2] == ["#3", "failed"]
+    assert f"best          {rows[0].split()[0]}, weighted F1 {scores[0]:.3f}; the default weighted F1 0.700" in out
+    assert "importance    share " in out
+
+
+def test_programs_get_all_of_it(sweep: Verb) -> None:
+    found = json.loads(sweep("show", STUDY, "format=json")[1])
+    assert (found["study"], found["model"], len(found["trials"])) == (STUDY, "made", 12)
+
+
+def test_its_charts_become_a_page(sweep: Verb, tmp_path: Path) -> None:
+    code, out, _ = sweep("show", STUDY, f"out={tmp_path / 'search.html'}")
+    assert (code, "open it in a browser" in out) == (0, True)
+    assert "A search of made" in (tmp_path / "search.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["shwo"], "did you mean 'show'"),
+        (["show", "nothing"], "'nothing' names no study"),
+        (["show", GRID, "out=x.html"], "is a grid"),
+        (["show", STUDY, "out=/nowhere/x.html"], "no such directory"),
+        (["show", "a", "b"], "'b' is not understood"),
+        (["list", "a"], "'a' is not understood"),
+        (["list", "fromat=md"], "did you mean 'format'"),
+    ],
+)
+def test_mistakes_are_told(sweep: Verb, arguments: list[str], message: str) -> None:
+    code, out, error = sweep(*arguments)
+    assert (code, out) == (2, "")
+    assert message in error
+
+
+def test_without_sweeps_it_says_how_to_make_one(verb: Verb, tmp_path: Path) -> None:
+    assert verb("sweep", "list", f"runs_dir={tmp_path}")[1] == f"no sweeps in {tmp_path}\n"
+    assert "python train.py -m" in verb("sweep", "show", f"runs_dir={tmp_path}")[2]
