@@ -16,7 +16,7 @@ from ratchet.config import Config, compose
 from ratchet.data.dataset import Dataset
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import PARTS, make_split
-from ratchet.errors import RunFailed, UserError
+from ratchet.errors import Pruned, RunFailed, UserError
 from ratchet.models.base import FitContext, Scores
 from ratchet.process import available_cores
 from ratchet.runs import StoredRun
@@ -372,6 +372,24 @@ def test_a_tagger_that_fails_leaves_a_failed_run(
     assert not (run.path / "metrics.json").exists()
     assert not (run.path / "predictions").exists()
     assert not list((tmp_path / "runs").rglob("test_readings.jsonl"))
+
+
+def test_a_training_that_is_given_up_leaves_a_pruned_run_and_no_weights(tmp_path: Path) -> None:
+    def watch(step: int, metrics: Mapping[str, float]) -> None:
+        if metrics["epoch"] == 1:
+            raise Pruned("epoch 1: worse than the others")
+
+    config = configure(tmp_path, "model=cnn", "model.tokens=word", "model.teacher_share=0", "model.filters=4")
+    with pytest.raises(Pruned) as stopped:
+        train(config, watch=watch)
+    run = only_run(tmp_path)
+    assert stopped.value.path == run.path
+    assert (run.status, run.record.error) == (
+        "pruned",
+        {"type": "Pruned", "message": "epoch 1: worse than the others", "traceback": ""},
+    )
+    assert {point.epoch for point in run.history()} == {0, 1}
+    assert sorted(path.name for path in run.path.iterdir() if path.is_dir()) == []
 
 
 def test_a_run_that_fails_on_test_has_read_it(tmp_path: Path, use: Use) -> None:

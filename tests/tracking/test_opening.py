@@ -6,6 +6,7 @@ import pytest
 from tests.tracking.conftest import Listener, described
 
 from ratchet.config import TrackerConfig, TrackerKind
+from ratchet.errors import Pruned
 from ratchet.tracking import NullTracker, Report, open_tracker, wandb_tracker
 from ratchet.tracking.base import Description
 
@@ -53,6 +54,13 @@ def test_a_good_end_is_told(tmp_path: Path, opens: Callable[[Listener], Listener
     with open_tracker(WANDB, tmp_path, described) as tracker:
         tracker.log(1, {"loss": 1.0})
     assert listener.told == [("log", (1, {"loss": 1.0})), ("finish", None)]
+
+
+def test_a_trial_that_was_given_up_has_not_failed(tmp_path: Path, opens: Callable[[Listener], Listener]) -> None:
+    listener = opens(Listener())
+    with pytest.raises(Pruned), open_tracker(WANDB, tmp_path, described):
+        raise Pruned("worse than the others")
+    assert listener.told == [("configure", {"pruned": True}), ("finish", None)]
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), SystemExit(143)])

@@ -31,13 +31,14 @@ def search_importance(found: SearchResult) -> Chart | None:
     """How much of what trials differ in each key explains; None where too few finished."""
     if not found.importance:
         return None
-    rows = [{"key": key.removeprefix("model."), "share": share} for key, share in found.importance.items()]
+    shares = {key.removeprefix("model."): share for key, share in found.importance.items()}
+    rows = [{"key": key, "share": share} for key, share in shares.items()]
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar(color="#1f83c4", height={"band": 0.6})
         .encode(
             x=alt.X("share:Q", title="share of the variance between trials", axis=alt.Axis(format="%")),
-            y=alt.Y("key:N", title=None, sort=[row["key"] for row in rows]),
+            y=alt.Y("key:N", title=None, sort=list(shares)),
             tooltip=["key:N", alt.Tooltip("share:Q", format=".0%")],
         )
         .properties(width=WIDTH, height=ROW * len(rows))
