@@ -31,10 +31,15 @@ def load_scorer(run: StoredRun) -> Scorer:
     """Everything that a finished run scores texts with.
 
     Raises:
-        UserError: the run did not finish.
+        UserError: the run did not finish, or is a trial whose weights were not kept.
     """
     if run.status != "finished":
         raise UserError(f"{run.path}: the run is {run.status}, only a finished one can score")
+    if not (run.path / "model").is_dir():
+        raise UserError(
+            f"{run.path}: its weights were not kept; a search keeps those of its best trial. `python train.py "
+            "experiment=...` trains the experiment that it wrote, any configuration can be trained again"
+        )
     return read_scorer(run.path / "model", run.record.model, run.read_json)
 
 

@@ -13,7 +13,9 @@ import pytest
 import yaml
 from tests.conftest import PROJECT, run_command
 
+from ratchet.errors import UserError
 from ratchet.runs import find_runs
+from ratchet.scoring import load_scorer
 
 Done = CompletedProcess[str]
 OWN = """# @package _global_
@@ -82,6 +84,15 @@ def test_every_trial_is_a_run_and_no_test_record_is_read(finished: Done, place: 
     assert not [key for run in runs for key in run.figures() if key.startswith("test/")]
     assert tried(finished)[0].startswith("#0 C=0.01 mention_weight=0.3: val F1 ")
     assert len({line.partition(":")[0].partition(" ")[2] for line in tried(finished)}) == 5
+
+
+def test_the_best_trial_alone_keeps_its_weights(finished: Done, place: Path) -> None:
+    runs = [run for run in find_runs(place / "runs") if run.record.name == "regression_search"]
+    best = max(runs, key=lambda run: run.figures()["val/f1_weighted"])
+    assert [run for run in runs if (run.path / "model").is_dir()] == [best]
+    assert load_scorer(best).scores(["a text"]).shape[0] == 1
+    with pytest.raises(UserError, match="its weights were not kept"):
+        load_scorer(next(run for run in runs if run.path != best.path))
 
 
 def test_the_best_trial_is_an_experiment_that_the_printed_command_runs_on_test(finished: Done, place: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from ratchet.config import Config, config_hash, plain
 from ratchet.inputs import read_inputs
 from ratchet.process import available_cores
 from ratchet.runs import provenance
-from ratchet.runs.stored import read_run
+from ratchet.runs.stored import StoredRun, read_run
 from ratchet.runs.sweeps import Job, jobs_of, note_study, plan_sweep
 from ratchet.search.places import study_dir
 from ratchet.search.space import overrides_of
@@ -27,10 +28,12 @@ _GIVEN_UP = 5  # trials that fail while none finishes
 
 @dataclass
 class _Progress:
-    """What this call did so far: the jobs that it planned, and how many of them failed."""
+    """What this call did so far: the jobs that it planned, how many failed, and the run that has the best weights."""
 
+    best: float
     jobs: list[list[str]] = field(default_factory=list)
     failed: int = 0
+    kept: StoredRun | None = None
 
 
 def search(arguments: Sequence[str], launch: Launch, config_dir: Path | None = None) -> None:
@@ -84,7 +87,7 @@ def _digest(identity: dict[str, Any]) -> str:
 
 
 def _run_trials(request: Request, study: OpenStudy, launch: Launch) -> None:
-    settings, progress = request.config.sweep, _Progress()
+    settings, progress = request.config.sweep, _Progress(study.best)
     until = time.monotonic() + settings.minutes * 60 if settings.minutes is not None else float("inf")
     print(f"study {settings.study}: {study.tried} of {settings.trials} trials are there")
     sys.stdout.flush()
@@ -105,7 +108,7 @@ def _run_batch(
     launch(jobs, first)
     heard = {job.number: job for job in jobs_of(Path(config.runs_dir), str(config.sweep_id))}
     for number, trial in enumerate(trials, first):
-        progress.failed += not _tell(config, study, trial, heard[number])
+        _tell(config, study, trial, heard[number], progress)
 
 
 def _job(request: Request, trial: Trial) -> list[str]:
@@ -117,17 +120,28 @@ def _without_id(job: list[str]) -> list[str]:
     return [each for each in job if not each.startswith("sweep_id=")]
 
 
-def _tell(config: Config, study: OpenStudy, trial: Trial, job: Job) -> bool:
-    """Write down what became of a trial; whether it came to an end of its own."""
+def _tell(config: Config, study: OpenStudy, trial: Trial, job: Job, progress: _Progress) -> None:
+    """Write down what became of a trial."""
     settings = config.sweep
     if job.outcome == "pruned":
         study.tell(trial.number, None, pruned=True, run=job.run)
     elif job.outcome in ("finished", "done before") and job.run is not None:
-        figures = read_run(Path(config.runs_dir) / job.run).figures()
+        run = read_run(Path(config.runs_dir) / job.run)
+        figures = run.figures()
         values = [figures[f"val/{settings.metric.name}"]]
         values += [figures[f"cost/{settings.cost.name}"]] if settings.cost is not None else []
         study.tell(trial.number, values, run=job.run)
+        if settings.cost is None:
+            _keep_best(progress, run, values[0], own=job.outcome == "finished")
     else:
         study.tell(trial.number, None)
-        return False
-    return True
+        progress.failed += 1
+
+
+def _keep_best(progress: _Progress, run: StoredRun, value: float, *, own: bool) -> None:
+    """Of the runs that this call made the best one keeps its weights: a hundred encoders would fill a disk."""
+    beaten = run if own else None
+    if value > progress.best:
+        progress.best, progress.kept, beaten = value, beaten, progress.kept
+    if beaten is not None:
+        shutil.rmtree(beaten.path / "model", ignore_errors=True)

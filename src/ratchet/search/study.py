@@ -47,6 +47,11 @@ class OpenStudy:
         """Trials that came to an end, pruned ones included, failed ones not."""
         return len(_in(self._study, "COMPLETE", "PRUNED"))
 
+    @property
+    def best(self) -> float:
+        """The highest metric so far."""
+        return max((trial.values[0] for trial in _in(self._study, "COMPLETE")), default=float("-inf"))
+
     def ask(self, count: int) -> list[Trial]:
         """The next `count` trials."""
         found, before = [], self.tried
