@@ -1,9 +1,13 @@
 """What a search's command line means, and what is refused before anything is trained."""
 
+import dataclasses
+import re
+from pathlib import Path
+
 import pytest
 
 from ratchet.cli.search_request import default_values, read_request
-from ratchet.config import CONF, ParameterConfig
+from ratchet.config import CONF, ParameterConfig, SearchConfig
 from ratchet.errors import UserError
 
 SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
@@ -73,3 +77,9 @@ def test_a_default_outside_of_the_space_is_not_tried(capsys: pytest.CaptureFixtu
         default_values(read_request(["sweep=rule", "model.stemming=true", "threshold.value=interval(0.6,0.7)"])) is None
     )
     assert "threshold.value=0.5, is outside" in capsys.readouterr().out
+
+
+def test_the_docs_name_keys_that_there_are(project: Path) -> None:
+    named = set(re.findall(r"sweep\.(\w+)", (project / "docs" / "search.md").read_text(encoding="utf-8")))
+    assert {"trials", "metric", "cost", "margin", "parallel", "prune", "seed", "experiment", "minutes"} <= named
+    assert named <= {field.name for field in dataclasses.fields(SearchConfig)}
