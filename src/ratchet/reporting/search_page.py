@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ratchet.charts.costs import COSTS
 from ratchet.charts.search import search_front, search_history, search_importance
 from ratchet.comparison.verdicts import metric_name
 from ratchet.config import SearchConfig
@@ -56,7 +57,7 @@ def _importance(found: SearchResult) -> Iterator[Block]:
 
 def _front(found: SearchResult, settings: SearchConfig) -> Iterator[Block]:
     assert settings.cost is not None
-    chart = search_front(found, _metric(settings), settings.cost.name)
+    chart = search_front(found, _metric(settings), COSTS.get(settings.cost.name, settings.cost.name))
     if chart is not None:
         yield Figure(
             "front-chart", "What quality costs", "Nothing that was tried beats the trials on the line in both.", chart
