@@ -22,7 +22,6 @@ def test_a_sweeps_file_is_a_search_of_its_model_on_val(name: str) -> None:
     request = read_request([f"sweep={name}"])
     config = request.config
     assert (config.model.name, config.name, config.evaluate.name) == (name, f"{name}_search", "val")
-    assert config.sweep.experiment == f"{name}_tuned"
     default = default_values(request)
     assert default is not None, "the settings in force are within what is searched"
     assert default.keys() == request.space.keys()

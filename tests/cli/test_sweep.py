@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     note_job(runs, GRID, Job(1, ["seed=1"], "failed", reason="no label is left"))
     note_study(runs, SEARCH, STUDY)
     note_job(runs, SEARCH, Job(0, ["sweep=made"], "finished"))
-    settings = SearchConfig(trials=12, experiment="made_tuned")
+    settings = SearchConfig(trials=12)
     about = {"model": "made", "data": "sample", "overrides": ["sweep=made"]}
     about["settings"] = {**plain(settings), "space": plain(SPACE)}  # type: ignore[assignment]
     with open_study(study_dir(runs, STUDY), settings, SPACE, DEFAULT, about) as study:

@@ -68,7 +68,8 @@ def _measured(trial: TrialResult, settings: SearchConfig) -> str:
 
 def _write(request: Request, best: TrialResult, trials: int) -> tuple[Path, str]:
     """The experiment's file, and the command that runs it on test."""
-    config, name = request.config, request.config.sweep.experiment
+    config = request.config
+    name = config.sweep.experiment or f"{config.model.name}_tuned"
     tuned = compose([*request.fixed, *overrides_of(best.values)], request.config_dir)
     usual = compose([f"model={config.model.name}", f"data={config.data.name}"], request.config_dir)
     changed = differences(_candidate(usual), _candidate(tuned))

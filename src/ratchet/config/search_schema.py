@@ -39,7 +39,8 @@ class SearchConfig:
     `trials` counts those that an earlier call left, too; `minutes` is when the last one begins. With a `cost` two
     things are wanted at once, and the best trial is the cheapest whose metric is within `margin` of the highest.
     `parallel` trials are asked for at once. `prune` stops trials that do worse, epoch by epoch, than half of those
-    before. The best one becomes the experiment of that name. `study` and `trial` are set by the search itself.
+    before. The best one becomes the `experiment` of that name, <model>_tuned
+    unless set. `study` and `trial` are set by the search itself.
     """
 
     trials: int = bounded(30, low=1)
@@ -50,7 +51,7 @@ class SearchConfig:
     parallel: int = bounded(1, low=1)
     prune: bool = True
     seed: int = bounded(0, low=0, high=2**32 - 1)
-    experiment: str = "${model.name}_tuned"
+    experiment: str | None = None
     space: dict[str, ParameterConfig] = field(default_factory=dict)
     study: str | None = None
     trial: int | None = None
