@@ -208,12 +208,6 @@ def test_a_job_that_fails_is_named_with_its_reason(half_failed: tuple[Path, Done
     assert failed["finished_at"] is not None
 
 
-def test_a_grid_of_experiments(train: Command) -> None:
-    done = train("-m", "experiment=regression_words,rule_exact")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [row[0] for row in table(done.stdout)] == ["model", "rule_exact", "regression_words"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
@@ -367,6 +361,13 @@ def test_questions_are_answered_without_any_heavy_import(
     assert "ratchet.cli.train" in imported, "the list of imports is read rightly"
     assert not {name.partition(".")[0] for name in imported} & set(HEAVY)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tab_offers_what_hydra_knows_and_says_nothing_else(train: Command) -> None:
+    line = "python train.py model="
+    done = train("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"model=cnn", "model=rule"} <= set(done.stdout.split())
 
 
 def test_help_offers_what_can_be_chosen_and_no_schemas(train: Command) -> None:
