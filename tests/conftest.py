@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch is loaded: workers of the suite share the cores
+os.environ.pop(
+    "PYTHONDONTWRITEBYTECODE", None
+)  # hundreds of commands are started: the package is compiled once for all
 
 from ratchet.config import ThresholdConfig, TrainerConfig, register
 from ratchet.data.dataset import Dataset, Task

@@ -14,6 +14,9 @@ import polars as pl
 import pytest
 from tests.conftest import Command
 
+from ratchet.config import compose
+from ratchet.data.prepared import prepare
+
 TOPICS = {
     "billing": "invoice refund charge payment amount card",
     "login": "password account signin locked reset username",
@@ -202,15 +205,14 @@ def test_every_way_to_write_several_labels(
 
 
 def test_however_they_are_written_equal_records_are_one_data_set(
-    write: Callable[[str], None], ratchet: Command, tmp_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     versions = set()
     for make in (separated_csv, tsv_without_header, json_list, jsonl, parquet, indices):
         (tmp_path / "mine" / "data").mkdir(parents=True, exist_ok=True)
         (tmp_path / "mine" / "data" / "own.yaml").write_text(make(tmp_path), encoding="utf-8")
-        done = ratchet("data", "describe", "--config-dir", "mine", "data=own", "format=json")
-        assert done.returncode == 0, done.stderr
-        versions.add(json.loads(done.stdout)["dataset_version"])
+        versions.add(prepare(compose(["data=own"], Path("mine")).data).version)
     assert len(versions) == 1
 
 

@@ -14,8 +14,10 @@ import pytest
 from tests.conftest import PROJECT, run_command
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-SHORT = ("threads=1", "evaluation.resamples=100", "model.max_epochs=10", "model.patience=20")
-QUICK = ("model=cnn", "model.tokens=word", *SHORT)  # no encoder to load
+SHORT = ("threads=1", "evaluation.resamples=100", "model.patience=20")
+CNN = ("model=cnn", "model.filters=32", *SHORT)
+TINY = ("model=transformer_tiny", *SHORT)
+QUICK = (*CNN, "model.tokens=word", "model.embedding_size=32", "model.teacher_share=0", "model.max_epochs=10")
 DIFFERS = {"record.json", "code.diff", "cost.json", "config.yaml", "log.txt"}  # who ran when, and where
 
 
@@ -65,39 +67,49 @@ def resume(directory: Path, run: str) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("model", ["cnn", "transformer_tiny"])
-def test_killed_at_random_moments_it_ends_byte_for_byte_as_an_undisturbed_run(model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("settings", "kills"), [(CNN, 2), (TINY, 1)], ids=["cnn", "transformer_tiny"])
+def test_killed_at_random_moments_it_ends_byte_for_byte_as_an_undisturbed_run(
+    settings: tuple[str, ...], kills: int, tmp_path: Path
+) -> None:
     draw = random.Random()
-    arguments = (f"model={model}", *SHORT)
+    arguments = [*settings, "model.max_epochs=6"]
     done = run_command(sys.executable, PROJECT / "train.py", *arguments, "run_dir=undisturbed", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
-    first, second = sorted(draw.sample(range(9), 2))
-    pauses = draw.uniform(0, 0.1), draw.uniform(0, 0.1)
-    moments = f"killed {pauses[0]:.3f} s after epoch {first}, {pauses[1]:.3f} s after epoch {second}"
-    new = stopped(tmp_path, "killed", *arguments, "run_dir=killed", epochs=first, pause=pauses[0], sent=signal.SIGKILL)
-    again = stopped(tmp_path, "killed", "resume=killed", epochs=second, pause=pauses[1], sent=signal.SIGKILL)
+    moments = [(epochs, draw.uniform(0, 0.1)) for epochs in sorted(draw.sample(range(5), kills))]
+    arguments.append("run_dir=killed")
+    for epochs, pause in moments:
+        assert stopped(tmp_path, "killed", *arguments, epochs=epochs, pause=pause, sent=signal.SIGKILL) == -9, moments
+        arguments = ["resume=killed"]
     resume(tmp_path, "killed")
 
-    assert (new, again) == (-9, -9)
     one, two = results(tmp_path / "undisturbed"), results(tmp_path / "killed")
     assert sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name)) == [], moments
     assert {"history.csv", "model/weights.safetensors", "predictions/test.parquet", "metrics.json"} <= one.keys()
-    assert [each["after"] for each in record(tmp_path / "killed")["resumes"]] == ["killed", "killed"]
+    assert [each["after"] for each in record(tmp_path / "killed")["resumes"]] == ["killed"] * kills
     assert not (tmp_path / "killed" / "checkpoints").exists()
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_politely_amid_an_epoch_it_says_so_and_can_go_on(
-    sent: signal.Signals, code: int, tmp_path: Path
-) -> None:
-    arguments = (*QUICK, "run_dir=stopped")
-    assert stopped(tmp_path, "stopped", *arguments, epochs=2, pause=0.01, sent=sent) == code
-    assert record(tmp_path / "stopped")["status"] == "interrupted"
-    assert not list((tmp_path / "stopped").rglob("*.tmp"))
+def test_stopped_politely_amid_an_epoch_it_says_so_and_goes_on_with_the_same_data_only(tmp_path: Path) -> None:
+    records = tmp_path / "records.jsonl"
+    text = (PROJECT / "data/sample/projects.jsonl").read_text(encoding="utf-8")
+    records.write_text(text, encoding="utf-8")
+    run, arguments = tmp_path / "stopped", [*QUICK, "data.records.path=records.jsonl", "run_dir=stopped"]
+    for sent, code, epochs in ((signal.SIGINT, 130, 2), (signal.SIGTERM, 143, 5)):
+        assert stopped(tmp_path, "stopped", *arguments, epochs=epochs, pause=0.01, sent=sent) == code
+        assert record(run)["status"] == "interrupted"
+        assert not list(run.rglob("*.tmp"))
+        arguments = ["resume=stopped"]
+
+    records.write_text(text.replace("Skat against myself", "Chess against myself"), encoding="utf-8")
+    refused = run_command(sys.executable, PROJECT / "train.py", "resume=stopped", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "the data changed since the run began" in refused.stderr
+
+    records.write_text(text, encoding="utf-8")
     resume(tmp_path, "stopped")
-    assert epochs_in(tmp_path / "stopped") == 10
-    assert [each["after"] for each in record(tmp_path / "stopped")["resumes"]] == ["interrupted"]
+    assert epochs_in(run) == 10
+    assert [each["after"] for each in record(run)["resumes"]][:2] == ["interrupted", "interrupted"]
 
 
 def test_a_run_without_epochs_starts_again_in_its_place(tmp_path: Path, train: Command) -> None:
@@ -128,19 +140,3 @@ def test_what_cannot_be_resumed_is_said_with_its_reason(tmp_path: Path, train: C
         assert refused.stderr.count("error: ") == 1
         assert "Traceback" not in refused.stderr
     assert record(tmp_path / "done")["resumes"] == []
-
-
-def test_data_that_changed_meanwhile_are_refused(tmp_path: Path, train: Command) -> None:
-    records = tmp_path / "records.jsonl"
-    text = (PROJECT / "data/sample/projects.jsonl").read_text(encoding="utf-8")
-    records.write_text(text, encoding="utf-8")
-    arguments = (*QUICK, "data.records.path=records.jsonl", "run_dir=run")
-    stopped(tmp_path, "run", *arguments, epochs=1, pause=0, sent=signal.SIGKILL)
-    records.write_text(text.replace("Skat against myself", "Chess against myself"), encoding="utf-8")
-
-    refused = train("resume=run")
-
-    assert refused.returncode == 2
-    assert "the data changed since the run began" in refused.stderr
-    records.write_text(text, encoding="utf-8")
-    assert train("resume=run").returncode == 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,11 +37,20 @@ def table(done: Done) -> str:
     return done.stdout.rstrip().split("\n\n")[-1]
 
 
-@pytest.fixture
-def finished(tmp_path: Path) -> Done:
-    """The grid, run to its end."""
-    done = sweep(tmp_path, *GRID)
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """The grid, run to its end, for all to copy."""
+    directory = tmp_path_factory.mktemp("grid")
+    done = sweep(directory, *GRID)
     assert (done.returncode, done.stderr) == (0, "")
+    return directory, done
+
+
+@pytest.fixture
+def finished(original: tuple[Path, Done], tmp_path: Path) -> Done:
+    """The grid, run to its end in this directory."""
+    directory, done = original
+    shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
     return done
 
 

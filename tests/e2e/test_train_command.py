@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from tests.conftest import PROJECT, Command, run_command
 
+from ratchet.cli.train import main
+
 Done = CompletedProcess[str]
 HEAVY = ("torch", "sklearn", "transformers", "pytorch_lightning")
 
@@ -35,6 +37,24 @@ def is_a_mistake(done: Done, *parts: str) -> None:
     assert done.stderr.count("error: ") == 1
     for part in parts:
         assert part in done.stderr
+
+
+@pytest.fixture
+def train_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """`python train.py ...` within this process, for what ends before anything is trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+    def train(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        try:
+            code = main()
+        except SystemExit as stopped:
+            code = stopped.code
+        captured = capfd.readouterr()
+        return Done(arguments, code, captured.out, captured.err)
+
+    return train
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +179,9 @@ def test_a_second_grid_shows_its_own_runs_only(train: Command, tmp_path: Path) -
     ids=lambda value: " ".join(value),
 )
 def test_a_mistake_in_any_job_stops_a_grid_before_its_first(
-    arguments: list[str], parts: list[str], train: Command, tmp_path: Path
+    arguments: list[str], parts: list[str], train_here: Command, tmp_path: Path
 ) -> None:
-    done = train("-m", *arguments)
+    done = train_here("-m", *arguments)
     is_a_mistake(done, *parts)
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
@@ -186,12 +206,6 @@ def test_a_job_that_fails_is_named_with_its_reason(half_failed: tuple[Path, Done
     assert failed["error"]["type"] == "UserError"
     assert "no label is left" in failed["error"]["message"]
     assert failed["finished_at"] is not None
-
-
-def test_a_grid_of_experiments(train: Command) -> None:
-    done = train("-m", "experiment=regression_words,rule_exact")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [row[0] for row in table(done.stdout)] == ["model", "rule_exact", "regression_words"]
 
 
 @pytest.mark.parametrize(
@@ -219,9 +233,9 @@ def test_a_grid_of_experiments(train: Command) -> None:
     ids=lambda value: " ".join(value),
 )
 def test_a_wrong_argument_is_explained_before_anything_is_done(
-    arguments: list[str], parts: list[str], train: Command, tmp_path: Path
+    arguments: list[str], parts: list[str], train_here: Command, tmp_path: Path
 ) -> None:
-    done = train(*arguments)
+    done = train_here(*arguments)
     is_a_mistake(done, *parts)
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
@@ -314,9 +328,9 @@ def a_wrong_file(case: str, directory: Path) -> tuple[list[str], list[str]]:
         "too few records",
     ],
 )
-def test_a_wrong_file_is_explained_and_the_record_says_so(case: str, train: Command, tmp_path: Path) -> None:
+def test_a_wrong_file_is_explained_and_the_record_says_so(case: str, train_here: Command, tmp_path: Path) -> None:
     arguments, parts = a_wrong_file(case, tmp_path)
-    done = train(*arguments)
+    done = train_here(*arguments)
     is_a_mistake(done, *parts)
     (record,) = records(tmp_path)
     assert record["status"] == "failed"
@@ -347,6 +361,13 @@ def test_questions_are_answered_without_any_heavy_import(
     assert "ratchet.cli.train" in imported, "the list of imports is read rightly"
     assert not {name.partition(".")[0] for name in imported} & set(HEAVY)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tab_offers_what_hydra_knows_and_says_nothing_else(train: Command) -> None:
+    line = "python train.py model="
+    done = train("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"model=cnn", "model=rule"} <= set(done.stdout.split())
 
 
 def test_help_offers_what_can_be_chosen_and_no_schemas(train: Command) -> None:

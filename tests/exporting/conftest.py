@@ -14,7 +14,10 @@ from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
 from ratchet.training import train
 
-SMALL = ("model=cnn", "model.max_epochs=12", "model.filters=32", "model.embedding_size=32", "evaluation.resamples=100")
+SMALL = (
+    *("model=cnn", "model.tokens=word", "model.max_epochs=12", "model.filters=32", "model.embedding_size=32"),
+    "evaluation.resamples=100",
+)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """`ratchet data describe [data=...]`, `ratchet data fetch data=...` and `ratchet data list`."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ratchet.cli.lines import print_facts
 from ratchet.cli.tables import Format, print_json, print_table
-from ratchet.config import CONF, compose, parse_options, register, take_config_dir
+from ratchet.config import compose, configs_of, headline, parse_options, register, take_config_dir
 from ratchet.errors import UserError, did_you_mean
 from ratchet.models import all_settings
 
@@ -16,6 +15,9 @@ class Options:
     """Arguments of the `data` verbs that are no configuration overrides."""
 
     format: Format = Format.table
+
+
+ACTIONS = dict.fromkeys(("describe", "list", "fetch"), Options)
 
 
 def run(arguments: list[str]) -> int:
@@ -33,18 +35,11 @@ def _list(arguments: list[str], form: Format) -> None:
     rest, config_dir = take_config_dir(arguments)
     if rest:
         raise UserError(f"data list: {rest[0]!r} is not understood; only format=table|md|json and --config-dir DIR")
-    directories = [directory / "data" for directory in (CONF, config_dir) if directory is not None]
-    paths = [path for directory in directories for path in sorted(directory.glob("*.yaml"))]
-    rows = [{"data": path.stem, "what": _headline(path)} for path in paths]
+    rows = [{"data": name, "what": headline(path)} for name, path in configs_of("data", config_dir).items()]
     if form is Format.json:
         print_json(rows)
     else:
         print_table(rows, markdown=form is Format.md, left=2)
-
-
-def _headline(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
-    return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
 def _describe(arguments: list[str], form: Format) -> None:

@@ -29,6 +29,9 @@ class CheckOptions:
     verdict: str = "build/verdict.json"
 
 
+ACTIONS = {"": SelectingOptions}
+
+
 def run(arguments: list[str]) -> int:
     """The verb `gate`; exit code 0 when a model ships, 3 when none does or nobody can tell."""
     if "--check" in arguments:

@@ -17,6 +17,7 @@ VERBS = {
     "export": "RUN: a directory that scores texts without torch, checked against the run",
     "explain": "the words behind a run's labels for a text: RUN text='...'",
     "data": "describe [data=...] | list | fetch data=...",
+    "models": "what there is to train | NAME: every setting of one, its default, what it may be",
     "compare": "candidates against the MVP baseline: intervals, p-values, verdicts",
     "gate": "which model ships under an objective: objective=default (exit code 0 ships, 3 not)",
     "promote": "record what the gate says in promotions/ | show | rollback",
@@ -25,6 +26,7 @@ VERBS = {
     "pipeline": "STAGE: what `dvc repro` runs | lock | check | diff against=COMMIT",
     "sweep": "list | show [SWEEP|STUDY] [out=search.html]: the jobs of a grid, the trials of a search",
     "runs": "list | show RUN | prune [delete=true]",
+    "completion": "SHELL: what TAB completes, for bash, zsh or fish: source <(ratchet completion bash)",
 }
 
 
@@ -41,7 +43,7 @@ def _run(verb: str, arguments: list[str]) -> int:
         raise UserError(f"no verb {verb!r}; {did_you_mean(verb, VERBS)}")
     module = import_module(f"ratchet.cli.{verb}")
     if verb != "train" and {"-h", "--help"} & set(arguments):  # Hydra has a help of its own
-        return _print_usage(verb, getattr(module, "Options", None))
+        return _print_usage(verb)
     code: int = module.run(arguments)
     return code
 
@@ -57,14 +59,23 @@ def _print_overview() -> int:
     return 0
 
 
-def _print_usage(verb: str, options: type | None) -> int:
+def actions_of(verb: str) -> dict[str, type]:
+    """The options of each action of a verb, a dataclass each; what a verb does without an action is ""."""
+    module = import_module(f"ratchet.cli.{verb}")
+    alone = {"": module.Options} if hasattr(module, "Options") else {}
+    actions: dict[str, type] = getattr(module, "ACTIONS", alone)
+    return actions
+
+
+def _print_usage(verb: str) -> int:
     from ratchet.cli.lines import print_facts, print_text
 
     print_text(f"ratchet {verb}: {VERBS[verb]}")
-    defaults = vars(options()) if options else {}
-    if defaults:
-        print("\nkeys and their defaults:")
-        print_facts([(f"  {key}", _as_argument(value)) for key, value in defaults.items()])
+    for action, options in actions_of(verb).items():
+        defaults = vars(options())
+        if defaults:
+            print(f"\nkeys{f' of {action}' if action else ''} and their defaults:")
+            print_facts([(f"  {key}", _as_argument(value)) for key, value in defaults.items()])
     return 0
 
 

@@ -11,6 +11,8 @@ from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.change import objective_state
 from ratchet.objective.review import review
 
+ACTIONS = {"review": SelectingOptions}
+
 
 def run(arguments: list[str]) -> int:
     """The verb `objective`."""

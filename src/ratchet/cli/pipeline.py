@@ -193,3 +193,4 @@ _ACTIONS: dict[str, tuple[type[Any], Callable[[Any], int | None]]] = {
     "check": (AgainstOptions, _check),
     "diff": (AgainstOptions, _diff),
 }
+ACTIONS = {stage: schema for stage, (schema, _) in _ACTIONS.items()}

@@ -45,6 +45,9 @@ class RollbackOptions:
     promotions_dir: str = "promotions"
 
 
+ACTIONS = {"": PromoteOptions, "show": ShowOptions, "rollback": RollbackOptions}
+
+
 def run(arguments: list[str]) -> int:
     """The verb `promote`; exit code 3 when the gate refuses."""
     action, rest = (arguments[0], arguments[1:]) if arguments and "=" not in arguments[0] else ("", arguments)

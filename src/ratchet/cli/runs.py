@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ratchet.cli.ladder import print_costs, print_ladder
+from ratchet.cli.show import Options as ShowOptions
 from ratchet.cli.show import show
 from ratchet.cli.tables import Format, number, print_json, print_table
 from ratchet.config import parse_options, plain
@@ -43,6 +44,9 @@ class PruneOptions:
     delete: bool = False
     runs_dir: str = "runs"
     promotions_dir: str = "promotions"
+
+
+ACTIONS = {"list": ListOptions, "show": ShowOptions, "prune": PruneOptions}
 
 
 def run(arguments: list[str]) -> int:

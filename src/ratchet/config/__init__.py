@@ -16,6 +16,7 @@ from ratchet.config.data_schema import (
     SliceKind,
     SplitMethod,
 )
+from ratchet.config.describing import Setting, choices_of, configs_of, headline, model_config, settings_of
 from ratchet.config.fields import bounded
 from ratchet.config.frozen import load_data, load_objective, search_settings
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
@@ -75,6 +76,7 @@ __all__ = [
     "PipelineConfig",
     "Precision",
     "SearchConfig",
+    "Setting",
     "SliceConfig",
     "SliceKind",
     "SplitConfig",
@@ -86,22 +88,27 @@ __all__ = [
     "TrackerMode",
     "TrainerConfig",
     "bounded",
+    "choices_of",
     "compose",
     "compose_objective",
     "config_hash",
+    "configs_of",
     "dump",
     "dump_plain",
     "explain",
     "hashed",
+    "headline",
     "load",
     "load_data",
     "load_objective",
+    "model_config",
     "named_objectives",
     "parse_options",
     "plain",
     "read_pipeline",
     "register",
     "search_settings",
+    "settings_of",
     "take_config_dir",
     "to_config",
     "unhashed_keys",

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ratchet.config.data_schema import DataConfig, SliceKind, SplitMethod
+from ratchet.config.fields import range_in_words
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
 from ratchet.config.schema import Config, InvalidSetting, ModelConfig
@@ -166,12 +167,9 @@ def check_fields(node: Any, prefix: str, origin: Origin) -> None:
 
 def _check_range(key: str, value: float, limits: Mapping[str, Any], origin: Origin) -> None:
     low, high, above = limits.get("low"), limits.get("high"), limits.get("above")
-    wanted = [f"at least {low}"] if low is not None else []
-    wanted += [f"above {above}"] if above is not None else []
-    wanted += [f"at most {high}"] if high is not None else []
     inside = (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
     if not inside:  # also NaN, which compares false with everything
-        raise UserError(f"{origin.of(key)}: {key}={value} is out of range: it must be {' and '.join(wanted)}")
+        raise UserError(f"{origin.of(key)}: {key}={value} is out of range: it must be {range_in_words(limits)}")
 
 
 def _check_together(config: Config, origin: Origin) -> None:

@@ -1,5 +1,6 @@
 """Fields of a configuration that carry more than a type: a range, or that they tell nothing of what is trained."""
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
@@ -11,6 +12,12 @@ def bounded(
 ) -> Any:
     """A field whose value lies within [low, high], and above `above`; checked before any work starts."""
     return field(default=default, metadata={"low": low, "high": high, "above": above})
+
+
+def range_in_words(limits: Mapping[str, Any]) -> str:
+    """The range that `bounded` gave to a field, as `at least 0 and at most 1`; empty where there is none."""
+    words = {"low": "at least", "above": "above", "high": "at most"}
+    return " and ".join(f"{word} {limits[key]}" for key, word in words.items() if limits.get(key) is not None)
 
 
 def unhashed(default: Any = None, **kwargs: Any) -> Any:

@@ -1,0 +1,77 @@
+"""The script as a shell runs it: what TAB offers, how soon, and that nothing is said beside it."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Verb
+
+from ratchet.cli.main import VERBS
+from ratchet.config import CONF
+
+Offers = Callable[[str], list[str]]
+COMPLETE = """
+source ./completion
+COMP_LINE=$1 COMP_POINT=${#1}
+_ratchet
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+
+
+@pytest.fixture
+def offers(verb: Verb, tmp_path: Path) -> Offers:
+    """`offers("ratchet ru")`: what bash offers there, in a directory with two runs."""
+    code, out, err = verb("completion", "bash")
+    assert (code, err) == (0, "")
+    (tmp_path / "completion").write_text(out, encoding="utf-8")
+    for place in ("runs/sample/rule/first", "runs/sample/cnn/second"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "record.json").touch()
+
+    def at(line: str) -> list[str]:
+        command: Sequence[str] = [shutil.which("bash") or "bash", "--norc", "-c", COMPLETE, "bash", line]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return [offer for offer in done.stdout.split("\n") if offer]
+
+    return at
+
+
+def test_bash_completes_verbs_actions_keys_values_and_runs(offers: Offers) -> None:
+    assert set(VERBS) <= set(offers("ratchet "))
+    assert offers("ratchet ru") == ["runs"]
+    assert offers("ratchet runs sh") == ["show"]
+    assert offers("ratchet runs show ")[1:4] == ["last", "second", "first"]
+    assert offers("ratchet runs list form") == ["format="]
+    assert offers("ratchet runs list format=") == ["table", "md", "json"], "bash keeps what stands before the ="
+    assert offers("ratchet train model=") == MODELS
+    assert offers("ratchet train -m model=rule,tr") == [f"rule,{each}" for each in MODELS if each.startswith("tr")]
+    assert offers("ratchet gate objective=s") == ["strict"]
+    assert offers("ratchet predict last input=x") == [], "bash offers files then"
+
+
+def test_an_answer_comes_before_one_looks_for_it(offers: Offers) -> None:
+    started = time.perf_counter()
+    offers("ratchet train model=")
+    assert time.perf_counter() - started < 2, "it takes hundredths of a second: no Python is started"
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_ask_the_same_function(shell: str, verb: Verb, tmp_path: Path) -> None:
+    code, script, err = verb("completion", shell)
+    assert (code, err) == (0, "")
+    assert "'runs show') words='--help' keys='format runs_dir' takes_run=1 ;;" in script.replace("\\'", "'")
+    program = shutil.which(shell)
+    if program is not None:
+        subprocess.run([program, "--no-execute", "/dev/stdin"], input=script, text=True, check=True, cwd=tmp_path)
+
+
+def test_another_shell_is_refused_with_those_there_are(verb: Verb) -> None:
+    assert verb("completion")[0] == 2
+    code, out, err = verb("completion", "bsh")
+    assert (code, out) == (2, "")
+    assert "did you mean 'bash'?" in err

@@ -1,0 +1,47 @@
+"""conf/experiment: each opens with its command, its time and its score, and runs; docs/command-line.md has the form."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import PROJECT, run_command
+
+from ratchet.config import CONF
+from ratchet.runs import find_runs
+
+PATHS = {
+    path.relative_to(CONF / "experiment").with_suffix("").as_posix(): path
+    for path in CONF.rglob("experiment/**/*.yaml")
+}
+SCORE = r"\.\d{3} \[\.\d{3}, \.\d{3}\]"
+RESULT = rf"# About \d+ (s|min) on .+; weighted F1 {SCORE} on val(, {SCORE} on test)? of split \d+\."
+REDUCED = (
+    *("data=sample", "trainer.fast_dev_run=true", "evaluate=val", "evaluation.resamples=100", "threads=1"),
+    *("split.val=0.05", "split.test=0.05"),
+)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_it_opens_with_what_it_is_its_command_its_time_and_its_score(name: str) -> None:
+    package, *comment = [line for line in PATHS[name].read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    place = next((number for number, line in enumerate(comment) if re.fullmatch(RESULT, line)), 0)
+    assert place, "no line says how long it takes and what it scores"
+    *what, command = comment[:place]
+    assert package == "# @package _global_"
+    assert 1 <= len(what) <= 2
+    assert what[-1].endswith(".")
+    assert re.fullmatch(rf"# python train\.py experiment={name} data=\w+( .*)?", command)
+
+
+def test_each_runs_reduced_and_is_a_row_of_one_table(tmp_path: Path) -> None:
+    done = run_command(
+        sys.executable, PROJECT / "train.py", "-m", f"experiment={','.join(PATHS)}", *REDUCED, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {Path(name).name for name in PATHS}
+    assert {run.record.name for run in find_runs(tmp_path / "runs") if run.status == "finished"} == names
+    table = done.stdout.rstrip().split("\n\n")[-1]
+    complexities = {run.record.name: run.record.complexity for run in find_runs(tmp_path / "runs")}
+    shown = [line.split()[0] for line in table.splitlines()[2:]]
+    assert [complexities[each] for each in shown] == sorted(complexities.values()), "the simplest first"
