@@ -62,33 +62,36 @@ class Sweep:
 
 @dataclass(frozen=True)
 class InWorker:
-    """The task as another process runs it: it records the sweep's command line, and SIGTERM ends it tidily.
+    """The task as a worker of a pool runs it: it records the sweep's command line, and SIGTERM ends it tidily.
 
-    Ctrl-C in the terminal is for the process of the sweep, which ends the others. What the job prints is handed back
-    if its own output goes elsewhere.
+    Ctrl-C in the terminal is for the process of the sweep, which ends the others.
     """
 
     function: TaskFunction
     argv: tuple[str, ...]
-    hands_back: bool
 
-    def __call__(self, config: "DictConfig") -> tuple[str, str]:
-        """Run the job; what it printed to stdout and stderr, as far as that is handed back."""
+    def __call__(self, config: "DictConfig") -> object:
+        """Run the job; what it returns is of no interest."""
         sys.argv = list(self.argv)
         signal.signal(signal.SIGTERM, terminate)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if not self.hands_back:
-            self._run(config)
-            return "", ""
-        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-            self._run(config)
-        return out.getvalue(), err.getvalue()
-
-    def _run(self, config: "DictConfig") -> None:
         try:
             self.function(config)
-        except SystemExit:  # this job alone was ended: its run says so, and `settle` does
-            return
+        except SystemExit:  # the run says so; a process that was stopped somewhere is not fit for another job
+            sys.stdout.flush()
+            os._exit(143)
+        return None
+
+
+@dataclass(frozen=True)
+class InOwnProcess(InWorker):
+    """The task as a process runs it whose output goes to a file: what it prints is handed back too."""
+
+    def __call__(self, config: "DictConfig") -> tuple[str, str]:
+        """Run the job; what it printed to stdout and to stderr."""
+        with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+            super().__call__(config)
+        return out.getvalue(), err.getvalue()
 
 
 def launch(kind: str, settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first: int) -> Sequence[JobReturn]:
@@ -102,8 +105,6 @@ def launch(kind: str, settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, fir
             _by_joblib(settings, sweep, jobs, first)
         else:
             _by_submitit(kind.removeprefix("submitit_"), settings, sweep, jobs, first)
-    for number, overrides in enumerate(jobs, first):
-        sweep.settle(number, overrides, "it was terminated")
     return [JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED) for overrides in jobs]
 
 
@@ -124,7 +125,7 @@ def _by_joblib(settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first: int
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     launcher = JoblibLauncher(**settings)
-    sweep.given_to(launcher, InWorker(sweep.function, tuple(sys.argv), hands_back=False))
+    sweep.given_to(launcher, InWorker(sweep.function, tuple(sys.argv)))
     while jobs:
         try:
             launcher.launch(jobs, first)
@@ -151,7 +152,7 @@ def _by_submitit(cluster: str, settings: Mapping[str, Any], sweep: Sweep, jobs: 
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 
     launcher = BaseSubmititLauncher(**settings)
-    sweep.given_to(launcher, InWorker(sweep.function, tuple(sys.argv), hands_back=True))
+    sweep.given_to(launcher, InOwnProcess(sweep.function, tuple(sys.argv)))
     executor = _executor(cluster, launcher.params)
     cores = launcher.params["cpus_per_task"] or available_cores()
     at_once = len(jobs) if cluster == "slurm" else max(1, available_cores() // cores)
@@ -205,15 +206,20 @@ def _submit(executor: Any, launcher: Launcher, begun: Sequence[tuple[Any, ...]])
 def _hear(sweep: Sweep, number: int, overrides: Sequence[str], handle: Any) -> None:
     """Print what a job that is done printed; one that left nothing died."""
     if not handle.paths.result_pickle.is_file():
-        sweep.settle(number, overrides, f"its process ended without a word (state {handle.state}): {_log(handle)}")
+        state = "" if _is_local(handle) else f" ({handle.state})"
+        sweep.settle(number, overrides, f"its process died{state}, see {_log(handle)}")
         return
     error = handle.exception()
     if error is not None:
-        sweep.settle(number, overrides, f"it could not be run: {_log(handle)}")
+        sweep.settle(number, overrides, f"it could not be run, see {_log(handle)}")
         return
     out, err = handle.result().return_value
     print(out, end="", flush=True)
     print(err, end="", file=sys.stderr)
+
+
+def _is_local(handle: Any) -> bool:
+    return hasattr(handle, "_process")
 
 
 def _log(handle: Any) -> str:
@@ -224,7 +230,7 @@ def _end(handles: Iterable[Any]) -> None:
     """End jobs that are not done. Those of this machine get a while for it; SLURM sees to its own."""
     processes = []
     for handle in handles:
-        if hasattr(handle, "_process"):  # submitit would send SIGINT, which they do not hear
+        if _is_local(handle):  # submitit would send SIGINT, which they do not hear
             handle._process.terminate()
             processes.append(psutil.Process(handle._process.pid))
         else:
