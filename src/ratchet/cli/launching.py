@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +68,14 @@ class InWorker:
     """
 
     function: TaskFunction
-    argv: tuple[str, ...]
+    argv: list[str] = field(default_factory=lambda: list(sys.argv))
+    pid: int = field(default_factory=os.getpid)
 
     def __call__(self, config: "DictConfig") -> object:
         """Run the job; what it returns is of no interest."""
-        sys.argv = list(self.argv)
+        if os.getpid() == self.pid:  # a pool of one is no pool
+            return self.function(config)
+        sys.argv = self.argv
         signal.signal(signal.SIGTERM, terminate)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -125,7 +128,7 @@ def _by_joblib(settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first: int
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     launcher = JoblibLauncher(**settings)
-    sweep.given_to(launcher, InWorker(sweep.function, tuple(sys.argv)))
+    sweep.given_to(launcher, InWorker(sweep.function))
     while jobs:
         try:
             launcher.launch(jobs, first)
@@ -152,7 +155,7 @@ def _by_submitit(cluster: str, settings: Mapping[str, Any], sweep: Sweep, jobs: 
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 
     launcher = BaseSubmititLauncher(**settings)
-    sweep.given_to(launcher, InOwnProcess(sweep.function, tuple(sys.argv)))
+    sweep.given_to(launcher, InOwnProcess(sweep.function))
     executor = _executor(cluster, launcher.params)
     cores = launcher.params["cpus_per_task"] or available_cores()
     at_once = len(jobs) if cluster == "slurm" else max(1, available_cores() // cores)
@@ -177,7 +180,7 @@ def _executor(cluster: str, settings: Mapping[str, Any]) -> Any:
     from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
     from submitit import AutoExecutor
 
-    common = {field.name for field in fields(BaseQueueConf)}
+    common = {each.name for each in fields(BaseQueueConf)}
     own = {key if key in common else f"{cluster}_{key}": value for key, value in settings.items()}
     folder = own.pop("submitit_folder")
     first = {key: own.pop(key) for key in ["slurm_max_num_timeout"] if key in own}
