@@ -47,7 +47,8 @@ for line in subprocess.run(["scontrol", "-o", "show", "job"], capture_output=Tru
     of = dict(re.findall(r"(\\w+)=(\\S*)", line))
     if "JobId" in of:
         task = of.get("ArrayTaskId")
-        print(f"{{of['ArrayJobId']}}_{{task}}" if task else of["JobId"], of["JobState"], of.get("NodeList", ""), sep="|")
+        name = f"{{of['ArrayJobId']}}_{{task}}" if task else of["JobId"]
+        print(name, of["JobState"], of.get("NodeList", ""), sep="|")
 """
 
 
@@ -79,9 +80,10 @@ def slurm_cluster(directory: Path) -> Iterator[dict[str, str]]:
         _CONF.format(host=os.uname().nodename, directory=directory, controller_port=port, daemon_port=port + 1)
     )
     environment = {"SLURM_CONF": str(conf), "PATH": f"{directory / 'bin'}:{_path()}"}
+    in_directory = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munged.pid"}
+    in_directory |= {"log-file": "munged.log", "seed-file": "munged.seed"}
     commands = (
-        ["munged", "--foreground", "--force", f"--socket={directory}/munge.socket", f"--key-file={directory}/munge.key"]
-        + [f"--pid-file={directory}/munged.pid", f"--log-file={directory}/munged.log", f"--seed-file={directory}/seed"],
+        ["munged", "--foreground", "--force", *(f"--{key}={directory / name}" for key, name in in_directory.items())],
         ["slurmctld", "-D", "-c", "-f", str(conf)],
         ["slurmd", "-D", "-c", "-f", str(conf)],
     )
@@ -108,7 +110,9 @@ def _daemons(
             program = shutil.which(command[0], path=environment["PATH"])
             with (directory / f"{command[0]}.out").open("wb") as out:
                 running.append(
-                    subprocess.Popen([str(program), *command[1:]], env=environment, stdout=out, stderr=out, cwd=directory)
+                    subprocess.Popen(
+                        [str(program), *command[1:]], env=environment, stdout=out, stderr=out, cwd=directory
+                    )
                 )
             if command[0] == "munged":
                 wait_until((directory / "munge.socket").exists, 10, lambda: logs(directory))

@@ -1,5 +1,8 @@
-"""A file that a test hands out when it likes: a job that asks for it is known to have begun, and does not end."""
+"""Commands that are watched while they run, and a file that is handed out when the test likes."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,9 +16,29 @@ from tests.conftest import PROJECT
 SAMPLE = PROJECT / "data" / "sample" / "projects.jsonl"
 
 
+Begin = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Begin:
+    """`python train.py ...` where `train` runs it, not waited for, in a process group as a shell makes it."""
+    return lambda *arguments: subprocess.Popen(
+        [sys.executable, str(PROJECT / "train.py"), *arguments],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 @dataclass
 class HeldBack:
-    """The records of the sample, at an address that answers once `release` is called."""
+    """The records of the sample, at an address that answers once `release` is called.
+
+    A job that asks for them is known to have begun, and does not end before.
+    """
 
     url: str = ""
     asked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -44,7 +67,7 @@ def held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldB
     held = HeldBack()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             held.asked.release()
             held.released.wait()
             try:
@@ -54,7 +77,8 @@ def held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldB
             except OSError:  # who asked has been killed
                 return
 
-        log_message: Callable[..., None] = lambda *_: None  # noqa: E731
+        def log_message(self, *_: object) -> None:
+            """Nothing: stderr is the test's."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
-from tests.conftest import PROJECT, Command, run_command
-from tests.e2e.conftest import HeldBack
+from tests.conftest import Command, run_command
+from tests.e2e.conftest import Begin, HeldBack
 
 from ratchet.runs import find_runs
 
@@ -20,19 +19,6 @@ hydra_plugins.__path__ = [place for place in hydra_plugins.__path__ if "site-pac
 from ratchet.cli.train import main
 sys.exit(main())
 """
-
-
-def begin(directory: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """`python train.py` in a process group of its own, as a shell starts it."""
-    return subprocess.Popen(
-        [sys.executable, str(PROJECT / "train.py"), *arguments],
-        cwd=directory,
-        env=dict(os.environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def statuses(directory: Path) -> list[str]:
@@ -46,10 +32,10 @@ def kill_waiting(directory: Path) -> None:
 
 
 def test_jobs_that_die_with_a_worker_are_told_and_the_same_command_goes_on(
-    held_back: HeldBack, train: Command, tmp_path: Path
+    held_back: HeldBack, begin: Begin, train: Command, tmp_path: Path
 ) -> None:
     grid = ["launcher=joblib", "hydra.launcher.n_jobs=2", *held_back.overrides(0, 1)]
-    process = begin(tmp_path, *grid)
+    process = begin(*grid)
     held_back.wait_for(2)
     kill_waiting(tmp_path)
     out, err = process.communicate(timeout=120)
@@ -68,8 +54,10 @@ def test_jobs_that_die_with_a_worker_are_told_and_the_same_command_goes_on(
     assert again.stdout.splitlines()[-1].split()[:2] == ["rule", "4"]
 
 
-def test_a_job_that_dies_in_a_process_of_its_own_leaves_the_others_alone(held_back: HeldBack, tmp_path: Path) -> None:
-    process = begin(tmp_path, "launcher=submitit_local", *held_back.overrides(0))
+def test_a_job_that_dies_in_a_process_of_its_own_leaves_the_others_alone(
+    held_back: HeldBack, begin: Begin, tmp_path: Path
+) -> None:
+    process = begin("launcher=submitit_local", *held_back.overrides(0))
     held_back.wait_for(1)
     kill_waiting(tmp_path)
     out, err = process.communicate(timeout=120)
@@ -84,8 +72,8 @@ def test_a_job_that_dies_in_a_process_of_its_own_leaves_the_others_alone(held_ba
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_ctrl_c_ends_all_jobs(launcher: str, held_back: HeldBack, tmp_path: Path) -> None:
-    process = begin(tmp_path, f"launcher={launcher}", *held_back.overrides(0, 1))
+def test_ctrl_c_ends_all_jobs(launcher: str, held_back: HeldBack, begin: Begin, tmp_path: Path) -> None:
+    process = begin(f"launcher={launcher}", *held_back.overrides(0, 1))
     held_back.wait_for(2)
     jobs = [psutil.Process(run.record.pid) for run in find_runs(tmp_path / "runs")]
     assert len({job.pid for job in jobs} - {process.pid}) == 2

@@ -26,7 +26,9 @@ def new_sweep_id() -> str:
 
 def recorded(overrides: Sequence[str]) -> list[str]:
     """What of a job's overrides its record has: not what Hydra is to do, nor who runs it for which sweep."""
-    return [each for each in overrides if not each.lstrip("+~").startswith(("hydra.", "hydra/", "launcher=", "sweep_id="))]
+    return [
+        each for each in overrides if not each.lstrip("+~").startswith(("hydra.", "hydra/", "launcher=", "sweep_id="))
+    ]
 
 
 def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) -> None:

@@ -123,7 +123,7 @@ def _users_traces() -> Iterator[None]:
 
 
 def _by_joblib(settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first: int) -> None:
-    """By a pool of processes. One that dies takes the jobs beside it with it: a new pool runs those that had not begun."""
+    """By a pool of processes. One that dies takes the jobs beside it along; a new pool runs those not yet begun."""
     from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
@@ -226,7 +226,7 @@ def _is_local(handle: Any) -> bool:
 
 
 def _log(handle: Any) -> str:
-    return os.path.relpath(handle.paths.stderr)
+    return os.path.relpath(str(handle.paths.stderr))
 
 
 def _end(handles: Iterable[Any]) -> None:

@@ -125,7 +125,7 @@ def open_run(
 
 
 def note_death(stored: StoredRun, reason: str) -> None:
-    """Write down that a run ended whose process is known to have died, be it on another host; not if it said so itself."""
+    """Write down how a run ended whose process is known to have died, here or elsewhere, if it did not do so itself."""
     if stored.record.status == "running":
         error = {"type": "ProcessDied", "message": reason, "traceback": ""}
         Recording(stored.path, stored.record).update(status="interrupted", finished_at=_now().isoformat(), error=error)
