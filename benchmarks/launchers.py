@@ -3,12 +3,12 @@
     python benchmarks/launchers.py               # 20 jobs of the rules; 12 jobs of the regression; 3 times each
     python benchmarks/launchers.py 5             # 5 times
 
-First: seconds a job of `python train.py -m`, launcher=basic, after the first job, against the same runs made by calls of
-`train` in one process, after the first call. The seconds of a job are those from the beginning of its run to the
+First: seconds a job of `python train.py -m`, launcher=basic, after the first job, against the same runs made by calls
+of `train` in one process, after the first call. The seconds of a job are those from the beginning of its run to the
 beginning of the next one, as the records say; those of a call are taken around it.
 
-Then: wall time of a grid of 12 jobs (regression, 6 splits, with and without characters) by launcher=joblib, one thread a
-job and as many jobs as cores, and by launcher=basic with the same thread. All sides take turns.
+Then: wall time of a grid of 12 jobs (regression, 6 splits, with and without characters) by launcher=joblib, one thread
+a job and as many jobs as cores, and by launcher=basic with the same thread. All sides take turns.
 """
 
 import os
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from ratchet.config import compose, register
@@ -44,9 +45,7 @@ def a_job(directory: str) -> float:
     """Median seconds from one job of a sweep to the next."""
     sweep(directory, "model=rule", f"seed=range({JOBS})", "threads=1")
     began = [datetime.fromisoformat(run.record.started_at) for run in find_runs(Path(directory, "runs"))]
-    return statistics.median(
-        (later - earlier).total_seconds() for earlier, later in zip(began[1:], began[2:], strict=False)
-    )
+    return statistics.median((later - earlier).total_seconds() for earlier, later in pairwise(began[1:]))
 
 
 def a_call(directory: str) -> float:
