@@ -25,6 +25,13 @@ def new_sweep_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
+def recorded(overrides: Sequence[str]) -> list[str]:
+    """What of a job's overrides its record has: not what Hydra is to do, nor who runs it for which sweep."""
+    return [
+        each for each in overrides if not each.lstrip("+~").startswith(("hydra.", "hydra/", "launcher=", "sweep_id="))
+    ]
+
+
 def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) -> None:
     """Compose every job of a grid, so that the last one's typo is told before the first one's hours; write them down.
 
@@ -40,6 +47,8 @@ def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) 
         raise UserError("command line: resume goes on with one run, -m makes new ones: leave one of them out")
     if "run_dir" in keys:
         raise UserError("command line: run_dir fixes one directory, -m makes several runs: leave run_dir out")
+    if any(override.key_or_group == "launcher" and override.is_sweep_override() for override in parsed):
+        raise UserError("command line: one launcher runs all jobs: choose one")
     if "hydra/sweeper" in keys:  # which jobs there will be is its own affair
         return
     if "sweep" in keys:
@@ -47,7 +56,7 @@ def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) 
         return
     jobs = [list(job) for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
     configs = [compose(job, config_dir) for job in jobs]
-    plan_sweep(Path(configs[0].runs_dir), sweep_id, jobs)
+    plan_sweep(Path(configs[0].runs_dir), sweep_id, [recorded(job) for job in jobs])
 
 
 def run_job(config: Config, overrides: Sequence[str], number: int, *, full: bool = False) -> None:

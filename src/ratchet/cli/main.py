@@ -91,7 +91,7 @@ def guarded(action: Callable[[], int]) -> int:
     A mistake is shown as its message; anything else with its stack trace. HYDRA_FULL_ERROR=1 shows every trace.
     """
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         code = action()
         sys.stdout.flush()
@@ -115,5 +115,6 @@ def report(error: UserError | RunFailed, *, full: bool = False) -> int:
     return 2 if isinstance(reason, UserError) else 1
 
 
-def _terminate(*_: object) -> None:
+def terminate(*_: object) -> None:
+    """What SIGTERM does: the run that is under way gets to say that it was interrupted."""
     sys.exit(143)

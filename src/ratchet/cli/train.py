@@ -12,7 +12,7 @@ from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from ratchet.cli.grid import new_sweep_id, plan_grid, run_job
+from ratchet.cli.grid import new_sweep_id, plan_grid, recorded, run_job
 from ratchet.cli.main import guarded, report
 from ratchet.config import (
     COMPOSITION_ERRORS,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ratchet.runs import StoredRun
 
-_FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
+FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
 # Hydra takes overrides before or after a flag, not on both sides; people put this one anywhere, so it is put first.
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _OTHER_CONFIG = ("--config-name", "-cn", "--config-path", "-cp")
@@ -77,11 +77,11 @@ def _id_as_text(override: str) -> str:
 def _job(cfg: "DictConfig") -> None:
     """One job of Hydra's: one run."""
     hydra = HydraConfig.get()
-    overrides = [each for each in hydra.overrides.task if not each.startswith("sweep_id=")]
+    overrides = recorded(hydra.overrides.task)
     extra = [Path(each.path) for each in hydra.runtime.config_sources if each.provider == "command-line"]
     origin = Origin(overrides, dict(hydra.runtime.choices), extra[0] if extra else None)
     if hydra.mode is RunMode.MULTIRUN:
-        run_job(to_config(cfg, origin), overrides, hydra.job.num, full=_FULL)
+        run_job(to_config(cfg, origin), overrides, hydra.job.num, full=FULL)
         return
     from ratchet.cli.summary import print_summary
     from ratchet.training import train
@@ -98,7 +98,7 @@ def _job(cfg: "DictConfig") -> None:
             stored, config = _resumed(config, overrides)
             print_summary(train(config, overrides, resume=stored))
     except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
-        sys.exit(report(error, full=_FULL))
+        sys.exit(report(error, full=FULL))
     except BrokenPipeError:
         raise
     except Exception:  # a defect of ours: not to be taken for one of the configuration's

@@ -22,6 +22,7 @@ from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
 from ratchet.config.schema import Config, InvalidSetting, ModelConfig
 from ratchet.config.tracker_schema import TrackerConfig
 from ratchet.errors import UserError, did_you_mean
+from ratchet.process import available_cores
 
 _SLICE_NEEDS = {
     SliceKind.short_text: "max_words",
@@ -37,6 +38,7 @@ def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
     if not CONF.is_dir():
         raise UserError(f"{CONF}: no such directory. Install ratchet from its checkout: pip install -e .")
     OmegaConf.register_new_resolver("conf_options", _options, replace=True)
+    OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
     store = ConfigStore.instance()
     store.store(name="base_config", node=Config)
     store.store(group="data", name="base_data", node=DataConfig)
@@ -54,6 +56,11 @@ def _options() -> str:
     return "\n".join(
         f"{group.name}: {', '.join(sorted(each.stem for each in group.glob('*.yaml')))}" for group in groups
     )
+
+
+def _jobs_at_once(threads: int | None) -> int:
+    """How many jobs of so many threads (None: one a core) this machine has cores for."""
+    return max(1, available_cores() // (threads or available_cores()))
 
 
 def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:

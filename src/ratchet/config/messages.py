@@ -15,6 +15,8 @@ from ratchet.errors import UserError, did_you_mean
 
 PROJECT = Path(__file__).resolve().parents[3]
 CONF = PROJECT / "conf"
+_SUBMITIT = "hydra-submitit-launcher"
+_LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit_local": _SUBMITIT, "submitit_slurm": _SUBMITIT}
 ROOTS = ("config", "gate")  # files of conf/ that are composed themselves; all others are options of a group
 
 
@@ -122,6 +124,9 @@ def _missing(error: MissingConfigException, origin: Origin) -> UserError:
     options = [option.removesuffix(".yaml") for option in found if option.startswith("base_") == schemas]
     if not group:
         return UserError(_first_line(error))
+    if group == "hydra/launcher" and choice in _LAUNCHERS:
+        remedy = "in the checkout, pip install -e '.[launchers]'"  # by name it would be somebody else's package
+        return UserError(f"launcher={choice} needs {_LAUNCHERS[choice]}, the extra ratchet[launchers]: {remedy}")
     asked_by = re.match(r"In '([^']+)'", str(error))
     if asked_by and asked_by[1] not in ROOTS:
         place = origin.file(asked_by[1])

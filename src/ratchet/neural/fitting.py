@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, RichProgressBar
@@ -97,7 +98,7 @@ def make_trainer(settings: NeuralSettings, context: "FitContext", best: Path, la
                 Checkpoints(metric, best, last),
                 *_bar(bar),
             ],
-            plugins=[WholeFiles()],
+            plugins=[WholeFiles(), LightningEnvironment()],  # whatever scheduler started this process
         )
     except MisconfigurationException as error:
         accelerator = configured.accelerator.value

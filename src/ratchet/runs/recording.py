@@ -132,6 +132,13 @@ def open_run(
         run.update(status="finished", finished_at=_now().isoformat())
 
 
+def note_death(stored: StoredRun, reason: str) -> None:
+    """Write down how a run ended whose process is known to have died, here or elsewhere, if it did not do so itself."""
+    if stored.record.status == "running":
+        error = {"type": "ProcessDied", "message": reason, "traceback": ""}
+        Recording(stored.path, stored.record).update(status="interrupted", finished_at=_now().isoformat(), error=error)
+
+
 def _made(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
     """A new run: its directory and its first record."""
     identifier = f"{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,0 +1,100 @@
+"""Jobs of a sweep in other processes: the same output and the same end, also where one of them dies."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.conftest import Command, run_command
+from tests.e2e.conftest import Begin, HeldBack
+
+from ratchet.runs import find_runs
+
+WITHOUT_LAUNCHERS = """
+import sys
+import hydra_plugins
+hydra_plugins.__path__ = [place for place in hydra_plugins.__path__ if "site-packages" not in place]
+from ratchet.cli.train import main
+sys.exit(main())
+"""
+
+
+def statuses(directory: Path) -> list[str]:
+    return sorted(run.status for run in find_runs(directory / "runs"))
+
+
+def kill_waiting(directory: Path) -> None:
+    """Kill the job that asked for its records first: its overrides name an address."""
+    waiting = [run for run in find_runs(directory / "runs") if "=http" in run.record.overrides[0]]
+    os.kill(waiting[0].record.pid, signal.SIGKILL)
+
+
+def test_jobs_that_die_with_a_worker_are_told_and_the_same_command_goes_on(
+    held_back: HeldBack, begin: Begin, train: Command, tmp_path: Path
+) -> None:
+    grid = ["launcher=joblib", "hydra.launcher.n_jobs=2", *held_back.overrides(0, 1)]
+    process = begin(*grid)
+    held_back.wait_for(2)
+    kill_waiting(tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert statuses(tmp_path) == ["finished", "finished", "interrupted", "interrupted"]
+    assert out.splitlines()[-1].split()[:2] == ["rule", "2"], "those that had not begun have run"
+    *told, counted = err.splitlines()
+    assert [line.split()[0] for line in told] == ["#0", "#1", "interrupted:", "interrupted:"]
+    assert all("its process died, or one beside it (SIGKILL(-9))" in line for line in told)
+    assert counted == "2 of 4 runs did not finish"
+
+    held_back.release()
+    again = train(*grid)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.count("done before") == 2
+    assert again.stdout.splitlines()[-1].split()[:2] == ["rule", "4"]
+
+
+def test_a_job_that_dies_in_a_process_of_its_own_leaves_the_others_alone(
+    held_back: HeldBack, begin: Begin, tmp_path: Path
+) -> None:
+    process = begin("launcher=submitit_local", *held_back.overrides(0))
+    held_back.wait_for(1)
+    kill_waiting(tmp_path)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert statuses(tmp_path) == ["finished", "interrupted"]
+    assert out.splitlines()[-1].split()[:2] == ["rule", "1"]
+    *told, counted = err.splitlines()
+    assert [line.split()[0] for line in told] == ["#0", "interrupted:"]
+    log = told[0].rpartition("its process died, see ")[2]
+    assert (tmp_path / log).is_file()
+    assert counted == "1 of 2 runs did not finish"
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_ctrl_c_ends_all_jobs(launcher: str, held_back: HeldBack, begin: Begin, tmp_path: Path) -> None:
+    process = begin(f"launcher={launcher}", *held_back.overrides(0, 1))
+    held_back.wait_for(2)
+    jobs = [psutil.Process(run.record.pid) for run in find_runs(tmp_path / "runs")]
+    assert len({job.pid for job in jobs} - {process.pid}) == 2
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+    assert not psutil.wait_procs(jobs, 10)[1]
+    assert set(statuses(tmp_path)) <= {"interrupted", "killed"}
+
+
+def test_a_launcher_that_is_not_installed_names_its_extra(tmp_path: Path) -> None:
+    done = run_command(sys.executable, "-c", WITHOUT_LAUNCHERS, "launcher=joblib", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: launcher=joblib needs hydra-joblib-launcher, the extra ratchet[launchers]: in the checkout, "
+        "pip install -e '.[launchers]'\n"
+    )
+
+
+def test_where_there_is_no_slurm_it_is_said(train: Command) -> None:
+    done = train("-m", "launcher=submitit_slurm", "seed=0,1", PATH="/nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith('error: launcher=submitit_slurm: Could not detect "srun"')
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,64 @@
+"""A sweep on a real SLURM cluster of one node, with SLURM=1 in the environment; `.ci/run --full` does that."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import Command
+from tests.e2e.conftest import Begin, HeldBack
+from tests.slurm import missing, slurm_cluster, wait_until
+
+from ratchet.runs import StoredRun, find_runs
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The cluster; what the environment needs for it."""
+    if os.environ.get("SLURM") != "1":
+        pytest.skip("SLURM=1 starts a SLURM cluster")
+    if reason := missing():
+        pytest.skip(reason)
+    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as environment:
+        yield environment
+
+
+def runs(directory: Path, status: str) -> list[StoredRun]:
+    return [run for run in find_runs(directory / "runs") if run.status == status]
+
+
+def test_a_cancelled_job_is_told_and_the_sweep_goes_on(
+    slurm: dict[str, str],
+    held_back: HeldBack,
+    begin: Begin,
+    train: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
+    grid = ("launcher=submitit_slurm", "hydra.launcher.partition=local", *held_back.overrides(0, 1))
+    process = begin(*grid)
+    held_back.wait_for(2)
+    waiting = {run.record.seed: run for run in runs(tmp_path, "running")}
+    array = subprocess.run(["squeue", "-h", "-o", "%F"], capture_output=True, text=True, check=True).stdout.split()[0]
+    subprocess.run(["scancel", f"{array}_0"], check=True)
+    wait_until(lambda: len(runs(tmp_path, "interrupted")) == 1, 30, lambda: str(find_runs(tmp_path / "runs")))
+    held_back.release()
+    out, err = process.communicate(timeout=120)
+
+    assert process.returncode == 1
+    assert [run.path for run in runs(tmp_path, "interrupted")] == [waiting[0].path]
+    assert {run.record.threads for run in runs(tmp_path, "finished")} == {1}
+    assert len(runs(tmp_path, "finished")) == 3
+    assert out.splitlines()[-1].split()[:2] == ["rule", "3"]
+    *told, counted = err.splitlines()
+    assert [line.split()[0] for line in told] == ["#0", "interrupted:"]
+    assert "its process died (CANCELLED), see runs/.sweeps/" in told[0]
+    assert counted == "1 of 4 runs did not finish"
+
+    again = train(*grid)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.count("done before") == 3
+    assert again.stdout.splitlines()[-1].split()[:2] == ["rule", "4"]
