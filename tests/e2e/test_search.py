@@ -1,6 +1,7 @@
 """A search as people run it: on val alone, killed and gone on with, ending in an experiment to be tested once."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from subprocess import CompletedProcess
 import pytest
 import yaml
 from tests.conftest import PROJECT, run_command
+from tests.e2e.test_experiments import RESULT
 
 from ratchet.errors import UserError
 from ratchet.runs import find_runs
@@ -103,8 +105,8 @@ def test_the_best_trial_is_an_experiment_that_the_printed_command_runs_on_test(f
     command = said(finished, "test it once")
     _, _, opened, expected = path.read_text().splitlines()[:4]
     assert opened == f"# {command}"
-    assert f"{best.figures()['val/f1_weighted']:.3f} [" in expected
-    assert "on val of split 0" in expected
+    assert re.fullmatch(RESULT, expected)
+    assert f"weighted F1 {best.figures()['val/f1_weighted']:.3f} [".replace(" 0.", " .") in expected
 
     program, script, *arguments = shlex.split(command)
     assert (program, script) == ("python", "train.py")
@@ -174,3 +176,9 @@ def test_failed_trials_are_told_and_tried_again(tmp_path: Path) -> None:
     assert done.stderr.rstrip().endswith("5 of 5 runs did not finish")
     assert "no trial finished" in said(done, "best")
     assert "Traceback" not in done.stderr
+
+
+def test_a_single_run_is_no_search(tmp_path: Path) -> None:
+    done = search(tmp_path, "sweep=rule")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: command line, sweep=rule: a search needs -m, before or after it\n"

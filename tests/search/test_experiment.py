@@ -11,7 +11,9 @@ BEFORE: dict[str, Any] = {"model": {"rate": 0.1, "lexical": {"C": 1.0}, "widths"
 
 
 def text(changed: dict[str, Any]) -> str:
-    return experiment_text("cnn_tuned", "cnn", changed, "python train.py experiment=cnn_tuned", "About 3 s.")
+    return experiment_text(
+        "cnn_tuned", "cnn", changed, "the best", "python train.py experiment=cnn_tuned", "About 3 s."
+    )
 
 
 def test_only_what_differs_is_set() -> None:

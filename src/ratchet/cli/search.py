@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ratchet.cli.grid import recorded
 from ratchet.cli.search_request import Request, default_values, read_request
 from ratchet.cli.search_summary import conclude
 from ratchet.config import Config, config_hash, plain
@@ -65,7 +66,7 @@ def _about(request: Request) -> dict[str, Any]:
         "model": config.model.name,
         "data": config.data.name,
         "name": config.name,
-        "overrides": [each for each in request.fixed if not each.startswith("sweep_id=")],
+        "overrides": recorded(request.fixed),
         "settings": {**plain(settings), "space": plain(request.space)},
         "identity": {
             "config_hash": config_hash(config),
@@ -103,7 +104,7 @@ def _run_batch(
 ) -> None:
     config, first = request.config, len(progress.jobs)
     jobs = [_job(request, trial) for trial in trials]
-    progress.jobs += [_without_id(job) for job in jobs]
+    progress.jobs += [recorded(job) for job in jobs]
     plan_sweep(Path(config.runs_dir), str(config.sweep_id), progress.jobs)
     launch(jobs, first)
     heard = {job.number: job for job in jobs_of(Path(config.runs_dir), str(config.sweep_id))}
@@ -114,10 +115,6 @@ def _run_batch(
 def _job(request: Request, trial: Trial) -> list[str]:
     own = [f"sweep.study={request.config.sweep.study}", f"sweep.trial={trial.number}"]
     return [*request.fixed, *own, *overrides_of(trial.values)]
-
-
-def _without_id(job: list[str]) -> list[str]:
-    return [each for each in job if not each.startswith("sweep_id=")]
 
 
 def _tell(config: Config, study: OpenStudy, trial: Trial, job: Job, progress: _Progress) -> None:

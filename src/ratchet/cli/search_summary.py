@@ -5,7 +5,7 @@ from typing import Any
 
 from ratchet.cli.lines import print_facts
 from ratchet.cli.search_request import Request
-from ratchet.cli.tables import number, short, with_interval
+from ratchet.cli.tables import number, short
 from ratchet.comparison.verdicts import metric_name
 from ratchet.config import CONF, Config, SearchConfig, compose, config_hash, hashed
 from ratchet.process import available_cores
@@ -73,15 +73,21 @@ def _write(request: Request, best: TrialResult, trials: int) -> tuple[Path, str]
     tuned = compose([*request.fixed, *overrides_of(best.values)], request.config_dir)
     usual = compose([f"model={config.model.name}", f"data={config.data.name}"], request.config_dir)
     changed = differences(_candidate(usual), _candidate(tuned))
-    kept = [each for each in request.fixed if each.lstrip("+").partition("=")[0].partition(".")[0] in _KEPT]
+    kept = [f"data={config.data.name}", *(each for each in request.fixed if _is_kept(each))]
     further = [f"--config-dir {request.config_dir}"] if request.config_dir else []
     command = " ".join(["python train.py", f"experiment={name}", *kept, *further])
-    told = _expected(config, best, trials)
-    text = experiment_text(name, config.model.name, changed, command, told)
+    what = f"the best settings of {config.model.name} that {trials} trials found"
+    text = experiment_text(name, config.model.name, changed, what, command, _expected(config, best))
     path = write_experiment((request.config_dir or CONF) / "experiment", name, text)
     again = compose([f"experiment={name}", *kept], request.config_dir)
     assert config_hash(again) == config_hash(tuned), f"{path} does not say all of what was tried"
     return path, command
+
+
+def _is_kept(override: str) -> bool:
+    """Whether it is for the command that tests the experiment: its data set is named there by itself."""
+    key = override.lstrip("+").partition("=")[0]
+    return key != "data" and key.partition(".")[0] in _KEPT
 
 
 def _candidate(config: Config) -> dict[str, Any]:
@@ -89,12 +95,14 @@ def _candidate(config: Config) -> dict[str, Any]:
     return {key: value for key, value in hashed(config).items() if key not in ("data", "split", "trainer")}
 
 
-def _expected(config: Config, best: TrialResult, trials: int) -> str:
-    """What it costs and reaches, in a line."""
+def _expected(config: Config, best: TrialResult) -> str:
+    """What it costs and reaches, in a line, as every experiment says it (docs/command-line.md)."""
     assert best.run is not None
     figures = read_run(Path(config.runs_dir) / best.run).figures()
-    metric = config.sweep.metric.name
-    cores = config.threads or available_cores()
-    seconds = f"About {short(figures['cost/fit_seconds'])} s on {cores} core{'s' if cores > 1 else ''}"
-    reached = f"{metric_name(metric)} {with_interval(figures, f'val/{metric}')}"
-    return f"{seconds}; {reached} on val of split {config.split.seed}, the best of {trials} trials."
+    seconds, cores = figures["cost/fit_seconds"], config.threads or available_cores()
+    spent = f"{max(seconds, 1):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    value, low, high = (
+        f"{figures[f'val/f1_weighted{end}']:.3f}".removeprefix("0") for end in ("", "_ci_low", "_ci_high")
+    )
+    machine = f"{cores} core{'s' if cores > 1 else ''}"
+    return f"About {spent} on {machine}; weighted F1 {value} [{low}, {high}] on val of split {config.split.seed}."

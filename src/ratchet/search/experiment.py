@@ -25,14 +25,14 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
     return found
 
 
-def experiment_text(name: str, model: str, changed: dict[str, Any], command: str, told: str) -> str:
-    """The file's text; `changed` are the nested keys that it sets, `told` what is expected of it."""
+def experiment_text(name: str, model: str, changed: dict[str, Any], what: str, command: str, expected: str) -> str:
+    """The file's text, which opens as all experiments do; `changed` are the nested keys that it sets."""
     body = "".join(_dumped({key: value}) for key, value in changed.items())
     return (
         "# @package _global_\n"
-        f"{_SIGN}: the best settings of {model} that it found.\n"
+        f"{_SIGN}: {what}.\n"
         f"# {command}\n"
-        f"# {told}\n"
+        f"# {expected}\n"
         "defaults:\n"
         f"  - override /model: {model}\n"
         f"name: {name}\n"
