@@ -181,4 +181,4 @@ def test_failed_trials_are_told_and_tried_again(tmp_path: Path) -> None:
 def test_a_single_run_is_no_search(tmp_path: Path) -> None:
     done = search(tmp_path, "sweep=rule")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: command line, sweep=rule: a search needs -m, before or after it\n"
+    assert done.stderr == "error: command line, sweep=rule: a search needs -m: python train.py -m sweep=...\n"
