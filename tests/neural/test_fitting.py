@@ -550,3 +550,18 @@ def test_bfloat16_trains_and_keeps_float32_weights(make_dataset: MakeDataset, tm
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, whole.scores, atol=0.05)
     assert all(np.isfinite(list(row.values())).all() for row in story.rows)
+
+
+def test_no_scheduler_has_a_say_in_how_a_network_trains(
+    make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lightning would warn of SLURM's commands where they are installed, and requeue the job within one of its jobs."""
+    (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with caplog.at_level(logging.INFO):
+        make_cnn(max_epochs=1).fit(make_dataset(12), make_dataset(12, seed=1), fit_context(tmp_path / "outside"))
+        for name, value in {"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "ratchet", "SLURM_JOB_ID": "1"}.items():
+            monkeypatch.setenv(name, value)
+        make_cnn(max_epochs=1).fit(make_dataset(12), make_dataset(12, seed=1), fit_context(tmp_path / "inside"))
+    assert "SLURM" not in caplog.text
+    assert "srun" not in caplog.text

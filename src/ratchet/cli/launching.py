@@ -59,6 +59,14 @@ class Sweep:
         print(f"#{number} {' '.join(own)}: failed: {reason}", file=sys.stderr)
         note_job(runs_dir, sweep_id, replace(job, outcome="failed", reason=reason), begun[-1].path if begun else None)
 
+    def begun(self, jobs: Jobs, first: int) -> int:
+        """Of jobs that are begun in their order, how many there are up to the last that was heard of."""
+        runs_dir, sweep_id = Path(self.config.runs_dir), self.config.sweep_id
+        noted = {job.number for job in jobs_of(runs_dir, sweep_id) if job.outcome != "not run"}
+        of_runs = [run.record.overrides for run in runs_of(runs_dir, sweep_id)]
+        heard_of = [number in noted or recorded(job) in of_runs for number, job in enumerate(jobs, first)]
+        return max((place for place, heard in enumerate(heard_of, 1) if heard), default=0)
+
 
 @dataclass(frozen=True)
 class InWorker:
@@ -135,19 +143,10 @@ def _by_joblib(settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first: int
             return
         except BrokenProcessPool as error:
             codes = str(error).partition("{")[2].partition("}")[0] or "it could not begin"
-            begun = max(_begun(sweep, jobs, first), 1)
+            begun = max(sweep.begun(jobs, first), 1)
             for number, overrides in enumerate(jobs[:begun], first):
                 sweep.settle(number, overrides, f"its process died, or one beside it ({codes})")
             jobs, first = jobs[begun:], first + begun
-
-
-def _begun(sweep: Sweep, jobs: Jobs, first: int) -> int:
-    """Of jobs that are begun in their order, how many there were up to the last that was heard of."""
-    runs_dir, sweep_id = Path(sweep.config.runs_dir), sweep.config.sweep_id
-    noted = {job.number for job in jobs_of(runs_dir, sweep_id) if job.outcome != "not run"}
-    of_runs = [run.record.overrides for run in runs_of(runs_dir, sweep_id)]
-    heard_of = [number in noted or recorded(job) in of_runs for number, job in enumerate(jobs, first)]
-    return max((place for place, heard in enumerate(heard_of, 1) if heard), default=0)
 
 
 def _by_submitit(cluster: str, settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first: int) -> None:

@@ -36,6 +36,7 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
+            warnings.filterwarnings("ignore", message="The `srun` command is available")  # and not needed
             yield
     finally:
         lightning.setLevel(level)
