@@ -100,11 +100,12 @@ def test_targets_go_with_their_texts(seed: int | None) -> None:
     texts = many_texts()
     targets = np.random.default_rng(2).integers(0, 2, (len(texts), 4)).astype(np.uint8)
     seen = []
-    for ids, mask, batch_targets in Batches(texts, targets, batch_size=16, padding=0, seed=seed):
+    for ids, mask, batch_targets, weight in Batches(texts, targets, batch_size=16, padding=0, seed=seed):
         rows = ids[:, 0].numpy() - 10
         np.testing.assert_array_equal(batch_targets.numpy(), targets[rows])
         np.testing.assert_array_equal(mask.sum(dim=1).numpy(), [len(texts[row]) for row in rows])
         assert batch_targets.dtype == torch.float32
+        assert weight == 1.0
         seen += rows.tolist()
     assert sorted(seen) == list(range(len(texts)))
 
@@ -122,5 +123,5 @@ def test_the_epoch_decides_the_order_only_where_there_is_a_seed() -> None:
         seen = set()
         for epoch in (0, 1, 0):
             batches.epoch = epoch
-            seen.add(tuple(int(ids[0, 0]) for ids, _, _ in batches))
+            seen.add(tuple(int(ids[0, 0]) for ids, *_ in batches))
         assert len(seen) == orders

@@ -115,7 +115,7 @@ def learnable(train: Dataset) -> npt.NDArray[np.float32]:
 
 
 def ids_of(batches: Batches) -> list[list[list[int]]]:
-    return [ids.tolist() for ids, _, _ in batches]
+    return [ids.tolist() for ids, *_ in batches]
 
 
 def test_val_is_read_by_length_and_train_in_an_order_of_the_seed(make_dataset: MakeDataset, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_val_is_read_by_length_and_train_in_an_order_of_the_seed(make_dataset: M
         (train, data.train_dataloader(), lambda texts, size: shuffled(texts, size, 7, 0)),
     ):
         texts = token_ids(classifier.tokenizer, part.texts, PADDING)
-        found = [targets.tolist() for _, _, targets in batches]
+        found = [targets.tolist() for _, _, targets, _ in batches]
         assert found == [part.targets[rows].tolist() for rows in order(texts, 8)]
 
 
