@@ -130,7 +130,7 @@ class Fit(LightningModule):
         validated = self._group.gathered(self._validated)
         self._validated = []
         value = self._group.told_by_first(lambda: self._tell(train_loss, validated))
-        self.log(self._context.validation_metric.name, value, prog_bar=True, sync_dist=self._group.size > 1)
+        self.log(self._context.validation_metric.name, value, prog_bar=True)
 
     def _tell(self, train_loss: float, validated: list[Validated]) -> float:
         """Write the epoch's line of the history; the metric that decides."""
