@@ -22,6 +22,7 @@ from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once
 from ratchet.inputs import Inputs, read_inputs
 from ratchet.models import tagger_class
 from ratchet.models.base import FitContext, Scores, Tagger, ValidationMetric
+from ratchet.neural.devices import number_of_processes
 from ratchet.neural.settings import NeuralSettings
 from ratchet.process import available_cores, limited_threads, seed_everything
 from ratchet.runs import Recording, StoredRun, open_run
@@ -65,6 +66,8 @@ def train(
     threads = resume.record.threads if resume else config.threads or available_cores()
     if resume is None:
         config.parent = named_parent(Path(config.runs_dir), config.parent)
+        if isinstance(config.model, NeuralSettings):
+            config.trainer.devices = number_of_processes(config.trainer)
     with (
         open_run(config, threads=threads, overrides=overrides, resume=resume) as run,
         limited_threads(threads),

@@ -58,7 +58,7 @@ def test_what_does_not_count_for_a_candidates_identity() -> None:
     assert unhashed_fields(schema_module.SplitConfig) == {"seed"}
     assert unhashed_fields(data_schema.FileConfig) == {"path", "url"}
     assert unhashed_fields(DataConfig) == {"slices", "behaviour"}
-    assert unhashed_fields(TrainerConfig) == {"accelerator", "progress_bar"}
+    assert unhashed_fields(TrainerConfig) == {"accelerator", "devices", "progress_bar"}
     assert unhashed_fields(ModelConfig) == set()
     assert unhashed_fields(ThresholdConfig) == set()
 

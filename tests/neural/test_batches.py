@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ratchet.neural.batches import Batches, by_length, pad, shuffled
+from ratchet.neural.batches import Batch, Batches, by_length, pad, share_of, shuffled
 from ratchet.neural.tokens import TokenIds
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=200)
@@ -100,11 +100,12 @@ def test_targets_go_with_their_texts(seed: int | None) -> None:
     texts = many_texts()
     targets = np.random.default_rng(2).integers(0, 2, (len(texts), 4)).astype(np.uint8)
     seen = []
-    for ids, mask, batch_targets in Batches(texts, targets, batch_size=16, padding=0, seed=seed):
+    for ids, mask, batch_targets, weight in Batches(texts, targets, batch_size=16, padding=0, seed=seed):
         rows = ids[:, 0].numpy() - 10
         np.testing.assert_array_equal(batch_targets.numpy(), targets[rows])
         np.testing.assert_array_equal(mask.sum(dim=1).numpy(), [len(texts[row]) for row in rows])
         assert batch_targets.dtype == torch.float32
+        assert weight == 1.0
         seen += rows.tolist()
     assert sorted(seen) == list(range(len(texts)))
 
@@ -122,5 +123,33 @@ def test_the_epoch_decides_the_order_only_where_there_is_a_seed() -> None:
         seen = set()
         for epoch in (0, 1, 0):
             batches.epoch = epoch
-            seen.add(tuple(int(ids[0, 0]) for ids, _, _ in batches))
+            seen.add(tuple(int(ids[0, 0]) for ids, *_ in batches))
         assert len(seen) == orders
+
+
+@given(lengths=LENGTHS, batch_size=st.integers(1, 40), size=st.integers(1, 5), seed=st.sampled_from([None, 0]))
+@hypothesis_settings(deadline=None)
+def test_the_shares_of_all_processes_are_the_batches_in_order(
+    lengths: list[int], batch_size: int, size: int, seed: int | None
+) -> None:
+    def batches(rank: int, of: int) -> list[Batch]:
+        made = Batches(texts, targets, batch_size=batch_size, padding=0, seed=seed)
+        made.share = (rank, of)
+        return list(made)
+
+    texts = texts_of(lengths)
+    targets = np.arange(len(texts)).reshape(-1, 1)
+    whole, shares = batches(0, 1), zip(*(batches(rank, size) for rank in range(size)), strict=True)
+    for batch, parts in zip(whole, shares, strict=True):
+        counting = [part for part in parts if part.weight]
+        assert torch.equal(torch.cat([part.targets for part in counting]), batch.targets)
+        assert [row for part in counting for row in part.ids[:, 0].tolist()] == batch.ids[:, 0].tolist()
+        assert [part.weight * len(batch.ids) for part in counting] == pytest.approx([len(part.ids) for part in counting])
+        assert sum(part.weight for part in parts) == pytest.approx(1)
+        assert all(len(part.ids) == 1 for part in parts if not part.weight), "it takes the step too"
+
+
+@given(count=st.integers(1, 40), size=st.integers(1, 9))
+def test_shares_differ_by_a_row_at_most(count: int, size: int) -> None:
+    counts = [len(share_of(list(range(count)), rank, size)) for rank in range(size)]
+    assert max(counts) - min(counts) <= 1

@@ -17,7 +17,8 @@ from ratchet.models.base import FitContext, ValidationMetric
 from ratchet.neural.batches import Batches, by_length, shuffled
 from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.fitting import fit_classifier
-from ratchet.neural.modules import Data
+from ratchet.neural.group import ALONE, Alone, Group
+from ratchet.neural.modules import Data, Fit
 from ratchet.neural.settings import Imbalance, NeuralSettings, Tokens
 from ratchet.neural.tokens import PADDING, learn_tokenizer, token_ids
 
@@ -115,7 +116,7 @@ def learnable(train: Dataset) -> npt.NDArray[np.float32]:
 
 
 def ids_of(batches: Batches) -> list[list[list[int]]]:
-    return [ids.tolist() for ids, _, _ in batches]
+    return [ids.tolist() for ids, *_ in batches]
 
 
 def test_val_is_read_by_length_and_train_in_an_order_of_the_seed(make_dataset: MakeDataset, tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_val_is_read_by_length_and_train_in_an_order_of_the_seed(make_dataset: M
         (train, data.train_dataloader(), lambda texts, size: shuffled(texts, size, 7, 0)),
     ):
         texts = token_ids(classifier.tokenizer, part.texts, PADDING)
-        found = [targets.tolist() for _, _, targets in batches]
+        found = [targets.tolist() for _, _, targets, _ in batches]
         assert found == [part.targets[rows].tolist() for rows in order(texts, 8)]
 
 
@@ -298,3 +299,63 @@ def test_overfitting_learns_labels_by_heart_and_no_shares(make_dataset: MakeData
     classifier = fitted(train, make_dataset(12, seed=1), context, targets=shares, max_epochs=40, learning_rate=0.1)
     assert sorted(map(tuple, story.targets[0])) == sorted(map(tuple, train.targets))
     np.testing.assert_allclose(classifier.predict_proba(train.texts), train.targets, atol=0.1)
+
+
+@pytest.mark.parametrize("size", [2, 3, 9])
+def test_the_gradients_of_all_shares_add_up_to_that_of_the_batch(
+    make_dataset: MakeDataset, tmp_path: Path, size: int
+) -> None:
+    """The last batch is uneven, and of 9 processes some get no row of a batch."""
+    train = make_dataset(21)
+    classifier = classifier_of(train)
+    network = watched(classifier)
+    torch.nn.init.normal_(network.words.weight)
+    network.dropout.p = 0.0
+    context = context_of(tmp_path, Story())
+    data = Data(classifier, train, train, make_settings(), context, learnable(train))
+    fit = Fit(classifier, {}, data, train.targets, make_settings(imbalance=Imbalance.pos_weight), context)
+
+    def gradients(rank: int, of: int) -> list[tuple[Tensor, Tensor]]:
+        data.take_share(rank, of)
+        found = []
+        for batch in data.train_dataloader():
+            network.zero_grad()
+            loss = fit.training_step(batch, 0)
+            loss.backward()
+            found.append((loss.detach(), network.words.weight.grad))
+        return found
+
+    shares = [gradients(rank, size) for rank in range(size)]
+    for number, (loss, gradient) in enumerate(gradients(0, 1)):
+        torch.testing.assert_close(sum(share[number][0] for share in shares), loss)
+        torch.testing.assert_close(sum(share[number][1] for share in shares), gradient)
+
+
+def test_dropout_differs_between_processes_and_the_first_draws_as_one_alone(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    train = make_dataset(8)
+    classifier, context = classifier_of(train), context_of(tmp_path, Story(), seed=3)
+    data = Data(classifier, train, train, make_settings(), context, learnable(train))
+
+    def drawn(group: Alone | Group) -> Tensor:
+        with torch.random.fork_rng(devices=[]):
+            Fit(classifier, {}, data, train.targets, make_settings(), context, group).on_train_epoch_start()
+            return torch.rand(4)
+
+    alone, first, second = (drawn(group) for group in (ALONE, Group(0, 2), Group(1, 2)))
+    assert torch.equal(alone, first)
+    assert not torch.equal(alone, second)
+
+
+def test_a_share_without_a_row_adds_nothing_to_what_is_validated(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train = make_dataset(9)
+    classifier, context = classifier_of(train), context_of(tmp_path, Story())
+    data = Data(classifier, train, train, make_settings(), context, learnable(train))
+    data.take_share(0, 2)
+    fit = Fit(classifier, {}, data, train.targets, make_settings(), context)
+    with torch.no_grad():
+        for batch in data.val_dataloader():
+            fit.validation_step(batch, 0)
+    assert [(len(logits), len(targets)) for _, logits, targets in fit._validated] == [(4, 4), (0, 0)]
+    assert float(fit._validated[1][0]) == 0

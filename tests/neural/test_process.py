@@ -79,8 +79,9 @@ def test_lightning_may_warn_but_not_advertise(caplog: pytest.LogCaptureFixture) 
     assert "products" not in caplog.text
 
 
-def test_only_the_one_warning_that_cannot_be_helped_is_held_back() -> None:
+def test_only_the_warnings_that_cannot_be_helped_are_held_back() -> None:
     with quiet():
+        warnings.warn("It is recommended to use `self.log('f1', ..., sync_dist=True)` when", UserWarning, stacklevel=1)
         warnings.warn("`isinstance(treespec, LeafSpec)` is deprecated", FutureWarning, stacklevel=1)
         with pytest.raises(UserWarning, match="of our own"):
             warnings.warn("of our own", UserWarning, stacklevel=1)

@@ -45,6 +45,7 @@ def test_what_only_says_why_or_for_whom_it_is_run_makes_no_other_run(
         "split.seed=1",
         "model.stemming=false",
         "evaluate=val",
+        "trainer=ddp_cpu",
         "evaluation.k=[2]",
         "evaluation.resamples=500",
         "threshold.method=per_label",

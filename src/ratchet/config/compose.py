@@ -19,7 +19,7 @@ from ratchet.config.data_schema import DataConfig, SliceKind, SplitMethod
 from ratchet.config.fields import range_in_words
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
-from ratchet.config.schema import Config, InvalidSetting, ModelConfig
+from ratchet.config.schema import Accelerator, Config, InvalidSetting, ModelConfig
 from ratchet.config.tracker_schema import TrackerConfig
 from ratchet.errors import UserError, did_you_mean
 from ratchet.process import available_cores
@@ -196,6 +196,11 @@ def _check_together(config: Config, origin: Origin) -> None:
         raise UserError(f"{origin.of('data.split.column')}: split.method=given needs data.split.column")
     if config.split.method is SplitMethod.temporal and config.data.created_at is None:
         raise UserError(f"{origin.of('data.created_at')}: split.method=temporal needs data.created_at, the date column")
+    if config.trainer.devices is None and config.trainer.accelerator is not Accelerator.gpu:
+        raise UserError(
+            f"{origin.of('trainer.devices', 'trainer')}: trainer.devices=null means one process for each GPU: with "
+            "trainer.accelerator=cpu say how many, as trainer.devices=2"
+        )
     if not config.data.text:
         raise UserError(f"{origin.of('data.text')}: data.text names no column: at least one, as [title, description]")
     if config.data.records.path is None:

@@ -115,10 +115,13 @@ class TrainerConfig:
     """On what models that train in epochs are trained, and how much of the data (all of it, unless one debugs).
 
     `fast_dev_run` is one batch of train and val; `overfit_batches` trains and validates on the same few batches;
-    `limit_train_batches` and `limit_val_batches` end an epoch early. Models without epochs have no use for any of it.
+    `limit_train_batches` and `limit_val_batches` end an epoch early. `devices` processes share every batch, each on a
+    GPU of its own where they are GPUs; null: one for each GPU that is there. Models without epochs have no use for any
+    of it.
     """
 
     accelerator: Accelerator = unhashed(Accelerator.cpu)
+    devices: int | None = field(default=1, metadata={"hashed": False, "low": 1, "high": 128})
     precision: Precision = Precision.float32
     progress_bar: bool = unhashed(True)
     fast_dev_run: bool = False

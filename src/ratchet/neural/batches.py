@@ -14,11 +14,16 @@ _POOL = 16  # batches that are sorted by length together
 
 
 class Batch(NamedTuple):
-    """Token ids and which of them are no padding, both of shape (batch, length); targets of shape (batch, labels)."""
+    """Token ids and which of them are no padding, both of shape (batch, length); targets of shape (batch, labels).
+
+    Where processes share a batch, this is the share of one: its mean loss weighs `weight` in that of the batch. A
+    process that got no row has one that does not count, with a `weight` of 0: all of them take every step.
+    """
 
     ids: Tensor
     mask: Tensor
     targets: Tensor
+    weight: float = 1.0
 
 
 def pad(texts: Sequence[TokenIds], padding: int) -> tuple[Tensor, Tensor]:
@@ -49,8 +54,16 @@ def shuffled(texts: Sequence[TokenIds], batch_size: int, seed: int, epoch: int) 
     return [batches[index] for index in generator.permutation(len(batches))]
 
 
+def share_of(rows: list[int], rank: int, size: int) -> list[int]:
+    """What process `rank` of `size` takes of a batch: the shares follow each other, and differ by a row at most."""
+    return rows[len(rows) * rank // size : len(rows) * (rank + 1) // size]
+
+
 class Batches:
-    """The batches of one part, an epoch at a time. Without a `seed` the order is the same in every epoch."""
+    """The batches of one part, an epoch at a time. Without a `seed` the order is the same in every epoch.
+
+    `share` is the rank of this process and the number of processes: it gets its own rows of each batch alone.
+    """
 
     def __init__(
         self,
@@ -64,6 +77,7 @@ class Batches:
         self._texts, self._padding, self._batch_size, self._seed = texts, padding, batch_size, seed
         self._targets = torch.from_numpy(targets.astype(np.float32))
         self.epoch = 0
+        self.share = (0, 1)
 
     def __len__(self) -> int:
         return -(-len(self._texts) // self._batch_size)
@@ -74,4 +88,7 @@ class Batches:
         else:
             batches = shuffled(self._texts, self._batch_size, self._seed, self.epoch)
         for rows in batches:
-            yield Batch(*pad([self._texts[row] for row in rows], self._padding), self._targets[rows])
+            own = share_of(rows, *self.share)
+            kept = own or rows[:1]
+            ids, mask = pad([self._texts[row] for row in kept], self._padding)
+            yield Batch(ids, mask, self._targets[kept], len(own) / len(rows))

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,15 @@ from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping, Ric
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from ratchet.config import Precision
+from ratchet.config import Accelerator, Precision
 from ratchet.data.dataset import Dataset
 from ratchet.errors import UserError
 from ratchet.neural.classifier import TextClassifier
+from ratchet.neural.devices import check_devices, number_of_processes
+from ratchet.neural.group import ALONE, Alone, Group
 from ratchet.neural.modules import Data, Fit
 from ratchet.neural.process import deterministic, interruptible, quiet
+from ratchet.neural.processes import fit_in_processes
 from ratchet.neural.settings import NeuralSettings
 
 if TYPE_CHECKING:
@@ -49,39 +53,70 @@ def fit_classifier(
     It learns from `targets`, in [0, 1] and of the shape of those of train, or else from train's own.
 
     Raises:
-        UserError: there is no such accelerator on this machine.
+        UserError: there is no such accelerator on this machine, or fewer of them than processes.
     """
+    check_devices(context.trainer)
     learnt = train.targets.astype(np.float32) if targets is None else targets
     data = Data(classifier, train, val, settings, context, learnt)
-    fit = Fit(classifier, rates, data, train.targets, settings, context)
     best, last = context.directory / "best.ckpt", context.directory / "last.ckpt"
     resumed = last if context.resume and last.is_file() else None
     if context.resume:
         log.info("resumed from %s", resumed or "the beginning: no epoch had ended")
     torch.set_num_threads(context.threads)
     classifier.network.train()  # encoders come ready to predict, without dropout
-    with deterministic(), quiet(), interruptible():
-        trainer = make_trainer(settings, context, best, last)
-        trainer.fit(fit, datamodule=data, ckpt_path=resumed, weights_only=True)
+    work = partial(_fit, classifier, rates, data, train.targets, settings, best, last, resumed)
+    processes = number_of_processes(context.trainer)
+    if processes > 1:
+        fit_in_processes(work, context, processes)
+    else:
+        work(context, ALONE)
     classifier.network.to("cpu")
     if best.is_file():  # fast_dev_run writes none
         classifier.network.load_state_dict(_network_weights(best))
 
 
-def make_trainer(settings: NeuralSettings, context: "FitContext", best: Path, last: Path) -> Trainer:
+def _fit(
+    classifier: TextClassifier,
+    rates: Mapping[str, float],
+    data: Data,
+    train_targets: npt.NDArray[np.uint8],
+    settings: NeuralSettings,
+    best: Path,
+    last: Path,
+    resumed: Path | None,
+    context: "FitContext",
+    group: Alone | Group,
+) -> None:
+    """Train, in this process, with its share of every batch. Without epochs, `best` is what others get to know."""
+    data.take_share(group.rank, group.size)
+    fit = Fit(classifier, rates, data, train_targets, settings, context, group)
+    with deterministic(), quiet(), interruptible():
+        trainer = make_trainer(settings, context, best, last, group)
+        trainer.fit(fit, datamodule=data, ckpt_path=resumed, weights_only=True)
+        if context.trainer.fast_dev_run and group.size > 1 and group.rank == 0:
+            trainer.save_checkpoint(best, weights_only=True)
+
+
+def make_trainer(
+    settings: NeuralSettings, context: "FitContext", best: Path, last: Path, group: Alone | Group = ALONE
+) -> Trainer:
     """Lightning's Trainer as the settings want it, writing its checkpoints to `best` and `last`.
+
+    In a group, too, Lightning knows of one process only: its own way to start several runs the command line again.
+    The processes meet in `Fit`, and the first of them writes the checkpoints.
 
     Raises:
         UserError: there is no such accelerator on this machine.
     """
     configured = context.trainer
-    bar = configured.progress_bar and sys.stdout.isatty()
+    gpu = configured.accelerator is Accelerator.gpu
+    bar = configured.progress_bar and sys.stdout.isatty() and group.rank == 0
     metric = context.validation_metric.name
     try:
         return Trainer(
             default_root_dir=context.directory,
             accelerator=configured.accelerator.value,
-            devices=1,
+            devices=[group.rank] if gpu and group.size > 1 else 1,
             precision="bf16-mixed" if configured.precision is Precision.bfloat16 else "32-true",
             deterministic=True,
             max_epochs=settings.max_epochs,
@@ -95,7 +130,7 @@ def make_trainer(settings: NeuralSettings, context: "FitContext", best: Path, la
             enable_progress_bar=bar,
             callbacks=[
                 StopsEarly(monitor=metric, mode="max", patience=settings.patience, check_on_train_epoch_end=True),
-                Checkpoints(metric, best, last),
+                Checkpoints(metric, best, last, writes=group.rank == 0),
                 *_bar(bar),
             ],
             plugins=[WholeFiles(), LightningEnvironment()],  # whatever scheduler started this process
@@ -136,16 +171,17 @@ class StopsEarly(EarlyStopping):
 class Checkpoints(Checkpoint):
     """At the end of an epoch its weights in `best`, if it is the best so far, and then all of its state in `last`.
 
-    Its state is the best value alone, so that a run directory may move before its run is resumed.
+    Its state is the best value alone, so that a run directory may move before its run is resumed. Of several processes
+    one `writes`.
     """
 
-    def __init__(self, metric: str, best: Path, last: Path) -> None:
-        self._metric, self._best, self._last = metric, best, last
+    def __init__(self, metric: str, best: Path, last: Path, *, writes: bool) -> None:
+        self._metric, self._best, self._last, self._writes = metric, best, last, writes
         self._best_value: float | None = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write them; of equal epochs the first stays the best."""
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not self._writes or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         value = float(trainer.callback_metrics[self._metric])
         if self._best_value is None or value > self._best_value:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ratchet.data.dataset import Dataset
 from ratchet.neural.batches import Batch, Batches
 from ratchet.neural.classifier import TextClassifier, probabilities
+from ratchet.neural.group import ALONE, Alone, Group, Validated
 from ratchet.neural.losses import make_loss
 from ratchet.neural.optimisation import make_optimizer, parameter_groups, warmup_then_decay
 from ratchet.neural.settings import NeuralSettings
@@ -57,6 +58,10 @@ class Data(LightningDataModule):
         texts = token_ids(classifier.tokenizer, part.texts, classifier.padding)
         return Batches(texts, targets, batch_size=settings.batch_size, padding=classifier.padding, seed=seed)
 
+    def take_share(self, rank: int, size: int) -> None:
+        """From now on only what process `rank` of `size` has of each batch."""
+        self.train.share = self.val.share = (rank, size)
+
     def train_dataloader(self) -> Batches:
         """The batches to learn from, in another order in each epoch."""
         return self.train
@@ -67,7 +72,10 @@ class Data(LightningDataModule):
 
 
 class Fit(LightningModule):
-    """One training: the loss of a batch, the metric of an epoch, and what Lightning has to know besides."""
+    """One training: the loss of a batch, the metric of an epoch, and what Lightning has to know besides.
+
+    In a `group` of processes each sees its share of a batch, and all of them take the step that one would have taken.
+    """
 
     def __init__(
         self,
@@ -77,49 +85,68 @@ class Fit(LightningModule):
         train_targets: npt.NDArray[np.uint8],
         settings: NeuralSettings,
         context: "FitContext",
+        group: Alone | Group = ALONE,
     ) -> None:
         super().__init__()
+        self._group = group
         self.network = classifier.network
         self._task, self._data, self._rates = classifier.task, data, rates
         self._settings, self._context = settings, context
         self._loss = make_loss(settings, train_targets, classifier.task)
         self._train_losses: list[Tensor] = []
-        self._validated: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._validated: list[Validated] = []
 
     def on_train_epoch_start(self) -> None:
-        """Draw everything that is random in this epoch from (seed, epoch)."""
-        epoch = self.current_epoch
-        self._data.train.epoch = epoch
-        torch.manual_seed(int(np.random.SeedSequence((self._context.seed, epoch)).generate_state(1, np.uint64)[0] >> 1))
+        """Draw everything that is random in this epoch from (seed, epoch), and dropout from the rank besides.
+
+        For rank 0 that is as if there were no rank: numpy fills up with zeros.
+        """
+        self._data.train.epoch = self.current_epoch
+        drawn = np.random.SeedSequence((self._context.seed, self.current_epoch, self._group.rank))
+        torch.manual_seed(int(drawn.generate_state(1, np.uint64)[0] >> 1))
         self._train_losses = []
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """The mean loss of a batch."""
+        """The mean loss of a batch, or what this process has to add to it."""
         loss = self._loss(self.network(batch.ids, batch.mask), batch.targets)
+        if batch.weight != 1:
+            loss = loss * batch.weight
         self._train_losses.append(loss.detach())
         return loss
+
+    def on_after_backward(self) -> None:
+        """The gradient of the whole batch, in every process."""
+        self._group.sum_gradients(self.network)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep what the epoch's metric is made of."""
         logits = self.network(batch.ids, batch.mask)
-        self._validated.append((self._loss(logits, batch.targets) * len(logits), logits, batch.targets))
+        rows = len(logits) if batch.weight else 0
+        self._validated.append((self._loss(logits, batch.targets) * rows, logits[:rows], batch.targets[:rows]))
 
     def on_validation_epoch_end(self) -> None:
-        """The metric that decides, and a line of the history."""
-        losses, logits, targets = zip(*self._validated, strict=True)
+        """The metric that decides, the same in every process, and a line of the history."""
+        train_loss = float(self._group.summed(torch.stack(self._train_losses)).mean())
+        validated = self._group.gathered(self._validated)
         self._validated = []
+        value = self._group.told_by_first(lambda: self._tell(train_loss, validated))
+        self.log(self._context.validation_metric.name, value, prog_bar=True)
+
+    def _tell(self, train_loss: float, validated: list[Validated]) -> float:
+        """Write the epoch's line of the history; the metric that decides."""
+        losses, logits, targets = zip(*validated, strict=True)
         scores = probabilities(torch.cat(logits), self._task).cpu().numpy()
         metric = self._context.validation_metric
         value = metric.of(torch.cat(targets).cpu().numpy().astype(np.uint8), scores)
         found = {
-            "train/loss": float(torch.stack(self._train_losses).mean()),
+            "train/loss": train_loss,
             "val/loss": float(torch.stack(losses).sum()) / len(scores),
             metric.name: value,
             "learning_rate": max(group["lr"] for group in self.trainer.optimizers[0].param_groups),
         }
-        self.log(metric.name, value, prog_bar=True)
         self._context.log(self.global_step, {"epoch": self.current_epoch, **found})
         log.info("epoch %d: %s", self.current_epoch, ", ".join(f"{key} {value:.4g}" for key, value in found.items()))
+        return value
 
     def configure_gradient_clipping(
         self,

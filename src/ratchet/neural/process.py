@@ -29,7 +29,10 @@ def deterministic() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Lightning's advertisements are not for the log. Its one call of a torch class on its way out cannot be helped."""
+    """Lightning's advertisements are not for the log. Its one call of a torch class on its way out cannot be helped.
+
+    And it cannot know that the metric is the same in every process of a group.
+    """
     lightning = logging.getLogger("pytorch_lightning")
     level = lightning.level
     lightning.setLevel(logging.WARNING)
@@ -37,6 +40,7 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
             warnings.filterwarnings("ignore", message="The `srun` command is available")  # and not needed
+            warnings.filterwarnings("ignore", message=r"It is recommended to use `self\.log\(.*sync_dist=True")
             yield
     finally:
         lightning.setLevel(level)

@@ -1,0 +1,142 @@
+"""`trainer=ddp_cpu`: the fit in two processes, everything else in one, and the same results as by one."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from tests.conftest import PROJECT, run_command
+
+from ratchet.runs.predictions import read_predictions
+
+QUICK = ("model=cnn", "model.tokens=word", "model.dropout=0", "model.teacher_share=0", "model.max_epochs=5")
+ARGUMENTS = (*QUICK, "model.patience=8", "evaluation.resamples=100", "threads=2")
+SAME = ("history.csv", "metrics.json", "model/weights.safetensors", "predictions/val.parquet", "predictions/test.parquet")
+
+
+ONE_DECISION = 2e-3  # what an F1 may change by where rounding moves a score over the threshold
+
+
+def overall(metrics: dict[str, Any]) -> dict[str, float]:
+    """Those over all records and labels, without intervals: of some 700 positives one decision is little."""
+    return {key: value for key, value in metrics.items() if key.count("/") == 1 and isinstance(value, float)}
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def history(run: Path) -> dict[tuple[str, str, str], float]:
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = {(row["epoch"], row["step"], row["key"]): float(row["value"]) for row in rows}
+    assert len(found) == len(rows), "a line twice"
+    return found
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """A grid of the same run in one and in two processes, by the number of them; its path has a blank."""
+    directory = tmp_path_factory.mktemp("one and two")
+    done = run_command(sys.executable, PROJECT / "train.py", "-m", "trainer=cpu,ddp_cpu", *ARGUMENTS, cwd=directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = list((directory / "runs" / "sample" / "cnn").iterdir())
+    assert len(found) == 2, "a run directory each"
+    assert {path.name for path in directory.iterdir()} == {"runs"}
+    return {2 if "\n  devices: 2\n" in (run / "config.yaml").read_text() else 1: run for run in found}
+
+
+def test_two_processes_are_equal_to_one_within_rounding(runs: dict[int, Path]) -> None:
+    one, two = runs[1], runs[2]
+    assert {path.relative_to(one) for path in one.rglob("*")} == {path.relative_to(two) for path in two.rglob("*")}
+    assert (one / "model/weights.safetensors").read_bytes() != (two / "model/weights.safetensors").read_bytes()
+    assert history(two) == pytest.approx(history(one), rel=1e-4, abs=ONE_DECISION)
+    assert list(history(two)) == list(history(one)), "in order"
+    ours, theirs = (overall(read_json(run / "metrics.json")) for run in (two, one))
+    assert ours == pytest.approx(theirs, abs=ONE_DECISION)
+    for part in ("val", "test"):
+        by_two, by_one = (read_predictions(run / "predictions" / f"{part}.parquet") for run in (two, one))
+        assert by_two.ids == by_one.ids
+        np.testing.assert_array_equal(by_two.targets, by_one.targets)
+        np.testing.assert_allclose(by_two.scores, by_one.scores, atol=1e-4)
+
+
+def test_it_is_the_same_candidate_that_is_not_done_before(runs: dict[int, Path]) -> None:
+    records = [read_json(runs[size] / "record.json") for size in (1, 2)]
+    assert [record["status"] for record in records] == ["finished", "finished"]
+    assert records[0]["config_hash"] == records[1]["config_hash"]
+    log = (runs[2] / "log.txt").read_text()
+    assert [log.count(f"epoch {epoch}:") for epoch in range(5)] == [1] * 5
+    assert "distributed" not in log, "no advice of Lightning's"
+
+
+def disturbed(directory: Path, *arguments: str, disturb: Callable[[int, list[psutil.Process]], bool]) -> tuple[int, str]:
+    """Run until `disturb`, told the processes of the fit, has done its work; the exit code, and what stderr says."""
+    with subprocess.Popen(
+        [sys.executable, PROJECT / "train.py", *arguments],
+        cwd=directory,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        until = time.monotonic() + 120
+        while True:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < until
+            children = psutil.Process(process.pid).children()
+            workers = [child for child in children if "spawn_main" in "".join(command_of(child))]
+            if len(workers) == 2 and disturb(process.pid, workers):
+                break
+            time.sleep(0.005)
+        _, errors = process.communicate(timeout=60)
+    for worker in workers:  # nothing else may be there once the run has ended
+        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    assert not list(directory.rglob("*.tmp"))
+    return process.returncode, errors
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_whatever_ends_it_ends_all_of_it_and_it_can_go_on_to_the_same_bytes(
+    runs: dict[int, Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+
+    def ctrl_c(group: int, workers: list[psutil.Process]) -> bool:
+        os.killpg(group, signal.SIGINT)  # a terminal sends it to all of them
+        return True
+
+    def kill(group: int, workers: list[psutil.Process]) -> bool:
+        if "\n0," not in (run / "history.csv").read_text():
+            return False
+        workers[1].kill()
+        return True
+
+    code, errors = disturbed(tmp_path, "trainer=ddp_cpu", *ARGUMENTS, "run_dir=run", disturb=ctrl_c)
+    assert (code, errors) == (130, "interrupted\n")
+    assert read_json(run / "record.json")["status"] == "interrupted"
+
+    code, errors = disturbed(tmp_path, "resume=run", disturb=kill)
+    assert code == 1
+    assert "error: process 2 of the 2 of this fit was killed by SIGKILL" in errors
+    record = read_json(run / "record.json")
+    assert (record["status"], record["error"]["type"]) == ("failed", "ProcessDied")
+
+    done = run_command(sys.executable, PROJECT / "train.py", "resume=run", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [name for name in SAME if (run / name).read_bytes() != (runs[2] / name).read_bytes()] == []
