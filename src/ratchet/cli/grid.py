@@ -24,8 +24,10 @@ def new_sweep_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) -> None:
+def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) -> Path | None:
     """Compose every job of a grid, so that the last one's typo is told before the first one's hours; write them down.
+
+    Returns the runs directory that they are written to, None where another sweeper than Hydra's own decides on them.
 
     Raises:
         UserError: a mistake in any of them; a key that makes no sense for several runs.
@@ -40,10 +42,12 @@ def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) 
     if "run_dir" in keys:
         raise UserError("command line: run_dir fixes one directory, -m makes several runs: leave run_dir out")
     if "hydra/sweeper" in keys:  # which jobs there will be is its own affair
-        return
+        return None
     jobs = [list(job) for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
     configs = [compose(job, config_dir) for job in jobs]
-    plan_sweep(Path(configs[0].runs_dir), sweep_id, jobs)
+    runs_dir = Path(configs[0].runs_dir)
+    plan_sweep(runs_dir, sweep_id, jobs)
+    return runs_dir
 
 
 def run_job(config: Config, overrides: Sequence[str], number: int, *, full: bool = False) -> None:
@@ -63,7 +67,10 @@ def run_job(config: Config, overrides: Sequence[str], number: int, *, full: bool
         print(f"{shown}: failed: {reason}", file=sys.stderr)
         job = replace(job, reason=str(reason))
     if config.sweep_id is not None:
-        note_job(Path(config.runs_dir), config.sweep_id, job, path)
+        try:
+            note_job(Path(config.runs_dir), config.sweep_id, job, path)
+        except UserError as error:  # the other jobs can still be made; the table at the end misses the note
+            print(f"{shown}: {job.outcome}, but not noted: {error}", file=sys.stderr)
 
 
 def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome, Path]:

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from ratchet.cli.grid import new_sweep_id, plan_grid, run_job
-from ratchet.cli.main import guarded, report
+from ratchet.cli.main import TERMINATED, guarded, report
 from ratchet.config import (
     COMPOSITION_ERRORS,
     CONF,
@@ -56,15 +56,23 @@ def run(arguments: Sequence[str]) -> int:
     overrides = [argument for argument in overrides if argument not in _MULTIRUN]
     sys.argv = [sys.argv[0], *grid, *(["--config-dir", str(config_dir)] if config_dir else []), *overrides]
     asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
+    planned = None
     try:
         if grid and not asks:
             sweep_id = new_sweep_id()
             if not any(argument.split("=")[0] in _OTHER_CONFIG for argument in arguments):
-                plan_grid([argument for argument in overrides if not argument.startswith("-")], config_dir, sweep_id)
+                keys = [argument for argument in overrides if not argument.startswith("-")]
+                planned = plan_grid(keys, config_dir, sweep_id)
             sys.argv.append(f"sweep_id={sweep_id}")
         hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_job)()
     except COMPOSITION_ERRORS as error:
         raise explain(error, Origin([each for each in overrides if "=" in each], config_dir=config_dir)) from error
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if planned is not None and (isinstance(stop, KeyboardInterrupt) or stop.code == TERMINATED):
+            from ratchet.cli.ladder import print_interrupted
+
+            print_interrupted(planned, sweep_id)
+        raise
     return 0
 
 
@@ -95,7 +103,7 @@ def _job(cfg: "DictConfig") -> None:
             print_summary(train(config, overrides, resume=stored))
     except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
         sys.exit(report(error, full=_FULL))
-    except BrokenPipeError:
+    except OSError:  # of what is printed: for `guarded` to say
         raise
     except Exception:  # a defect of ours: not to be taken for one of the configuration's
         traceback.print_exc()
