@@ -293,11 +293,11 @@ def cut_short(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Let the write of the `at`-th checkpoint from now on (0: the next one) end halfway, as on a full disk."""
     whole, written = torch.save, iter(range(1000))
 
-    def save(content: Any, path: Any) -> None:
+    def save(content: Any, file: Any) -> None:
         if next(written) == at:
-            Path(path).write_bytes(b"half of it")
+            file.write(b"half of it")
             raise OSError(28, "No space left on device")
-        whole(content, path)
+        whole(content, file)
 
     monkeypatch.setattr(torch, "save", save)
 

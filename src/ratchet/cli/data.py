@@ -43,7 +43,7 @@ def _list(arguments: list[str], form: Format) -> None:
 
 
 def _headline(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    first = path.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 

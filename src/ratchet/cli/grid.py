@@ -91,11 +91,12 @@ def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome
 
 def _done(config: Config, read: "Callable[[], Inputs]") -> "StoredRun | None":
     """The run that was made before, if there is one."""
+    from ratchet.evaluation.behaviour import behaviour_hash
     from ratchet.process import available_cores
-    from ratchet.runs.done import find_done
+    from ratchet.runs.done import DataIdentity, find_done
 
-    def data() -> tuple[str, str]:
-        return read().prepared.version, read().split.hash
+    def data() -> DataIdentity:
+        return read().prepared.version, read().split.hash, behaviour_hash(read().behaviour)
 
     try:
         return find_done(config, config.threads or available_cores(), data)

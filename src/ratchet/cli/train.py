@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on, `guarded` says them
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
-    overrides = [_id_as_text(each) for each in overrides]
+    overrides = [_run_as_text(each) for each in overrides]
     grid = [argument for argument in overrides if argument in _MULTIRUN]
     overrides = [argument for argument in overrides if argument not in _MULTIRUN]
     sys.argv = [sys.argv[0], *grid, *(["--config-dir", str(config_dir)] if config_dir else []), *overrides]
@@ -76,10 +76,15 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _id_as_text(override: str) -> str:
-    """A run's id that ends in 26e551 or 012345 is no number, whatever Hydra's grammar makes of it."""
+def _run_as_text(override: str) -> str:
+    """A run's id that ends in 26e551 is no number to Hydra, nor has the directory to resume a grammar."""
     key, _, value = override.partition("=")
-    return f"{key}='{value}'" if key in ("parent", "resume") and re.fullmatch(r"\d[\w-]*", value) else override
+    is_id = key in ("parent", "resume") and re.fullmatch(r"\d[\w-]*", value)
+    is_path = key == "resume" and not re.fullmatch(r"'.*'|\".*\"|[a-z]*", value)  # null and last are words
+    if not (is_id or is_path):
+        return override
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), value)
+    return f"{key}='{escaped}'"  # backslashes count in front of a quote alone
 
 
 def _job(cfg: "DictConfig") -> None:
