@@ -1,6 +1,8 @@
 import logging
 import os
 import random
+import re
+import shutil
 import signal
 import sys
 import warnings
@@ -550,3 +552,30 @@ def test_bfloat16_trains_and_keeps_float32_weights(make_dataset: MakeDataset, tm
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, whole.scores, atol=0.05)
     assert all(np.isfinite(list(row.values())).all() for row in story.rows)
+
+
+def test_a_damaged_checkpoint_is_named_and_without_it_the_run_is_not_lost(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    train, val = data(make_dataset)
+    whole = undisturbed(make_cnn(), train, val, tmp_path, SCRIPT)
+    directory = tmp_path / "fit"
+    with pytest.raises(Stopped):
+        make_cnn().fit(train, val, context_of(directory, Interrupted(at=3)))
+    torch.save({"epoch": 1}, tmp_path / "other")
+    other = (tmp_path / "other").read_bytes()
+    for name in names(directory):
+        path = directory / name
+        content = path.read_bytes()
+        for damaged in (content[:3000], bytes(range(1, 256)) * 9, b"", other):
+            path.write_bytes(damaged)
+            with pytest.raises(UserError, match=f"^{re.escape(str(path))}: the checkpoint cannot be read: ") as told:
+                make_cnn().fit(train, val, context_of(directory, Story(), resume=True))
+            assert f"Delete {directory}: " in str(told.value)
+            assert "\n" not in str(told.value)
+        path.write_bytes(content)
+    (directory / "best.ckpt").unlink()
+    with pytest.raises(UserError, match=r"best\.ckpt: the checkpoint cannot be read: .*No such file"):
+        make_cnn().fit(train, val, context_of(directory, Story(), resume=True))
+    shutil.rmtree(directory)
+    assert_goes_on_as_if_nothing_had_been(make_cnn, train, val, directory, whole, 0)
