@@ -54,6 +54,30 @@ def stopped(directory: Path, run: str, *arguments: str, epochs: int, pause: floa
     return process.returncode
 
 
+KILLED_WHILE_WRITING = f"""
+import os, signal, sys, torch
+from ratchet.cli.train import main
+whole, left = torch.save, int(sys.argv.pop(1))
+def save(content, file):
+    global left
+    whole(content, file)
+    left -= 1
+    if left == 0:
+        file.flush()
+        os.truncate(file.name, os.path.getsize(file.name) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+torch.save = save
+sys.argv[0] = {str(PROJECT / "train.py")!r}
+sys.exit(main())
+"""
+
+
+def killed_while_writing(directory: Path, checkpoint: int, *arguments: str) -> int:
+    """The exit code of a run that is killed when half of its so-manieth checkpoint is on disk."""
+    done = run_command(sys.executable, "-c", KILLED_WHILE_WRITING, str(checkpoint), *arguments, cwd=directory)
+    return done.returncode
+
+
 def epochs_in(run: Path) -> int:
     history = run / "history.csv"
     return len({line.split(",")[0] for line in history.read_text().splitlines()[1:]}) if history.is_file() else 0
@@ -72,11 +96,12 @@ def test_killed_at_random_moments_it_ends_byte_for_byte_as_an_undisturbed_run(mo
     done = run_command(sys.executable, PROJECT / "train.py", *arguments, "run_dir=undisturbed", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
-    first, second = sorted(draw.sample(range(9), 2))
-    pauses = draw.uniform(0, 0.1), draw.uniform(0, 0.1)
-    moments = f"killed {pauses[0]:.3f} s after epoch {first}, {pauses[1]:.3f} s after epoch {second}"
-    new = stopped(tmp_path, "killed", *arguments, "run_dir=killed", epochs=first, pause=pauses[0], sent=signal.SIGKILL)
-    again = stopped(tmp_path, "killed", "resume=killed", epochs=second, pause=pauses[1], sent=signal.SIGKILL)
+    written, later, pause = draw.randint(1, 5), draw.randint(6, 8), draw.uniform(0, 0.1)
+    moments = f"killed while it wrote checkpoint {written}, then {pause:.3f} s after epoch {later}"
+    new = killed_while_writing(tmp_path, written, *arguments, "run_dir=killed")
+    [half] = (tmp_path / "killed" / "checkpoints").glob(".*.tmp")
+    assert half.stat().st_size > 10_000, moments
+    again = stopped(tmp_path, "killed", "resume=killed", epochs=later, pause=pause, sent=signal.SIGKILL)
     resume(tmp_path, "killed")
 
     assert (new, again) == (-9, -9)
