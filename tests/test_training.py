@@ -348,7 +348,7 @@ class Float64(Fake):
     ("tagger", "kind", "message"),
     [
         (RaisesInFit, "RuntimeError", "the loss is not finite"),
-        (RaisesInSave, "OSError", "No space left on device"),
+        (RaisesInSave, "DiskFull", "No space left on device"),
         (WrongShape, "ValueError", "(146, 16), the contract is float32 (146, 17)"),
         (NotANumber, "ValueError", "not in [0, 1]"),
         (AboveOne, "ValueError", "not in [0, 1]"),

@@ -13,7 +13,7 @@ from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import Prepared
 from ratchet.data.splits import PARTS, Split
 from ratchet.data.storing import split_to_json
-from ratchet.evaluation.behaviour import behaviour_figures, behaviour_json, run_behaviour
+from ratchet.evaluation.behaviour import behaviour_figures, behaviour_hash, behaviour_json, run_behaviour
 from ratchet.evaluation.calibration import fit_calibration, reliability
 from ratchet.evaluation.cost import measure_serving, peak_memory_mb, reset_peak_memory, size_mb
 from ratchet.evaluation.figures import Figures, figures
@@ -26,7 +26,7 @@ from ratchet.neural.devices import number_of_processes
 from ratchet.neural.settings import NeuralSettings
 from ratchet.process import available_cores, limited_threads, seed_everything
 from ratchet.runs import Recording, StoredRun, open_run
-from ratchet.runs.files import write_json
+from ratchet.runs.files import replacing_directory, write_json
 from ratchet.runs.parents import NONE, named_parent, promoted_parent
 from ratchet.runs.predictions import Predictions, check_scores, write_predictions
 from ratchet.runs.readings import note_reading
@@ -80,6 +80,7 @@ def train(
         prepared, split = inputs.prepared, inputs.split
         train_part, val_part = prepared.part(split.train), prepared.part(split.val)
         record_data(run, prepared, split, train_part)
+        run.update(behaviour_hash=behaviour_hash(inputs.behaviour))
         tracker.configure({"dataset_version": prepared.version, "split_hash": split.hash})
         record_parent(run, config, split)
 
@@ -87,7 +88,8 @@ def train(
         started = time.perf_counter()
         tagger.fit(train_part, val_part, fit_context(config, run, tracker, threads, prepared.task, watch))
         fit_seconds = time.perf_counter() - started
-        tagger.save(run.directory("model"))
+        with replacing_directory(run.path / "model") as directory:
+            tagger.save(directory)
 
         raw = predict(tagger, val_part)
         calibration = fit_calibration(val_part.targets, raw, config.calibration, prepared.task)

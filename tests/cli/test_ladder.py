@@ -11,6 +11,7 @@ import pytest
 from ratchet.cli.ladder import LadderCallback, ladder_row, print_costs, print_ladder
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
+from ratchet.runs.sweeps import Job, note_job, plan_sweep
 
 Make = Callable[..., Path]
 Terminal = Callable[[int], None]
@@ -126,6 +127,31 @@ def test_a_failure_is_listed_with_its_reason_and_ends_in_1(
     assert "no label is left" in listed
     assert str(runs["failed"].path) in listed
     assert count == "1 of 2 runs did not finish"
+
+
+def test_a_run_that_could_not_be_noted_is_named_and_ends_in_1(
+    runs: dict[str, StoredRun], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runs["val"]
+    plan_sweep(workplace / "runs", "val", [run.record.overrides])
+    with pytest.raises(SystemExit) as stop:
+        end_of_sweep(workplace, "val")
+    assert stop.value.code == 1
+    overrides = " ".join(run.record.overrides)
+    assert capsys.readouterr().err == f"finished, but not noted in the sweep: {overrides} ({run.path})\n"
+    note_job(workplace / "runs", "val", Job(0, run.record.overrides, "finished"), run.path)
+    end_of_sweep(workplace, "val")
+
+
+def test_a_note_that_is_damaged_is_named_and_no_warning_of_hydras(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan_sweep(workplace / "runs", "damaged", [["seed=0"]])
+    (workplace / "runs" / ".sweeps" / "damaged" / "0.json").write_text("[")
+    with pytest.raises(SystemExit) as stop:
+        end_of_sweep(workplace, "damaged")
+    assert stop.value.code == 2
+    assert "damaged/0.json: cannot be read" in capsys.readouterr().err
 
 
 def test_a_sweep_without_any_run_is_no_success(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:

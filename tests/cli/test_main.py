@@ -128,6 +128,15 @@ def test_a_bug_is_not_hidden() -> None:
         guarded(raising(ZeroDivisionError()))
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_there_is_no_room_for_is_said_without_a_trace(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("ratchet")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([program], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: the output: No space left on device. Make room there, or write it elsewhere\n"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="pipes close differently on Windows")
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("arguments", [[], ["data", "list"], ["runs", "list"]], ids=lambda value: " ".join(value))

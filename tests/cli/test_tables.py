@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
@@ -194,3 +195,14 @@ def test_no_line_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_cell_stays_in_its_line(blank: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"a": f"one{blank}two", "b": "1"}])
     assert capsys.readouterr().out == "a        b\none two  1\n"
+
+
+def test_json_can_be_read_whatever_letters_the_output_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding, expected in (("utf-8", "modèle 🚀"), ("ascii", "mod\\u00e8le \\ud83d\\ude80")):
+        output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", output)
+        print_json(["modèle 🚀"])
+        output.flush()
+        written = output.buffer.getvalue().decode()  # type: ignore[attr-defined]
+        assert expected in written
+        assert json.loads(written) == ["modèle 🚀"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.config import bounded, parse_options, take_config_dir
+from ratchet.config import bounded, is_option, parse_options, take_config_dir
 from ratchet.errors import UserError
 
 
@@ -134,3 +134,15 @@ def test_a_config_directory_without_a_name_is_refused(arguments: list[str]) -> N
     """`Path("")` is the working directory, which nobody asked for."""
     with pytest.raises(UserError, match="--config-dir"):
         take_config_dir(arguments)
+
+
+def test_the_directory_of_a_run_is_no_option_whatever_it_is_called() -> None:
+    for argument, expected in (
+        ("text=a", True),
+        ("data.text=a", True),
+        ("20260101T000000Z-abcdef", False),
+        ("runs/a=b/x", False),
+        ("/tmp/a=b", False),
+        ("./a=b", False),
+    ):
+        assert is_option(argument) is expected, argument

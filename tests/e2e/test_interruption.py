@@ -93,14 +93,22 @@ def test_a_run_that_is_killed_while_it_measures_test_has_read_it(project: Path, 
     assert len((tmp_path / "runs" / "sample" / "test_readings.jsonl").read_text().splitlines()) == 1
 
 
-def test_an_interrupted_grid_starts_no_further_run(project: Path, tmp_path: Path, ratchet: Command) -> None:
+def test_an_interrupted_grid_starts_no_further_run_and_says_what_is_missing(
+    project: Path, tmp_path: Path, ratchet: Command
+) -> None:
     with started(project, tmp_path, "-m", "seed=0,1") as process:
         wait_for(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     [run] = listed(ratchet)
     assert (run["status"], run["seed"]) == ("interrupted", 0)
+    assert errors.splitlines() == [
+        f"interrupted: {LONG[0]} seed=0 ({run['path']})",
+        f"not run: {LONG[0]} seed=1: nothing was heard of it",
+        "2 of 2 runs did not finish; the same command goes on with them",
+        "interrupted",
+    ]
 
 
 def test_a_mistake_in_the_data_leaves_a_failed_run(tmp_path: Path, train: Command, ratchet: Command) -> None:

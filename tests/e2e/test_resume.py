@@ -56,6 +56,30 @@ def stopped(directory: Path, run: str, *arguments: str, epochs: int, pause: floa
     return process.returncode
 
 
+KILLED_WHILE_WRITING = f"""
+import os, signal, sys, torch
+from ratchet.cli.train import main
+whole, left = torch.save, int(sys.argv.pop(1))
+def save(content, file):
+    global left
+    whole(content, file)
+    left -= 1
+    if left == 0:
+        file.flush()
+        os.truncate(file.name, os.path.getsize(file.name) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+torch.save = save
+sys.argv[0] = {str(PROJECT / "train.py")!r}
+sys.exit(main())
+"""
+
+
+def killed_while_writing(directory: Path, checkpoint: int, *arguments: str) -> int:
+    """The exit code of a run that is killed when half of its so-manieth checkpoint is on disk."""
+    done = run_command(sys.executable, "-c", KILLED_WHILE_WRITING, str(checkpoint), *arguments, cwd=directory)
+    return done.returncode
+
+
 def epochs_in(run: Path) -> int:
     history = run / "history.csv"
     return len({line.split(",")[0] for line in history.read_text().splitlines()[1:]}) if history.is_file() else 0
@@ -76,15 +100,18 @@ def test_killed_at_random_moments_it_ends_byte_for_byte_as_an_undisturbed_run(
     done = run_command(sys.executable, PROJECT / "train.py", *arguments, "run_dir=undisturbed", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
-    moments = [(epochs, draw.uniform(0, 0.1)) for epochs in sorted(draw.sample(range(5), kills))]
-    arguments.append("run_dir=killed")
+    written, moments = draw.randint(1, 5), [(epochs, draw.uniform(0, 0.1)) for epochs in (4, 5)[: kills - 1]]
+    told = f"killed while it wrote checkpoint {written}, then after epochs and s: {moments}"
+    assert killed_while_writing(tmp_path, written, *arguments, "run_dir=killed") == -9, told
+    [half] = (tmp_path / "killed" / "checkpoints").glob(".*.tmp")
+    assert half.stat().st_size > 10_000, told
     for epochs, pause in moments:
-        assert stopped(tmp_path, "killed", *arguments, epochs=epochs, pause=pause, sent=signal.SIGKILL) == -9, moments
-        arguments = ["resume=killed"]
+        code = stopped(tmp_path, "killed", "resume=killed", epochs=epochs, pause=pause, sent=signal.SIGKILL)
+        assert code == -9, told
     resume(tmp_path, "killed")
 
     one, two = results(tmp_path / "undisturbed"), results(tmp_path / "killed")
-    assert sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name)) == [], moments
+    assert sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name)) == [], told
     assert {"history.csv", "model/weights.safetensors", "predictions/test.parquet", "metrics.json"} <= one.keys()
     assert [each["after"] for each in record(tmp_path / "killed")["resumes"]] == ["killed"] * kills
     assert not (tmp_path / "killed" / "checkpoints").exists()

@@ -206,6 +206,8 @@ def test_a_job_that_fails_is_named_with_its_reason(half_failed: tuple[Path, Done
     assert failed["error"]["type"] == "UserError"
     assert "no label is left" in failed["error"]["message"]
     assert failed["finished_at"] is not None
+    path = Path(listed[listed.rindex("(") + 1 : -1])
+    assert "no label is left" in (directory / path / "log.txt").read_text(encoding="utf-8"), "its log is where it says"
 
 
 @pytest.mark.parametrize(

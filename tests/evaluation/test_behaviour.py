@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ratchet.evaluation.behaviour import (
     Kind,
     Outcome,
     behaviour_figures,
+    behaviour_hash,
     behaviour_json,
     read_behaviour,
     run_behaviour,
@@ -363,3 +365,18 @@ def test_the_behavioural_tests_of_a_data_set_fit_its_labels(name: str, request: 
     assert len({case.test for case in cases}) >= 9
     assert len(cases) >= 24
     assert {text for case in cases for text in case.texts}.isdisjoint(record.text for record in prepared.records)
+
+
+def test_cases_that_ask_for_something_else_have_another_hash() -> None:
+    case = Case("a test", Kind.minimum, ("a",), ("vision",), (), ())
+    changed = (
+        replace(case, texts=("b",)),
+        replace(case, wanted=("audio",)),
+        replace(case, wanted=(), unwanted=("vision",)),
+        replace(case, skipped=("vision",)),
+        replace(case, kind=Kind.directional),
+        replace(case, test="another"),
+    )
+    assert len({behaviour_hash([each]) for each in (case, *changed)}) == 7
+    assert behaviour_hash([case, case]) != behaviour_hash([case]) == behaviour_hash([replace(case)])
+    assert behaviour_hash([]) is None

@@ -1,6 +1,8 @@
 import logging
 import os
 import random
+import re
+import shutil
 import signal
 import sys
 import warnings
@@ -293,11 +295,11 @@ def cut_short(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Let the write of the `at`-th checkpoint from now on (0: the next one) end halfway, as on a full disk."""
     whole, written = torch.save, iter(range(1000))
 
-    def save(content: Any, path: Any) -> None:
+    def save(content: Any, file: Any) -> None:
         if next(written) == at:
-            Path(path).write_bytes(b"half of it")
+            file.write(b"half of it")
             raise OSError(28, "No space left on device")
-        whole(content, path)
+        whole(content, file)
 
     monkeypatch.setattr(torch, "save", save)
 
@@ -565,3 +567,30 @@ def test_no_scheduler_has_a_say_in_how_a_network_trains(
         make_cnn(max_epochs=1).fit(make_dataset(12), make_dataset(12, seed=1), fit_context(tmp_path / "inside"))
     assert "SLURM" not in caplog.text
     assert "srun" not in caplog.text
+
+
+def test_a_damaged_checkpoint_is_named_and_without_it_the_run_is_not_lost(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    train, val = data(make_dataset)
+    whole = undisturbed(make_cnn(), train, val, tmp_path, SCRIPT)
+    directory = tmp_path / "fit"
+    with pytest.raises(Stopped):
+        make_cnn().fit(train, val, context_of(directory, Interrupted(at=3)))
+    torch.save({"epoch": 1}, tmp_path / "other")
+    other = (tmp_path / "other").read_bytes()
+    for name in names(directory):
+        path = directory / name
+        content = path.read_bytes()
+        for damaged in (content[:3000], bytes(range(1, 256)) * 9, b"", other):
+            path.write_bytes(damaged)
+            with pytest.raises(UserError, match=f"^{re.escape(str(path))}: the checkpoint cannot be read: ") as told:
+                make_cnn().fit(train, val, context_of(directory, Story(), resume=True))
+            assert f"Delete {directory}: " in str(told.value)
+            assert "\n" not in str(told.value)
+        path.write_bytes(content)
+    (directory / "best.ckpt").unlink()
+    with pytest.raises(UserError, match=r"best\.ckpt: the checkpoint cannot be read: .*No such file"):
+        make_cnn().fit(train, val, context_of(directory, Story(), resume=True))
+    shutil.rmtree(directory)
+    assert_goes_on_as_if_nothing_had_been(make_cnn, train, val, directory, whole, 0)

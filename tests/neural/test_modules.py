@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +14,14 @@ from torch.nn import functional
 
 from ratchet.config import TrainerConfig
 from ratchet.data.dataset import Dataset, Task
+from ratchet.errors import UserError
 from ratchet.models.base import FitContext, ValidationMetric
+from ratchet.neural import modules
 from ratchet.neural.batches import Batches, by_length, shuffled
 from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.fitting import fit_classifier
 from ratchet.neural.group import ALONE, Alone, Group
+from ratchet.neural.losses import make_loss
 from ratchet.neural.modules import Data, Fit
 from ratchet.neural.settings import Imbalance, NeuralSettings, Tokens
 from ratchet.neural.tokens import PADDING, learn_tokenizer, token_ids
@@ -359,3 +363,44 @@ def test_a_share_without_a_row_adds_nothing_to_what_is_validated(make_dataset: M
             fit.validation_step(batch, 0)
     assert [(len(logits), len(targets)) for _, logits, targets in fit._validated] == [(4, 4), (0, 0)]
     assert float(fit._validated[1][0]) == 0
+
+
+def diverged(make_dataset: MakeDataset, directory: Path, story: Story, **settings: Any) -> str:
+    with pytest.raises(UserError) as stopped:
+        fitted(make_dataset(40), make_dataset(20, seed=1), context_of(directory, story), **settings)
+    assert list(directory.iterdir()) == [], "nothing is kept of it"
+    return str(stopped.value)
+
+
+def test_training_that_diverges_is_stopped_and_told_where(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    story = Story()
+    told = diverged(make_dataset, tmp_path, story, learning_rate=1e38, gradient_clip=1e38, warmup=0.0)
+    assert re.match(r"epoch 0, step [1-4]: the loss is (nan|inf): training diverged", told)
+    for advice in ("lower model.learning_rate (1e+38 here)", "model.gradient_clip (1e+38 here)", "texts and labels"):
+        assert advice in told
+    assert story.rows == []
+    assert story.scores == [], "nothing is measured of it"
+
+
+def test_of_a_long_epoch_it_does_not_wait_for_the_end(
+    make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modules, "_LOOK_EVERY", 3)
+    seen: list[int] = []
+    step = Fit.training_step
+    monkeypatch.setattr(Fit, "training_step", lambda fit, batch, row: [seen.append(row), step(fit, batch, row)][1])
+    diverged(make_dataset, tmp_path, Story(), learning_rate=1e38, gradient_clip=1e38, warmup=0.0, batch_size=1)
+    assert seen == [0, 1, 2]
+
+
+def test_a_last_step_that_goes_too_far_is_seen_on_val(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    story = Story()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modules, "make_loss", lambda *of: _nan_without_gradient(make_loss(*of)))
+        told = diverged(make_dataset, tmp_path, story)
+    assert told.startswith("after epoch 0: the loss on val is nan: training diverged")
+    assert story.rows == []
+
+
+def _nan_without_gradient(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda logits, targets: loss(logits, targets) + (0 if logits.requires_grad else float("nan"))

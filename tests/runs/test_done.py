@@ -1,5 +1,6 @@
 """A run counts as done where making it again could only give the same."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +13,17 @@ from ratchet.runs.done import find_done
 
 Configure = Callable[..., Config]
 Store = Callable[..., StoredRun]
-DATA = ("version", "split")
+DATA = ("version", "split", "cases")
+FIELDS = {"dataset_version": "version", "split_hash": "split", "behaviour_hash": "cases"}
+Data = tuple[str, str, str | None]
 
 
 @pytest.fixture
 def made(store: Store) -> StoredRun:
-    return store("seed=3", dataset_version="version", split_hash="split")
+    return store("seed=3", **FIELDS)
 
 
-def found(config: Config, *, threads: int = 1, data: tuple[str, str] = DATA) -> StoredRun | None:
+def found(config: Config, *, threads: int = 1, data: Data = DATA) -> StoredRun | None:
     return find_done(config, threads, lambda: data)
 
 
@@ -59,10 +62,24 @@ def test_what_changes_a_figure_or_a_name_makes_another_run(
     assert found(configure("seed=3", override)) is None
 
 
-def test_threads_data_and_split_count(made: StoredRun, configure: Configure) -> None:
+def test_threads_data_split_and_behavioural_cases_count(made: StoredRun, configure: Configure) -> None:
     assert found(configure("seed=3"), threads=2) is None
-    assert found(configure("seed=3"), data=("another", "split")) is None
-    assert found(configure("seed=3"), data=("version", "another")) is None
+    assert found(configure("seed=3"), data=("another", "split", "cases")) is None
+    assert found(configure("seed=3"), data=("version", "another", "cases")) is None
+    assert found(configure("seed=3"), data=("version", "split", "other cases")) is None
+
+
+def test_a_record_that_is_older_than_the_hash_of_cases_is_of_a_run_without_any(
+    store: Store, configure: Configure
+) -> None:
+    older = store("seed=3", **FIELDS)
+    content = json.loads((older.path / "record.json").read_text())
+    del content["behaviour_hash"]
+    (older.path / "record.json").write_text(json.dumps(content))
+    assert found(configure("seed=3")) is None
+    without = found(configure("seed=3"), data=("version", "split", None))
+    assert without is not None
+    assert without.path == older.path
 
 
 def test_other_code_or_packages_make_another_run(
@@ -77,18 +94,18 @@ def test_other_code_or_packages_make_another_run(
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
 def test_a_run_that_did_not_finish_is_not_done(store: Store, configure: Configure, status: str) -> None:
-    store("seed=3", dataset_version="version", split_hash="split", status=status)
+    store("seed=3", **FIELDS, status=status)
     assert found(configure("seed=3")) is None
 
 
 def test_the_newest_of_several_is_taken(store: Store, configure: Configure) -> None:
-    store(dataset_version="version", split_hash="split", started_at="2026-01-01T00:00:00+00:00")
-    newest = store(dataset_version="version", split_hash="split", started_at="2026-01-02T00:00:00+00:00")
+    store(**FIELDS, started_at="2026-01-01T00:00:00+00:00")
+    newest = store(**FIELDS, started_at="2026-01-02T00:00:00+00:00")
     assert found(configure()) == newest
 
 
 def test_data_are_not_read_where_no_run_is_like_it(made: StoredRun, configure: Configure) -> None:
-    def unread() -> tuple[str, str]:
+    def unread() -> Data:
         raise AssertionError("they were read")
 
     assert find_done(configure("seed=4"), 1, unread) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.runs.files import replacing, write_json, write_text
+from ratchet.runs.files import replacing, replacing_directory, write_json, write_text
 
 
 def names(directory: Path) -> list[str]:
@@ -80,3 +80,24 @@ def test_text_that_is_no_unicode_can_be_written_and_read_back(tmp_path: Path, te
     path = tmp_path / "record.json"
     write_json(path, {"hypothesis": text})
     assert json.loads(path.read_text(encoding="utf-8")) == {"hypothesis": text}
+
+
+@pytest.mark.parametrize("error", [None, OSError, KeyboardInterrupt])
+def test_a_directory_is_the_old_one_or_the_new_one(tmp_path: Path, error: type[BaseException] | None) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").touch()
+
+    def write() -> None:
+        with replacing_directory(path) as temporary:
+            (temporary / "new").touch()
+            if error:
+                raise error
+
+    if error:
+        with pytest.raises(error):
+            write()
+    else:
+        write()
+    assert names(tmp_path) == ["model"]
+    assert names(path) == (["old"] if error else ["new"])

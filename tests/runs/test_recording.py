@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from ratchet.config import Config, config_hash, load
-from ratchet.errors import RunFailed, UserError
+from ratchet.errors import DiskFull, RunFailed, UserError
 from ratchet.models import all_settings
 from ratchet.runs import StoredRun, open_run, recording
 from ratchet.runs.stored import read_run
@@ -34,6 +34,11 @@ def read_record(path: Path) -> dict[str, Any]:
 def run_that_raises(config: Config, error: BaseException) -> None:
     with open_run(config, threads=1, overrides=[]):
         raise error
+
+
+def run_that_ends(config: Config) -> None:
+    with open_run(config, threads=1, overrides=[]):
+        pass
 
 
 def only_run(tmp_path: Path) -> Path:
@@ -371,3 +376,91 @@ def test_a_run_goes_on_with_the_data_that_it_began_with_or_not_at_all(
             run.check_same_data("other", "split")
         with pytest.raises(UserError, match="the split changed since the run began"):
             run.check_same_data("version", "other")
+
+
+class Full(OSError):
+    def __init__(self) -> None:
+        super().__init__(28, "No space left on device")
+
+
+def full_for(monkeypatch: pytest.MonkeyPatch, name: str, after: int = 0) -> None:
+    """Let every write of the file fail, as on a full disk, once it was written `after` times."""
+    whole, times = recording.write_json, iter(range(1000))
+
+    def write(path: Path, content: Any) -> None:
+        if path.name == name and next(times) >= after:
+            raise Full
+        whole(path, content)
+
+    monkeypatch.setattr(recording, "write_json", write)
+
+
+@pytest.mark.usefixtures("quick_provenance")
+def test_a_run_that_has_no_room_to_begin_leaves_no_directory(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_for(monkeypatch, "record.json")
+    with pytest.raises(DiskFull, match=r"one: No space left on device\. Make room there, or .*runs_dir="):
+        run_that_raises(configure(f"run_dir={tmp_path / 'one'}"), AssertionError("the block was entered"))
+    assert not (tmp_path / "one").exists()
+
+
+@pytest.mark.usefixtures("quick_provenance")
+@pytest.mark.parametrize("raised", [Full(), KeyboardInterrupt(), None], ids=["full", "interrupted", "finished"])
+def test_where_there_is_no_room_for_the_last_word_the_reason_is_told_all_the_same(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException | None
+) -> None:
+    full_for(monkeypatch, "record.json", after=2)
+    expected = KeyboardInterrupt if isinstance(raised, KeyboardInterrupt) else RunFailed
+    config = configure(f"run_dir={tmp_path / 'one'}")
+    with pytest.raises(expected) as told:
+        run_that_raises(config, raised) if raised else run_that_ends(config)
+    assert read_record(tmp_path / "one")["status"] == "running"
+    if isinstance(told.value, RunFailed):
+        assert isinstance(told.value.reason, DiskFull)
+        assert f"Make room there; then `python train.py resume={tmp_path / 'one'}` goes on" in str(told.value)
+
+
+@pytest.mark.usefixtures("quick_provenance")
+def test_a_log_that_a_full_disk_cuts_short_stops_nothing_and_prints_nothing(
+    configure: Configure, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        [handler] = [each for each in logging.getLogger().handlers if isinstance(each, recording._LogFile)]
+        assert handler.stream is not None
+        handler.stream.close()
+        handler.stream = Path("/dev/full").open("a", encoding="utf-8")  # noqa: SIM115
+        logging.getLogger("x").warning("there is no room for this")
+    assert read_record(run.path)["status"] == "finished"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_that_several_take_up_at_once_is_had_by_one(
+    configure: Configure, store: Callable[..., StoredRun]
+) -> None:
+    stored = store(status="failed")
+    begun, done = threading.Barrier(5), threading.Barrier(5)
+    outcomes: list[str] = []
+
+    def one() -> None:
+        begun.wait()
+        try:
+            with open_run(configure(), threads=1, overrides=[], resume=stored):
+                outcomes.append("had")
+                done.wait()
+        except UserError as error:
+            outcomes.append(str(error))
+            done.wait()
+
+    in_parallel(one, 5)
+    assert outcomes.count("had") == 1
+    assert sum("the run still runs" in each for each in outcomes) == 4
+    assert len(read_record(stored.path)["resumes"]) == 1
+
+
+def test_a_history_that_was_emptied_begins_anew(configure: Configure, store: Callable[..., StoredRun]) -> None:
+    stored = store(status="failed")
+    (stored.path / "history.csv").write_text("")
+    with open_run(configure(), threads=1, overrides=[], resume=stored) as run:
+        run.log(28, {"epoch": 1, "a": 2.5})
+    assert (stored.path / "history.csv").read_text() == "epoch,step,key,value\n1,28,a,2.5\n"

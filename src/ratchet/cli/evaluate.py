@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.summary import print_figures
-from ratchet.config import Config, compose, load, register, take_config_dir
+from ratchet.config import Config, compose, is_option, load, register, take_config_dir
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.runs import find_run
@@ -20,7 +20,7 @@ def _config(path: Path, overrides: list[str], config_dir: Path | None) -> Config
 
 def run(arguments: list[str]) -> int:
     """The verb `evaluate`. Everything but `part` and `runs_dir` is a configuration override, of the data above all."""
-    if not arguments or "=" in arguments[0]:
+    if not arguments or is_option(arguments[0]):
         raise UserError("which run? `ratchet evaluate RUN [part=test] [data=...]`; RUN is an id, a directory or `last`")
     options = dict(argument.split("=", 1) for argument in arguments[1:] if argument.startswith(("part=", "runs_dir=")))
     overrides = [argument for argument in arguments[1:] if not argument.startswith(("part=", "runs_dir="))]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.cli.tables import Format, print_json, print_table
-from ratchet.config import parse_options
+from ratchet.config import is_option, parse_options
 from ratchet.errors import UserError
 from ratchet.models.base import Explainer
 from ratchet.runs import find_run
@@ -20,7 +20,7 @@ class Options:
 
 def run(arguments: list[str]) -> int:
     """The verb `explain`."""
-    if len(arguments) < 2 or "=" in arguments[0]:
+    if len(arguments) < 2 or is_option(arguments[0]):
         raise UserError("which run, which text? `ratchet explain RUN text='...'`; RUN is an id, a directory or `last`")
     name, *rest = arguments
     texts = [argument.removeprefix("text=") for argument in rest if argument.startswith("text=")]

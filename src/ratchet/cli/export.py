@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.selecting import progress
-from ratchet.config import parse_options, register
+from ratchet.config import is_option, parse_options, register
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.neural.settings import ExportPrecision
@@ -30,7 +30,7 @@ class Options:
 
 def run(arguments: list[str]) -> int:
     """The verb `export`; exit code 3 when the export does not score as the run does."""
-    if not arguments or "=" in arguments[0]:
+    if not arguments or is_option(arguments[0]):
         raise UserError("which run? `ratchet export RUN [precision=int8]`; RUN is an id, a directory or `last`")
     options = parse_options(Options, arguments[1:])
     stored = find_run(Path(options.runs_dir), arguments[0])

@@ -32,8 +32,10 @@ def recorded(overrides: Sequence[str]) -> list[str]:
     ]
 
 
-def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) -> None:
+def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) -> Path | None:
     """Compose every job of a grid, so that the last one's typo is told before the first one's hours; write them down.
+
+    Returns the runs directory that they are written to, None where another sweeper than Hydra's own decides on them.
 
     Raises:
         UserError: a mistake in any of them; a key that makes no sense for several runs.
@@ -50,13 +52,14 @@ def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) 
     if any(override.key_or_group == "launcher" and override.is_sweep_override() for override in parsed):
         raise UserError("command line: one launcher runs all jobs: choose one")
     if "hydra/sweeper" in keys:  # which jobs there will be is its own affair
-        return
+        return None
     if "sweep" in keys:
-        read_request(overrides, config_dir)
-        return
+        return Path(read_request(overrides, config_dir).config.runs_dir)
     jobs = [list(job) for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
     configs = [compose(job, config_dir) for job in jobs]
-    plan_sweep(Path(configs[0].runs_dir), sweep_id, [recorded(job) for job in jobs])
+    runs_dir = Path(configs[0].runs_dir)
+    plan_sweep(runs_dir, sweep_id, [recorded(job) for job in jobs])
+    return runs_dir
 
 
 def run_job(config: Config, overrides: Sequence[str], number: int, *, full: bool = False) -> None:
@@ -79,7 +82,10 @@ def run_job(config: Config, overrides: Sequence[str], number: int, *, full: bool
         print(f"{shown}: failed: {reason}", file=sys.stderr)
         job = replace(job, reason=str(reason))
     if config.sweep_id is not None:
-        note_job(Path(config.runs_dir), config.sweep_id, job, path)
+        try:
+            note_job(Path(config.runs_dir), config.sweep_id, job, path)
+        except UserError as error:  # the other jobs can still be made; the table at the end misses the note
+            print(f"{shown}: {job.outcome}, but not noted: {error}", file=sys.stderr)
 
 
 def _shown(config: Config, overrides: Sequence[str], number: int) -> str:
@@ -111,11 +117,12 @@ def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome
 
 def _done(config: Config, read: "Callable[[], Inputs]") -> "StoredRun | None":
     """The run that was made before, if there is one."""
+    from ratchet.evaluation.behaviour import behaviour_hash
     from ratchet.process import available_cores
-    from ratchet.runs.done import find_done
+    from ratchet.runs.done import DataIdentity, find_done
 
-    def data() -> tuple[str, str]:
-        return read().prepared.version, read().split.hash
+    def data() -> DataIdentity:
+        return read().prepared.version, read().split.hash, behaviour_hash(read().behaviour)
 
     try:
         return find_done(config, config.threads or available_cores(), data)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 
 from ratchet.cli.lines import print_text
+from ratchet.cli.main import report
 from ratchet.cli.tables import COST_COLUMNS, number, print_table, short, with_interval
+from ratchet.errors import UserError
 from ratchet.runs import StoredRun
 from ratchet.runs.sweeps import Job, jobs_of, runs_of, study_of
 
@@ -22,20 +24,52 @@ class LadderCallback(Callback):
 
     def on_multirun_end(self, config: "DictConfig", **_: Any) -> None:
         """Print the table of this sweep's runs, and the runs that did not finish with their reasons."""
-        runs_dir = Path(config.runs_dir)
-        runs, jobs = runs_of(runs_dir, config.sweep_id), jobs_of(runs_dir, config.sweep_id)
-        is_search = study_of(runs_dir, config.sweep_id) is not None  # it has said what came out
-        finished = [run for run in runs if run.status == "finished"]
-        if finished and not is_search:
-            print()
-            print_ladder(finished)
-        lost = [*map(_failure, runs), *_without_run(jobs, runs)]
-        lost = [line for line in lost if line]
-        for line in lost:
-            print(line, file=sys.stderr)
-        if lost or not (runs or is_search):
-            print(f"{len(lost)} of {max(len(jobs), len(runs))} runs did not finish", file=sys.stderr)
-            sys.exit(1)
+        try:
+            code = _print_end(Path(config.runs_dir), config.sweep_id)
+        except UserError as error:  # Hydra would make a warning of it
+            code = report(error)
+        if code:
+            sys.exit(code)
+
+
+def _print_end(runs_dir: Path, sweep_id: str) -> int:
+    """The end of a sweep in words, and its exit code."""
+    runs, jobs = runs_of(runs_dir, sweep_id), jobs_of(runs_dir, sweep_id)
+    is_search = study_of(runs_dir, sweep_id) is not None  # it has said what came out
+    finished = [run for run in runs if run.status == "finished"]
+    if finished and not is_search:
+        print()
+        print_ladder(finished)
+    lost, unnoted = _lost(runs, jobs), _unnoted(jobs, finished)
+    for line in [*lost, *unnoted]:
+        print(line, file=sys.stderr)
+    if lost or not (runs or is_search):
+        print(f"{len(lost)} of {max(len(jobs), len(runs))} runs did not finish", file=sys.stderr)
+    return 1 if lost or unnoted or not (runs or is_search) else 0
+
+
+def print_interrupted(runs_dir: Path, sweep_id: str) -> None:
+    """Which runs of a sweep that was interrupted did not finish, and how it goes on."""
+    runs, jobs = runs_of(runs_dir, sweep_id), jobs_of(runs_dir, sweep_id)
+    lost = _lost(runs, jobs)
+    for line in lost:
+        print(line, file=sys.stderr)
+    print(f"{len(lost)} of {len(jobs)} runs did not finish; the same command goes on with them", file=sys.stderr)
+
+
+def _lost(runs: Sequence[StoredRun], jobs: Sequence[Job]) -> list[str]:
+    """A line for each run that did not finish, and for each job without one."""
+    return [line for line in [*map(_failure, runs), *_without_run(jobs, runs)] if line]
+
+
+def _unnoted(jobs: Sequence[Job], finished: Sequence[StoredRun]) -> list[str]:
+    """Jobs of which nothing was written down, as on a full disk, though their runs are there."""
+    silent = [job.overrides for job in jobs if job.outcome == "not run"]
+    return [
+        f"finished, but not noted in the sweep: {' '.join(run.record.overrides)} ({run.path})"
+        for run in finished
+        if run.record.overrides in silent
+    ]
 
 
 def _failure(run: StoredRun) -> str | None:
@@ -43,7 +77,7 @@ def _failure(run: StoredRun) -> str | None:
     if run.status in ("finished", "pruned"):
         return None
     reason = (run.record.error or {}).get("message", "").split("\n")[0]
-    return f"{run.status}: {' '.join(run.record.overrides)}: {reason} ({run.path})"
+    return ": ".join(filter(None, (run.status, " ".join(run.record.overrides), reason))) + f" ({run.path})"
 
 
 def _without_run(jobs: Sequence[Job], runs: Sequence[StoredRun]) -> list[str]:

@@ -1,5 +1,6 @@
 """`ratchet <verb> [arguments]`: which verbs there are, and what an error looks like."""
 
+import io
 import os
 import signal
 import sys
@@ -7,8 +8,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from ratchet.errors import RunFailed, UserError, did_you_mean
+from ratchet.errors import RunFailed, UserError, did_you_mean, storage_error
 
+TERMINATED = 143  # exit code after SIGTERM
 VERBS = {
     "train": "run one configuration, or a grid with -m (the same as python train.py)",
     "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
@@ -86,24 +88,37 @@ def _as_argument(value: object) -> str:
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """The exit code of `action`: 2 for a user's mistake, 1 for a failure, 130 and 143 when interrupted.
+    """The exit code of `action`: 2 for a user's mistake, 1 for a failure (a full disk too), 130 and 143 interrupted.
 
     A mistake is shown as its message; anything else with its stack trace. HYDRA_FULL_ERROR=1 shows every trace.
     """
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     signal.signal(signal.SIGTERM, terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the terminal does not know is shown as its escape
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = action()
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of our output went away, as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except (UserError, RunFailed) as error:
         return report(error, full=full)
+    except OSError as error:
+        told = storage_error(error, error.filename or "the output", ", or write it elsewhere")
+        if told is None:
+            raise
+        _print_no_more()
+        return report(told, full=full)
+
+
+def _print_no_more() -> None:
+    """What is still to be printed would be an error again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: UserError | RunFailed, *, full: bool = False) -> int:
@@ -112,9 +127,9 @@ def report(error: UserError | RunFailed, *, full: bool = False) -> int:
     if full or not isinstance(reason, UserError):
         traceback.print_exception(reason)
     print(f"error: {error}", file=sys.stderr)
-    return 2 if isinstance(reason, UserError) else 1
+    return reason.exit_code if isinstance(reason, UserError) else 1
 
 
 def terminate(*_: object) -> None:
     """What SIGTERM does: the run that is under way gets to say that it was interrupted."""
-    sys.exit(143)
+    sys.exit(TERMINATED)

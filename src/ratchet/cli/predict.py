@@ -7,7 +7,7 @@ from pathlib import Path
 from ratchet.cli.lines import print_facts
 from ratchet.cli.progress import row_bars
 from ratchet.cli.tables import Format, print_json, print_table, short
-from ratchet.config import bounded, parse_options, register
+from ratchet.config import bounded, is_option, parse_options, register
 from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError
 from ratchet.models import all_settings
@@ -39,7 +39,7 @@ class Options:
 
 def run(arguments: list[str]) -> int:
     """The verb `predict`."""
-    if not arguments or "=" in arguments[0]:
+    if not arguments or is_option(arguments[0]):
         raise UserError(f"which run? {USAGE}; RUN is an id, a directory or `last`")
     name, *rest = arguments
     options = parse_options(Options, rest)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.tables import Format, number, print_json, print_table
-from ratchet.config import parse_options, plain
+from ratchet.config import is_option, parse_options, plain
 from ratchet.errors import UserError
 from ratchet.runs import StoredRun, find_run
 
@@ -21,7 +21,7 @@ class Options:
 
 def show(arguments: list[str]) -> None:
     """`ratchet runs show RUN`: its record, headline figures, reliability, and the behavioural cases that it fails."""
-    if not arguments or "=" in arguments[0]:
+    if not arguments or is_option(arguments[0]):
         raise UserError("which run? `ratchet runs show RUN`; RUN is an id, a directory or `last`")
     options = parse_options(Options, arguments[1:])
     stored = find_run(Path(options.runs_dir), arguments[0])

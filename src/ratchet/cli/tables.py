@@ -75,8 +75,8 @@ def _print_markdown(rows: Sequence[Mapping[str, str]], left: int) -> None:
 
 
 def print_json(content: Any) -> None:
-    """Print as JSON, for programs."""
-    print(json.dumps(content, indent=1, ensure_ascii=False))
+    """Print as JSON, for programs; letters that the output's encoding may not have are escaped as JSON has it."""
+    print(json.dumps(content, indent=1, ensure_ascii=(sys.stdout.encoding or "utf-8").lower() != "utf-8"))
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from ratchet.cli.grid import new_sweep_id, plan_grid, recorded, run_job
-from ratchet.cli.main import guarded, report
+from ratchet.cli.main import TERMINATED, guarded, report
 from ratchet.config import (
     COMPOSITION_ERRORS,
     CONF,
@@ -51,27 +51,40 @@ def run(arguments: Sequence[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on, `guarded` says them
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
-    overrides = [_id_as_text(each) for each in overrides]
+    overrides = [_run_as_text(each) for each in overrides]
     grid = [argument for argument in overrides if argument in _MULTIRUN]
     overrides = [argument for argument in overrides if argument not in _MULTIRUN]
     sys.argv = [sys.argv[0], *grid, *(["--config-dir", str(config_dir)] if config_dir else []), *overrides]
     asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
+    planned = None
     try:
         if grid and not asks:
             sweep_id = new_sweep_id()
             if not any(argument.split("=")[0] in _OTHER_CONFIG for argument in arguments):
-                plan_grid([argument for argument in overrides if not argument.startswith("-")], config_dir, sweep_id)
+                keys = [argument for argument in overrides if not argument.startswith("-")]
+                planned = plan_grid(keys, config_dir, sweep_id)
             sys.argv.append(f"sweep_id={sweep_id}")
         hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_job)()
     except COMPOSITION_ERRORS as error:
         raise explain(error, Origin([each for each in overrides if "=" in each], config_dir=config_dir)) from error
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if planned is not None and (isinstance(stop, KeyboardInterrupt) or stop.code == TERMINATED):
+            from ratchet.cli.ladder import print_interrupted
+
+            print_interrupted(planned, sweep_id)
+        raise
     return 0
 
 
-def _id_as_text(override: str) -> str:
-    """A run's id that ends in 26e551 or 012345 is no number, whatever Hydra's grammar makes of it."""
+def _run_as_text(override: str) -> str:
+    """A run's id that ends in 26e551 is no number to Hydra, nor has the directory to resume a grammar."""
     key, _, value = override.partition("=")
-    return f"{key}='{value}'" if key in ("parent", "resume") and re.fullmatch(r"\d[\w-]*", value) else override
+    is_id = key in ("parent", "resume") and re.fullmatch(r"\d[\w-]*", value)
+    is_path = key == "resume" and not re.fullmatch(r"'.*'|\".*\"|[a-z]*", value)  # null and last are words
+    if not (is_id or is_path):
+        return override
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), value)
+    return f"{key}='{escaped}'"  # backslashes count in front of a quote alone
 
 
 def _job(cfg: "DictConfig") -> None:
@@ -99,7 +112,7 @@ def _job(cfg: "DictConfig") -> None:
             print_summary(train(config, overrides, resume=stored))
     except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
         sys.exit(report(error, full=FULL))
-    except BrokenPipeError:
+    except OSError:  # of what is printed: for `guarded` to say
         raise
     except Exception:  # a defect of ours: not to be taken for one of the configuration's
         traceback.print_exc()

@@ -22,7 +22,7 @@ from ratchet.config.frozen import load_data, load_objective, search_settings
 from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
 from ratchet.config.objective import Objective, compose_objective, named_objectives
 from ratchet.config.objective_schema import BehaviourFloors, BudgetConfig, Metric, MinimumEvidence, ObjectiveConfig
-from ratchet.config.options import parse_options, take_config_dir
+from ratchet.config.options import is_option, parse_options, take_config_dir
 from ratchet.config.pipeline import PipelineConfig, read_pipeline
 from ratchet.config.schema import (
     Accelerator,
@@ -98,6 +98,7 @@ __all__ = [
     "explain",
     "hashed",
     "headline",
+    "is_option",
     "load",
     "load_data",
     "load_objective",

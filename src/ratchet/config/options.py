@@ -1,6 +1,7 @@
 """Options of the `ratchet` verbs: `key=value` arguments into a small dataclass, checked like a configuration."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -37,6 +38,11 @@ def take_config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     if directory is not None and not directory.is_dir():
         raise UserError(f"command line: --config-dir {directory}: no such directory")
     return rest, directory
+
+
+def is_option(argument: str) -> bool:
+    """Whether it has the form key=value; a path that has a "=" somewhere has not, if it has a "/" before."""
+    return re.match(r"[\w.]+=", argument) is not None
 
 
 def parse_options(schema: type[Options], arguments: Sequence[str], also: Sequence[str] = ()) -> Options:

@@ -10,6 +10,8 @@ CheckList"). A file is a YAML list of tests, each with `name`, `kind` and `cases
 Every scalar is taken as text: `on` and `2020` may be labels.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -251,6 +253,14 @@ def behaviour_figures(outcomes: Sequence[Outcome]) -> dict[str, float | int]:
         if group:
             found[f"behaviour/{name}"] = sum(outcome.passed is True for outcome in group) / len(group)
     return found
+
+
+def behaviour_hash(cases: Sequence[Case]) -> str | None:
+    """sha256 of what the cases ask for; None where there are none."""
+    if not cases:
+        return None
+    content = [[each.test, each.kind.value, each.texts, each.wanted, each.unwanted, each.skipped] for each in cases]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def behaviour_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -53,13 +53,16 @@ def fit_classifier(
     It learns from `targets`, in [0, 1] and of the shape of those of train, or else from train's own.
 
     Raises:
-        UserError: there is no such accelerator on this machine, or fewer of them than processes.
+        UserError: there is no such accelerator on this machine, or fewer of them than processes; training diverges; a
+            checkpoint cannot be read.
     """
     check_devices(context.trainer)
     learnt = train.targets.astype(np.float32) if targets is None else targets
     data = Data(classifier, train, val, settings, context, learnt)
     best, last = context.directory / "best.ckpt", context.directory / "last.ckpt"
     resumed = last if context.resume and last.is_file() else None
+    if resumed:
+        _network_weights(best)  # not in vain until the last epoch has ended
     if context.resume:
         log.info("resumed from %s", resumed or "the beginning: no epoch had ended")
     torch.set_num_threads(context.threads)
@@ -156,7 +159,7 @@ class PassingBar(RichProgressBar):
 
 def _network_weights(path: Path) -> dict[str, Tensor]:
     """The weights of the network in a checkpoint of `Fit`."""
-    weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    weights = WholeFiles().load_checkpoint(path, map_location="cpu")["state_dict"]
     return {name.removeprefix("network."): value for name, value in weights.items()}
 
 
@@ -207,7 +210,26 @@ class WholeFiles(TorchCheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            torch.save(checkpoint, temporary)
+            with temporary.open("wb") as file:  # which, unlike torch, says why it cannot be written
+                torch.save(checkpoint, file)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        """What was saved.
+
+        Raises:
+            UserError: the file is damaged or gone; says how the run goes on without it.
+        """
+        try:
+            content = torch.load(path, map_location=map_location, weights_only=True)
+            if not isinstance(content, dict) or "state_dict" not in content:
+                raise ValueError("no network in it")
+        except Exception as error:  # whatever the reader makes of bytes that are none of its own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
+            raise UserError(
+                f"{path}: the checkpoint cannot be read: {reason}. Delete {Path(path).parent}: resumed without "
+                "checkpoints, the run begins again with its first epoch, and ends the same"
+            ) from error
+        return content

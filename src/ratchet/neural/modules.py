@@ -1,6 +1,7 @@
 """What Lightning trains: the batches of a run, and the network with its loss, metric and optimizer."""
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pytorch_lightning import LightningDataModule, LightningModule
 from torch import Tensor
 
 from ratchet.data.dataset import Dataset
+from ratchet.errors import UserError
 from ratchet.neural.batches import Batch, Batches
 from ratchet.neural.classifier import TextClassifier, probabilities
 from ratchet.neural.group import ALONE, Alone, Group, Validated
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ratchet.models.base import FitContext
 
 log = logging.getLogger(__name__)
+_LOOK_EVERY = 32  # steps; a look at the losses makes a GPU wait
 
 
 class Data(LightningDataModule):
@@ -112,11 +115,28 @@ class Fit(LightningModule):
         if batch.weight != 1:
             loss = loss * batch.weight
         self._train_losses.append(loss.detach())
+        if len(self._train_losses) % _LOOK_EVERY == 0:
+            self._stop_if_it_diverged(self._train_losses[-_LOOK_EVERY:])
         return loss
 
     def on_after_backward(self) -> None:
         """The gradient of the whole batch, in every process."""
         self._group.sum_gradients(self.network)
+
+    def on_validation_epoch_start(self) -> None:
+        """Nothing is measured of a network that is lost."""
+        self._stop_if_it_diverged(self._train_losses)
+
+    def _stop_if_it_diverged(self, losses: list[Tensor]) -> None:
+        """Look at the last train losses of this epoch.
+
+        Raises:
+            UserError: one of them is not finite.
+        """
+        found = torch.stack(losses).tolist() if losses else []
+        for step, loss in enumerate(found, start=len(self._train_losses) - len(losses)):
+            if not math.isfinite(loss):
+                raise _diverged(f"epoch {self.current_epoch}, step {step}: the loss", loss, self._settings)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep what the epoch's metric is made of."""
@@ -144,6 +164,8 @@ class Fit(LightningModule):
             metric.name: value,
             "learning_rate": max(group["lr"] for group in self.trainer.optimizers[0].param_groups),
         }
+        if not math.isfinite(found["val/loss"]):  # the last step of the epoch went too far
+            raise _diverged(f"after epoch {self.current_epoch}: the loss on val", found["val/loss"], self._settings)
         self._context.log(self.global_step, {"epoch": self.current_epoch, **found})
         log.info("epoch %d: %s", self.current_epoch, ", ".join(f"{key} {value:.4g}" for key, value in found.items()))
         return value
@@ -164,3 +186,11 @@ class Fit(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = warmup_then_decay(optimizer, steps, self._settings.warmup)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _diverged(what: str, loss: float, settings: NeuralSettings) -> UserError:
+    rate, clip = f"{settings.learning_rate:g}", f"{settings.gradient_clip:g}"
+    return UserError(
+        f"{what} is {loss}: training diverged, and is stopped. Begin a new run with a lower model.learning_rate "
+        f"({rate} here) or model.gradient_clip ({clip} here); if that does not help, look at the texts and labels"
+    )

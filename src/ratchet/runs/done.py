@@ -17,12 +17,15 @@ _BESIDE = {
 }
 
 
-def find_done(config: Config, threads: int, data_of: Callable[[], tuple[str, str]]) -> StoredRun | None:
+DataIdentity = tuple[str, str, str | None]  # version of the data, hash of the split, hash of the behavioural cases
+
+
+def find_done(config: Config, threads: int, data_of: Callable[[], DataIdentity]) -> StoredRun | None:
     """The newest finished run that `config` would only make again, or None.
 
     Compared are the configuration, the number of threads, the bytes of the package's code, the versions of the packages
-    that results depend on, and, last, since they must be read for it, the version of the data and the split: what
-    `data_of` gives.
+    that results depend on, and, last, since they must be read for it, the data, the split and the behavioural cases:
+    what `data_of` gives. A record of a time when cases were not hashed is taken for one without any.
     """
     made_with = (provenance.code_hash(), provenance.package_versions(), threads)
     wanted = _identity(dump(config))
@@ -36,8 +39,12 @@ def find_done(config: Config, threads: int, data_of: Callable[[], tuple[str, str
     if not like:
         return None
     data = data_of()
-    same = [run for run in like if (run.record.dataset_version, run.record.split_hash) == data]
+    same = [run for run in like if _data_of(run) == data]
     return same[-1] if same else None
+
+
+def _data_of(run: StoredRun) -> tuple[str | None, str | None, str | None]:
+    return run.record.dataset_version, run.record.split_hash, run.record.behaviour_hash
 
 
 def _identity_of(run: StoredRun) -> dict[str, Any] | None:

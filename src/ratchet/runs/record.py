@@ -39,6 +39,7 @@ class RunRecord:
     size_bytes: int | None = None
     dataset_version: str | None = None
     split_hash: str | None = None
+    behaviour_hash: str | None = None
     test_readings: int | None = None
     records: dict[str, int] = field(default_factory=dict)
     train_label_counts: dict[str, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 import psutil
 
 from ratchet.config import PROJECT, Config, config_hash, dump, plain
-from ratchet.errors import Pruned, RunFailed, UserError
+from ratchet.errors import Pruned, RunFailed, UserError, storage_error
 from ratchet.runs import provenance
 from ratchet.runs.files import replacing, write_json, write_text
 from ratchet.runs.record import RunRecord
-from ratchet.runs.stored import StoredRun
+from ratchet.runs.stored import StoredRun, read_run
+
+_HISTORY = "epoch,step,key,value\n"
 
 
 def _now() -> datetime:
@@ -82,10 +84,10 @@ class Recording:
 
 def forget_epochs(path: Path, epoch: Any) -> None:
     """Leave only whole rows of epochs before `epoch` in a history: what comes after will be written again."""
-    header, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    _, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [_HISTORY]
     kept = [line for line in lines if line.endswith("\n") and line.partition(",")[0].isdigit()]
     kept = [line for line in kept if epoch != "" and int(line.partition(",")[0]) < epoch]
-    write_text(path, header + "".join(kept))
+    write_text(path, _HISTORY + "".join(kept))
 
 
 @contextmanager
@@ -98,26 +100,26 @@ def open_run(
 
     `finished` when the block ends, `interrupted` on Ctrl-C or SIGTERM, `failed` (with the error) on an exception.
     `pruned` when a search gives it up. After kill -9 the record still says `running`, with the pid of a process that
-    is gone.
+    is gone; also where the disk has no room for the last word.
 
     Raises:
-        UserError: `run_dir` exists already, or the directory cannot be made; the run to resume is finished or running.
+        UserError: `run_dir` exists already, or the directory cannot be made; the run to resume is finished or running,
+            or its directory cannot be written to.
         RunFailed: from any exception of the block, but for Pruned, which goes through.
     """
     run = _made(config, threads, overrides) if resume is None else _reopened(resume)
     path = run.path
     with _logging_to(path / "log.txt"):
         try:
-            if resume is None:
-                write_text(path / "config.yaml", dump(config))
             if not (path / "history.csv").is_file():
-                write_text(path / "history.csv", "epoch,step,key,value\n")
+                write_text(path / "history.csv", _HISTORY)
             if not run.record.packages:
                 _record_provenance(run)
             yield run
         except (KeyboardInterrupt, SystemExit) as stop:
             logging.getLogger(__name__).warning("interrupted: %s", type(stop).__name__)
-            run.update(status="interrupted", finished_at=_now().isoformat(), error=_error(stop))
+            with suppress(OSError):
+                run.update(status="interrupted", finished_at=_now().isoformat(), error=_error(stop))
             raise
         except Pruned as stop:
             logging.getLogger(__name__).info("pruned: %s", stop)
@@ -126,10 +128,20 @@ def open_run(
             stop.path = path
             raise
         except Exception as error:
-            logging.getLogger(__name__).error("failed", exc_info=error)
-            run.update(status="failed", finished_at=_now().isoformat(), error=_error(error))
-            raise RunFailed(path, error) from error
-        run.update(status="finished", finished_at=_now().isoformat())
+            raise _failed(run, error) from error
+        try:
+            run.update(status="finished", finished_at=_now().isoformat())
+        except OSError as error:
+            raise _failed(run, error) from error
+
+
+def _failed(run: Recording, error: Exception) -> RunFailed:
+    """What to raise, once the record says it, if the disk lets it."""
+    logging.getLogger(__name__).error("failed", exc_info=error)
+    reason = storage_error(error, "the run's directory", f"; then `python train.py resume={run.path}` goes on") or error
+    with suppress(OSError):
+        run.update(status="failed", finished_at=_now().isoformat(), error=_error(reason))
+    return RunFailed(run.path, reason)
 
 
 def note_death(stored: StoredRun, reason: str) -> None:
@@ -140,7 +152,7 @@ def note_death(stored: StoredRun, reason: str) -> None:
 
 
 def _made(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
-    """A new run: its directory and its first record."""
+    """A new run: its directory with its configuration and its first record, or nothing at all."""
     identifier = f"{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     path = Path(config.run_dir or Path(config.runs_dir, config.data.name, config.name, identifier))
     try:
@@ -148,14 +160,47 @@ def _made(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
     except FileExistsError:
         raise UserError(f"{path}: exists already; a run needs a directory of its own (run_dir)") from None
     except OSError as error:
-        raise UserError(f"{path}: the run directory cannot be made: {error.strerror}") from error
+        raise _unmade(path, error) from error
     run = Recording(path, _first_record(config, identifier, threads, overrides))
-    run.update()
+    try:
+        write_text(path / "config.yaml", dump(config))
+        run.update()
+    except OSError as error:
+        shutil.rmtree(path, ignore_errors=True)
+        raise _unmade(path, error) from error
     return run
 
 
+def _unmade(path: Path, error: OSError) -> UserError:
+    otherwise = UserError(f"{path}: the run directory cannot be made: {error.strerror}")
+    return storage_error(error, path, ", or choose another place: runs_dir=DIRECTORY") or otherwise
+
+
 def _reopened(stored: StoredRun) -> Recording:
-    """A run that ended before it was done; its record says that it runs again, here, and by which code."""
+    """A run that ended before it was done; its record says that it runs again, here, and by which code.
+
+    Of several processes that take it up at the same time one has it, the others find it running.
+    """
+    state, _ = provenance.git_state(PROJECT)
+    try:
+        with _claimed(stored.path / "record.json"):
+            return _taken_up(read_run(stored.path), state)
+    except OSError as error:
+        remedy = f", or copy it elsewhere and resume the copy: {stored.path} stays as it is"
+        raise storage_error(error, stored.path, remedy) or error from error
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """No other process is in this block with the same file."""
+    import fcntl  # where there is none, nothing but this needs it
+
+    with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        yield
+
+
+def _taken_up(stored: StoredRun, state: dict[str, Any]) -> Recording:
     record = stored.record
     if stored.status == "finished":
         raise UserError(f"{stored.path}: the run is finished, there is nothing to resume")
@@ -165,8 +210,7 @@ def _reopened(stored: StoredRun) -> Recording:
             '"status" in its record.json to "interrupted"'
         )
     for half_written in stored.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
-        half_written.unlink()
-    state, _ = provenance.git_state(PROJECT)
+        shutil.rmtree(half_written) if half_written.is_dir() else half_written.unlink()
     again = {"at": _now().isoformat(), "after": stored.status, "git": state, "argv": list(sys.argv)}
     run = Recording(stored.path, record, resumed=True)
     run.update(
@@ -231,10 +275,22 @@ def _error(error: BaseException) -> dict[str, str]:
     return {"type": type(error).__name__, "message": str(error), "traceback": shown}
 
 
+class _LogFile(logging.FileHandler):
+    """A log that may be cut short by a full disk: what happened is for the record to say."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Called by logging where a line cannot be written."""
+
+    def close(self) -> None:
+        """Called by logging; what was not written yet may have no room."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Everything that is logged or warned of in this block goes to `path`, whatever runs before or after it."""
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ratchet.errors import UserError
+from ratchet.errors import UserError, storage_error
 from ratchet.runs.files import write_json
 from ratchet.runs.stored import StoredRun, find_runs, read_run
 
@@ -100,7 +100,8 @@ def _write(path: Path, content: object) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, content)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+        otherwise = UserError(f"{path}: cannot be written: {error.strerror}")
+        raise storage_error(error, path, ", then give the same command again") or otherwise from error
 
 
 def _read(path: Path) -> Any:
