@@ -106,6 +106,17 @@ def test_the_exit_that_follows_ctrl_c_is_a_keyboard_interrupt_again() -> None:
     assert left.value.code == 1
 
 
+@pytest.mark.parametrize("stop", [SystemExit(143), KeyboardInterrupt()], ids=repr)
+def test_an_error_that_a_stop_led_to_is_the_stop_again(stop: BaseException) -> None:
+    """torch's writer of checkpoints says that it wrote less than it should have."""
+    with pytest.raises(type(stop)) as raised, interruptible():
+        try:
+            raise stop
+        finally:
+            raise RuntimeError("unexpected pos 64 vs 0")
+    assert raised.value is stop
+
+
 @pytest.mark.parametrize("error", [SystemExit(143), KeyboardInterrupt(), ValueError("wrong")], ids=repr)
 def test_other_errors_come_out_as_they_are(error: BaseException) -> None:
     with pytest.raises(type(error)) as raised, interruptible():

@@ -48,10 +48,25 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C stays a KeyboardInterrupt: Lightning tidies up and exits with code 1."""
+    """Ctrl-C stays a KeyboardInterrupt, and SIGTERM the exit that it asks for.
+
+    Lightning tidies up and exits with code 1, and torch, while it writes, makes an error of its own of either.
+    """
     try:
         yield
-    except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
+    except BaseException as error:
+        stop = _stop_behind(error)
+        if stop is None or stop is error:
+            raise
+        raise stop from None
+
+
+def _stop_behind(error: BaseException) -> BaseException | None:
+    """The Ctrl-C that led to `error`, or else the exit."""
+    behind: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in behind:
+        behind.append(following)
+        following = following.__cause__ or following.__context__
+    stops = [each for kind in (KeyboardInterrupt, SystemExit) for each in behind if isinstance(each, kind)]
+    return stops[0] if stops else None
