@@ -1,14 +1,14 @@
 """What a sweep costs beside its runs, and what running its jobs side by side saves.
 
-    python benchmarks/launchers.py               # 20 jobs of the rules; 12 jobs of the regression; 3 times each
+    python benchmarks/launchers.py               # 20 jobs of the rules; 12 jobs of the cnn; 3 times each
     python benchmarks/launchers.py 5             # 5 times
 
 First: seconds a job of `python train.py -m`, launcher=basic, after the first job, against the same runs made by calls
 of `train` in one process, after the first call. The seconds of a job are those from the beginning of its run to the
 beginning of the next one, as the records say; those of a call are taken around it.
 
-Then: wall time of a grid of 12 jobs (regression, 6 splits, with and without characters) by launcher=joblib, one thread
-a job and as many jobs as cores, and by launcher=basic with the same thread. All sides take turns.
+Then: wall time of a grid of 12 jobs (the cnn on whole words, 20 epochs, 12 splits) by launcher=joblib, one thread a job
+and as many jobs as cores, and by launcher=basic with the same thread. All sides take turns.
 """
 
 import os
@@ -30,7 +30,7 @@ from ratchet.training import train
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 JOBS = 20
-GRID = ("model=regression", "split.seed=0,1,2,3,4,5", "model.char_ngrams=null,[2,3]")
+GRID = ("model=cnn", "model.tokens=word", "model.max_epochs=20", "model.patience=20", "split.seed=range(12)")
 
 
 def sweep(directory: str, *arguments: str) -> float:
@@ -79,7 +79,7 @@ def main(times: str = "3") -> None:
     print(f"{JOBS} jobs of the rules, seconds a job")
     job = in_turns(int(times), {"sweep": a_job, "train()": a_call})
     print(f"overhead a job: {job['sweep'] - job['train()']:.2f} s (median of {times})\n")
-    print(f"12 jobs of the regression, one thread each, on {available_cores()} cores")
+    print(f"12 jobs of the cnn, one thread each, on {available_cores()} cores")
     grid = in_turns(
         int(times),
         {

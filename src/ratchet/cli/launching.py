@@ -200,7 +200,7 @@ def _submit(executor: Any, launcher: Launcher, begun: Sequence[tuple[Any, ...]])
         handles: Sequence[Any] = executor.map_array(launcher, *zip(*begun, strict=True))
         return handles
     except (FailedJobError, FailedSubmissionError) as error:
-        raise UserError(f"launcher: the jobs cannot be submitted: {error}") from error
+        raise UserError(f"launcher: the jobs cannot be submitted: {str(error).strip().splitlines()[0]}") from error
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
