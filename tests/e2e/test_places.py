@@ -121,6 +121,6 @@ def test_no_home_is_needed(tmp_path: Path) -> None:
     (tmp_path / "texts.csv").write_text(TEXTS, encoding="utf-8")
     arguments = ("model=cnn", "debug=fast_dev_run", "tracker=wandb")  # with the encoder's embeddings
     command(tmp_path, sys.executable, PROJECT / "train.py", FEW, *arguments, **there)
-    assert list(tmp_path.glob("runs/sample/cnn/*/wandb/offline-run-*")) != []
+    assert list(tmp_path.glob("runs/sample/*/*/wandb/offline-run-*")) != []
     command(tmp_path, RATCHET, "predict", "last", "input=texts.csv", "output=out.csv", "text=text", **there)
     assert len((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()) == 3

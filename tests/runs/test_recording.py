@@ -439,7 +439,7 @@ def test_a_run_that_several_take_up_at_once_is_had_by_one(
     configure: Configure, store: Callable[..., StoredRun]
 ) -> None:
     stored = store(status="failed")
-    begun, done = threading.Barrier(5), threading.Barrier(5)
+    begun, done = threading.Barrier(5, timeout=20), threading.Barrier(5, timeout=20)
     outcomes: list[str] = []
 
     def one() -> None:
