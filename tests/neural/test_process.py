@@ -109,11 +109,15 @@ def test_the_exit_that_follows_ctrl_c_is_a_keyboard_interrupt_again() -> None:
 @pytest.mark.parametrize("stop", [SystemExit(143), KeyboardInterrupt()], ids=repr)
 def test_an_error_that_a_stop_led_to_is_the_stop_again(stop: BaseException) -> None:
     """torch's writer of checkpoints says that it wrote less than it should have."""
-    with pytest.raises(type(stop)) as raised, interruptible():
+
+    def written() -> None:
         try:
             raise stop
         finally:
             raise RuntimeError("unexpected pos 64 vs 0")
+
+    with pytest.raises(type(stop)) as raised, interruptible():
+        written()
     assert raised.value is stop
 
 
