@@ -20,7 +20,13 @@ from ratchet.runs.predictions import read_predictions
 
 QUICK = ("model=cnn", "model.tokens=word", "model.dropout=0", "model.teacher_share=0", "model.max_epochs=5")
 ARGUMENTS = (*QUICK, "model.patience=8", "evaluation.resamples=100", "threads=2")
-SAME = ("history.csv", "metrics.json", "model/weights.safetensors", "predictions/val.parquet", "predictions/test.parquet")
+SAME = (
+    "history.csv",
+    "metrics.json",
+    "model/weights.safetensors",
+    "predictions/val.parquet",
+    "predictions/test.parquet",
+)
 
 
 ONE_DECISION = 2e-3  # what an F1 may change by where rounding moves a score over the threshold
@@ -79,7 +85,9 @@ def test_it_is_the_same_candidate_that_is_not_done_before(runs: dict[int, Path])
     assert "distributed" not in log, "no advice of Lightning's"
 
 
-def disturbed(directory: Path, *arguments: str, disturb: Callable[[int, list[psutil.Process]], bool]) -> tuple[int, str]:
+def disturbed(
+    directory: Path, *arguments: str, disturb: Callable[[int, list[psutil.Process]], bool]
+) -> tuple[int, str]:
     """Run until `disturb`, told the processes of the fit, has done its work; the exit code, and what stderr says."""
     with subprocess.Popen(
         [sys.executable, PROJECT / "train.py", *arguments],

@@ -144,7 +144,9 @@ def test_the_shares_of_all_processes_are_the_batches_in_order(
         counting = [part for part in parts if part.weight]
         assert torch.equal(torch.cat([part.targets for part in counting]), batch.targets)
         assert [row for part in counting for row in part.ids[:, 0].tolist()] == batch.ids[:, 0].tolist()
-        assert [part.weight * len(batch.ids) for part in counting] == pytest.approx([len(part.ids) for part in counting])
+        assert [part.weight * len(batch.ids) for part in counting] == pytest.approx(
+            [len(part.ids) for part in counting]
+        )
         assert sum(part.weight for part in parts) == pytest.approx(1)
         assert all(len(part.ids) == 1 for part in parts if not part.weight), "it takes the step too"
 
