@@ -72,3 +72,19 @@ def test_other_behavioural_cases_make_another_run(tmp_path: Path, capsys: pytest
         captured = capsys.readouterr()
         assert captured.err == ""
         assert captured.out.count("done before") == before
+
+
+def test_how_many_processes_there_are_is_known_before_one_asks_what_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of a run with a process for each GPU says how many there were."""
+    asked: list[int | None] = []
+
+    def done(config: Config, _: object) -> None:
+        asked.append(config.trainer.devices)
+        raise UserError("that is all")
+
+    monkeypatch.setattr(grid, "_done", done)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    run_job(compose(["model=cnn", "trainer=ddp", f"runs_dir={tmp_path}"]), [], 0)
+    assert asked == [3]
