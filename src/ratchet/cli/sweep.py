@@ -26,11 +26,14 @@ class Options:
     runs_dir: str = "runs"
 
 
+ACTIONS = {"list": Options, "show": Options}
+
+
 def run(arguments: list[str]) -> int:
     """The verb `sweep`."""
     action, *rest = arguments or ["list"]
-    if action not in ("list", "show"):
-        raise UserError(f"sweep {action}: {did_you_mean(action, ['list', 'show'])}")
+    if action not in ACTIONS:
+        raise UserError(f"sweep {action}: {did_you_mean(action, ACTIONS)}")
     named = [each for each in rest if "=" not in each]
     options = parse_options(Options, [each for each in rest if "=" in each])
     if len(named) > (action == "show"):
