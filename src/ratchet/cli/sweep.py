@@ -18,15 +18,21 @@ from ratchet.search.study import read_about, read_study
 
 
 @dataclass
-class Options:
-    """Arguments of `sweep`. `out` writes a search's charts as a page."""
+class ListOptions:
+    """Arguments of `sweep list`."""
 
-    out: str | None = None
     format: Format = Format.table
     runs_dir: str = "runs"
 
 
-ACTIONS = {"list": Options, "show": Options}
+@dataclass
+class ShowOptions(ListOptions):
+    """Arguments of `sweep show`. `out` writes a search's charts as a page."""
+
+    out: str | None = None
+
+
+ACTIONS = {"list": ListOptions, "show": ShowOptions}
 
 
 def run(arguments: list[str]) -> int:
@@ -34,18 +40,17 @@ def run(arguments: list[str]) -> int:
     action, *rest = arguments or ["list"]
     if action not in ACTIONS:
         raise UserError(f"sweep {action}: {did_you_mean(action, ACTIONS)}")
-    named = [each for each in rest if "=" not in each]
-    options = parse_options(Options, [each for each in rest if "=" in each])
+    named, given = [each for each in rest if "=" not in each], [each for each in rest if "=" in each]
     if len(named) > (action == "show"):
         raise UserError(f"sweep {action}: {named[-1]!r} is not understood; only key=value")
     if action == "list":
-        _list(options)
+        _list(parse_options(ListOptions, given))
     else:
-        _show(named[0] if named else "last", options)
+        _show(named[0] if named else "last", parse_options(ShowOptions, given))
     return 0
 
 
-def _list(options: Options) -> None:
+def _list(options: ListOptions) -> None:
     runs_dir = Path(options.runs_dir)
     rows = [_sweep_row(runs_dir, sweep_id) for sweep_id in known_sweeps(runs_dir)]
     if options.format is Format.json:
@@ -63,7 +68,7 @@ def _sweep_row(runs_dir: Path, sweep_id: str) -> dict[str, str]:
     return {"sweep": sweep_id, "study": study_of(runs_dir, sweep_id) or "-", "jobs": counts or "none"}
 
 
-def _show(wanted: str, options: Options) -> None:
+def _show(wanted: str, options: ShowOptions) -> None:
     """A sweep by its id, a study by its id or the beginning of it, or the last sweep."""
     runs_dir = Path(options.runs_dir)
     sweeps = known_sweeps(runs_dir)
@@ -108,7 +113,7 @@ def _job_row(runs_dir: Path, job: Job) -> dict[str, str]:
     }
 
 
-def _show_study(directory: Path, options: Options) -> None:
+def _show_study(directory: Path, options: ShowOptions) -> None:
     about = read_about(directory)
     settings = search_settings(about["settings"])
     found = results_of(read_study(directory, settings), settings)
