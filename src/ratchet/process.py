@@ -24,6 +24,13 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def available_gpus() -> int:
+    """The GPUs that torch finds; it is loaded for that."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
 def wanted_threads() -> int:
     """The threads that libraries are limited to here (by `limited_threads`, or OMP_NUM_THREADS), else one a core."""
     limit = os.environ.get("OMP_NUM_THREADS", "")

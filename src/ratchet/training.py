@@ -22,9 +22,8 @@ from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once
 from ratchet.inputs import Inputs, read_inputs
 from ratchet.models import tagger_class
 from ratchet.models.base import FitContext, Scores, Tagger, ValidationMetric
-from ratchet.neural.devices import number_of_processes
 from ratchet.neural.settings import NeuralSettings
-from ratchet.process import available_cores, limited_threads, seed_everything
+from ratchet.process import available_cores, available_gpus, limited_threads, seed_everything
 from ratchet.runs import Recording, StoredRun, open_run
 from ratchet.runs.files import replacing_directory, write_json
 from ratchet.runs.parents import NONE, named_parent, promoted_parent
@@ -66,8 +65,7 @@ def train(
     threads = resume.record.threads if resume else config.threads or available_cores()
     if resume is None:
         config.parent = named_parent(Path(config.runs_dir), config.parent)
-        if isinstance(config.model, NeuralSettings):
-            config.trainer.devices = number_of_processes(config.trainer)
+        settle_devices(config)
     with (
         open_run(config, threads=threads, overrides=overrides, resume=resume) as run,
         limited_threads(threads),
@@ -130,6 +128,12 @@ def train(
             )
         )
     return Outcome(run.path, readings)
+
+
+def settle_devices(config: Config) -> None:
+    """Put the number of GPUs in the place of "one process for each", so that the record says how many there were."""
+    if config.trainer.devices is None and isinstance(config.model, NeuralSettings):
+        config.trainer.devices = max(1, available_gpus())
 
 
 def rivals_dir(config: Config, path: Path) -> Path:

@@ -14,6 +14,7 @@ from ratchet.cli.grid import plan_grid, recorded
 from ratchet.cli.launching import InOwnProcess, InWorker, Sweep
 from ratchet.config import compose
 from ratchet.errors import UserError
+from ratchet.process import available_cores
 from ratchet.runs import open_run
 from ratchet.runs.stored import find_runs
 from ratchet.runs.sweeps import Job, jobs_of, note_job, plan_sweep
@@ -119,8 +120,11 @@ def test_one_launcher_runs_all_jobs() -> None:
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "submitit_slurm"])
 def test_a_launcher_sets_the_threads_and_nothing_else_of_a_configuration(launcher: str) -> None:
-    assert compose([f"launcher={launcher}"]) == compose(["threads=1"])
-    assert compose([f"launcher={launcher}", "threads=3"]) == compose(["threads=3"])
+    """But for how many trials a search asks for at once, where all run on this machine."""
+    for threads in (1, 3):
+        at_once = 1 if launcher == "submitit_slurm" else max(1, available_cores() // threads)
+        chosen = [f"launcher={launcher}", *([f"threads={threads}"] if threads > 1 else [])]
+        assert compose(chosen) == compose([f"threads={threads}", f"sweep.parallel={at_once}"])
 
 
 def test_a_plan_has_the_overrides_that_records_will_have(tmp_path: Path) -> None:

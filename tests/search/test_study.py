@@ -142,7 +142,7 @@ def test_without_optuna_the_extra_is_named(opened: Opened, monkeypatch: pytest.M
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(UserError, match=r"pip install 'ratchet\[search\]'"), opened():
+    with pytest.raises(UserError, match=r"the extra ratchet\[search\]"), opened():
         pass
 
 

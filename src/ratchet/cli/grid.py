@@ -101,13 +101,10 @@ def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome
     """The directory of the job's run, and whether it was made now or before."""
     from ratchet.cli.summary import print_job_line
     from ratchet.inputs import read_inputs
-    from ratchet.neural.devices import number_of_processes
-    from ratchet.neural.settings import NeuralSettings
     from ratchet.search.pruning import watch_of
-    from ratchet.training import train
+    from ratchet.training import settle_devices, train
 
-    if isinstance(config.model, NeuralSettings):  # as its record will have it
-        config.trainer.devices = number_of_processes(config.trainer)
+    settle_devices(config)
     read = cache(lambda: read_inputs(config))
     done = None if config.fresh else _done(config, read)
     if done is not None:

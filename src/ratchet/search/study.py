@@ -136,7 +136,9 @@ def _need_optuna() -> None:
     try:
         import optuna
     except ImportError as error:
-        raise UserError("a search needs Optuna: pip install 'ratchet[search]'") from error
+        raise UserError(
+            "a search needs Optuna, the extra ratchet[search]: in the checkout, pip install -e '.[search]'"
+        ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
