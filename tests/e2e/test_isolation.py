@@ -17,7 +17,7 @@ EXPERIMENTS = {
     "failing": "- override /model: rule",
 }
 MORE = {
-    "cnn": "model: {tokens: word, max_epochs: 2}",
+    "cnn": "model: {tokens: word, max_epochs: 2, filters: 16, teacher_share: 0.0}",
     "failing": "data: {filter: {min_records: 1000}}",
 }
 Done = CompletedProcess[str]
