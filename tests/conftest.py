@@ -28,10 +28,13 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests under tests/e2e run commands for real; `-m "not slow"` leaves them out."""
+    """Tests under tests/e2e run commands for real; `-m "not slow"` leaves them out. THOROUGH=1 runs the dearest too."""
+    skip = pytest.mark.skip(reason="half a minute of CPU and more: THOROUGH=1 runs it, as .ci/run --full does")
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.slow)
+        if "thorough" in item.keywords and os.environ.get("THOROUGH") != "1":
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session", autouse=True)

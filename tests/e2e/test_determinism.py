@@ -42,7 +42,11 @@ def succeed(done: "CompletedProcess[str]") -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "quick", "seeds"), [(SMALL, FEW_BATCHES, "9,3"), (LARGE, ONE_BATCH, "3")], ids=["small", "large"]
+    ("models", "quick", "seeds"),
+    [
+        pytest.param(SMALL, FEW_BATCHES, "9,3", id="small"),
+        pytest.param(LARGE, ONE_BATCH, "3", id="large", marks=pytest.mark.thorough),
+    ],
 )
 def test_equal_runs_are_equal_byte_for_byte_alone_and_inside_of_a_grid(
     models: list[str], quick: Sequence[str], seeds: str, train: Command, tmp_path: Path

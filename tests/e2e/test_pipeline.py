@@ -252,6 +252,7 @@ def test_an_experiment_runs_in_a_copy_by_the_code_of_that_copy(scratch: Path) ->
     assert git(scratch, "status", "--porcelain") == ""
 
 
+@pytest.mark.thorough
 def test_what_was_killed_is_gone_on_with(project: Path, scratch: Path, tmp_path: Path) -> None:
     copy = copy_of(project, tmp_path / "copy")
     git(copy, "init", "--quiet")

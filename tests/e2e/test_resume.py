@@ -91,7 +91,13 @@ def resume(directory: Path, run: str) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(("settings", "kills"), [(CNN, 2), (TINY, 1)], ids=["cnn", "transformer_tiny"])
+@pytest.mark.parametrize(
+    ("settings", "kills"),
+    [
+        pytest.param(CNN, 2, id="cnn"),
+        pytest.param(TINY, 1, id="transformer_tiny", marks=pytest.mark.thorough),
+    ],
+)
 def test_killed_at_random_moments_it_ends_byte_for_byte_as_an_undisturbed_run(
     settings: tuple[str, ...], kills: int, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def command_of(process: psutil.Process) -> list[str]:
         return []
 
 
+@pytest.mark.thorough
 def test_whatever_ends_it_ends_all_of_it_and_it_can_go_on_to_the_same_bytes(
     runs: dict[int, Path], tmp_path: Path
 ) -> None:
