@@ -31,7 +31,12 @@ def try_worlds(project: Path) -> Iterator[Try]:
 
 @pytest.mark.parametrize(
     ("repeats", "same_test_set", "training"),
-    [(1, True, 0.0), (3, True, 0.05), (5, False, 0.05), (5, False, 0.12)],
+    [
+        (1, True, 0.0),
+        (3, True, 0.05),
+        (5, False, 0.05),
+        pytest.param(5, False, 0.12, marks=pytest.mark.thorough),
+    ],
 )
 def test_equally_good_models_are_called_different_in_one_of_twenty_worlds_at_most(
     try_worlds: Try, repeats: int, same_test_set: bool, training: float

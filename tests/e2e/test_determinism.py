@@ -44,7 +44,8 @@ def succeed(done: "CompletedProcess[str]") -> None:
 @pytest.mark.parametrize(
     ("models", "quick", "seeds"),
     [
-        pytest.param(SMALL, FEW_BATCHES, "9,3", id="small"),
+        pytest.param(SMALL, FEW_BATCHES, "3", id="small"),
+        pytest.param(SMALL, FEW_BATCHES, "9,3", id="small_after_another_seed", marks=pytest.mark.thorough),
         pytest.param(LARGE, ONE_BATCH, "3", id="large", marks=pytest.mark.thorough),
     ],
 )
