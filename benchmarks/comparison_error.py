@@ -15,8 +15,9 @@ import numpy as np
 from scipy import stats
 from worlds import Design, Model, equally_good, make_world
 
-from ratchet.comparison.estimates import Drawn, difference
-from ratchet.comparison.resampling import redraw, swap_p_values
+from ratchet.statistics.bootstrap import redraw
+from ratchet.statistics.estimates import Drawn, difference
+from ratchet.statistics.permutation import swap_p_values
 
 REPEATS = ((1, True), (3, True), (5, True), (3, False), (5, False))
 TRAINING = (0.0, 0.05, 0.12)  # nothing, about .6 of the noise of one test set, twice that noise

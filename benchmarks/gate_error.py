@@ -14,9 +14,9 @@ import time
 import numpy as np
 from worlds import Design, Model, make_world
 
-from ratchet.comparison.estimates import Estimate, difference
-from ratchet.comparison.resampling import redraw
-from ratchet.objective.clauses import corrected_alpha, no_more_below
+from ratchet.objective.criteria import corrected_alpha, no_more_below
+from ratchet.statistics.bootstrap import redraw
+from ratchet.statistics.estimates import Estimate, difference
 
 ALPHA, METRIC = 0.05, "f1_weighted"
 MARGINS = (0.01, 0.02, 0.03, 0.05)

@@ -18,10 +18,10 @@ from ratchet.data.prepared import prepare
 from ratchet.evaluation.metrics import averaged
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once_tuned
 from ratchet.exporting.trial import Trial, try_export
+from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
-from ratchet.neural.settings import ExportPrecision
-from ratchet.process import available_cores, limited_threads
 from ratchet.runs.stored import read_run
+from ratchet.taggers import ExportPrecision
 
 DIVISIONS = 40
 

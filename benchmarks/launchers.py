@@ -23,8 +23,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from ratchet.config import compose, register
+from ratchet.machine import available_cores
 from ratchet.models import all_settings
-from ratchet.process import available_cores
 from ratchet.runs import find_runs
 from ratchet.training import train
 

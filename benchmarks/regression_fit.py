@@ -21,11 +21,11 @@ from ratchet.config import Average, compose, register
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import make_split
 from ratchet.evaluation.thresholds import f1_by_threshold
+from ratchet.lexical.classifier import fit_odds, fit_ridge
 from ratchet.lexical.features import Features
-from ratchet.lexical.ridge import fit_odds, fit_ridge
+from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
 from ratchet.models.regression import Settings
-from ratchet.process import available_cores, limited_threads
 
 
 def ours(features, targets, val_features, settings: Settings):

@@ -26,14 +26,13 @@ from transformers.utils import logging as transformers_logging
 
 from ratchet.config import load, register
 from ratchet.data.prepared import prepare
+from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
-from ratchet.models.base import Exporter
 from ratchet.neural.encoders import packaged_directory
-from ratchet.neural.settings import ExportPrecision
-from ratchet.process import available_cores, limited_threads
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
 from ratchet.scoring import load_scorer
+from ratchet.taggers import Exporter, ExportPrecision
 
 WARMING, CALLS, TURNS = 5, 40, 10  # calls of a turn that do not count, and that do; of many texts half as many turns
 PEER = "transformers pipeline"

@@ -23,14 +23,13 @@ from ratchet.config import ThresholdConfig, compose, register
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import make_split
 from ratchet.evaluation.thresholds import f1_once_tuned
+from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
-from ratchet.models.base import FitContext, ValidationMetric
 from ratchet.neural import fitting
 from ratchet.neural.losses import make_loss
-from ratchet.neural.modules import Data, Fit
-from ratchet.neural.optimisation import make_optimizer, parameter_groups, warmup_then_decay
+from ratchet.neural.modules import Data, Fit, make_optimizer, parameter_groups, warmup_then_decay
 from ratchet.neural.process import deterministic, quiet
-from ratchet.process import available_cores, limited_threads
+from ratchet.taggers import FitContext, ValidationMetric
 
 
 class Clock(Callback):

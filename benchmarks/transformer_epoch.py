@@ -30,12 +30,12 @@ from transformers.utils import logging as transformers_logging
 from ratchet.config import compose, register
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import make_split
+from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
-from ratchet.models.base import FitContext, ValidationMetric
 from ratchet.models.transformer import Tagger
 from ratchet.neural import modules
 from ratchet.neural.encoders import packaged_directory
-from ratchet.process import available_cores, limited_threads
+from ratchet.taggers import FitContext, ValidationMetric
 
 
 def our_seconds(settings, train, val, epochs: int) -> list[float]:

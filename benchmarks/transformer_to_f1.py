@@ -39,14 +39,14 @@ from ratchet.config import compose, register
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import make_split
 from ratchet.evaluation.thresholds import f1_once_tuned
+from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
-from ratchet.models.base import FitContext, ValidationMetric
 from ratchet.models.transformer import Tagger
 from ratchet.models.transformer_network import initial, learning_rates
 from ratchet.neural.encoders import packaged_directory
 from ratchet.neural.losses import prior_logits
-from ratchet.neural.optimisation import make_optimizer, parameter_groups
-from ratchet.process import available_cores, limited_threads
+from ratchet.neural.modules import make_optimizer, parameter_groups
+from ratchet.taggers import FitContext, ValidationMetric
 
 Curve = list[tuple[float, float]]  # seconds since the start, F1 on val
 

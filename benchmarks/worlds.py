@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from ratchet.comparison.resampling import JudgedRun
+from ratchet.statistics.bootstrap import JudgedRun
 
 RECORDS, LABELS, TESTED = 1_439, 34, 217
 PREVALENCE = np.arange(1, LABELS + 1) ** -0.9

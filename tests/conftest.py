@@ -20,7 +20,7 @@ from ratchet.data.prepared import target_matrix
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.evaluation.thresholds import f1_once_tuned
 from ratchet.models import all_settings
-from ratchet.models.base import FitContext, ValidationMetric
+from ratchet.taggers import FitContext, ValidationMetric
 
 PROJECT = Path(__file__).resolve().parents[1]
 

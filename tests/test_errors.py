@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from ratchet.errors import DiskFull, UserError, storage_error
-from ratchet.runs.files import write_text
+from ratchet.files import write_text
 
 
 @contextmanager

@@ -13,13 +13,13 @@ import pytest
 from ratchet.config import Config, compose
 from ratchet.data.prepared import prepare
 from ratchet.errors import UserError
-from ratchet.models.base import Scores
+from ratchet.files import write_json
 from ratchet.rescoring import Rescored, rescore
 from ratchet.runs import StoredRun
-from ratchet.runs.files import write_json
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.stored import read_run
 from ratchet.scoring import load_scorer
+from ratchet.taggers import Scores
 from ratchet.training import train
 
 FAST = ("model=regression", "model.char_ngrams=null", "evaluation.resamples=100")

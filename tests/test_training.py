@@ -17,12 +17,12 @@ from ratchet.data.dataset import Dataset
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import Pruned, RunFailed, UserError
-from ratchet.models.base import FitContext, Scores
-from ratchet.process import available_cores
+from ratchet.machine import available_cores
 from ratchet.runs import StoredRun
+from ratchet.runs.accesses import count_readings
 from ratchet.runs.predictions import read_predictions
-from ratchet.runs.readings import count_readings
 from ratchet.runs.stored import read_run
+from ratchet.taggers import FitContext, Scores
 from ratchet.training import Outcome, rivals_dir, train
 
 FAST = ("model=regression", "model.char_ngrams=null")

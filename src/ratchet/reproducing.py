@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ratchet.config import PROJECT
 from ratchet.errors import UserError
+from ratchet.machine import machine
+from ratchet.project import PROJECT
 from ratchet.runs import StoredRun
 from ratchet.runs.predictions import read_predictions
-from ratchet.runs.provenance import machine, package_versions
+from ratchet.runs.provenance import package_versions
 from ratchet.runs.stored import read_run
 
 # What the recorded code is asked to do: it may be older than this file, so it is asked for as little as possible.

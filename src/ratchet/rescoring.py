@@ -11,12 +11,12 @@ from ratchet.data.prepared import Prepared, prepare, target_matrix
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
-from ratchet.evaluation.figures import Figures
+from ratchet.evaluation.measures import Figures
 from ratchet.evaluation.slices import assign_slices
+from ratchet.files import write_json
 from ratchet.models import all_settings
 from ratchet.runs import StoredRun
-from ratchet.runs.files import write_json
-from ratchet.runs.readings import note_reading
+from ratchet.runs.accesses import note_reading
 from ratchet.scoring import load_scorer
 from ratchet.training import measure, predict
 

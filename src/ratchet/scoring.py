@@ -9,8 +9,8 @@ from ratchet.errors import UserError
 from ratchet.evaluation.calibration import Calibration
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.models import tagger_class
-from ratchet.models.base import Scores, Tagger
 from ratchet.runs import StoredRun
+from ratchet.taggers import Scores, Tagger
 
 
 @dataclass(frozen=True)

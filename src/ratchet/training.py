@@ -10,31 +10,57 @@ from pathlib import Path
 
 from ratchet.config import Config, Part, TrainerConfig
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.prepared import Prepared
-from ratchet.data.splits import PARTS, Split
+from ratchet.data.prepared import Prepared, known_labels, prepare
+from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.data.storing import split_to_json
-from ratchet.evaluation.behaviour import behaviour_figures, behaviour_hash, behaviour_json, run_behaviour
+from ratchet.evaluation.behaviour import (
+    Case,
+    behaviour_figures,
+    behaviour_hash,
+    behaviour_json,
+    read_behaviour,
+    run_behaviour,
+)
 from ratchet.evaluation.calibration import fit_calibration, reliability
 from ratchet.evaluation.cost import measure_serving, peak_memory_mb, reset_peak_memory, size_mb
-from ratchet.evaluation.figures import Figures, figures
+from ratchet.evaluation.measures import Figures, figures
 from ratchet.evaluation.slices import assign_slices
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once_tuned
-from ratchet.inputs import Inputs, read_inputs
+from ratchet.files import replacing_directory, write_json
+from ratchet.machine import available_cores, available_gpus, limited_threads, seed_everything
 from ratchet.models import tagger_class
-from ratchet.models.base import FitContext, Scores, Tagger, ValidationMetric
 from ratchet.neural.settings import NeuralSettings
-from ratchet.process import available_cores, available_gpus, limited_threads, seed_everything
 from ratchet.runs import Recording, StoredRun, open_run
-from ratchet.runs.files import replacing_directory, write_json
-from ratchet.runs.parents import NONE, named_parent, promoted_parent
-from ratchet.runs.predictions import Predictions, check_scores, write_predictions
-from ratchet.runs.readings import note_reading
+from ratchet.runs.accesses import note_reading
+from ratchet.runs.predictions import Predictions, write_predictions
+from ratchet.runs.promotions import NONE, named_parent, promoted_parent
 from ratchet.runs.stored import read_run
+from ratchet.taggers import FitContext, Scores, Tagger, ValidationMetric, check_scores
 from ratchet.tracking import Tracker, open_tracker
-from ratchet.tracking.run_report import describe_run, report_run
+from ratchet.tracking.reports import describe_run, report_run
 
 log = logging.getLogger(__name__)
 Watch = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The prepared records, how they are divided, and the behavioural cases."""
+
+    prepared: Prepared
+    split: Split
+    behaviour: list[Case]
+
+
+def read_inputs(config: Config) -> Inputs:
+    """Prepare and divide the data set of `config`.
+
+    Raises:
+        UserError: a file that is missing or wrong, or nothing to learn from.
+    """
+    prepared = prepare(config.data)
+    split = make_split(prepared, config.split, config.data.split.column)
+    return Inputs(prepared, split, read_behaviour(config.data.behaviour, prepared.labels, known_labels(prepared)))
 
 
 @dataclass(frozen=True)

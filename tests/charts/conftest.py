@@ -26,8 +26,8 @@ from ratchet.evaluation.metrics import averaged
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.runs import StoredRun
 from ratchet.runs.predictions import Predictions, write_predictions
-from ratchet.runs.record import RunRecord
 from ratchet.runs.selection import Candidate, Selection
+from ratchet.runs.stored import RunRecord
 
 LABELS = ("audio", "graphs", "vision")
 YES, NO = 0.9, 0.1  # scores on either side of the threshold of made-up runs

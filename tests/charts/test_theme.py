@@ -8,7 +8,7 @@ from PIL import Image
 from tests.charts.conftest import Render, comparison, result, texts
 
 from ratchet.charts import theme
-from ratchet.charts.ladder import ladder
+from ratchet.charts.comparison_charts import ladder
 from ratchet.charts.theme import VERDICTS, choice, colour, dash, look, shape, to_png, to_svg
 from ratchet.runs.selection import Selection
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.config import CONF
+from ratchet.project import CONF
 
 Verb = Callable[..., tuple[int, str, str]]
 

@@ -6,8 +6,9 @@ import pytest
 
 from ratchet.cli import grid
 from ratchet.cli.grid import run_job
-from ratchet.config import PROJECT, Config, compose
+from ratchet.config import Config, compose
 from ratchet.errors import Pruned, RunFailed, UserError
+from ratchet.project import PROJECT
 from ratchet.runs.sweeps import Job, jobs_of
 
 TRIAL = ["sweep=regression", "sweep.study=made", "sweep.trial=4", "model.C=2.0", "model.mention_weight=0.5"]

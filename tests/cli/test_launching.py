@@ -14,7 +14,7 @@ from ratchet.cli.grid import plan_grid, recorded
 from ratchet.cli.launching import InOwnProcess, InWorker, Sweep
 from ratchet.config import compose
 from ratchet.errors import UserError
-from ratchet.process import available_cores
+from ratchet.machine import available_cores
 from ratchet.runs import open_run
 from ratchet.runs.stored import find_runs
 from ratchet.runs.sweeps import Job, jobs_of, note_job, plan_sweep
@@ -149,7 +149,7 @@ def test_so_many_jobs_run_at_once_as_there_are_cores_for(threads: str, jobs: int
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from ratchet.config import CONF
+    from ratchet.project import CONF
 
     cores(16)
     with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Verb
 
-from ratchet.config import CONF
+from ratchet.project import CONF
 
 
 def test_every_model_is_listed_with_what_it_is_the_simplest_first(verb: Verb) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 from tests.pipeline.test_lock import LOCK, changed
-from tests.pipeline.test_results import FOUND, with_metric
+from tests.pipeline.test_locks import FOUND, with_metric
 
 from ratchet.cli.main import main
 from ratchet.cli.pipeline import _ACTIONS
-from ratchet.pipeline import check as checking
-from ratchet.pipeline import results as finding
+from ratchet.pipeline import locks as checking
+from ratchet.pipeline import locks as finding
 
 Verb = Callable[..., tuple[int, str, str]]
 

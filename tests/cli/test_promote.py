@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.comparison.test_evidence import of_name
 
-from ratchet.config import PROJECT, compose_objective
+from ratchet.config import compose_objective
+from ratchet.project import PROJECT
 from ratchet.runs.promotions import Promotion, promoted, read_decisions
 from ratchet.runs.provenance import git_state
 

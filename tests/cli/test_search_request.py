@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ratchet.cli.search_request import default_values, read_request
-from ratchet.config import CONF, ParameterConfig, SearchConfig
+from ratchet.config import ParameterConfig, SearchConfig
 from ratchet.errors import UserError
+from ratchet.project import CONF
 
 SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
 

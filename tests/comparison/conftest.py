@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.comparison.estimates import Drawn
-from ratchet.comparison.resampling import JudgedRun
 from ratchet.evaluation.metrics import Binary
+from ratchet.statistics.bootstrap import JudgedRun
+from ratchet.statistics.estimates import Drawn
 
 IDS = 8  # records of the overlapping candidates
 SLICES = {"short": [0, 2, 3], "long": [1, 4, 5]}

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from ratchet.config import (
-    CONF,
     Config,
     DateStep,
     LabelKind,
@@ -25,6 +24,7 @@ from ratchet.config import (
 from ratchet.config.messages import ROOTS
 from ratchet.errors import UserError
 from ratchet.models import all_settings, tagger_class
+from ratchet.project import CONF
 
 FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
 CHOICES = [name for name in FILES if "/" in name]

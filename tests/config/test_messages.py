@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.config import CONF, PROJECT, Origin, compose
+from ratchet.config import Origin, compose
 from ratchet.errors import UserError
+from ratchet.project import CONF, PROJECT
 
 Edit = Callable[[str, str], None]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ratchet.config import CONF, compose_objective, plain
+from ratchet.config import compose_objective, plain
 from ratchet.errors import UserError
+from ratchet.project import CONF
 
 NAMES = sorted(path.stem for path in (CONF / "objective").glob("*.yaml"))
 

@@ -14,8 +14,7 @@ from ratchet.config import (
     bounded,
     data_schema,
     objective_schema,
-    search_schema,
-    tracker_schema,
+    schema,
 )
 from ratchet.config import schema as schema_module
 from ratchet.config.fields import unhashed
@@ -23,7 +22,7 @@ from ratchet.models import all_settings
 
 DEFINED = [
     each
-    for module in (schema_module, data_schema, objective_schema, search_schema, tracker_schema)
+    for module in (schema_module, data_schema, objective_schema, schema, schema)
     for each in vars(module).values()
     if isinstance(each, type) and each.__module__ == module.__name__
 ]

@@ -19,13 +19,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tests.conftest import WITHOUT_TORCH, fit_context, run_command
 
-from ratchet.config import CONF, ModelConfig, compose
+from ratchet.config import ModelConfig, compose
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import target_matrix
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.models import model_modules, tagger_class
-from ratchet.models.base import Evidence, Explainer, Exporter, Scores, Tagger
-from ratchet.neural.settings import ExportPrecision, NeuralSettings
+from ratchet.neural.settings import NeuralSettings
+from ratchet.project import CONF
+from ratchet.taggers import Evidence, Explainer, Exporter, ExportPrecision, Scores, Tagger
 
 CONFIGS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 LARGE = ["transformer"]  # an epoch of it takes as long as all epochs of the others

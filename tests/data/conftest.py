@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ratchet.config import DataConfig, FileConfig, LabelsConfig
-from ratchet.data.checks import Report
 from ratchet.data.dataset import Task
 from ratchet.data.prepared import Prepared, target_matrix
+from ratchet.data.reading import Report
 from ratchet.data.records import Record
 from ratchet.data.taxonomy import Taxonomy
 

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import pytest
 
-from ratchet.data.checks import Problem
 from ratchet.data.dataset import Task
 from ratchet.data.describe import describe
 from ratchet.data.prepared import Prepared
+from ratchet.data.reading import Problem
 from ratchet.data.splits import Split
 
 MakePrepared = Callable[..., Prepared]

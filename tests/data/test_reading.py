@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.config import DataConfig, FileConfig, Format, LabelsConfig
-from ratchet.data.files import Content
-from ratchet.data.reading import Table, decode, read_table
+from ratchet.data.reading import Outcome, Problem, Report, Table, decode, read_table
+from ratchet.data.sources import Content
 from ratchet.errors import UserError
 
 ROWS = [
@@ -21,6 +21,44 @@ ROWS = [
     {"id": "4", "text": "007", "labels": "true"},
     {"id": "5", "text": "#no comment", "labels": "null"},
 ]
+# --- any text at all --------------------------------------------------------------------------------------------------
+CELLS = st.text(st.sampled_from('\r\n\t",; a') | st.characters(codec="utf-8"))
+VALUES = st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.floats(allow_nan=False) | st.text()
+
+
+def problem(number: int, outcome: Outcome, kind: str = "bad date") -> Problem:
+    return Problem(kind, f"file.csv, row {number}", f"reason {number}", outcome)
+
+
+def test_counts_are_by_kind_and_outcome_most_frequent_first() -> None:
+    report = Report(problems=[problem(1, "kept", "rare"), problem(2, "dropped"), problem(3, "dropped")])
+    assert list(report.counts().items()) == [(("bad date", "dropped"), 2), (("rare", "kept"), 1)]
+
+
+def test_what_was_dropped_or_kept_stops_nothing() -> None:
+    Report(problems=[problem(1, "dropped"), problem(2, "kept")]).stop_if_fatal()
+
+
+def test_every_fatal_finding_is_in_one_message_with_its_place_and_the_way_on() -> None:
+    report = Report(problems=[problem(1, "stops"), problem(2, "dropped"), problem(3, "stops", "no id")])
+    with pytest.raises(UserError) as caught:
+        report.stop_if_fatal()
+    message = str(caught.value)
+    assert "2 bad rows" in message
+    assert "file.csv, row 1: reason 1" in message
+    assert "file.csv, row 3: reason 3" in message
+    assert "row 2" not in message
+    assert "data.drop_bad_rows=true" in message
+
+
+def test_a_long_listing_is_cut_and_says_how_much() -> None:
+    report = Report(problems=[problem(number, "stops") for number in range(1, 21)])
+    with pytest.raises(UserError) as caught:
+        report.stop_if_fatal()
+    shown = [line for line in str(caught.value).splitlines() if "file.csv, row" in line]
+    assert "20 bad rows" in str(caught.value)
+    assert f"{20 - len(shown)} more" in str(caught.value)
+    assert 1 < len(shown) < 20
 
 
 def content(name: str, data: bytes | str) -> Content:
@@ -95,8 +133,6 @@ def test_an_unknown_suffix_asks_for_the_format() -> None:
 
 
 # --- text encodings ---------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "json", "jsonl"])
 def test_a_byte_order_mark_is_no_part_of_the_first_name(suffix: str) -> None:
     table = read(f"file.{suffix}", b"\xef\xbb\xbf" + in_format(suffix, ROWS))
@@ -125,8 +161,6 @@ def test_an_unknown_encoding_is_named() -> None:
 
 
 # --- CSV and TSV ------------------------------------------------------------------------------------------------------
-
-
 def test_without_a_header_columns_are_numbered_from_one() -> None:
     table = read("file.csv", "a,b\nc,d\n", header=False)
     assert table.columns == {"1": ["a", "c"], "2": ["b", "d"]}
@@ -223,8 +257,6 @@ def test_a_header_alone_is_a_table_without_rows() -> None:
 
 
 # --- JSON and JSONL ---------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("drop_bad_rows", "outcome"), [pytest.param(False, "stops", id="stops"), pytest.param(True, "dropped", id="drops")]
 )
@@ -292,8 +324,6 @@ def test_a_number_too_long_for_python_is_refused_in_a_json_file() -> None:
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------
-
-
 def parquet(columns: dict[str, list[Any]]) -> bytes:
     written = io.BytesIO()
     pl.DataFrame(columns).write_parquet(written)
@@ -330,12 +360,6 @@ def test_a_parquet_file_that_makes_polars_panic_is_refused(monkeypatch: pytest.M
         read("file.parquet", b"PAR1")
 
 
-# --- any text at all --------------------------------------------------------------------------------------------------
-
-
-CELLS = st.text(st.sampled_from('\r\n\t",; a') | st.characters(codec="utf-8"))
-
-
 @st.composite
 def tables(draw: st.DrawFn) -> list[list[str]]:
     width = draw(st.integers(1, 4))
@@ -356,9 +380,6 @@ def test_whatever_the_csv_module_writes_reads_back(rows: list[list[str]], suffix
     assert table.rows == list(range(2, len(rows) + 2))
     columns = [[value or "" for value in table.columns[name]] for name in names]  # CSV does not tell null from ""
     assert [list(row) for row in zip(*columns, strict=True)] == rows
-
-
-VALUES = st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.floats(allow_nan=False) | st.text()
 
 
 @settings(max_examples=60, deadline=None)

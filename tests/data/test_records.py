@@ -16,9 +16,8 @@ from ratchet.config import (
     SliceKind,
     compose,
 )
-from ratchet.data.checks import Problem
 from ratchet.data.prepared import prepare
-from ratchet.data.reading import Table
+from ratchet.data.reading import Problem, Table
 from ratchet.data.records import Record, build_records
 from ratchet.errors import UserError
 

@@ -15,8 +15,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from ratchet.config import Config, compose
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.data.splits import PARTS, Split, make_split
-from ratchet.data.taxonomy import NameMatcher
-from ratchet.data.words import words
+from ratchet.data.taxonomy import NameMatcher, words
 
 
 @pytest.fixture(scope="module")

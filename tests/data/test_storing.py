@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ratchet.data.checks import Problem, Report
 from ratchet.data.dataset import Task
 from ratchet.data.prepared import Prepared, dataset_version, target_matrix
+from ratchet.data.reading import Problem, Report
 from ratchet.data.records import Record
 from ratchet.data.splits import Split
 from ratchet.data.storing import prepared_files, read_prepared, read_split, split_to_json
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.errors import UserError
-from ratchet.runs.files import write_json, write_text
+from ratchet.files import write_json, write_text
 
 MakePrepared = Callable[..., Prepared]
 # JSON has one way to write half a pair followed by the other half, and it means the whole: see the test of its own

@@ -1,13 +1,13 @@
 import json
+import unicodedata
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratchet.data.files import Content
-from ratchet.data.taxonomy import Match, NameMatcher, Taxonomy, parse_taxonomy
-from ratchet.data.words import english_stemmer, words
+from ratchet.data.sources import Content
+from ratchet.data.taxonomy import Match, NameMatcher, Taxonomy, english_stemmer, parse_taxonomy, words
 from ratchet.errors import UserError
 
 ENTRIES = [
@@ -19,6 +19,55 @@ ENTRIES = [
     {"tag": "vision"},
     {"tag": "Étude № 1", "aliases": ["Übung"]},
 ]
+NAMES = [name for entry in ENTRIES for name in (entry["tag"], *(entry.get("aliases") or ()))]
+TEXTS = st.lists(st.sampled_from(NAMES) | st.text(max_size=12)).map(" ".join) | st.text()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PyTorch, and TensorFlow 2.0!", ["pytorch", "and", "tensorflow", "2", "0"]),
+        ("time-series_analysis/forecasting", ["time", "series", "analysis", "forecasting"]),
+        ("Straße STRASSE", ["strasse", "strasse"]),
+        ("ﬁne-tuning", ["fine", "tuning"]),
+        ("ＧＰＴ", ["gpt"]),
+        ("Модель 模型 ３", ["модель", "模型", "3"]),
+        ("don't", ["don", "t"]),
+        ("", []),
+        (" -–_…🎉 ", []),
+    ],
+)
+def test_words_are_letters_and_digits_in_one_form(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+@pytest.mark.parametrize("word", ["हिन्दी", "தமிழ்", "Μαΐου", "İstanbul"])
+def test_a_word_written_with_combining_marks_stays_whole(word: str) -> None:
+    # Vowel signs are marks, not letters; folding case splits marks off some letters (Greek ΐ, Turkish İ).
+    assert len(words(word)) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text())
+def test_the_unicode_normal_form_of_a_text_does_not_matter(text: str) -> None:
+    forms = {tuple(words(unicodedata.normalize(form, text))) for form in ("NFC", "NFD", "NFKC", "NFKD")}
+    assert forms == {tuple(words(text))}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1)), st.sampled_from([" ", "-", "_", ", ", "\n"])
+)
+def test_words_come_back_in_their_order_whatever_separates_them(expected: list[str], separator: str) -> None:
+    assert words(separator.join(expected).upper()) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "stem"),
+    [("transformers", "transform"), ("segmentation", "segment"), ("networks", "network"), ("gan", "gan"), ("", "")],
+)
+def test_the_stemmer_takes_english_endings_off(word: str, stem: str) -> None:
+    assert english_stemmer()(word) == stem
 
 
 def parse(entries: Any) -> Taxonomy:
@@ -33,8 +82,6 @@ def find(text: str, *, stemming: bool = False, labels: list[str] | None = None) 
 
 
 # --- parsing ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_taxonomy_has_names_and_parents() -> None:
     taxonomy = parse(ENTRIES)
     assert taxonomy.names("computer-vision") == ("computer-vision", "cv", "machine vision")
@@ -85,8 +132,6 @@ def test_a_taxonomy_that_is_not_utf_8_is_refused() -> None:
 
 
 # --- ancestors --------------------------------------------------------------------------------------------------------
-
-
 def test_ancestors_are_parents_and_theirs() -> None:
     taxonomy = parse(ENTRIES)
     assert taxonomy.ancestors("face-detection") == {"object-detection", "computer-vision", "faces"}
@@ -115,8 +160,6 @@ def test_the_parents_of_an_ancestor_are_ancestors(parents: dict[str, tuple[str, 
 
 
 # --- names in texts ---------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -177,10 +220,6 @@ def test_with_stemming_endings_do_not_matter_and_the_words_stay_as_they_stand() 
     assert find("Detecting objects: object detections") == []
     assert find("Detecting objects: Object detections", stemming=True) == [("object-detection", "object detections")]
     assert find("a graph", stemming=True) == [("graphs", "graph")]
-
-
-NAMES = [name for entry in ENTRIES for name in (entry["tag"], *(entry.get("aliases") or ()))]
-TEXTS = st.lists(st.sampled_from(NAMES) | st.text(max_size=12)).map(" ".join) | st.text()
 
 
 @settings(max_examples=60, deadline=None)

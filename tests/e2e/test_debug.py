@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 from tests.conftest import run_command
 
-from ratchet.config import CONF
+from ratchet.project import CONF
 
 Command = Callable[..., "CompletedProcess[str]"]
 WAYS = sorted(path.stem for path in (CONF / "debug").glob("*.yaml"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ratchet.config import CONF
+from ratchet.project import CONF
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 LARGE = ["transformer"]  # a step of it takes as long as an epoch of the others, and is a step of its small one

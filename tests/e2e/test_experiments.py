@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import PROJECT, run_command
 
-from ratchet.config import CONF
+from ratchet.project import CONF
 from ratchet.runs import find_runs
 
 PATHS = {

@@ -31,7 +31,7 @@ import numpy as np
 
 from ratchet.config import ModelConfig, bounded
 from ratchet.data.dataset import Dataset
-from ratchet.models.base import FitContext, Scores
+from ratchet.taggers import FitContext, Scores
 
 
 @dataclass

@@ -61,7 +61,7 @@ CHANGES = [
     Change("code that networks share", "src/ratchet/neural/losses.py", "", CODE, CONFIG | CNN | READ),
     Change("another model's code", "src/ratchet/models/rule.py", "", CODE, CONFIG | RULE | READ),
     Change("the code of a run", "src/ratchet/training.py", "", CODE, CONFIG | RULE | CNN | READ),
-    Change("the code of the comparison", "src/ratchet/comparison/families.py", "", CODE, CONFIG | READ),
+    Change("the code of the comparison", "src/ratchet/statistics/permutation.py", "", CODE, CONFIG | READ),
     Change("the code of the gate", "src/ratchet/objective/gate.py", "", CODE, CONFIG | {"gate", "report"}),
     Change("the look of the page", "src/ratchet/reporting/page/page.css", "", "\n", CONFIG | {"report"}),
     Change("the code of a verb", "src/ratchet/cli/promote.py", "", CODE, CONFIG),

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ratchet.config import CONF, FileConfig, compose
+from ratchet.config import FileConfig, compose
 from ratchet.data.prepared import prepare
 from ratchet.errors import UserError
 from ratchet.evaluation.behaviour import (
@@ -29,6 +29,7 @@ from ratchet.evaluation.behaviour import (
     run_behaviour,
 )
 from ratchet.evaluation.metrics import Binary
+from ratchet.project import CONF
 
 Scores = npt.NDArray[np.float32]
 Read = Callable[[Any], list[Case]]

@@ -11,10 +11,24 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score
 
-from ratchet.evaluation.metrics import Counts, at_k, average_precision, averaged, f1, precision, recall
+from ratchet.evaluation import metrics
+from ratchet.evaluation.metrics import (
+    Binary,
+    Counts,
+    at_k,
+    average_precision,
+    averaged,
+    f1,
+    intervals,
+    precision,
+    recall,
+    resampled_weights,
+)
 
 SCIKIT_LEARN: dict[str, Callable[..., Any]] = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
 AVERAGES = ["weighted", "micro", "macro", "samples"]
+TARGETS = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]], dtype=np.uint8)
+SCORES = np.array([[0.9, 0.8, 0.1], [0.5, 0.5, 0.2], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
 
 
 def binary(generator: np.random.Generator, shape: tuple[int, int], share: float) -> npt.NDArray[np.uint8]:
@@ -150,10 +164,6 @@ def test_average_precision_of_a_label_whose_positives_weigh_nothing_is_not_a_num
     np.testing.assert_allclose(average_precision(targets, np.array([[0.2], [0.8]]), weights), [[np.nan], [0.5]])
 
 
-TARGETS = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]], dtype=np.uint8)
-SCORES = np.array([[0.9, 0.8, 0.1], [0.5, 0.5, 0.2], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
-
-
 @pytest.mark.parametrize(
     ("k", "precision_at_k", "recall_at_k"),
     [
@@ -175,3 +185,104 @@ def test_recall_at_k_without_any_label_is_not_a_number() -> None:
     precision_at_1, recall_at_1 = at_k(np.zeros((2, 3), dtype=np.uint8), SCORES[:2], 1)
     assert precision_at_1 == 0
     assert np.isnan(recall_at_1)
+
+
+def world_of_bootstrap(size: int, seed: int = 0, labels: int = 4) -> tuple[Binary, Binary, npt.NDArray[np.float32]]:
+    """Targets, decisions and scores of a Bernoulli world: P(label) = .4, P(found | label) = .7, P(false alarm) = .2."""
+    generator = np.random.default_rng(seed)
+    targets = (generator.random((size, labels)) < 0.4).astype(np.uint8)
+    decisions = (generator.random(targets.shape) < np.where(targets, 0.7, 0.2)).astype(np.uint8)
+    scores = np.clip(0.3 * decisions + generator.random(targets.shape) * 0.7, 0, 1).astype(np.float32)
+    return targets, decisions, scores
+
+
+def test_every_replicate_draws_as_many_items_as_there_are() -> None:
+    weights = np.concatenate(list(resampled_weights(30, 500)))
+    assert weights.shape == (500, 30)
+    assert (weights.sum(axis=1) == 30).all()
+    assert (weights == weights.round()).all()
+    # each item is drawn once on average, with a variance of 1 - 1/n
+    assert weights.mean(axis=0) == pytest.approx(np.ones(30), abs=0.2)
+    assert weights.var() == pytest.approx(1 - 1 / 30, abs=0.05)
+
+
+def test_intervals_hold_the_point_estimate() -> None:
+    targets, decisions, scores = world_of_bootstrap(300)
+    point = {name: float(value) for name, value in averaged(targets, decisions).items()}
+    point["average_precision_macro"] = float(average_precision(targets, scores).mean())
+    found = intervals(targets, decisions, scores, 500)
+    assert set(found) == set(point)
+    for name, (low, high) in found.items():
+        assert low < point[name] < high, name
+        assert low >= 0
+        assert high <= 1
+
+
+def test_without_a_ranking_there_is_no_interval_of_average_precision() -> None:
+    targets, decisions, _ = world_of_bootstrap(50)
+    assert set(intervals(targets, decisions, None, 100)) == set(averaged(targets, decisions))
+
+
+def test_a_perfect_model_has_no_width() -> None:
+    targets, _, _ = world_of_bootstrap(100)
+    found = intervals(targets, targets, None, 100)
+    assert found["f1_weighted"] == found["f1_micro"] == (1.0, 1.0)
+
+
+def test_the_width_shrinks_with_the_square_root_of_the_size() -> None:
+    widths = {}
+    for size in (200, 3200):
+        low_high = intervals(*world_of_bootstrap(size, seed=3), 1000)
+        widths[size] = {name: high - low for name, (low, high) in low_high.items()}
+    for name in ("f1_weighted", "f1_micro", "recall_macro", "f1_samples", "average_precision_macro"):
+        assert 3 < widths[200][name] / widths[3200][name] < 5.3, name  # sqrt(3200 / 200) = 4
+
+
+def test_intervals_are_the_same_every_time() -> None:
+    assert intervals(*world_of_bootstrap(80), 200) == intervals(*world_of_bootstrap(80), 200)
+
+
+@pytest.mark.parametrize("cells", [1, 80, 1000, 16_001])
+def test_blocks_change_nothing(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = intervals(*world_of_bootstrap(80), 200)
+    assert len(list(resampled_weights(80, 200))) == 1
+    monkeypatch.setattr(metrics, "_CELLS", cells)
+    blocks = list(resampled_weights(80, 200))
+    assert max(len(block) for block in blocks) == max(1, min(200, cells // 80))
+    assert sum(len(block) for block in blocks) == 200
+    for name, low_high in intervals(*world_of_bootstrap(80), 200).items():
+        assert low_high == pytest.approx(whole[name], abs=1e-12), name
+
+
+def test_a_label_without_support_in_a_replicate_is_left_out_of_the_macro_mean() -> None:
+    """A label on one record only is absent from about a third of the replicates, which must not count as 0."""
+    targets, decisions, scores = world_of_bootstrap(60, labels=2)
+    targets[:, 1] = 0
+    targets[0, 1] = 1
+    decisions[:, 1] = targets[:, 1]
+    decisions[:, 0] = targets[:, 0]
+    scores = np.where(targets, 0.9, 0.1).astype(np.float32)
+    found = intervals(targets, decisions, scores, 300)
+    assert found["f1_macro"] == (1.0, 1.0)
+    assert found["average_precision_macro"] == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("metric", ["recall_micro", "f1_micro"])
+def test_intervals_cover_the_truth_in_about_95_of_100_worlds(metric: str) -> None:
+    true_positives, predicted, actual = 0.4 * 0.7, 0.4 * 0.7 + 0.6 * 0.2, 0.4
+    truth = {"recall_micro": 0.7, "f1_micro": 2 * true_positives / (predicted + actual)}[metric]
+    covered = 0
+    for seed in range(200):
+        targets, decisions, _ = world_of_bootstrap(150, seed=seed, labels=2)
+        low, high = intervals(targets, decisions, None, 200)[metric]
+        covered += low <= truth <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_draws_without_the_only_positive_record_say_nothing_about_its_ranking() -> None:
+    targets = np.zeros((20, 1), dtype=np.uint8)
+    targets[3] = 1
+    scores = np.linspace(0.9, 0.1, 20, dtype=np.float32)[:, None]
+    scores[3] = 1.0
+    found = intervals(targets, (scores >= 1).astype(np.uint8), scores, 200)
+    assert found["average_precision_macro"] == (1.0, 1.0)

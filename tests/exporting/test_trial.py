@@ -12,8 +12,8 @@ from ratchet.evaluation.metrics import averaged
 from ratchet.evaluation.thresholds import choose_thresholds
 from ratchet.exporting.trial import STEPS, try_export
 from ratchet.models import all_settings
-from ratchet.neural.settings import ExportPrecision
 from ratchet.runs import StoredRun
+from ratchet.taggers import ExportPrecision
 
 FILES = {"labels.json", "thresholds.json", "calibration.json"}
 

@@ -12,9 +12,9 @@ from ratchet.exporting.manifest import Check
 from ratchet.exporting.trial import STEPS, Trial
 from ratchet.exporting.writing import export_run
 from ratchet.neural import export as neural_export
-from ratchet.neural.settings import ExportPrecision
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
+from ratchet.taggers import ExportPrecision
 
 
 def left_over(run: StoredRun) -> list[str]:

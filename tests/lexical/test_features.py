@@ -12,9 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from ratchet.config import InvalidSetting
 from ratchet.data.taxonomy import Taxonomy
-from ratchet.lexical.features import Features, Mentions
-from ratchet.lexical.settings import LexicalSettings
+from ratchet.lexical.features import Features, LexicalSettings, Mentions, check_lexical
 
 LABELS = ["computer-vision", "segmentation", "nlp"]
 TAXONOMY = Taxonomy(
@@ -31,6 +31,31 @@ TEXTS = ["the cat sat on the mat", "a blue dog", "größer 機械学習 of data"
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=80).map(
     lambda text: text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 )
+
+
+@pytest.mark.parametrize("within", ["", "lexical."])
+@pytest.mark.parametrize("key", ["word_ngrams", "char_ngrams"])
+@pytest.mark.parametrize("value", [[2, 1], [0, 1], [-1, 2], [1], [], [1, 2, 3]], ids=str)
+def test_ngrams_that_are_no_range_are_named_with_their_path(within: str, key: str, value: list[int]) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        check_lexical(LexicalSettings(**{key: value}), within)  # type: ignore[arg-type]
+    assert f"model.{within}{key}={value}" in str(refused.value)
+    assert "[shortest, longest], as [1, 2]" in str(refused.value)
+
+
+@pytest.mark.parametrize("within", ["", "lexical."])
+def test_stop_words_of_another_language_are_named_with_their_path(within: str) -> None:
+    with pytest.raises(InvalidSetting, match=rf"^model\.{within}stop_words=.?german.?\b.*english or null"):
+        check_lexical(LexicalSettings(stop_words="german"), within)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"word_ngrams": [1, 1]}, {"char_ngrams": None}, {"char_ngrams": [2, 7]}, {"stop_words": None}],
+    ids=str,
+)
+def test_what_can_be_done_is_not_refused(settings: dict[str, Any]) -> None:
+    check_lexical(LexicalSettings(**settings))
 
 
 def fitted(texts: Sequence[str] = tuple(TEXTS), **settings: Any) -> Features:

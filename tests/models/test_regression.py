@@ -13,8 +13,8 @@ from ratchet.config import compose
 from ratchet.data.dataset import Dataset, Task
 from ratchet.errors import UserError
 from ratchet.lexical.classifier import fit_lexical
-from ratchet.models.base import Evidence
 from ratchet.models.regression import Settings, Tagger
+from ratchet.taggers import Evidence
 
 MakeDataset = Callable[..., Dataset]
 TASKS = pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)

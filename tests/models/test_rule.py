@@ -7,8 +7,8 @@ from tests.conftest import fit_context
 
 from ratchet.data.dataset import Dataset
 from ratchet.data.taxonomy import Taxonomy
-from ratchet.models.base import Evidence
 from ratchet.models.rule import Settings, Tagger
+from ratchet.taggers import Evidence
 
 LABELS = ["computer-vision", "graphs", "natural-language-processing", "segmentation"]
 ALIASES = {

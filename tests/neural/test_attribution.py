@@ -14,8 +14,8 @@ from ratchet.config import compose
 from ratchet.data.dataset import Dataset
 from ratchet.errors import UserError
 from ratchet.models import tagger_class
-from ratchet.models.base import Explainer, Tagger
 from ratchet.neural import attribution
+from ratchet.taggers import Explainer, Tagger
 
 MODELS = {
     "cnn": ["model=cnn", "model.filters=16", "model.embedding_size=16"],

@@ -14,7 +14,7 @@ from scipy.special import expit, logit, softmax
 from ratchet.data.dataset import Dataset, Task
 from ratchet.errors import UserError
 from ratchet.lexical.classifier import LexicalClassifier, fit_lexical
-from ratchet.lexical.settings import LexicalSettings
+from ratchet.lexical.features import LexicalSettings
 from ratchet.models.cnn_network import initial
 from ratchet.neural.averaging import AveragedClassifier, Shares, learn_lexical, load_averaged
 from ratchet.neural.classifier import TextClassifier, probabilities

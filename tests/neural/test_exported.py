@@ -19,8 +19,9 @@ from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.export import export_classifier
 from ratchet.neural.exported import ExportedClassifier, export_extra, is_exported, load_exported
 from ratchet.neural.loading import load_saved_or_exported
-from ratchet.neural.settings import ExportPrecision, Tokens
+from ratchet.neural.settings import Tokens
 from ratchet.neural.tokens import PADDING, learn_tokenizer, limit_length
+from ratchet.taggers import ExportPrecision
 
 WORDS = "speech sound nodes edges pictures camera lens waves"
 LABELS = ["audio", "graphs", "vision"]

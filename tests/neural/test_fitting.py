@@ -22,8 +22,8 @@ from ratchet.config import Accelerator, Precision, TrainerConfig, compose
 from ratchet.data.dataset import Dataset
 from ratchet.errors import UserError
 from ratchet.models import cnn, transformer
-from ratchet.models.base import FitContext, Tagger, ValidationMetric
 from ratchet.neural.fitting import WholeFiles
+from ratchet.taggers import FitContext, Tagger, ValidationMetric
 
 MakeDataset = Callable[..., Dataset]
 MakeTagger = Callable[[], Tagger]

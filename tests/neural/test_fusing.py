@@ -16,7 +16,7 @@ from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.encoders import random_encoder
 from ratchet.neural.exported import NETWORK, load_exported
 from ratchet.neural.fusing import leave_heads_to_attention
-from ratchet.neural.settings import ExportPrecision
+from ratchet.taggers import ExportPrecision
 
 TEXTS = ["speech sound waves microphone", "nodes edges network", "pictures", ""]
 LAYERS, HEADS = 3, 4

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from tests.objective.test_clauses import RARE, clause, evidence_of, objective_of
+from tests.objective.test_criteria import RARE, clause, evidence_of, objective_of
 
-from ratchet.comparison.estimates import Drawn, estimate
 from ratchet.comparison.evidence import Evidence
 from ratchet.config import BehaviourFloors
 from ratchet.errors import UserError
-from ratchet.objective.clauses import MIN_POSITIVES, Clause, own_clauses
+from ratchet.objective.criteria import MIN_POSITIVES, Clause, own_clauses
+from ratchet.statistics.estimates import Drawn, estimate
 
 
 @pytest.fixture(scope="module")

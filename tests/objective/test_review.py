@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.objective.test_clauses import evidence_of, objective_of
+from tests.objective.test_criteria import evidence_of, objective_of
 
 from ratchet.config import BehaviourFloors, ObjectiveConfig, compose_objective, plain
 from ratchet.config.objective_schema import BudgetConfig, MinimumEvidence

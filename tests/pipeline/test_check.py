@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 import yaml
 from tests.pipeline.test_lock import LOCK, changed
-from tests.pipeline.test_results import FOUND, with_metric
+from tests.pipeline.test_locks import FOUND, with_metric
 
-from ratchet.config import PipelineConfig
 from ratchet.errors import UserError
-from ratchet.pipeline import check as checking
-from ratchet.pipeline import results as finding
-from ratchet.pipeline.check import Checked, check
-from ratchet.pipeline.results import Results
+from ratchet.pipeline import locks as checking
+from ratchet.pipeline import locks as finding
+from ratchet.pipeline.locks import Checked, Results, check
+from ratchet.pipeline.plan import PipelineConfig
 
 PLAN = PipelineConfig()
 

@@ -124,7 +124,7 @@ def test_a_tracker_only_looks_on_and_an_export_comes_after_the_run(
     assert "made.late" not in fingerprints([STAGE])
     monkeypatch.undo()
     assert code._ONLOOKERS == ["ratchet.tracking", "ratchet.neural.export"]
-    found = fingerprints(["ratchet.pipeline.train", "ratchet.models.cnn"])
+    found = fingerprints(["ratchet.pipeline.train_stage", "ratchet.models.cnn"])
     assert {"ratchet.models.cnn_network", "ratchet.neural.fitting"} <= set(found)
     assert not {"ratchet.neural.export", "ratchet.neural.quantising"} & set(found)
 
@@ -149,13 +149,13 @@ def test_comments_between_statements_change_nothing(comments: list[str], write: 
 
 
 def fingerprinted(model: str) -> set[str]:
-    return set(fingerprints(["ratchet.pipeline.train", f"ratchet.models.{model}"]))
+    return set(fingerprints(["ratchet.pipeline.train_stage", f"ratchet.models.{model}"]))
 
 
 @pytest.mark.parametrize("model", ["rule", "regression"])
 def test_a_model_without_a_network_does_not_depend_on_the_code_of_networks(model: str) -> None:
     found = fingerprinted(model)
-    own = {name for name in found if name.startswith("ratchet.models.")} - {"ratchet.models.base"}
+    own = {name for name in found if name.startswith("ratchet.models.")} - {"ratchet.taggers"}
     assert own == {f"ratchet.models.{model}"}
     neural = {name for name in found if name.startswith("ratchet.neural")}
     assert neural == {"ratchet.neural", "ratchet.neural.settings"}, "training asks whether a model has epochs"
@@ -166,7 +166,7 @@ def test_a_model_without_a_network_does_not_depend_on_the_code_of_networks(model
 def test_a_network_depends_on_what_it_imports_when_it_is_fitted(model: str, other: str) -> None:
     found = fingerprinted(model)
     assert {f"ratchet.models.{model}", f"ratchet.models.{model}_network"} <= found
-    assert {"ratchet.neural.fitting", "ratchet.neural.optimisation", "ratchet.neural.losses"} <= found
+    assert {"ratchet.neural.fitting", "ratchet.neural.modules", "ratchet.neural.losses"} <= found
     assert not {name for name in found if name.startswith((f"ratchet.models.{other}", "ratchet.models.r"))}
 
 

@@ -8,21 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ratchet.config import (
-    Config,
-    PipelineConfig,
-    compose,
-    compose_objective,
-    config_hash,
-    load,
-    load_data,
-    load_objective,
-    plain,
-)
+from ratchet.config import Config, compose, compose_objective, config_hash, load, plain
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.pipeline import freeze as frozen
+from ratchet.pipeline.data_stages import load_data
+from ratchet.pipeline.decision_stages import load_objective
 from ratchet.pipeline.freeze import freeze
+from ratchet.pipeline.plan import PipelineConfig
 
 Freeze = Callable[..., None]
 
@@ -121,7 +114,7 @@ def test_every_stage_has_its_fingerprints(freeze_here: Freeze) -> None:
     stages = {f"{name}.json" for name in ("prepare", "split", "compare", "gate", "report")}
     assert files == {*stages, "model/rule.json", "model/regression.json"}
     assert set(json.loads(Path("build/code/model/rule.json").read_text())) == {
-        "ratchet.pipeline.train",
+        "ratchet.pipeline.train_stage",
         "ratchet.models.rule",
     }
 

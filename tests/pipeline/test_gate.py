@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from tests.comparison.test_evidence import trained_on_the_sample
-from tests.pipeline.test_compare import PLAN, lay_out, leave_behind, measured_on_val
+from tests.pipeline.test_decision_stages import PLAN, lay_out, leave_behind, measured_on_val
 
 from ratchet.cli.main import main
-from ratchet.config import PipelineConfig
-from ratchet.objective.verdict import Verdict
-from ratchet.pipeline.gate import judge_runs
+from ratchet.objective.gate import Verdict
+from ratchet.pipeline.decision_stages import judge_runs
+from ratchet.pipeline.plan import PipelineConfig
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratchet.config import PipelineConfig
 from ratchet.errors import UserError
-from ratchet.pipeline.layout import stage_names
 from ratchet.pipeline.lock import lock_differences, read_lock
+from ratchet.pipeline.plan import PipelineConfig, stage_names
 
 STAGES = stage_names(PipelineConfig())
 

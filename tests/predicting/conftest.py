@@ -13,11 +13,11 @@ from ratchet.data.dataset import Dataset, Task
 from ratchet.data.texts import TextColumns
 from ratchet.evaluation.calibration import Calibration
 from ratchet.evaluation.thresholds import Thresholds
-from ratchet.models.base import FitContext, Scores
 from ratchet.predicting.model import Model
 from ratchet.predicting.results import Layout
 from ratchet.predicting.scoring import Request, Summary, predict_file
 from ratchet.scoring import Scorer
+from ratchet.taggers import FitContext, Scores
 
 LABELS = ["audio", "graphs", "vision"]
 TEXT = TextColumns(("title", "description"))

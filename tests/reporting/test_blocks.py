@@ -5,7 +5,7 @@ import math
 import pytest
 from tests.charts.conftest import comparison, result, selected
 
-from ratchet.charts.ladder import ladder
+from ratchet.charts.comparison_charts import ladder
 from ratchet.comparison.results import Interval
 from ratchet.reporting.blocks import Cell, Figure, Section, amount, difference, interval, number, p_value, text
 

@@ -8,15 +8,15 @@ from tests.reporting.conftest import RESAMPLES, objective
 
 from ratchet.comparison.compare import compare
 from ratchet.comparison.evidence import gather
-from ratchet.comparison.resampling import Advance
 from ratchet.config import named_objectives
 from ratchet.errors import UserError
+from ratchet.objective.gate import gather_and_judge
 from ratchet.objective.review import review
-from ratchet.objective.verdict import gather_and_judge
 from ratchet.reporting import findings_in
 from ratchet.reporting.findings import find
 from ratchet.runs.promotions import Promotion, add_decision, said_of
 from ratchet.runs.selection import select
+from ratchet.statistics.bootstrap import Advance
 
 
 def test_all_three_are_what_their_commands_find(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,12 +32,12 @@ from tests.reporting.conftest import (
 
 from ratchet.charts.theme import look
 from ratchet.comparison.results import Changes
+from ratchet.files import write_text
 from ratchet.reporting.blocks import Details, Figure, Section
 from ratchet.reporting.findings import Findings
 from ratchet.reporting.page import FILTERED_FROM, build_page, chart_library
 from ratchet.reporting.sections import sections_of
 from ratchet.reporting.texts import Texts, texts_of
-from ratchet.runs.files import write_text
 from ratchet.runs.selection import Candidate
 
 FETCHING = {"src", "href", "srcset", "data", "action", "formaction", "poster", "background", "ping", "manifest", "cite"}

@@ -8,10 +8,9 @@ from tests.charts.conftest import comparison, difference, group, result
 from tests.reporting.conftest import cells
 from tests.reporting.conftest import tables as tables_in
 
-from ratchet.objective.clauses import Clause
-from ratchet.objective.gate import Decision, Judgement
+from ratchet.objective.criteria import Clause
+from ratchet.objective.gate import Decision, Judgement, Verdict
 from ratchet.objective.review import Alternative, Review
-from ratchet.objective.verdict import Verdict
 from ratchet.reporting import tables
 from ratchet.reporting.blocks import Cell, Section, Table
 from ratchet.reporting.findings import Findings

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.errors import UserError
-from ratchet.runs.predictions import Predictions, check_scores, read_predictions, write_predictions
+from ratchet.runs.predictions import Predictions, read_predictions, write_predictions
+from ratchet.taggers import check_scores
 
 
 def predictions(size: int = 5, labels: int = 3) -> Predictions:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.runs.provenance import git_state, lock_hash, machine, package_versions
+from ratchet.machine import machine
+from ratchet.runs.provenance import git_state, lock_hash, package_versions
 
 
 @pytest.fixture(autouse=True)

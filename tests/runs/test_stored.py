@@ -1,8 +1,9 @@
-"""Runs that were written down: whether they still run, and how one is named."""
+"""record.json and its fields, now and as other versions wrote them."""
 
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,12 +14,59 @@ from typing import Any
 import psutil
 import pytest
 
+from ratchet.config import plain
 from ratchet.errors import UserError
-from ratchet.runs import StoredRun, find_run, find_runs
-from ratchet.runs.record import SCHEMA_VERSION
-from ratchet.runs.stored import Point, read_run
+from ratchet.runs import RunRecord, StoredRun, find_run, find_runs
+from ratchet.runs.stored import SCHEMA_VERSION, Point, read_run, repeats_of
 
+REQUIRED = {
+    "id": "20260101T000000Z-abcdef",
+    "status": "running",
+    "started_at": "2026-01-01T00:00:00+00:00",
+    "pid": 4321,
+    "process_started": 1767225600.25,
+    "host": "somewhere",
+    "argv": ["train.py", "seed=1"],
+    "overrides": ["seed=1"],
+    "name": "rule",
+    "model": "rule",
+    "complexity": 0,
+    "data": "sample",
+    "config_hash": "ab" * 32,
+    "seed": 1,
+    "split_seed": 0,
+    "evaluate": "val",
+    "threads": 2,
+}
 Store = Callable[..., StoredRun]
+
+
+def test_a_record_is_the_same_after_json() -> None:
+    record = RunRecord.from_json(
+        {**REQUIRED, "tags": ["keep"], "records": {"train": 3}, "error": {"type": "ValueError", "message": "no"}}
+    )
+    assert RunRecord.from_json(json.loads(json.dumps(plain(record)))) == record
+    assert record.records == {"train": 3}
+
+
+def test_what_is_not_known_yet_is_empty() -> None:
+    record = RunRecord.from_json(REQUIRED)
+    assert (record.parent, record.finished_at, record.error, record.dataset_version) == (None, None, None, None)
+    assert (record.tags, record.records, record.git) == ([], {}, {})
+    assert record.schema_version == SCHEMA_VERSION
+    assert RunRecord.from_json(REQUIRED).tags is not record.tags
+
+
+def test_keys_that_a_newer_version_added_are_left_out() -> None:
+    record = RunRecord.from_json({**REQUIRED, "colour": "blue"})
+    assert record == RunRecord.from_json(REQUIRED)
+    assert not hasattr(record, "colour")
+
+
+@pytest.mark.parametrize("key", sorted(REQUIRED))
+def test_a_key_that_every_version_has_must_be_there(key: str) -> None:
+    with pytest.raises(TypeError, match=key):
+        RunRecord.from_json({name: value for name, value in REQUIRED.items() if name != key})
 
 
 @pytest.fixture
@@ -229,3 +277,60 @@ def test_a_broken_history_is_named(content: str | None, store: Store) -> None:
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(UserError, match=r"history.csv: cannot be read"):
         read_run(path.parent).history()
+
+
+@pytest.fixture
+def finish(store: Store) -> Store:
+    """`finish("model.C=1", split=1)`: a finished run of a regression on that split."""
+
+    def make(*overrides: str, split: int = 0, seed: int = 0, **fields: Any) -> StoredRun:
+        measured = {"dataset_version": "version-1", "split_hash": f"split-{split}", "deterministic": False}
+        seeds = (f"split.seed={split}", f"seed={seed}")
+        return store("model=regression", *overrides, *seeds, **{**measured, **fields})
+
+    return make
+
+
+def ids(run: StoredRun) -> list[str]:
+    return [each.record.id for each in repeats_of(run)]
+
+
+def test_a_run_comes_first_then_the_other_splits_and_seeds_in_their_order(finish: Store) -> None:
+    other_split, run, other_seed = finish(split=2), finish(split=1), finish(split=1, seed=1)
+    assert ids(run) == [each.record.id for each in (run, other_seed, other_split)]
+    assert ids(other_split)[0] == other_split.record.id
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fields"),
+    [
+        (["model.C=7"], {}),
+        (["name=another"], {}),
+        ([], {"dataset_version": "version-2"}),
+        ([], {"status": "failed"}),
+        ([], {"data": "another"}),
+    ],
+    ids=str,
+)
+def test_another_candidate_or_other_data_are_no_repeat(
+    finish: Store, overrides: list[str], fields: dict[str, Any]
+) -> None:
+    run, repeat = finish(), finish(split=1)
+    finish(*overrides, split=2, **fields)
+    assert ids(run) == [run.record.id, repeat.record.id]
+
+
+def test_the_newest_run_of_a_split_and_seed_counts_but_the_run_itself_always(finish: Store) -> None:
+    run, _, _, newer = finish(), finish(), finish(split=1), finish(split=1)
+    assert ids(run) == [run.record.id, newer.record.id]
+
+
+def test_without_randomness_seeds_of_a_split_are_no_repeats(finish: Store) -> None:
+    run, _ = finish(deterministic=True), finish(seed=1, deterministic=True)
+    assert ids(run) == [run.record.id]
+
+
+def test_a_run_that_was_taken_elsewhere_is_alone(finish: Store, tmp_path: Path) -> None:
+    run, _ = finish(), finish(split=1)
+    moved = read_run(Path(shutil.copytree(run.path, tmp_path / "elsewhere")))
+    assert repeats_of(moved) == [moved]

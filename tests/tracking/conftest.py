@@ -11,7 +11,7 @@ import pytest
 from tests.comparison.test_evidence import trained_on_the_sample
 from tests.conftest import run_command
 
-from ratchet.tracking.base import Description, Report
+from ratchet.tracking.tracker import Description, Report
 
 
 class Listener:

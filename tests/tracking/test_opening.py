@@ -8,7 +8,7 @@ from tests.tracking.conftest import Listener, described
 from ratchet.config import TrackerConfig, TrackerKind
 from ratchet.errors import Pruned
 from ratchet.tracking import NullTracker, Report, open_tracker, wandb_tracker
-from ratchet.tracking.base import Description
+from ratchet.tracking.tracker import Description
 
 WANDB = TrackerConfig(kind=TrackerKind.wandb)
 

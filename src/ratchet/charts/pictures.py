@@ -2,15 +2,9 @@
 
 from collections.abc import Mapping
 
-from ratchet.charts.calibration import calibration
-from ratchet.charts.confusions import confusions
-from ratchet.charts.costs import quality_and_cost
-from ratchet.charts.differences import differences
-from ratchet.charts.groups import group_differences
-from ratchet.charts.ladder import ladder
-from ratchet.charts.learning import learning_curves
+from ratchet.charts.comparison_charts import differences, group_differences, ladder, quality_and_cost
+from ratchet.charts.run_charts import calibration, confusions, learning_curves, threshold_curves
 from ratchet.charts.theme import Chart
-from ratchet.charts.thresholds import threshold_curves
 from ratchet.comparison.results import Comparison
 from ratchet.runs.selection import Selection
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from ratchet.cli.compare_tables import print_comparison
 from ratchet.cli.selecting import SelectingOptions, of_group, parse_selecting, progress, selection_of
 from ratchet.cli.tables import Format, print_json
-from ratchet.comparison.selected import compare_selected
+from ratchet.comparison.compare import compare_selected
 from ratchet.config import Part, TrackerConfig, compose, plain, register, take_config_dir
 from ratchet.models import all_settings
 from ratchet.tracking import open_tracker
-from ratchet.tracking.leaderboard import describe_comparison, report_comparison
+from ratchet.tracking.reports import describe_comparison, report_comparison
 
 
 @dataclass

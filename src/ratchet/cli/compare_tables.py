@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.tables import COST_COLUMNS, number, print_table, short
-from ratchet.comparison.results import CandidateResult, Comparison, Difference, GroupDifference, Interval
-from ratchet.comparison.verdicts import metric_name
+from ratchet.comparison.results import CandidateResult, Comparison, Difference, GroupDifference, Interval, metric_name
 
 _MOST = 4  # labels and slices that are named of each kind
 

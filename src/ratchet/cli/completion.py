@@ -1,16 +1,20 @@
-"""`ratchet completion bash|zsh|fish`: a script that completes `ratchet` on TAB, to be sourced by the shell.
+"""Complete words on TAB: `ratchet completion bash|zsh|fish` prints a script for the shell."""
 
-The script holds the verbs, actions and keys that there were when it was printed, so that TAB starts no Python.
-Configurations and runs are looked up when TAB is pressed.
-"""
-
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
 
-from ratchet.cli.completing import SHELLS, Place, places
-from ratchet.config import CONF
+from ratchet.cli.main import VERBS, actions_of
+from ratchet.cli.selecting import SelectingOptions
+from ratchet.config import Config, choices_of, configs_of
 from ratchet.errors import UserError, did_you_mean
+from ratchet.models import all_settings
+from ratchet.project import CONF
 
+SHELLS = ("bash", "zsh", "fish")
+_OVERRIDES = ("train", "evaluate", "data describe", "data fetch")  # what takes overrides of the configuration
 _OFFERS = r"""_ratchet_offers() ( # what may stand at the end of the line $1, one a line; in POSIX sh
   [ -z "${ZSH_VERSION-}" ] || emulate sh
   conf=@CONF@
@@ -55,7 +59,6 @@ _OFFERS = r"""_ratchet_offers() ( # what may stand at the end of the line $1, on
   esac
 )
 """
-
 _BASH = r"""_ratchet() {
   local offer begun line=${COMP_LINE:0:COMP_POINT}
   local last=${line##*[[:space:]]}
@@ -71,7 +74,6 @@ _BASH = r"""_ratchet() {
 }
 complete -o default -F _ratchet ratchet
 """
-
 _ZSH = r"""_ratchet() {
   local -a offers
   offers=("${(@f)$(_ratchet_offers "${(j: :)words[1,CURRENT-1]} $PREFIX")}")
@@ -81,13 +83,68 @@ _ZSH = r"""_ratchet() {
 }
 compdef _ratchet ratchet
 """
-
 _FISH = r"""
 function _ratchet_complete
     sh -c $_ratchet_offers\n'_ratchet_offers "$1"' sh (commandline --cut-at-cursor --current-process | string collect)
 end
 complete --command ratchet --no-files --arguments '(_ratchet_complete)'
 """
+
+
+@dataclass
+class Place:
+    """What may follow `ratchet VERB` or `ratchet VERB ACTION`: words, and keys with their values (none: any text)."""
+
+    words: list[str] = field(default_factory=list)
+    keys: dict[str, list[str]] = field(default_factory=dict)
+    takes_run: bool = False
+
+
+def places() -> dict[str, Place]:
+    """Every place by the words that lead to it: "" before a verb, then `runs`, `runs show`, and so on."""
+    found = {"": Place([*VERBS, "help"])}
+    further = {"train": ["-m"], "gate": ["--check"], "models": configs_of("model"), "completion": SHELLS}
+    for verb, said in VERBS.items():
+        actions = actions_of(verb)
+        named = [action for action in actions if action]
+        alone = _place(verb, actions.get(""))
+        alone.words += [*named, *further.get(verb, [])]
+        if not named:
+            alone.takes_run = bool(re.search(r"\bRUN\b", said))
+            alone.keys |= {key: alone.keys.get(key, []) for key in re.findall(r"(\w+)=", said)}
+        found[verb] = alone
+        for action in named:
+            place = found[f"{verb} {action}"] = _place(f"{verb} {action}", actions[action])
+            place.takes_run = f"{action} RUN" in said
+    return found
+
+
+def _place(words: str, options: type | None) -> Place:
+    keys = {each.name: choices_of(each.type) for each in fields(options)} if options else {}
+    if options is not None and issubclass(options, SelectingOptions):
+        keys["objective"] = []
+    if words in _OVERRIDES:
+        keys |= dict(_keys_of(Config)) if words == "train" else {}
+        keys |= {path.name: [] for path in CONF.iterdir() if path.is_dir() and path.name != "objective"}
+    return Place(["--help", *["--config-dir"] * (words in _OVERRIDES)], keys)
+
+
+def _keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The keys of a configuration with dots between its nodes; those of `model` are the settings of all models."""
+    for each in fields(schema):
+        key = f"{prefix}{each.name}"
+        if key == "model":
+            for settings in all_settings().values():
+                yield from _keys_of(settings, "model.")
+        elif is_dataclass(each.type):
+            yield from _keys_of(_class(each.type), f"{key}.")
+        elif key != "sweep_id":  # a grid's own
+            yield key, choices_of(each.type)
+
+
+def _class(kind: Any) -> type:
+    assert isinstance(kind, type)
+    return kind
 
 
 def run(arguments: list[str]) -> int:

@@ -72,8 +72,8 @@ def _fetch(arguments: list[str], form: Format) -> None:
     if chosen and chosen[-1] != config.name:
         raise UserError(f"data={chosen[-1]}: its name is {config.name}; the pipeline needs it to be that of its file")
 
-    from ratchet.data.files import read_file, watched_files
-    from ratchet.runs.files import replacing
+    from ratchet.data.sources import read_file, watched_files
+    from ratchet.files import replacing
 
     rows = []
     for what, file, path in watched_files(config):

@@ -6,8 +6,8 @@ from pathlib import Path
 from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import is_option, parse_options
 from ratchet.errors import UserError
-from ratchet.models.base import Explainer
 from ratchet.runs import find_run
+from ratchet.taggers import Explainer
 
 
 @dataclass

@@ -9,8 +9,8 @@ from ratchet.cli.selecting import progress
 from ratchet.config import is_option, parse_options, register
 from ratchet.errors import UserError
 from ratchet.models import all_settings
-from ratchet.neural.settings import ExportPrecision
 from ratchet.runs import find_run
+from ratchet.taggers import ExportPrecision
 
 if TYPE_CHECKING:
     from ratchet.exporting.writing import Export

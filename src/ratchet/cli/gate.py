@@ -14,9 +14,8 @@ from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, s
 from ratchet.cli.tables import Format, print_json
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError
-from ratchet.objective.clauses import Clause
-from ratchet.objective.gate import Judgement
-from ratchet.objective.verdict import Verdict, gather_and_judge
+from ratchet.objective.criteria import Clause
+from ratchet.objective.gate import Judgement, Verdict, gather_and_judge
 
 NOT_SHIPPED = 3  # exit code: nothing ships, or too little evidence
 _MARKS = {"pass": "pass", "fail": "FAIL", "too little evidence": "?"}

@@ -16,8 +16,8 @@ from ratchet.errors import Pruned, RunFailed, UserError
 from ratchet.runs.sweeps import Job, Outcome, note_job, plan_sweep
 
 if TYPE_CHECKING:
-    from ratchet.inputs import Inputs
     from ratchet.runs import StoredRun
+    from ratchet.training import Inputs
 
 
 def new_sweep_id() -> str:
@@ -100,9 +100,8 @@ def _shown(config: Config, overrides: Sequence[str], number: int) -> str:
 def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome, Path]:
     """The directory of the job's run, and whether it was made now or before."""
     from ratchet.cli.summary import print_job_line
-    from ratchet.inputs import read_inputs
     from ratchet.search.pruning import watch_of
-    from ratchet.training import settle_devices, train
+    from ratchet.training import read_inputs, settle_devices, train
 
     settle_devices(config)
     read = cache(lambda: read_inputs(config))
@@ -119,7 +118,7 @@ def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome
 def _done(config: Config, read: "Callable[[], Inputs]") -> "StoredRun | None":
     """The run that was made before, if there is one."""
     from ratchet.evaluation.behaviour import behaviour_hash
-    from ratchet.process import available_cores
+    from ratchet.machine import available_cores
     from ratchet.runs.done import DataIdentity, find_done
 
     def data() -> DataIdentity:

@@ -21,7 +21,7 @@ from ratchet.cli.grid import recorded
 from ratchet.cli.main import terminate
 from ratchet.cli.train import FULL
 from ratchet.errors import UserError
-from ratchet.process import available_cores
+from ratchet.machine import available_cores
 from ratchet.runs import note_death
 from ratchet.runs.sweeps import Job, jobs_of, note_job, runs_of
 

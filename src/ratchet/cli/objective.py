@@ -8,7 +8,7 @@ from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.comparison.evidence import gather
 from ratchet.config import named_objectives, plain
 from ratchet.errors import UserError, did_you_mean
-from ratchet.objective.change import objective_state
+from ratchet.objective.gate import objective_state
 from ratchet.objective.review import review
 
 ACTIONS = {"review": SelectingOptions}

@@ -14,10 +14,10 @@ import ratchet
 from ratchet.cli.lines import print_text
 from ratchet.cli.selecting import progress
 from ratchet.cli.tables import Format, print_json, print_table
-from ratchet.config import bounded, parse_options, read_pipeline
+from ratchet.config import bounded, parse_options
 from ratchet.errors import UserError, did_you_mean
-from ratchet.pipeline.layout import LEADERBOARD, PAGE, PARAMS, REPORT, VERDICT_TEXT
-from ratchet.runs.files import write_text
+from ratchet.files import write_text
+from ratchet.pipeline.plan import LEADERBOARD, PAGE, PARAMS, REPORT, VERDICT_TEXT, read_pipeline
 
 Value = TypeVar("Value")
 DIFFERENT = 3  # exit code of `check`: not what the commit says
@@ -94,20 +94,20 @@ def _config(_: NoOptions) -> None:
 
 
 def _prepare(_: NoOptions) -> None:
-    from ratchet.pipeline.prepare import prepare_data
+    from ratchet.pipeline.data_stages import prepare_data
 
     print(prepare_data())
 
 
 def _split(options: SplitOptions) -> None:
-    from ratchet.pipeline.split import split_data
+    from ratchet.pipeline.data_stages import split_data
 
     split_data(_given(options.repeat, "split", "repeat"))
 
 
 def _train(options: TrainOptions) -> None:
     from ratchet.cli.summary import print_job_line
-    from ratchet.pipeline.train import train_run
+    from ratchet.pipeline.train_stage import train_run
 
     model, repeat = _given(options.model, "train", "model"), _given(options.repeat, "train", "repeat")
     print_job_line(f"{model} {repeat}", train_run(model, repeat).path)
@@ -115,7 +115,7 @@ def _train(options: TrainOptions) -> None:
 
 def _compare(_: NoOptions) -> None:
     from ratchet.cli.compare_tables import print_comparison
-    from ratchet.pipeline.compare import compare_runs
+    from ratchet.pipeline.decision_stages import compare_runs
 
     with progress() as bar:
         found = compare_runs(read_pipeline(PARAMS), bar)
@@ -124,7 +124,7 @@ def _compare(_: NoOptions) -> None:
 
 def _gate(_: NoOptions) -> None:
     from ratchet.cli.gate import print_verdict
-    from ratchet.pipeline.gate import judge_runs
+    from ratchet.pipeline.decision_stages import judge_runs
 
     with progress() as bar:
         found = judge_runs(read_pipeline(PARAMS), bar("drawing records"))
@@ -132,7 +132,7 @@ def _gate(_: NoOptions) -> None:
 
 
 def _report(_: NoOptions) -> None:
-    from ratchet.pipeline.report import write_report
+    from ratchet.pipeline.report_stage import write_report
 
     rows, headline = write_report(read_pipeline(PARAMS))
     print_table(rows)
@@ -149,14 +149,14 @@ def _printed(show: Callable[[], None]) -> str:
 
 
 def _lock(_: NoOptions) -> None:
-    from ratchet.pipeline.results import RESULTS, found_results, write_results
+    from ratchet.pipeline.locks import RESULTS, found_results, write_results
 
     write_results(found_results(read_pipeline(PARAMS)))
     print(f"{RESULTS} written: commit it together with dvc.lock")
 
 
 def _check(options: AgainstOptions) -> int:
-    from ratchet.pipeline.check import check
+    from ratchet.pipeline.locks import check
 
     found = check(read_pipeline(PARAMS), options.against)
     for each in found.differences:
@@ -170,7 +170,7 @@ def _check(options: AgainstOptions) -> int:
 
 
 def _diff(options: AgainstOptions) -> None:
-    from ratchet.pipeline.results import changes, found_results, results_at
+    from ratchet.pipeline.locks import changes, found_results, results_at
 
     rows = changes(results_at(options.against), found_results(read_pipeline(PARAMS)))
     if options.format is Format.json:

@@ -5,17 +5,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ratchet.cli.lines import print_facts
-from ratchet.cli.progress import row_bars
+from ratchet.cli.selecting import row_bars
 from ratchet.cli.tables import Format, print_json, print_table, short
 from ratchet.config import bounded, is_option, parse_options, register
 from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError
+from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
 from ratchet.predicting.model import Model, open_model
 from ratchet.predicting.parts import parts_of
 from ratchet.predicting.results import Layout, ScoreDetail
 from ratchet.predicting.scoring import Request, Summary, predict_file
-from ratchet.process import available_cores, limited_threads
 
 USAGE = "`ratchet predict RUN input=texts.csv output=predictions.csv`"
 

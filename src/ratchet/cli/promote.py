@@ -9,9 +9,10 @@ from ratchet.cli.gate import NOT_SHIPPED, headline
 from ratchet.cli.lines import print_text
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
 from ratchet.cli.tables import Format, print_json, print_table
-from ratchet.config import PROJECT, parse_options, plain
+from ratchet.config import parse_options, plain
 from ratchet.errors import UserError, did_you_mean
-from ratchet.objective.verdict import Verdict, gather_and_judge
+from ratchet.objective.gate import Verdict, gather_and_judge
+from ratchet.project import PROJECT
 from ratchet.runs.promotions import Promotion, add_decision, promoted, read_decisions, said_of, standing
 from ratchet.runs.provenance import git_state
 from ratchet.runs.selection import Selection

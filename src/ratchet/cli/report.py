@@ -21,10 +21,10 @@ class Options(SelectingOptions):
 
 def run(arguments: list[str]) -> int:
     """The verb `report`; writes the page and says where it is."""
+    from ratchet.files import write_text
     from ratchet.reporting.findings import find
     from ratchet.reporting.page import build_page
     from ratchet.reporting.texts import Texts, texts_of
-    from ratchet.runs.files import write_text
 
     options, objective = parse_selecting(Options, arguments)
     path = Path(options.out)

@@ -14,14 +14,14 @@ from ratchet.cli.grid import recorded
 from ratchet.cli.search_request import Request, default_values, read_request
 from ratchet.cli.search_summary import conclude
 from ratchet.config import Config, config_hash, plain
-from ratchet.inputs import read_inputs
-from ratchet.process import available_cores
+from ratchet.machine import available_cores
 from ratchet.runs import provenance
 from ratchet.runs.stored import StoredRun, read_run
 from ratchet.runs.sweeps import Job, jobs_of, note_study, plan_sweep
 from ratchet.search.places import study_dir
 from ratchet.search.space import overrides_of
 from ratchet.search.study import OpenStudy, Trial, open_study
+from ratchet.training import read_inputs
 
 Launch = Callable[[list[list[str]], int], object]
 _GIVEN_UP = 5  # trials that fail while none finishes

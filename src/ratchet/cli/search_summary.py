@@ -6,9 +6,10 @@ from typing import Any
 from ratchet.cli.lines import print_facts
 from ratchet.cli.search_request import Request
 from ratchet.cli.tables import number, short
-from ratchet.comparison.verdicts import metric_name
-from ratchet.config import CONF, Config, SearchConfig, compose, config_hash, hashed
-from ratchet.process import available_cores
+from ratchet.comparison.results import metric_name
+from ratchet.config import Config, SearchConfig, compose, config_hash, hashed
+from ratchet.machine import available_cores
+from ratchet.project import CONF
 from ratchet.runs.stored import read_run
 from ratchet.search.experiment import differences, experiment_text, write_experiment
 from ratchet.search.results import SearchResult, TrialResult, results_of

@@ -1,4 +1,4 @@
-"""What compare, gate, promote and review have in common: which runs, under which objective, with which progress bar."""
+"""Parse what compare, gate, promote and review share: the selection of runs, the objective, the progress bar."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +10,40 @@ from typing import TypeVar
 from ratchet.cli.tables import Format
 from ratchet.config import Objective, bounded, compose_objective, parse_options, register, take_config_dir
 from ratchet.runs.selection import Selection, select
+
+Advance = Callable[[int], None]
+Begin = Callable[[int], Advance]
+
+
+@contextmanager
+def row_bars() -> Iterator[Callable[[str, int | None], Advance]]:
+    """`begin("predicting", rows)` begins a bar and gives what moves it on; nothing is shown without a terminal.
+
+    A bar takes the place of the one before it.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.text import Text
+
+    class Pace(ProgressColumn):
+        """Rows done, of how many, and how many a second."""
+
+        def render(self, task: Task) -> Text:
+            """The column's text."""
+            of = "" if task.total is None else f" of {task.total:,.0f}"
+            pace = "" if not task.speed else f", {task.speed:,.0f}/s"
+            return Text(f"{task.completed:,.0f}{of} rows{pace}")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), Pace())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+
+        def begin(what: str, rows: int | None) -> Advance:
+            for each in bars.task_ids:
+                bars.remove_task(each)
+            task = bars.add_task(what, total=rows)
+            return lambda done: bars.advance(task, done)
+
+        yield begin
 
 
 @dataclass
@@ -26,8 +60,6 @@ class SelectingOptions:
 
 
 Options = TypeVar("Options", bound=SelectingOptions)
-Advance = Callable[[int], None]
-Begin = Callable[[int], Advance]
 
 
 def parse_selecting(

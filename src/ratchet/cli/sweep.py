@@ -8,7 +8,7 @@ from ratchet.cli.search_summary import search_facts
 from ratchet.cli.tables import Format, number, print_json, print_table, short
 from ratchet.config import SearchConfig, parse_options, plain, search_settings
 from ratchet.errors import UserError, did_you_mean
-from ratchet.runs.files import write_text
+from ratchet.files import write_text
 from ratchet.runs.stored import read_run
 from ratchet.runs.sweeps import Job, jobs_of, known_sweeps, last_sweep, study_of
 from ratchet.search.places import find_study

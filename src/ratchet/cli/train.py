@@ -14,19 +14,10 @@ from hydra.types import RunMode
 
 from ratchet.cli.grid import new_sweep_id, plan_grid, recorded, run_job
 from ratchet.cli.main import TERMINATED, guarded, report
-from ratchet.config import (
-    COMPOSITION_ERRORS,
-    CONF,
-    Config,
-    Origin,
-    explain,
-    load,
-    register,
-    take_config_dir,
-    to_config,
-)
+from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, register, take_config_dir, to_config
 from ratchet.errors import RunFailed, UserError
 from ratchet.models import all_settings
+from ratchet.project import CONF
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

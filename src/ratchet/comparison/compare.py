@@ -1,21 +1,34 @@
-"""Candidates against the MVP baseline, against their predecessor and against their parent, by statistics."""
+"""Compare candidates with the MVP baseline, their predecessor and their parent."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ratchet.comparison.differences import Pair, Tested, common_splits, compare_pair, family
-from ratchet.comparison.estimates import estimate
-from ratchet.comparison.evidence import Evidence, Measured
-from ratchet.comparison.groups import group_differences
-from ratchet.comparison.lineage import changes_since
-from ratchet.comparison.resampling import Advance
-from ratchet.comparison.results import CandidateResult, Comparison
-from ratchet.comparison.rows import candidate_row, notes_on, splits_read
+import numpy as np
+
+from ratchet.comparison.differences import (
+    HEADLINE,
+    TAIL,
+    Pair,
+    Tested,
+    common_splits,
+    compare_pair,
+    family,
+    group_differences,
+)
+from ratchet.comparison.evidence import RESAMPLES, Evidence, Measured, gather
+from ratchet.comparison.lineage import changes_since, other_parents, parents_of
+from ratchet.comparison.results import CandidateResult, Comparison, Interval, SplitRead
 from ratchet.errors import UserError, did_you_mean
-from ratchet.runs.repeats import candidate_key
+from ratchet.runs import find_runs
+from ratchet.runs.accesses import count_readings
+from ratchet.runs.promotions import promoted, said_of
 from ratchet.runs.selection import Selection
-from ratchet.runs.stored import StoredRun
+from ratchet.runs.stored import StoredRun, candidate_key
+from ratchet.statistics.bootstrap import Advance
+from ratchet.statistics.estimates import estimate, training_spread
+
+Bar = Callable[[str], Callable[[int], Advance]]
 
 
 def compare(
@@ -133,3 +146,122 @@ def _predecessor(each: Measured, candidates: Sequence[Measured]) -> Measured | N
     rung = max(other.candidate.complexity for other in lower)
     same = [other for other in lower if other.candidate.complexity == rung]
     return min(same, key=lambda other: (other.name != other.candidate.model, other.name))
+
+
+def compare_selected(
+    selection: Selection,
+    *,
+    runs_dir: Path,
+    metric: str,
+    baseline: str,
+    count_readings: bool = True,
+    promotions_dir: Path | None = None,
+    resamples: int = RESAMPLES,
+    bar: Bar = lambda what: lambda steps: lambda done: None,
+) -> tuple[Evidence, Comparison]:
+    """The comparison, and the evidence that it rests on, for who judges by the same draws.
+
+    Parents are sought in `runs_dir`, where readings of test splits are counted too, unless what the runs noted of them
+    shall do. Without `promotions_dir` nothing is promoted.
+
+    Raises:
+        UserError: no such baseline, or predictions that cannot be compared.
+    """
+    check_baseline(selection, baseline)
+    runs = find_runs(runs_dir)
+    parents = parents_of(selection, runs)
+    others = other_parents(selection, parents, runs)
+    evidence = gather(selection, others=others, resamples=resamples, begin=bar("drawing records"))
+    standing = promoted(promotions_dir, selection.data) if promotions_dir else None
+    found = compare(
+        evidence,
+        runs_dir=runs_dir if count_readings else None,
+        metric=metric,
+        baseline=baseline,
+        promoted={(str(standing.name), str(standing.config_hash)): said_of(standing)} if standing else {},
+        parents=parents,
+        begin=bar("swapping predictions"),
+    )
+    return evidence, found
+
+
+def candidate_row(each: Measured, metric: str, part: str, promoted: str | None) -> CandidateResult:
+    """Figures, spreads, costs; what it is compared with is filled in later."""
+    estimates = {name: estimate(each.drawn[name]) for name in HEADLINE}
+    primary = each.drawn[metric]
+    between_splits, between_seeds = (number_or_none(float(value)) for value in training_spread(primary))
+    precisions = [run.figures().get(f"{part}/average_precision_macro") for run in each.candidate.runs]
+    told = [float(value) for value in precisions if value is not None]
+    return CandidateResult(
+        name=each.name,
+        model=each.candidate.model,
+        complexity=each.candidate.complexity,
+        config_hash=each.candidate.config_hash,
+        runs=[run.record.id for run in each.candidate.runs],
+        splits=each.num_splits,
+        metrics={
+            name: Interval(
+                float(found.value), *clipped(float(found.value), float(found.lower(TAIL)), float(found.upper(TAIL)))
+            )
+            for name, found in estimates.items()
+        },
+        average_precision_macro=sum(told) / len(told) if told else None,
+        spread_between_splits=between_splits,
+        spread_between_seeds=between_seeds,
+        error_from_records=float(np.sqrt(estimates[metric].record_variance)),
+        costs=each.costs,
+        behaviour=each.behaviour,
+        promoted=promoted,
+        baseline=None,
+        predecessor=None,
+        best_simpler=None,
+        changes=None,
+    )
+
+
+def splits_read(selection: Selection, runs_dir: Path | None) -> list[SplitRead]:
+    """The splits of a selection, and how often each was read: so far, or without `runs_dir` by what its runs noted."""
+    found = {}
+    for run in selection.candidates[0].runs:
+        record, readings = run.record, None
+        if selection.part == "test":
+            noted = [other.record.test_readings or 0 for other in selection.runs if _same_split(run, other)]
+            version, split_hash = selection.dataset_version, str(record.split_hash)
+            readings = count_readings(runs_dir, selection.data, version, split_hash) if runs_dir else max(noted)
+        found[record.split_hash] = SplitRead(
+            record.split_seed, str(record.split_hash), record.records[selection.part], readings
+        )
+    return list(found.values())
+
+
+def _same_split(run: StoredRun, other: StoredRun) -> bool:
+    return run.record.split_hash == other.record.split_hash
+
+
+def notes_on(evidence: Evidence) -> list[str]:
+    """What the figures do not say, where that matters."""
+    notes = []
+    if len({run.split for run in evidence.candidates[0].judged}) == 1:
+        unknown = [
+            each.name for each in evidence.candidates
+            if len(each.judged) == 1 and not each.candidate.runs[0].record.deterministic
+        ]  # fmt: skip
+        told = f", nor of another training of {', '.join(unknown)}" if unknown else ""
+        notes.append(f"one split only: the intervals say nothing of another division of the data{told}")
+    if evidence.slices_left_out:
+        notes.append(
+            f"slices that do not mean the same records in all runs are left out: {', '.join(evidence.slices_left_out)}"
+        )
+    if evidence.selection.part == "val":
+        notes.append("on val, where thresholds were tuned and epochs chosen: for choosing, not for reporting")
+    return notes
+
+
+def clipped(value: float, low: float, high: float) -> tuple[float, float]:
+    """An interval of a share, within [0, 1]."""
+    return min(max(low, 0.0), value), max(min(high, 1.0), value)
+
+
+def number_or_none(value: float) -> float | None:
+    """None for NaN, which JSON does not have."""
+    return None if np.isnan(value) else float(value)

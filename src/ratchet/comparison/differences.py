@@ -1,16 +1,16 @@
-"""One candidate against another: differences with intervals, p-values, verdicts; and p-values adjusted for others."""
+"""Compare one candidate with another: differences, intervals, p-values, verdicts; overall, per label and slice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
-from ratchet.comparison.estimates import Drawn, Estimate, Floats, difference
 from ratchet.comparison.evidence import Evidence, Measured
-from ratchet.comparison.families import holm
-from ratchet.comparison.resampling import Advance, swap_p_values
-from ratchet.comparison.results import Difference, Interval
-from ratchet.comparison.verdicts import in_words, more_records, verdict_on
+from ratchet.comparison.results import Difference, GroupDifference, Interval, Verdict
+from ratchet.statistics.bootstrap import Advance
+from ratchet.statistics.estimates import ALPHA, Drawn, Estimate, Floats, _tolerable, difference, estimate, more_records
+from ratchet.statistics.permutation import benjamini_hochberg, holm, swap_p_values
 
 HEADLINE = tuple(
     f"{metric}_{average}"
@@ -18,10 +18,34 @@ HEADLINE = tuple(
     for average in ("weighted", "macro", "micro", "samples")
 )
 TAIL = 0.025  # on either side of a 95 % interval
-
 Pair = tuple[Measured, Measured]
 PValues = dict[str, Floats]
 Tested = dict[tuple[str, str], tuple[Difference, PValues]]
+MIN_POSITIVES = 10  # labels and slices with fewer are not shown
+
+
+def verdict_on(value: float, low: float, high: float, p: float) -> Verdict:
+    """Different needs both: an adjusted p below .05, and an interval without 0."""
+    if p < ALPHA and (low > 0 or high < 0):
+        return "better" if value > 0 else "worse"
+    return "not distinguishable"
+
+
+def in_words(verdict: Verdict, other: str, found: Estimate, more: int | None) -> str:
+    """The verdict as a sentence's end: `better than rule`, `not distinguishable from cnn; ...`."""
+    if verdict != "not distinguishable":
+        return f"{verdict} than {other}"
+    told = f"not distinguishable from {other}"
+    if found.value == 0:
+        return told
+    if more is not None:
+        return f"{told}; about {more:,} more test records would tell a difference of this size"
+    tolerable = _tolerable(found)
+    if found.training_variance + found.record_variance <= tolerable:
+        return told  # the swap test alone is in doubt
+    if found.training_variance > tolerable / 2:
+        return f"{told}; more repeats, not more records, would tell"
+    return f"{told}; a difference this small is out of reach of any test set like this one"
 
 
 def common_splits(left: Measured, right: Measured) -> set[str]:
@@ -105,3 +129,29 @@ def _adjusted(found: Difference, p: float) -> Difference:
 def _scope(splits: int) -> str:
     """With one split the verdict is about the models that were trained there, not about their kind."""
     return " (this one split)" if splits == 1 else ""
+
+
+def group_differences(left: Measured, right: Measured, evidence: Evidence, p_values: PValues) -> list[GroupDifference]:
+    """Of all labels and slices with enough positives; labels first, then what is surest."""
+    found: list[tuple[Literal["label", "slice"], str, int, list[float]]] = []
+    labels = (*_estimates(left, right, "labels"), p_values["labels"])
+    for index, label in enumerate(evidence.labels):
+        found.append(("label", label, evidence.positives[label], [float(each[index]) for each in labels]))
+    for key in p_values:
+        if key.startswith("slices/"):
+            values = [float(each) for each in (*_estimates(left, right, key), p_values[key])]
+            found.append(("slice", key.removeprefix("slices/"), evidence.positives[key], values))
+    shown = [each for each in found if each[2] >= MIN_POSITIVES and not np.isnan(each[3]).any()]
+    adjusted = benjamini_hochberg([values[-1] for *_, values in shown])
+    groups = []
+    for (kind, name, positives, (ours, theirs, value, low, high, _)), p in zip(shown, adjusted, strict=True):
+        verdict = verdict_on(value, low, high, p)
+        groups.append(GroupDifference(kind, name, positives, ours, theirs, Interval(value, low, high), p, verdict))
+    return sorted(groups, key=lambda each: (each.kind, each.p_adjusted, -abs(each.difference.value)))
+
+
+def _estimates(left: Measured, right: Measured, key: str) -> tuple[Floats, ...]:
+    """Both values, their difference, and its interval."""
+    found = difference(left.drawn[key], right.drawn[key])
+    ours, theirs = (estimate(each.drawn[key]).value for each in (left, right))
+    return ours, theirs, found.value, found.lower(TAIL), found.upper(TAIL)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.comparison.estimates import Drawn
-from ratchet.comparison.resampling import Advance, JudgedRun, redraw
 from ratchet.errors import UserError
 from ratchet.evaluation.metrics import Binary
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.runs.predictions import Predictions, read_predictions
 from ratchet.runs.selection import Candidate, Selection
 from ratchet.runs.stored import StoredRun
+from ratchet.statistics.bootstrap import Advance, JudgedRun, redraw
+from ratchet.statistics.estimates import Drawn
 
 RESAMPLES = 10_000
 COSTS = ("fit_seconds", "latency_ms_p50", "latency_ms_p95", "items_per_second", "peak_memory_mb", "size_mb")

@@ -1,12 +1,119 @@
-"""Which run a candidate iterates on, and what came of the change: one step at a time."""
+"""Find the parent of a candidate and list what changed since: model, data, training, code, packages."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from ratchet.comparison.changes import changes_between, warning_of
+import yaml
+
 from ratchet.comparison.results import Changes, Difference
-from ratchet.runs.repeats import candidate_key
+from ratchet.config import unhashed_keys
+from ratchet.errors import UserError
+from ratchet.project import PROJECT
+from ratchet.runs.provenance import run_git
 from ratchet.runs.selection import Candidate, Selection
-from ratchet.runs.stored import StoredRun
+from ratchet.runs.stored import StoredRun, candidate_key
+
+_GROUP_OF = {"model": "model", "data": "data", "split": "data"}  # all other top-level keys are `training`
+_READERS = ("charts", "cli", "comparison", "objective", "reporting")
+_NOT_OF_A_RUN = tuple(f"src/ratchet/{package}/" for package in _READERS)
+_MOST = 4  # keys or files that are named of one group
+
+
+def changes_between(run: StoredRun, parent: StoredRun) -> dict[str, list[str]]:
+    """Group -> what changed in it; groups without a change are not there.
+
+    Raises:
+        UserError: a run's config.yaml cannot be read.
+    """
+    found: dict[str, list[str]] = {}
+    for key, before, after in _different(_settings(parent), _settings(run)):
+        found.setdefault(_GROUP_OF.get(key.split(".")[0], "training"), []).append(f"{key}: {before} -> {after}")
+    if run.record.model != parent.record.model:
+        found["model"] = [f"{parent.record.model} -> {run.record.model}"]
+    if run.record.dataset_version != parent.record.dataset_version:
+        found.setdefault("data", []).append("other records or labels (dataset version)")
+    code = _changed_code(run, parent)
+    if code:
+        found["code"] = code
+    if run.record.lock_hash != parent.record.lock_hash:
+        found["lock"] = ["requirements.lock", *_other_versions(run, parent)]
+    return {group: _shortened(items) for group, items in found.items()}
+
+
+def warning_of(changed: Mapping[str, list[str]]) -> str | None:
+    """Said when the effect cannot be put down to one change."""
+    if len(changed) < 2:
+        return None
+    *most, last = changed
+    return f"{', '.join(most)} and {last} changed at once: the effect cannot be put down to one of them"
+
+
+def _settings(run: StoredRun) -> dict[str, Any]:
+    """The run's configuration as flat keys, without what changes nothing of the training."""
+    path = run.path / "config.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        flat = dict(_flat(content, ""))
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise UserError(f"{path}: not a run's configuration: {str(error).splitlines()[0]}") from error
+    untold = tuple(unhashed_keys())
+    return {key: value for key, value in flat.items() if not _is_under(key, untold)}
+
+
+def _flat(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _is_under(key: str, prefixes: tuple[str, ...]) -> bool:
+    return any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for key in dict.fromkeys([*before, *after]):
+        old, new = before.get(key, "not there"), after.get(key, "not there")
+        if old != new and key not in ("model.name", "model.complexity"):
+            yield key, old, new
+
+
+def _changed_code(run: StoredRun, parent: StoredRun) -> list[str]:
+    """Files that take part in a run and differ; settings in conf/ are compared as settings."""
+    git = [each.record.git.get("commit") for each in (parent, run)]
+    if None in git:
+        return [] if git[0] == git[1] else ["one of the two was not in git"]
+    files = set() if git[0] == git[1] else _files_between(str(git[0]), str(git[1]))
+    if files is None:
+        return [f"commit {str(git[0])[:8]} -> {str(git[1])[:8]} (not both are here to compare)"]
+    if parent.record.git.get("diff_sha256") != run.record.git.get("diff_sha256"):
+        files |= _files_of_diff(parent) | _files_of_diff(run)
+    return sorted(file for file in files if not file.startswith(_NOT_OF_A_RUN))
+
+
+def _files_between(before: str, after: str) -> set[str] | None:
+    names = run_git(PROJECT, "diff", "--name-only", before, after, "--", "src", "train.py")
+    return None if names is None else set(names.split("\n")) - {""}
+
+
+def _files_of_diff(run: StoredRun) -> set[str]:
+    path: Path = run.path / "code.diff"
+    text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+    names = re.findall(r"^diff --git a/.+ b/(.+)$", text, flags=re.MULTILINE)
+    return {name for name in names if name == "train.py" or name.startswith("src/")}
+
+
+def _other_versions(run: StoredRun, parent: StoredRun) -> list[str]:
+    before, after = parent.record.packages, run.record.packages
+    return [f"{name} {before.get(name, '-')} -> {after.get(name, '-')}" for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)]  # fmt: skip
+
+
+def _shortened(items: list[str]) -> list[str]:
+    return items if len(items) <= _MOST else [*items[:_MOST], f"and {len(items) - _MOST} more"]
 
 
 def parents_of(selection: Selection, runs: Sequence[StoredRun]) -> dict[str, StoredRun]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 SCHEMA_VERSION = 1
 Verdict = Literal["better", "worse", "not distinguishable"]
+_NAMES = {"f1": "F1", "precision": "precision", "recall": "recall"}
 
 
 @dataclass(frozen=True)
@@ -123,3 +124,9 @@ class Comparison:
     left_out: list[str]
     notes: list[str]
     schema_version: int = SCHEMA_VERSION
+
+
+def metric_name(metric: str) -> str:
+    """`f1_weighted` as people write it: `weighted F1`."""
+    name, _, average = metric.partition("_")
+    return f"{average} {_NAMES[name]}"

@@ -18,36 +18,37 @@ from ratchet.config.data_schema import (
 )
 from ratchet.config.describing import Setting, choices_of, configs_of, headline, model_config, settings_of
 from ratchet.config.fields import bounded
-from ratchet.config.frozen import load_data, load_objective, search_settings
-from ratchet.config.messages import COMPOSITION_ERRORS, CONF, PROJECT, Origin, explain
+from ratchet.config.identity import config_hash, hashed, plain, unhashed_keys
+from ratchet.config.messages import COMPOSITION_ERRORS, Origin, explain
 from ratchet.config.objective import Objective, compose_objective, named_objectives
 from ratchet.config.objective_schema import BehaviourFloors, BudgetConfig, Metric, MinimumEvidence, ObjectiveConfig
 from ratchet.config.options import is_option, parse_options, take_config_dir
-from ratchet.config.pipeline import PipelineConfig, read_pipeline
+from ratchet.config.saved import dump, dump_plain, load, search_settings
 from ratchet.config.schema import (
     Accelerator,
     Average,
     CalibrationConfig,
     CalibrationMethod,
     Config,
+    Cost,
     EvaluationConfig,
     InvalidSetting,
     ModelConfig,
+    ParameterConfig,
     Part,
     Precision,
+    SearchConfig,
     SplitConfig,
     ThresholdConfig,
     ThresholdMethod,
+    TrackerConfig,
+    TrackerKind,
+    TrackerMode,
     TrainerConfig,
 )
-from ratchet.config.search_schema import Cost, ParameterConfig, SearchConfig
-from ratchet.config.storing import config_hash, dump, dump_plain, hashed, load, plain, unhashed_keys
-from ratchet.config.tracker_schema import TrackerConfig, TrackerKind, TrackerMode
 
 __all__ = [
     "COMPOSITION_ERRORS",
-    "CONF",
-    "PROJECT",
     "Accelerator",
     "Average",
     "BehaviourFloors",
@@ -73,7 +74,6 @@ __all__ = [
     "Origin",
     "ParameterConfig",
     "Part",
-    "PipelineConfig",
     "Precision",
     "SearchConfig",
     "Setting",
@@ -100,13 +100,10 @@ __all__ = [
     "headline",
     "is_option",
     "load",
-    "load_data",
-    "load_objective",
     "model_config",
     "named_objectives",
     "parse_options",
     "plain",
-    "read_pipeline",
     "register",
     "search_settings",
     "settings_of",

@@ -17,12 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ratchet.config.data_schema import DataConfig, SliceKind, SplitMethod
 from ratchet.config.fields import range_in_words
-from ratchet.config.messages import COMPOSITION_ERRORS, CONF, Origin, explain
+from ratchet.config.messages import COMPOSITION_ERRORS, Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
-from ratchet.config.schema import Accelerator, Config, InvalidSetting, ModelConfig
-from ratchet.config.tracker_schema import TrackerConfig
+from ratchet.config.schema import Accelerator, Config, InvalidSetting, ModelConfig, TrackerConfig
 from ratchet.errors import UserError, did_you_mean
-from ratchet.process import available_cores
+from ratchet.machine import available_cores
+from ratchet.project import CONF
 
 _SLICE_NEEDS = {
     SliceKind.short_text: "max_words",

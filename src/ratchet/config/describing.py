@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 from ratchet.config.compose import compose
 from ratchet.config.fields import range_in_words
-from ratchet.config.messages import CONF, Origin
+from ratchet.config.messages import Origin
 from ratchet.config.schema import ModelConfig
 from ratchet.errors import UserError, did_you_mean
+from ratchet.project import CONF
 
 _DEFAULTS = re.compile(r"^defaults: *\[(\w+)", re.MULTILINE)  # the config or the schema that a file begins with
 _SETTING = re.compile(r"^(\w+):.*?(?: #+ *(.*))?$", re.MULTILINE)

@@ -12,9 +12,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from ratchet.errors import UserError, did_you_mean
+from ratchet.project import CONF
 
-PROJECT = Path(__file__).resolve().parents[3]
-CONF = PROJECT / "conf"
 _SUBMITIT = "hydra-submitit-launcher"
 _LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit_local": _SUBMITIT, "submitit_slurm": _SUBMITIT}
 ROOTS = ("config", "gate")  # files of conf/ that are composed themselves; all others are options of a group

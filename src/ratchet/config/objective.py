@@ -11,10 +11,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ratchet.config.compose import check_fields, compose_node
-from ratchet.config.messages import CONF, Origin, explain
+from ratchet.config.identity import plain
+from ratchet.config.messages import Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
-from ratchet.config.storing import plain
 from ratchet.errors import UserError
+from ratchet.project import CONF
 
 
 @dataclass(frozen=True)

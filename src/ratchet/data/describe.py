@@ -7,7 +7,7 @@ import numpy as np
 
 from ratchet.data.prepared import Prepared
 from ratchet.data.splits import PARTS, Split
-from ratchet.data.words import words
+from ratchet.data.taxonomy import words
 
 
 def describe(prepared: Prepared, split: Split) -> dict[str, Any]:

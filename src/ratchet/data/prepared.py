@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.config import DataConfig, FilterConfig, LabelKind
-from ratchet.data.checks import Problem, Report
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.files import Content, read_file
-from ratchet.data.reading import decode, parse_json, read_table
+from ratchet.data.reading import Problem, Report, decode, parse_json, read_table
 from ratchet.data.records import Record, build_records
+from ratchet.data.sources import Content, read_file
 from ratchet.data.taxonomy import Taxonomy, parse_taxonomy
 from ratchet.errors import UserError
 
@@ -177,3 +176,8 @@ def dataset_version(records: list[Record], labels: list[str]) -> str:
         line = json.dumps(canonical, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         digest.update(b"\n" + line.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
+
+
+def known_labels(prepared: Prepared) -> set[str]:
+    """All labels that the data set knows of, those included that a filter left out."""
+    return {*prepared.labels, *prepared.taxonomy.aliases, *prepared.report.labels_left_out}

@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ratchet.config import DataConfig, LabelKind, LabelsConfig, SliceKind
-from ratchet.data.checks import Outcome, Problem
-from ratchet.data.reading import Table
+from ratchet.data.reading import Outcome, Problem, Table
 from ratchet.data.texts import NotText, TextColumns, as_string
 from ratchet.errors import UserError, did_you_mean
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ratchet.data.checks import Problem, Report
 from ratchet.data.dataset import Task
 from ratchet.data.prepared import Prepared, dataset_version, target_matrix
+from ratchet.data.reading import Problem, Report
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, Split
 from ratchet.data.taxonomy import taxonomy_from_json

@@ -1,13 +1,32 @@
-"""What is known about the labels besides the records: other names and parents; and where names occur in a text."""
+"""Read what is known about labels besides the records (aliases, parents), and find their names in texts."""
 
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from ratchet.data.files import Content
+import regex
+
 from ratchet.data.reading import decode, parse_json
-from ratchet.data.words import english_stemmer, words
+from ratchet.data.sources import Content
 from ratchet.errors import UserError
+
+_WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]*")
+
+
+def words(text: str) -> list[str]:
+    """The words of `text`: NFKC-normalised and case folded, so that "PyTorch" and "pytorch" are one word."""
+    found: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return found
+
+
+@lru_cache(maxsize=1)
+def english_stemmer() -> Callable[[str], str]:
+    """Snowball's English stemmer (Porter 2), with a cache."""
+    import snowballstemmer
+
+    return lru_cache(maxsize=100_000)(snowballstemmer.stemmer("english").stemWord)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import yaml
 
 from ratchet.config import FileConfig
-from ratchet.data.files import Content, read_file
 from ratchet.data.reading import decode
+from ratchet.data.sources import Content, read_file
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.metrics import Binary
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ratchet.config import DateStep, SliceConfig, SliceKind
 from ratchet.data.records import Record
-from ratchet.data.taxonomy import NameMatcher, Taxonomy
-from ratchet.data.words import words
+from ratchet.data.taxonomy import NameMatcher, Taxonomy, words
 from ratchet.errors import UserError, did_you_mean
 
 

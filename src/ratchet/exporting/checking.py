@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ratchet.comparison.estimates import difference
-from ratchet.comparison.resampling import JudgedRun, redraw
 from ratchet.config import SplitConfig, SplitMethod
 from ratchet.exporting.manifest import Check
 from ratchet.exporting.trial import Trial
 from ratchet.runs import StoredRun
+from ratchet.statistics.bootstrap import JudgedRun, redraw
+from ratchet.statistics.estimates import difference
 
 LARGEST = 1e-4  # difference of a score that is the same score, computed by another library
 F1_MARGIN = 0.005  # F1 that int8 may cost

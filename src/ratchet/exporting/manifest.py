@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from ratchet.errors import UserError
-from ratchet.runs.files import write_json
+from ratchet.files import write_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1

@@ -20,7 +20,7 @@ def find_export(run: StoredRun) -> Path | None:
 
 
 def load_export(directory: Path) -> Scorer:
-    """What scores texts as the exported run does. It takes as many threads as `ratchet.process.wanted_threads` says.
+    """What scores texts as the exported run does. It takes as many threads as `ratchet.machine.wanted_threads` says.
 
     Raises:
         UserError: no export, a file that is missing or changed, a newer format, a model that is not among those here,

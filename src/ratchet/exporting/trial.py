@@ -13,13 +13,11 @@ from ratchet.data.dataset import Dataset
 from ratchet.data.prepared import Prepared
 from ratchet.evaluation.metrics import Binary
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds
+from ratchet.files import write_json
 from ratchet.models import tagger_class
-from ratchet.models.base import Exporter, Scores
-from ratchet.neural.settings import ExportPrecision
 from ratchet.runs import StoredRun
-from ratchet.runs.files import write_json
-from ratchet.runs.predictions import check_scores
 from ratchet.scoring import Scorer, load_scorer
+from ratchet.taggers import Exporter, ExportPrecision, Scores, check_scores
 
 STEPS = 3  # that `advance` is told of: written, scored by the run, scored by the export
 

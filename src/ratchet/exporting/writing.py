@@ -17,12 +17,11 @@ from ratchet.exporting.checking import check_f1, check_scores
 from ratchet.exporting.manifest import MANIFEST, Check, Manifest, write_manifest
 from ratchet.exporting.reading import PLACE
 from ratchet.exporting.trial import STEPS, Trial, try_export
+from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
-from ratchet.models.base import Exporter
-from ratchet.neural.settings import ExportPrecision
-from ratchet.process import available_cores, limited_threads
 from ratchet.runs import StoredRun
-from ratchet.runs.repeats import repeats_of
+from ratchet.runs.stored import repeats_of
+from ratchet.taggers import Exporter, ExportPrecision
 
 Advance = Callable[[int], None]
 _PACKAGES = ("ratchet", "numpy", "scipy", "scikit-learn", "tokenizers", "torch", "onnx", "onnxruntime")

@@ -9,7 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from ratchet.config import ModelConfig
-from ratchet.models.base import Tagger
+from ratchet.taggers import Tagger
 
 
 def model_modules() -> list[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
-from ratchet.models.base import Evidence, FitContext, Scores
-from ratchet.neural.settings import ExportPrecision, NeuralSettings, Tokens
+from ratchet.neural.settings import NeuralSettings, Tokens
+from ratchet.taggers import Evidence, ExportPrecision, FitContext, Scores
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -8,8 +8,8 @@ from typing import Self
 from ratchet.config import ModelConfig
 from ratchet.data.dataset import Dataset
 from ratchet.lexical.classifier import LexicalClassifier, fit_lexical
-from ratchet.lexical.settings import LexicalSettings, check_lexical
-from ratchet.models.base import Evidence, FitContext, Scores
+from ratchet.lexical.features import LexicalSettings, check_lexical
+from ratchet.taggers import Evidence, FitContext, Scores
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 from ratchet.config import ModelConfig
 from ratchet.data.dataset import Dataset
 from ratchet.data.taxonomy import Match, NameMatcher, Taxonomy, taxonomy_from_json
-from ratchet.models.base import Evidence, FitContext, Scores
+from ratchet.taggers import Evidence, FitContext, Scores
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
-from ratchet.models.base import Evidence, FitContext, Scores
-from ratchet.neural.settings import ExportPrecision, NeuralSettings
+from ratchet.neural.settings import NeuralSettings
+from ratchet.taggers import Evidence, ExportPrecision, FitContext, Scores
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

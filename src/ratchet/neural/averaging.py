@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ratchet.data.dataset import Dataset, Task
 from ratchet.lexical.classifier import LexicalClassifier, fit_lexical
 from ratchet.neural.loading import load_saved_or_exported
-from ratchet.neural.settings import ExportPrecision, NeuralSettings
+from ratchet.neural.settings import NeuralSettings
+from ratchet.taggers import ExportPrecision
 
 if TYPE_CHECKING:
     from ratchet.neural.classifier import TextClassifier

@@ -15,8 +15,8 @@ from torch import nn
 
 from ratchet.data.dataset import Task
 from ratchet.neural.batches import by_length, pad
-from ratchet.neural.settings import ExportPrecision
 from ratchet.neural.tokens import token_ids
+from ratchet.taggers import ExportPrecision
 
 _BATCH = 32
 

@@ -14,7 +14,7 @@ from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.exported import IDS, LOGITS, MASK, NETWORK, export_extra
 from ratchet.neural.fusing import leave_heads_to_attention
 from ratchet.neural.quantising import quantise
-from ratchet.neural.settings import ExportPrecision
+from ratchet.taggers import ExportPrecision
 
 if TYPE_CHECKING:
     from onnx import ModelProto

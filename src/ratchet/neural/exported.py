@@ -20,9 +20,9 @@ from tokenizers import Tokenizer
 
 from ratchet.data.dataset import Task
 from ratchet.errors import UserError
-from ratchet.neural.settings import ExportPrecision
+from ratchet.machine import wanted_threads
 from ratchet.neural.tokens import TokenIds, token_ids
-from ratchet.process import wanted_threads
+from ratchet.taggers import ExportPrecision
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

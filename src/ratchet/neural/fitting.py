@@ -26,15 +26,14 @@ from ratchet.config import Accelerator, Precision
 from ratchet.data.dataset import Dataset
 from ratchet.errors import UserError
 from ratchet.neural.classifier import TextClassifier
-from ratchet.neural.devices import check_devices, number_of_processes
 from ratchet.neural.group import ALONE, Alone, Group
 from ratchet.neural.modules import Data, Fit
 from ratchet.neural.process import deterministic, interruptible, quiet
 from ratchet.neural.processes import fit_in_processes
-from ratchet.neural.settings import NeuralSettings
+from ratchet.neural.settings import NeuralSettings, check_devices, number_of_processes
 
 if TYPE_CHECKING:
-    from ratchet.models.base import FitContext
+    from ratchet.taggers import FitContext
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What Lightning trains: the batches of a run, and the network with its loss, metric and optimizer."""
+"""Define what Lightning trains: the batches of a run, and the network with its loss, metric and optimizer."""
 
 import logging
 import math
@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pytorch_lightning import LightningDataModule, LightningModule
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 
 from ratchet.data.dataset import Dataset
 from ratchet.errors import UserError
@@ -17,15 +19,44 @@ from ratchet.neural.batches import Batch, Batches
 from ratchet.neural.classifier import TextClassifier, probabilities
 from ratchet.neural.group import ALONE, Alone, Group, Validated
 from ratchet.neural.losses import make_loss
-from ratchet.neural.optimisation import make_optimizer, parameter_groups, warmup_then_decay
 from ratchet.neural.settings import NeuralSettings
 from ratchet.neural.tokens import token_ids
 
 if TYPE_CHECKING:
-    from ratchet.models.base import FitContext
+    from ratchet.taggers import FitContext
 
 log = logging.getLogger(__name__)
 _LOOK_EVERY = 32  # steps; a look at the losses makes a GPU wait
+
+
+def parameter_groups(network: nn.Module, rates: Mapping[str, float], weight_decay: float) -> list[dict[str, Any]]:
+    """Groups for an optimizer: each parameter with its rate of `rates`, by name; frozen ones are left out.
+
+    Vectors (biases, the scales of normalisation) do not decay.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            decay = weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rates[name], decay), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+
+
+def make_optimizer(groups: list[dict[str, Any]]) -> AdamW:
+    """AdamW (Loshchilov & Hutter 2019), one pass over memory an update."""
+    return AdamW(groups, fused=True)
+
+
+def warmup_then_decay(optimizer: torch.optim.Optimizer, steps: int, warmup: float) -> LambdaLR:
+    """Every rate rises linearly over the first `warmup` share of `steps`, then falls linearly to 0."""
+    rising = warmup * steps
+
+    def factor(step: int) -> float:
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        return max(0.0, (steps - step) / max(steps - rising, 1.0))
+
+    return LambdaLR(optimizer, factor)
 
 
 class Data(LightningDataModule):

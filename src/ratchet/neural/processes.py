@@ -23,10 +23,10 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from ratchet.config import Accelerator
-from ratchet.process import limited_threads
+from ratchet.machine import limited_threads
 
 if TYPE_CHECKING:
-    from ratchet.models.base import FitContext
+    from ratchet.taggers import FitContext
 
 _GRACE = 30.0  # seconds that the process which is to blame has to say why, once another one misses it
 

@@ -1,10 +1,12 @@
-"""The settings that every network has: how long it is trained, how fast, and what is done about rare labels."""
+"""Define the settings that every network has, and check the devices they ask for."""
 
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ratchet.config import InvalidSetting, ModelConfig, bounded
-from ratchet.lexical.settings import LexicalSettings, check_lexical
+from ratchet.config import Accelerator, InvalidSetting, ModelConfig, TrainerConfig, bounded
+from ratchet.errors import UserError
+from ratchet.lexical.features import LexicalSettings, check_lexical
+from ratchet.machine import available_gpus
 
 
 class Imbalance(Enum):
@@ -22,13 +24,6 @@ class Tokens(Enum):
     character = "character"
     word = "word"
     subword = "subword"
-
-
-class ExportPrecision(Enum):
-    """The numbers that the large matrix products of an exported network are made of."""
-
-    float32 = "float32"
-    int8 = "int8"
 
 
 @dataclass
@@ -65,3 +60,22 @@ class NeuralSettings(ModelConfig):
         if self.lexical != LexicalSettings() and not (self.teacher_share or self.lexical_share):
             remedy = "changes nothing unless model.teacher_share or model.lexical_share is above 0"
             raise InvalidSetting("lexical", vars(self.lexical), remedy)
+
+
+def number_of_processes(trainer: TrainerConfig) -> int:
+    """What the settings say; where they leave it open one for each GPU that is there, and at least one."""
+    return max(1, available_gpus()) if trainer.devices is None else trainer.devices
+
+
+def check_devices(trainer: TrainerConfig) -> None:
+    """Stop where processes would have to share a GPU.
+
+    Raises:
+        UserError: several are wanted, and there are fewer GPUs.
+    """
+    wanted = number_of_processes(trainer)
+    if trainer.accelerator is Accelerator.gpu and wanted > 1 and wanted > available_gpus():
+        raise UserError(
+            f"trainer.devices={wanted}: torch finds {available_gpus()} GPUs on this machine, and each process needs "
+            "one of its own: set fewer, or trainer=ddp_cpu"
+        )

@@ -1,12 +1,19 @@
-"""Which model ships: of the candidates that pass every clause the one of lowest complexity."""
+"""Decide which model ships: the one of lowest complexity among those that meet every criterion."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
 
-from ratchet.comparison.estimates import estimate
-from ratchet.comparison.evidence import Evidence, Measured
-from ratchet.config import ObjectiveConfig
-from ratchet.objective.clauses import Clause, State, combined, not_worse, own_clauses
+from ratchet.comparison.evidence import Evidence, Measured, gather
+from ratchet.config import Objective, ObjectiveConfig, plain
+from ratchet.objective.criteria import Clause, State, combined, not_worse, own_clauses
+from ratchet.runs.provenance import run_git
+from ratchet.runs.selection import Selection
+from ratchet.runs.stored import StoredRun
+from ratchet.statistics.bootstrap import Advance
+from ratchet.statistics.estimates import estimate
 
 Outcome = Literal["ships", "nothing ships", "too little evidence"]
 
@@ -120,3 +127,95 @@ def _outcome(
 def _listed(names: list[str]) -> str:
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
+
+
+@dataclass(frozen=True)
+class ObjectiveState:
+    """The objective that a verdict rests on. `commit` is the last that touched its file, None if that is not in git.
+
+    `changed` is a sentence if it was changed after the first of the runs had begun, or is not what the file says.
+    """
+
+    name: str
+    hash: str
+    commit: str | None
+    changed: str | None
+
+
+def objective_state(objective: Objective, runs: Sequence[StoredRun]) -> ObjectiveState:
+    """What a verdict says of its objective."""
+    commit, when = _last_change(objective.path)
+    return ObjectiveState(objective.name, objective.hash, commit, _changed(objective, commit, when, runs))
+
+
+def _changed(objective: Objective, commit: str | None, when: datetime, runs: Sequence[StoredRun]) -> str | None:
+    if objective.overrides:
+        return f"set on the command line: {' '.join(objective.overrides)}"
+    first = min(datetime.fromisoformat(run.record.started_at) for run in runs)
+    if when <= first:
+        return None
+    how = f"in commit {commit[:12]}" if commit else "and not committed since"
+    return (
+        f"{objective.path.name} was changed on {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC {how}, "
+        f"after the first of these runs had begun ({first:%Y-%m-%d %H:%M} UTC)"
+    )
+
+
+def _last_change(path: Path) -> tuple[str | None, datetime]:
+    """The commit that last touched the file, and when; with changes since, no commit and the file's own time."""
+    log = run_git(path.parent, "log", "-1", "--format=%H %cI", "--", path.name)
+    changed_since = run_git(path.parent, "status", "--porcelain", "--", path.name)
+    if log and not changed_since:
+        commit, _, when = log.strip().partition(" ")
+        return commit, datetime.fromisoformat(when)
+    return None, datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's decision on a selection, under an objective of this hash and commit; `not_named` did not take part."""
+
+    data: str
+    dataset_version: str
+    split_hashes: list[str]
+    records: int
+    objective: ObjectiveState
+    settings: dict[str, Any]
+    decision: Decision
+    left_out: list[str]
+    not_named: list[str]
+    schema_version: int = 1
+
+
+def gather_and_judge(
+    selection: Selection,
+    objective: Objective,
+    *,
+    resamples: int,
+    begin: Callable[[int], Advance] = lambda steps: lambda done: None,
+) -> Verdict:
+    """Read, draw, and decide.
+
+    Raises:
+        UserError: predictions that cannot be compared, or a label of the objective that the data do not have.
+    """
+    return judge(gather(selection, resamples=resamples, begin=begin), objective)
+
+
+def judge(evidence: Evidence, objective: Objective) -> Verdict:
+    """The decision on evidence that was drawn already."""
+    selection = evidence.selection
+    return Verdict(
+        data=selection.data,
+        dataset_version=selection.dataset_version,
+        split_hashes=sorted({str(run.record.split_hash) for run in selection.runs}),
+        records=evidence.num_records,
+        objective=objective_state(objective, selection.runs),
+        settings=plain(objective.settings),
+        decision=decide(evidence, objective.settings),
+        left_out=[
+            *selection.left_out,
+            *(f"slice {each}: other records in some runs" for each in evidence.slices_left_out),
+        ],
+        not_named=list(selection.not_named),
+    )

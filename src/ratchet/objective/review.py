@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ratchet.comparison.evidence import Evidence
 from ratchet.config import BehaviourFloors, Metric, ObjectiveConfig
-from ratchet.objective.clauses import MIN_POSITIVES
+from ratchet.objective.criteria import MIN_POSITIVES
 from ratchet.objective.gate import Outcome, decide
 
 METRICS = (Metric.f1_weighted, Metric.f1_macro, Metric.f1_micro, Metric.f1_samples)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from modulefinder import ModuleFinder
 from pathlib import Path
 
-from ratchet.config import PROJECT
+from ratchet.project import PROJECT
 
 # By contract a tracker only looks on: what it does changes no prediction and no figure. An export comes after the run.
 _ONLOOKERS = ["ratchet.tracking", "ratchet.neural.export"]

@@ -12,7 +12,6 @@ from typing import Any
 from ratchet.config import (
     Config,
     DataConfig,
-    PipelineConfig,
     compose,
     compose_objective,
     dump,
@@ -21,20 +20,20 @@ from ratchet.config import (
     plain,
     register,
 )
-from ratchet.data.files import watched_files
+from ratchet.data.sources import watched_files
 from ratchet.errors import UserError
+from ratchet.files import write_text
 from ratchet.models import all_settings
 from ratchet.pipeline.code import fingerprints
-from ratchet.pipeline.layout import CODE, CONFIG, OBJECTIVES, PARAMS, READINGS
-from ratchet.runs.files import write_text
+from ratchet.pipeline.plan import CODE, CONFIG, OBJECTIVES, PARAMS, READINGS, PipelineConfig
 
 # What each stage runs. Those that print for people depend on the tables too.
 _STAGES = {
-    "prepare": ["ratchet.pipeline.prepare"],
-    "split": ["ratchet.pipeline.split"],
-    "compare": ["ratchet.pipeline.compare", "ratchet.cli.compare_tables"],
-    "gate": ["ratchet.pipeline.gate", "ratchet.cli.gate"],
-    "report": ["ratchet.pipeline.report"],
+    "prepare": ["ratchet.pipeline.data_stages"],
+    "split": ["ratchet.pipeline.data_stages"],
+    "compare": ["ratchet.pipeline.decision_stages", "ratchet.cli.compare_tables"],
+    "gate": ["ratchet.pipeline.decision_stages", "ratchet.cli.gate"],
+    "report": ["ratchet.pipeline.report_stage"],
 }
 _NOT_TO_OVERRIDE = {
     *("data", "data.name", "model", "model.name", "name", "seed", "split.seed"),
@@ -58,7 +57,7 @@ def freeze(plan: PipelineConfig) -> None:
     first = configs[plan.models[0]]
     for model, config in configs.items():
         _write(CONFIG / "model" / f"{model}.yaml", dump(config))
-        modules = ["ratchet.pipeline.train", f"ratchet.models.{config.model.module}"]
+        modules = ["ratchet.pipeline.train_stage", f"ratchet.models.{config.model.module}"]
         _write(CODE / "model" / f"{model}.json", _json(fingerprints(modules)))
     _write(CONFIG / "data.yaml", dump_plain({"data": plain(first.data), "split": plain(first.split)}))
     _write(CONFIG / "objective.yaml", dump_plain({"name": objective.name, "objective": plain(objective.settings)}))

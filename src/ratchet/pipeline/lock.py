@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError
-from ratchet.pipeline.layout import BUILD, CODE, CONFIG, DATA, SPLITS
+from ratchet.pipeline.plan import BUILD, CODE, CONFIG, DATA, SPLITS
 
 LOCK = Path("dvc.lock")
 # Outputs that are the same wherever they are made; runs and what is made from them hold times and costs.

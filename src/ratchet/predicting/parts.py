@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
+from ratchet.files import replacing, write_json, write_text
 from ratchet.predicting.writing import Writer
-from ratchet.runs.files import replacing, write_json, write_text
 
 _LOCK = "lock"
 _KEYS = {"ratchet", "input", "model", "options", "survey", "process"}

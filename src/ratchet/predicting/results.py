@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ratchet.errors import UserError
-from ratchet.models.base import Scores
+from ratchet.taggers import Scores
 
 Item = TypeVar("Item")
 

@@ -19,8 +19,8 @@ from ratchet.predicting.origin import input_state, refuse_changed
 from ratchet.predicting.parts import Parts, claimed
 from ratchet.predicting.reading import Advance, Reader, Survey
 from ratchet.predicting.results import Layout, Predicted
-from ratchet.runs.predictions import check_scores
 from ratchet.scoring import Scorer
+from ratchet.taggers import check_scores
 
 Begin = Callable[[str, int | None], Advance]
 

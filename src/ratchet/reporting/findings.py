@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ratchet.comparison.compare import Bar, compare_selected
 from ratchet.comparison.evidence import RESAMPLES
 from ratchet.comparison.results import Comparison
-from ratchet.comparison.selected import Bar, compare_selected
 from ratchet.config import Objective, compose_objective, named_objectives, register
+from ratchet.objective.gate import Verdict, judge
 from ratchet.objective.review import Review, review
-from ratchet.objective.verdict import Verdict, judge
 from ratchet.runs.selection import Selection, select
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 
 from ratchet.charts.theme import look
-from ratchet.comparison.verdicts import metric_name
+from ratchet.comparison.results import metric_name
 from ratchet.reporting.blocks import Block, Details, Figure, Section
 from ratchet.reporting.findings import Findings
 from ratchet.reporting.sections import sections_of

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from ratchet.charts.costs import COSTS
+from ratchet.charts.comparison_charts import COSTS
 from ratchet.charts.search import search_front, search_history, search_importance
-from ratchet.comparison.verdicts import metric_name
+from ratchet.comparison.results import metric_name
 from ratchet.config import SearchConfig
 from ratchet.reporting.blocks import Block, Cell, Column, Figure, Paragraph, Section, Table, amount, number, text
 from ratchet.reporting.page import render_page

@@ -3,15 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from ratchet.charts.calibration import calibration
-from ratchet.charts.confusions import confusions
-from ratchet.charts.costs import quality_and_cost
-from ratchet.charts.differences import differences
-from ratchet.charts.groups import MOST, group_differences
-from ratchet.charts.ladder import ladder
-from ratchet.charts.learning import learning_curves
+from ratchet.charts.comparison_charts import MOST, differences, group_differences, ladder, quality_and_cost
+from ratchet.charts.run_charts import calibration, confusions, learning_curves, threshold_curves
 from ratchet.charts.theme import Chart
-from ratchet.charts.thresholds import threshold_curves
 from ratchet.comparison.results import CandidateResult, Changes
 from ratchet.objective.gate import Judgement
 from ratchet.reporting import tables

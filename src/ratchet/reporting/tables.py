@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from ratchet.charts.costs import COSTS
-from ratchet.comparison.results import CandidateResult, Comparison, Difference
-from ratchet.comparison.verdicts import metric_name
-from ratchet.objective.gate import Judgement
+from ratchet.charts.comparison_charts import COSTS
+from ratchet.comparison.results import CandidateResult, Comparison, Difference, metric_name
+from ratchet.objective.gate import Judgement, Verdict
 from ratchet.objective.review import Review
-from ratchet.objective.verdict import Verdict
 from ratchet.reporting.blocks import Cell, Column, Table, amount, difference, interval, number, p_value, text
 
 _TONES = {"better": "good", "worse": "bad", "not distinguishable": "even"}

@@ -1,7 +1,6 @@
 """The run directory: written atomically from the first second, read by everything that comes after."""
 
-from ratchet.runs.record import RunRecord
 from ratchet.runs.recording import Recording, note_death, open_run
-from ratchet.runs.stored import StoredRun, find_run, find_runs
+from ratchet.runs.stored import RunRecord, StoredRun, find_run, find_runs
 
 __all__ = ["Recording", "RunRecord", "StoredRun", "find_run", "find_runs", "note_death", "open_run"]

@@ -1,6 +1,5 @@
 """predictions/<part>.parquet: id, targets and scores in the order of labels.json, slices."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ratchet.errors import UserError
-from ratchet.runs.files import replacing
+from ratchet.files import replacing
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,3 @@ def read_predictions(path: Path) -> Predictions:
     except (OSError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{path}: no predictions: {str(error).splitlines()[0]}") from error
     return Predictions(frame["id"].to_list(), arrays[0], arrays[1], frame["slices"].to_list())
-
-
-def check_scores(scores: Any, shape: Sequence[int]) -> npt.NDArray[np.float32]:
-    """`scores` if they keep the Tagger contract.
-
-    Raises:
-        ValueError: another shape or type, or a value outside of [0, 1].
-    """
-    if not isinstance(scores, np.ndarray) or scores.dtype != np.float32 or scores.shape != tuple(shape):
-        got = f"{getattr(scores, 'dtype', type(scores).__name__)} {getattr(scores, 'shape', '')}"
-        raise ValueError(f"predict_proba gave {got}, the contract is float32 {tuple(shape)}")
-    if not ((scores >= 0) & (scores <= 1)).all():  # false for NaN too
-        raise ValueError("predict_proba gave scores that are not in [0, 1]")
-    return scores

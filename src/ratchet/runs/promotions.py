@@ -1,8 +1,4 @@
-"""What was promoted, when, why and on what evidence: `promotions/<data>.jsonl`, one line a decision, none removed.
-
-The file is meant for git. What stands is worked out from its lines: a promotion goes on top, a rollback takes the
-top one off.
-"""
+"""Read and append the log of promotions: `promotions/<data>.jsonl`, one line a decision, never removed."""
 
 import dataclasses
 import json
@@ -11,7 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from ratchet.errors import UserError
-from ratchet.runs.files import replacing
+from ratchet.files import replacing
+from ratchet.runs.stored import find_run
+
+NONE = "none"  # parent=none: a fresh start, whatever is promoted
 
 
 @dataclass(frozen=True)
@@ -118,3 +117,27 @@ def add_decision(directory: Path, decision: Promotion) -> Path:
         ended = b"\n" if before and not before.endswith(b"\n") else b""
         temporary.write_bytes(before + ended + line.encode("utf-8", "backslashreplace") + b"\n")
     return path
+
+
+def named_parent(runs_dir: Path, wanted: str | None) -> str | None:
+    """The id of the run that `parent=` names, or `none`; None if it names nothing.
+
+    Raises:
+        UserError: no such run, or several.
+    """
+    if wanted is None or wanted == NONE:
+        return wanted
+    return find_run(runs_dir, wanted).record.id
+
+
+def promoted_parent(promotions_dir: Path, data: str, split_hash: str) -> str | None:
+    """The id of a run of what is promoted, on this split if there is one.
+
+    Raises:
+        UserError: the file of promotions is broken.
+    """
+    decision = promoted(promotions_dir, data)
+    if decision is None:
+        return None
+    same_split = [run for run, split in decision.runs.items() if split == split_hash]
+    return next(iter([*same_split, *decision.runs]), None)

@@ -2,15 +2,12 @@
 
 import hashlib
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 _PACKAGES = (
     "ratchet", "hydra-core", "numpy", "polars", "scikit-learn", "scipy", "snowballstemmer", "torch",
@@ -90,35 +87,3 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def machine() -> dict[str, Any]:
-    """Python, system, processor (and a hash of its instruction set), cores and memory."""
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "processor": _processor(),
-        "features": _processor_features(),
-        "cores": psutil.cpu_count(logical=False),
-        "memory_mb": round(psutil.virtual_memory().total / 1e6),
-    }
-
-
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor()
-
-
-def _processor_features() -> str:
-    """A hash of the instructions that it has: libraries choose their kernels by them, and kernels round differently."""
-    found = _cpuinfo("flags") or _cpuinfo("Features") or ""
-    return hashlib.sha256(" ".join(sorted(found.split())).encode()).hexdigest()[:16]
-
-
-def _cpuinfo(key: str) -> str | None:
-    """What Linux says of the first core."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), None)

@@ -15,12 +15,13 @@ from typing import Any
 
 import psutil
 
-from ratchet.config import PROJECT, Config, config_hash, dump, plain
+from ratchet import machine
+from ratchet.config import Config, config_hash, dump, plain
 from ratchet.errors import Pruned, RunFailed, UserError, storage_error
+from ratchet.files import replacing, write_json, write_text
+from ratchet.project import PROJECT
 from ratchet.runs import provenance
-from ratchet.runs.files import replacing, write_json, write_text
-from ratchet.runs.record import RunRecord
-from ratchet.runs.stored import StoredRun, read_run
+from ratchet.runs.stored import RunRecord, StoredRun, read_run
 
 _HISTORY = "epoch,step,key,value\n"
 
@@ -266,7 +267,7 @@ def _record_provenance(run: Recording) -> None:
         code_hash=provenance.code_hash(),
         lock_hash=provenance.lock_hash(PROJECT),
         packages=provenance.package_versions(),
-        machine=provenance.machine(),
+        machine=machine.machine(),
     )
 
 

@@ -1,18 +1,77 @@
-"""Runs that were written down: find them, read them, tell a running one from a killed one."""
+"""Read finished and running runs from their directories; tell a running run from a killed one."""
 
 import csv
+import dataclasses
 import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import psutil
 
 from ratchet.errors import UserError
-from ratchet.runs.record import SCHEMA_VERSION, RunRecord
+
+SCHEMA_VERSION = 1
+Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
+
+
+@dataclass
+class RunRecord:
+    """The fields of record.json. Times are UTC in ISO 8601; `process_started` tells a pid from its reuse."""
+
+    id: str
+    status: Status
+    started_at: str
+    pid: int
+    process_started: float
+    host: str
+    argv: list[str]
+    overrides: list[str]
+    name: str
+    model: str
+    complexity: int
+    data: str
+    config_hash: str
+    seed: int
+    split_seed: int
+    evaluate: str
+    threads: int
+    parent: str | None = None
+    hypothesis: str | None = None
+    tags: list[str] = field(default_factory=list)
+    sweep_id: str | None = None
+    task: str | None = None
+    deterministic: bool | None = None
+    num_parameters: int | None = None
+    size_bytes: int | None = None
+    dataset_version: str | None = None
+    split_hash: str | None = None
+    behaviour_hash: str | None = None
+    test_readings: int | None = None
+    records: dict[str, int] = field(default_factory=dict)
+    train_label_counts: dict[str, int] = field(default_factory=dict)
+    git: dict[str, Any] = field(default_factory=dict)
+    code_hash: str | None = None
+    lock_hash: str | None = None
+    packages: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    resumes: list[dict[str, Any]] = field(default_factory=list)
+    finished_at: str | None = None
+    error: dict[str, str] | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """The record of parsed JSON; keys that a newer version added are left out.
+
+        Raises:
+            TypeError: keys that every version has are not there.
+        """
+        known = {each.name for each in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in content.items() if key in known})
 
 
 @dataclass(frozen=True)
@@ -144,3 +203,30 @@ def find_run(runs_dir: Path, wanted: str) -> StoredRun:
 def _ids(runs: Sequence[StoredRun], most: int = 5) -> list[str]:
     shown = [run.record.id for run in runs[:most]]
     return [*shown, "..."] if len(runs) > most else shown
+
+
+def candidate_key(run: StoredRun) -> tuple[str, str]:
+    """Which candidate a run belongs to."""
+    return run.record.name, run.record.config_hash
+
+
+def repeat_key(run: StoredRun) -> tuple[str | None, int | None]:
+    """Which of its candidate's repeats it is; a run of a model without randomness stands for every seed."""
+    return run.record.split_hash, None if run.record.deterministic else run.record.seed
+
+
+def repeats_of(run: StoredRun) -> list[StoredRun]:
+    """A finished run, then its candidate's newest finished run of every other split and seed, in their order.
+
+    They are those on the same version of the data in the same runs directory; a run that lies in none is alone.
+    """
+    path, record = run.path.resolve(), run.record
+    if path.parts[-3:-1] != (record.data, record.name):
+        return [run]
+    same = [
+        each for each in find_runs(path.parents[2])
+        if candidate_key(each) == candidate_key(run) and each.status == "finished"
+        and (each.record.data, each.record.dataset_version) == (record.data, record.dataset_version)
+    ]  # fmt: skip
+    newest = {repeat_key(each): each for each in same if repeat_key(each) != repeat_key(run)}
+    return [run, *sorted(newest.values(), key=lambda each: (each.record.split_seed, each.record.seed))]

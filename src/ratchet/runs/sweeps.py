@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ratchet.errors import UserError, storage_error
-from ratchet.runs.files import write_json
+from ratchet.files import write_json
 from ratchet.runs.stored import StoredRun, find_runs, read_run
 
 _PLAN, _STUDY = "plan.json", "study.json"

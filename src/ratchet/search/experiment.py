@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError
-from ratchet.runs.files import write_text
+from ratchet.files import write_text
 
 _SIGN = "# Written by a search"
 

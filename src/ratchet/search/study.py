@@ -16,7 +16,7 @@ import numpy as np
 
 from ratchet.config import SearchConfig
 from ratchet.errors import UserError
-from ratchet.runs.files import write_json
+from ratchet.files import write_json
 from ratchet.search.space import Space, Values, distributions, every_value, rounded
 
 if TYPE_CHECKING:

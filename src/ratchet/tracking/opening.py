@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ratchet.config import TrackerConfig, TrackerKind
 from ratchet.errors import Pruned
-from ratchet.tracking.base import Description, NullTracker, Tracker
-from ratchet.tracking.guard import GuardedTracker
+from ratchet.tracking.tracker import Description, GuardedTracker, NullTracker, Tracker
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,10 @@
-"""Weights & Biases: offline into the run directory, or online where that works."""
+"""Report runs to Weights & Biases: offline into the run directory, or online where that works."""
 
 import logging
 import os
 import shutil
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -10,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratchet.config import TrackerConfig, TrackerMode
-from ratchet.tracking.base import Description, Files, Report
-from ratchet.tracking.connecting import reason_to_stay_offline
-from ratchet.tracking.guard import within
+from ratchet.tracking.tracker import Description, Files, Report, within
 
 if TYPE_CHECKING:
     import wandb
 
+_ANSWER_SECONDS = 3.0
 log = logging.getLogger(__name__)
 _OFFLINE_SECONDS = 30.0  # to start W&B's own process on a busy machine
 _ONLINE_SECONDS = 4.0  # for the server to register the run
@@ -32,6 +33,32 @@ _IMPATIENT: dict[str, Any] = {
     "x_graphql_timeout_seconds": 10,
     "x_file_stream_timeout_seconds": 10,
 }
+
+
+def reason_to_stay_offline() -> str | None:
+    """Why nothing can be sent, in words; None where it can."""
+    import wandb
+    from wandb.sdk.lib import wbauth  # what wandb.init asks itself, but for its prompt
+
+    url = str(wandb.setup().settings.base_url)
+    try:
+        if wbauth.authenticate_session(host=url, source="ratchet", prompt=False, update_session=False) is None:
+            return f"no API key for {url}: set WANDB_API_KEY, or run `wandb login`"
+        within(_ANSWER_SECONDS + 1, lambda: _ask(url))  # a name server has no timeout of its own
+    except Exception as error:
+        return f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
+    return None
+
+
+def _ask(url: str) -> None:
+    """Any answer will do, but that it cannot answer; proxies of the environment are used."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/healthz", timeout=_ANSWER_SECONDS):
+            pass
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        if answer.code >= 500:
+            raise
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+"""Compute the identity of a configuration: the hash over what is trained."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args
+
+from ratchet.config.schema import Config
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, enums and paths as what JSON and YAML can hold."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(child) for child in value]
+    if isinstance(value, Enum):
+        return value.name
+    return str(value) if isinstance(value, Path) else value
+
+
+def config_hash(config: Config) -> str:
+    """Identity of a candidate: sha256 over what is trained, without seeds, paths, threads and what is measured."""
+    return hashlib.sha256(json.dumps(hashed(config), sort_keys=True).encode()).hexdigest()
+
+
+def hashed(node: Any) -> Any:
+    """What of a configuration (or a part of it) counts for a candidate's identity, as plain values."""
+    if not dataclasses.is_dataclass(node):
+        return plain(node)
+    kept = [field for field in dataclasses.fields(node) if field.metadata.get("hashed", True)]
+    return {field.name: hashed(getattr(node, field.name)) for field in kept}
+
+
+def unhashed_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
+    """Keys such as `seed` and `data.slices` that tell nothing of what is trained."""
+    for field in dataclasses.fields(node):
+        if not field.metadata.get("hashed", True):
+            yield f"{prefix}{field.name}"
+            continue
+        for kind in get_args(field.type) or (field.type,):
+            if dataclasses.is_dataclass(kind):
+                yield from unhashed_keys(kind, f"{prefix}{field.name}.")

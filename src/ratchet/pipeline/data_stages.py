@@ -1,0 +1,73 @@
+"""Run the stages `prepare` and `split`: read, check and version the records, and divide them."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ratchet.config import DataConfig
+from ratchet.config.data_schema import DataConfig
+from ratchet.config.saved import read_checked
+from ratchet.config.schema import SplitConfig
+from ratchet.data.prepared import known_labels, prepare
+from ratchet.data.splits import make_split
+from ratchet.data.storing import prepared_files, read_prepared, split_to_json
+from ratchet.errors import UserError
+from ratchet.evaluation.behaviour import cases_of, read_tests
+from ratchet.files import write_json, write_text
+from ratchet.pipeline.plan import BEHAVIOUR, CONFIG, DATA, SPLITS
+
+
+@dataclass
+class _Data:
+    data: DataConfig = field(default_factory=DataConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+
+
+def load_data(path: Path) -> tuple[DataConfig, SplitConfig]:
+    """A frozen data set and how it is divided.
+
+    Raises:
+        UserError: no such file, an unknown key, a wrong type, a value out of range.
+    """
+    found = read_checked(path, _Data)
+    return found.data, found.split
+
+
+def prepare_data() -> str:
+    """Write build/data; a line that says what is there.
+
+    Raises:
+        UserError: a file that is missing or wrong, bad rows, nothing left to learn from.
+    """
+    data, _ = load_data(CONFIG / "data.yaml")
+    _check_there(data)
+    prepared = prepare(data)
+    name, tests = read_tests(data.behaviour)
+    cases_of(name, tests, prepared.labels, known_labels(prepared))  # what is wrong is told here, by the file's own name
+    DATA.mkdir(parents=True, exist_ok=True)
+    for name, text in prepared_files(prepared).items():
+        write_text(DATA / name, text)
+    write_text(BEHAVIOUR, json.dumps(tests, indent=1, ensure_ascii=False) + "\n")
+    return f"{data.name}: {len(prepared.records):,} records, {len(prepared.labels)} labels, {prepared.version[:12]}"
+
+
+def _check_there(data: DataConfig) -> None:
+    for file in (data.records, data.taxonomy, data.labels.names, data.behaviour):
+        if file is not None and file.path is not None and not Path(file.path).is_file():
+            raise UserError(
+                f"{file.path}: not there. The pipeline reads data/{data.name}/ alone: `ratchet data fetch "
+                f"data={data.name}` puts the files there, or `dvc pull` where they are tracked by DVC"
+            )
+
+
+def split_data(repeat: int) -> None:
+    """Write build/splits/<repeat>.json.
+
+    Raises:
+        UserError: too few records, a part that would be empty, given parts that share a text.
+    """
+    data, settings = load_data(CONFIG / "data.yaml")
+    settings.seed = repeat
+    split = make_split(read_prepared(DATA), settings, data.split.column)
+    SPLITS.mkdir(parents=True, exist_ok=True)
+    write_json(SPLITS / f"{repeat}.json", split_to_json(split))

@@ -1,0 +1,134 @@
+"""Run the stages `compare` and `gate`: statistics over all runs, and the verdict."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ratchet.comparison.compare import Bar, compare_selected
+from ratchet.comparison.evidence import gather
+from ratchet.comparison.results import CandidateResult, Comparison
+from ratchet.config import plain
+from ratchet.config.messages import Origin
+from ratchet.config.objective import Objective, check_floors
+from ratchet.config.objective_schema import ObjectiveConfig
+from ratchet.config.saved import read_checked
+from ratchet.files import write_json, write_text
+from ratchet.objective.gate import Verdict, judge
+from ratchet.objective.review import review
+from ratchet.pipeline.plan import (
+    COMPARISON,
+    CONFIG,
+    METRICS,
+    OBJECTIVES,
+    PLOTS,
+    REVIEW,
+    RUNS,
+    VERDICT,
+    PipelineConfig,
+    run_directories,
+)
+from ratchet.project import CONF
+from ratchet.runs.selection import Selection, select
+from ratchet.runs.stored import read_run
+from ratchet.statistics.bootstrap import Advance
+
+Begin = Callable[[int], Advance]
+
+
+@dataclass
+class _Objective:
+    name: str = ""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+
+def load_objective(path: Path) -> Objective:
+    """A frozen objective; its `path` is that of the file in conf/ which it was composed from.
+
+    Raises:
+        UserError: no such file, an unknown key, a wrong type, a value out of range.
+    """
+    found = read_checked(path, _Objective, lambda found: check_floors(found.objective, Origin([])))
+    return Objective(found.objective, found.name, CONF / "objective" / f"{found.name}.yaml", ())
+
+
+def compare_runs(plan: PipelineConfig, bar: Bar) -> Comparison:
+    """Write build/comparison.json, build/metrics.json (quality alone, small enough for a table) and build/plots.
+
+    Raises:
+        UserError: runs that cannot be compared.
+    """
+    selection = selected(plan)
+    _, found = compare_selected(
+        selection,
+        runs_dir=RUNS,
+        metric=load_objective(CONFIG / "objective.yaml").settings.metric.name,
+        baseline=plan.baseline,
+        count_readings=False,  # nothing but the runs counts: the stage depends on nothing else
+        bar=bar,
+    )
+    write_json(COMPARISON, plain(found))
+    write_json(METRICS, {each.name: _headline(each, found.metric) for each in found.candidates})
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    _write_csv(PLOTS / "ladder.csv", ("model", "value", "low", "high"), _ladder(found))
+    _write_csv(PLOTS / "curves.csv", ("model", "repeat", "epoch", "value"), _curves(selection))
+    return found
+
+
+def selected(plan: PipelineConfig) -> Selection:
+    """The runs of the plan, on the part that all of them report."""
+    directories = run_directories(plan)
+    part = read_run(directories[0]).record.evaluate
+    found = select(RUNS, data=plan.data, ids=[str(each) for each in directories], part=part)
+    left_out = tuple(each for each in found.left_out if not each.startswith("not named"))  # left by an earlier plan
+    return replace(found, left_out=left_out, not_named=())
+
+
+def _headline(each: CandidateResult, metric: str) -> dict[str, float]:
+    """The primary metric, and the difference to the baseline with its 95 % interval: few enough for DVC's tables."""
+    headline = {metric: each.metrics[metric].value}
+    if each.baseline:
+        headline |= {"difference": each.baseline.value, "low": each.baseline.low, "high": each.baseline.high}
+    return headline
+
+
+def _ladder(found: Comparison) -> Iterator[dict[str, Any]]:
+    """A row a candidate, the simplest first."""
+    for each in found.candidates:
+        interval = each.metrics[found.metric]
+        yield {"model": each.name, "value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def _curves(selection: Selection) -> Iterator[dict[str, Any]]:
+    """What models that train in epochs reached on val, epoch by epoch."""
+    for candidate in selection.candidates:
+        for run in candidate.runs:
+            repeat = run.record.split_seed
+            for point in run.history():
+                if point.key.startswith("val/f1_"):
+                    yield {"model": candidate.name, "repeat": repeat, "epoch": point.epoch, "value": point.value}
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def judge_runs(plan: PipelineConfig, begin: Begin) -> Verdict:
+    """Write build/verdict.json and build/review.json.
+
+    Raises:
+        UserError: runs that cannot be compared, or a label of the objective that the data do not have.
+    """
+    objective = load_objective(CONFIG / "objective.yaml")
+    evidence = gather(selected(plan), begin=begin)
+    verdict = judge(evidence, objective)
+    named = {path.stem: load_objective(path).settings for path in sorted(OBJECTIVES.glob("*.yaml"))}
+    write_json(VERDICT, plain(verdict))
+    write_json(REVIEW, plain(review(evidence, objective.settings, named)))
+    return verdict

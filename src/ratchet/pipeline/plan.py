@@ -1,0 +1,88 @@
+"""Define what the pipeline runs (params.yaml) and where its files are (build/)."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ratchet.config.saved import read_checked
+from ratchet.errors import UserError, did_you_mean
+
+PARAMS = Path("params.yaml")
+READINGS = Path("runs")  # readings of test splits are counted together with those of runs that no pipeline made
+BUILD = Path("build")
+CONFIG = BUILD / "config"
+OBJECTIVES = CONFIG / "objectives"
+CODE = BUILD / "code"
+DATA = BUILD / "data"
+BEHAVIOUR = DATA / "behaviour.json"
+SPLITS = BUILD / "splits"
+RUNS = BUILD / "runs"
+COMPARISON = BUILD / "comparison.json"
+LEADERBOARD = BUILD / "leaderboard.md"
+METRICS = BUILD / "metrics.json"
+PLOTS = BUILD / "plots"
+VERDICT = BUILD / "verdict.json"
+VERDICT_TEXT = BUILD / "verdict.md"
+REVIEW = BUILD / "review.json"
+REPORT = BUILD / "report.md"
+PAGE = BUILD / "report.html"
+PICTURES = BUILD / "pictures"
+
+
+@dataclass
+class PipelineConfig:
+    """Models and repeats that are trained on a data set, what they are compared with, and what decides.
+
+    Repeat k is `split.seed=k seed=k`. `overrides` are put on every model's configuration.
+    """
+
+    data: str = "sample"
+    models: list[str] = field(default_factory=lambda: ["rule"])
+    repeats: list[int] = field(default_factory=lambda: [0])
+    baseline: str = "rule"
+    objective: str = "default"
+    overrides: list[str] = field(default_factory=list)
+
+
+def read_pipeline(path: Path) -> PipelineConfig:
+    """The checked content of params.yaml.
+
+    Raises:
+        UserError: not there, an unknown key, a wrong type, a model or repeat that stands twice, a baseline that is none
+            of the models.
+    """
+    plan = read_checked(path, PipelineConfig)
+    for key, kind, what in (("models", str, "a name"), ("repeats", int, "a number"), ("overrides", str, "key=value")):
+        values = getattr(plan, key)
+        if not all(isinstance(value, kind) for value in values):  # OmegaConf lets lists in lists through
+            raise UserError(f"{path}: {key}: {values}: each must be {what}")
+    for key, values in (("models", plan.models), ("repeats", plan.repeats)):
+        if not values:
+            raise UserError(f"{path}: {key} is empty: name at least one")
+        value, count = Counter(values).most_common(1)[0]
+        if count > 1:
+            raise UserError(f"{path}: {key}: {value} stands twice")
+    for repeat in plan.repeats:
+        if not 0 <= repeat < 2**32:
+            raise UserError(f"{path}: repeats: {repeat} is no seed: from 0 to {2**32 - 1}")
+    if plan.baseline not in plan.models:
+        near = did_you_mean(plan.baseline, plan.models)
+        raise UserError(f"{path}: baseline: {plan.baseline} is none of the models; {near}")
+    return plan
+
+
+def run_directory(data: str, model: str, repeat: int) -> Path:
+    """The directory of one run of the pipeline."""
+    return RUNS / data / model / str(repeat)
+
+
+def run_directories(plan: PipelineConfig) -> list[Path]:
+    """The directories of all runs of the plan; those of models that are no longer in it may lie beside them."""
+    return [run_directory(plan.data, model, repeat) for model in plan.models for repeat in plan.repeats]
+
+
+def stage_names(plan: PipelineConfig) -> list[str]:
+    """The stages of dvc.yaml under this plan."""
+    repeated = [f"split@{repeat}" for repeat in plan.repeats]
+    trained = [f"train@{model}-{repeat}" for model in plan.models for repeat in plan.repeats]
+    return ["config", "prepare", *repeated, *trained, "compare", "gate", "report"]

@@ -1,0 +1,35 @@
+"""Run the stage `train`: one run from frozen configuration and prepared data.
+
+A module of its own: the code identity of a stage is what its module imports.
+"""
+
+import json
+
+from ratchet.config import Config, load, register
+from ratchet.data.prepared import known_labels
+from ratchet.data.storing import read_prepared, read_split
+from ratchet.evaluation.behaviour import cases_of
+from ratchet.models import all_settings
+from ratchet.pipeline.plan import BEHAVIOUR, CONFIG, DATA, SPLITS, run_directory
+from ratchet.training import Inputs, Outcome, train
+
+
+def train_run(model: str, repeat: int) -> Outcome:
+    """Train, measure, write down. Readings of the test split are counted where all other runs count theirs.
+
+    Raises:
+        UserError: no such configuration, or the run's directory is there already.
+        RunFailed: anything that went wrong after that.
+    """
+    register(all_settings())
+    config = load(CONFIG / "model" / f"{model}.yaml", all_settings())
+    config.seed = config.split.seed = repeat
+    config.run_dir = str(run_directory(config.data.name, model, repeat))
+    return train(config, [f"model={model}", f"repeat={repeat}"], read=_prepared_inputs)
+
+
+def _prepared_inputs(config: Config) -> Inputs:
+    prepared = read_prepared(DATA)
+    split = read_split(SPLITS / f"{config.split.seed}.json", prepared)
+    tests = json.loads(BEHAVIOUR.read_text(encoding="utf-8"))
+    return Inputs(prepared, split, cases_of(str(BEHAVIOUR), tests, prepared.labels, known_labels(prepared)))

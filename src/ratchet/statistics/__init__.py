@@ -1,0 +1,1 @@
+"""Statistics on arrays: resampling, estimates, p-values. Nothing here knows a run directory."""

@@ -1,0 +1,116 @@
+"""Compute p-values by a paired permutation test, and adjust them for multiple testing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import false_discovery_control
+
+from ratchet.evaluation.metrics import Counts, average_of, f1, item_metrics
+from ratchet.statistics.bootstrap import _BLOCK, _TIE, Advance, JudgedRun, _slice
+from ratchet.statistics.estimates import Floats, mean_of
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values that keep the chance of any false finding below alpha (Holm 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    steps = np.asarray(p_values, dtype=np.float64)[order] * np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(order) else steps
+    return [float(value) for value in adjusted]
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values that keep the expected share of false findings below alpha (Benjamini & Hochberg 1995)."""
+    return [float(value) for value in false_discovery_control(p_values)] if len(p_values) else []
+
+
+def swap_p_values(
+    left: Sequence[JudgedRun],
+    right: Sequence[JudgedRun],
+    metric: str,
+    num_ids: int,
+    resamples: int,
+    *,
+    seed: int = 20_210_903,
+    advance: Advance = lambda steps: None,
+) -> dict[str, Floats]:
+    """p-values of the differences in `metric`, `labels` and `slices/<name>` if it did not matter who predicted what.
+
+    For each id the two candidates' predictions are swapped or not, in all repeats at once (an approximate
+    randomization test, Yeh 2000): p = (b + 1) / (B + 1), with b the swaps whose difference is at least as large.
+    """
+    pairs = _pairs(left, right)
+    observed = _mean_over_splits(pairs, [_differences(*pair, metric, np.ones((1, num_ids))) for pair in pairs])
+    larger = {name: np.zeros(value.shape[1:]) for name, value in observed.items()}
+    for swaps in _swaps(num_ids, resamples, seed):
+        parts = [_differences(*pair, metric, swaps) for pair in pairs]
+        for name, value in _mean_over_splits(pairs, parts).items():
+            larger[name] += (~(np.abs(value) < np.abs(observed[name]) - _TIE)).sum(axis=0)  # what cannot be told counts
+        advance(len(swaps))
+    return {name: (count + 1) / (resamples + 1) for name, count in larger.items()}
+
+
+def _pairs(left: Sequence[JudgedRun], right: Sequence[JudgedRun]) -> list[tuple[JudgedRun, JudgedRun]]:
+    """Runs of the same split: seed by seed where both have as many, else each with each."""
+    pairs = []
+    for split in dict.fromkeys(run.split for run in left):
+        ours, theirs = ([run for run in runs if run.split == split] for runs in (left, right))
+        equal = len(ours) == len(theirs)
+        pairs += list(zip(ours, theirs, strict=True)) if equal else [(a, b) for a in ours for b in theirs]
+    return pairs
+
+
+def _swaps(num_ids: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """1 where an id keeps its predictions, 0 where they are swapped; the same draws for the same seed."""
+    generator = np.random.default_rng(seed)
+    for start in range(0, resamples, _BLOCK):
+        yield generator.integers(0, 2, size=(min(_BLOCK, resamples - start), num_ids)).astype(np.float64)
+
+
+def _differences(left: JudgedRun, right: JudgedRun, metric: str, keeps: Floats) -> dict[str, Floats]:
+    """Of the two runs once predictions were swapped; shapes (num_swaps,) and, for labels, (num_swaps, num_labels)."""
+    keep = keeps[:, left.rows]
+    ours, theirs = _mixed(left, right, keep)
+    found = {}
+    if metric.endswith("_samples"):
+        name = metric.removesuffix("_samples")
+        by_item = [item_metrics(run.targets, run.decisions)[name] for run in (left, right)]
+        found[metric] = (2 * keep - 1) @ (by_item[0] - by_item[1]) / len(left.rows)
+    else:
+        found[metric] = average_of(ours, metric) - average_of(theirs, metric)
+    found["labels"] = np.where(ours.actual > 0, f1(ours) - f1(theirs), np.nan)
+    for name in left.slices.keys() & right.slices.keys():
+        places = left.slices[name]
+        ours, theirs = _mixed(left, right, keep[:, places], places)
+        found[f"slices/{name}"] = _slice(ours) - _slice(theirs)
+    return found
+
+
+def _mixed(left: JudgedRun, right: JudgedRun, keep: Floats, places: Any = slice(None)) -> tuple[Counts, Counts]:
+    """The counts of the two runs when they have each other's predictions where `keep` is 0."""
+    targets, ours, theirs = (
+        array[places].astype(np.float64) for array in (left.targets, left.decisions, right.decisions)
+    )
+    actual = targets.sum(axis=0)
+    columns = np.concatenate([targets * (ours - theirs), ours - theirs], axis=1)
+    gained = np.split(keep @ columns, 2, axis=1)
+    hits, predicted = ((targets * theirs).sum(axis=0) + gained[0], theirs.sum(axis=0) + gained[1])
+    both = (targets * (ours + theirs)).sum(axis=0), (ours + theirs).sum(axis=0)
+    return Counts(hits, predicted, actual), Counts(both[0] - hits, both[1] - predicted, actual)
+
+
+def _mean_over_splits(
+    pairs: Sequence[tuple[JudgedRun, JudgedRun]], parts: Sequence[Mapping[str, Floats]]
+) -> dict[str, Floats]:
+    """Over the pairs of a split, then over splits; a slice that is not in every pair is left out."""
+    splits: dict[str, list[int]] = {}
+    for index, (left, _) in enumerate(pairs):
+        splits.setdefault(left.split, []).append(index)
+    names = [name for name in parts[0] if all(name in part for part in parts)]
+    return {
+        name: mean_of(
+            np.stack([mean_of(np.stack([parts[row][name] for row in rows]), 0) for rows in splits.values()]), 0
+        )
+        for name in names
+    }

@@ -1,0 +1,126 @@
+"""Define the Tagger contract: what a model must do to be trained, saved, scored and explained.
+
+A Protocol, not a base class. The contract suite in tests/contracts checks every model against it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from ratchet.config import TrainerConfig
+from ratchet.data.dataset import Dataset
+
+Scores = npt.NDArray[np.float32]
+
+
+class ExportPrecision(Enum):
+    """The numbers that the large matrix products of an exported network are made of."""
+
+    float32 = "float32"
+    int8 = "int8"
+
+
+@dataclass(frozen=True)
+class ValidationMetric:
+    """What early stopping and the best epoch go by; higher is better. `of` takes val's targets and scores.
+
+    It is the run's own: the F1 that its thresholds maximise, so that a fit and its thresholds want the same.
+    """
+
+    name: str
+    of: Callable[[npt.NDArray[np.uint8], Scores], float]
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a fit may use besides data: a directory to write to, the seed, and `log(step, metrics)` for curves.
+
+    With `resume`, the fit goes on where the last epoch ended that left a checkpoint in `directory`, if one did.
+    """
+
+    directory: Path
+    seed: int
+    log: Callable[[int, Mapping[str, float]], None]
+    validation_metric: ValidationMetric
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    threads: int = 1
+    resume: bool = False
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """Scores the labels of texts.
+
+    `deterministic` says that the training seed changes nothing. `num_parameters` and `size_bytes` are cheap to ask
+    once fitted or loaded.
+    """
+
+    deterministic: ClassVar[bool]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    @property
+    def num_parameters(self) -> int: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
+        """Learn from `train`; choose (epochs, temperatures) on `val`. Nothing of the test part gets here."""
+
+    def predict_proba(self, texts: Sequence[str]) -> Scores:
+        """Scores in [0, 1], float32 of shape (num_texts, num_labels), columns in the order of the fitted labels."""
+
+    def save(self, directory: Path) -> None:
+        """Write everything `load` needs into `directory`, which exists; safe formats only, no pickle."""
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """The tagger that `save` wrote: the same scores, bit for bit."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a label scored: the words behind it. `weight` orders evidence within a text; its unit is the model's own."""
+
+    label: str
+    words: str
+    weight: float
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """What a tagger may offer besides: the evidence for each text, strongest first."""
+
+    def explain(self, texts: Sequence[str]) -> list[list[Evidence]]: ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """What a tagger offers besides, where what it saves needs torch: a form of itself that does not."""
+
+    def export(self, directory: Path, precision: ExportPrecision) -> None:
+        """Write into `directory`, which exists, what `load` makes a tagger of that scores without torch.
+
+        Raises:
+            UserError: the libraries for it are not installed, or the tagger was loaded from an export itself.
+        """
+
+
+def check_scores(scores: Any, shape: Sequence[int]) -> npt.NDArray[np.float32]:
+    """`scores` if they keep the Tagger contract.
+
+    Raises:
+        ValueError: another shape or type, or a value outside of [0, 1].
+    """
+    if not isinstance(scores, np.ndarray) or scores.dtype != np.float32 or scores.shape != tuple(shape):
+        got = f"{getattr(scores, 'dtype', type(scores).__name__)} {getattr(scores, 'shape', '')}"
+        raise ValueError(f"predict_proba gave {got}, the contract is float32 {tuple(shape)}")
+    if not ((scores >= 0) & (scores <= 1)).all():  # false for NaN too
+        raise ValueError("predict_proba gave scores that are not in [0, 1]")
+    return scores

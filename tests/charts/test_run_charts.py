@@ -1,0 +1,362 @@
+"""Learning curves: every point of history.csv, and none where nothing was logged."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, precision_score, recall_score
+from tests.charts.conftest import Render, made_candidate, marks, options, predictions, rows, selected, targets, texts
+
+from ratchet.charts.run_charts import (
+    GRID,
+    MOST,
+    calibration,
+    confused,
+    confusions,
+    learning_curves,
+    learning_rows,
+    threshold_curves,
+)
+from ratchet.runs.predictions import Predictions, read_predictions
+from ratchet.runs.selection import Candidate, select
+
+JUDGED = {"a": ("audio", "audio")}
+HISTORY = [
+    (0, "train/loss", 0.75),
+    (0, "val/loss", 0.8),
+    (0, "val/f1_weighted", 0.25),
+    (0, "learning_rate", 0.001),
+    (1, "train/loss", 0.5),
+    (1, "val/loss", 0.625),
+    (1, "val/f1_weighted", 0.500004),
+    (1, "learning_rate", 0.0001),
+]
+EMPTY = {"count": 0, "mean_score": None, "share_positive": None}
+AVERAGES = ("weighted", "macro", "micro", "samples")
+MEASURES = {"F1": f1_score, "precision": precision_score, "recall": recall_score}
+SCORES = np.array([[0.9, 0.2, 0.4], [0.7, 0.5, 0.1], [0.3, 0.8, 0.6]], dtype=np.float32)
+SCORED = Predictions(["a", "b", "c"], targets([1, 0, 0], [1, 1, 0], [0, 0, 1]), SCORES, [[], [], []])
+EXACT = Predictions(["a", "b", "c"], SCORED.targets, np.round(SCORES), [[], [], []])
+INSTEAD, MISSED, TOO_MUCH = "another label instead", "missed, nothing instead", "too much"
+JUDGED_OF_CONFUSIONS = {
+    "a": ("audio", "audio"),
+    "b": ("audio", "vision"),
+    "c": ("audio", "vision"),
+    "d": ("audio graphs", "audio vision"),
+    "e": ("audio", ""),
+    "f": ("graphs audio", "audio"),
+    "g": ("", "vision"),
+    "h": ("audio", "audio vision"),
+    "i": ("audio graphs", "vision"),
+    "j": ("", ""),
+}
+
+
+def network(directory: Path, *histories: list[tuple[int, str, float]], name: str = "cnn") -> Candidate:
+    runs = [
+        made_candidate(directory, name, JUDGED, history=history, seed=seed).runs[0]
+        for seed, history in enumerate(histories)
+    ]
+    return Candidate(name, tuple(runs))
+
+
+def test_every_point_of_every_curve_is_a_row(tmp_path: Path) -> None:
+    later = [(epoch, key, value / 2) for epoch, key, value in HISTORY]
+    found = learning_rows(selected(network(tmp_path, HISTORY, later)))
+    assert [(row["repeat"], row["epoch"], row["curve"], row["value"]) for row in found] == [
+        *(("split 0, seed 0", *point[:2], round(point[2], 5)) for point in HISTORY if point[1] != "learning_rate"),
+        *(("split 0, seed 1", *point[:2], round(point[2], 5)) for point in later if point[1] != "learning_rate"),
+    ]
+    assert {row["model"] for row in found} == {"cnn"}
+
+
+def test_a_line_is_a_run_and_the_metric_is_shown_first(tmp_path: Path, render: Render) -> None:
+    chart = learning_curves(selected(network(tmp_path, HISTORY, HISTORY), network(tmp_path, HISTORY, name="big")))
+    assert options(chart) == {"curve": ["val/f1_weighted", "train/loss", "val/loss", "!val/f1_weighted"]}
+    svg = render(chart)
+    assert len(marks(svg, "line mark")) == 3
+    assert "val/f1_weighted" in texts(svg), "above the chart"
+    assert len(marks(svg, "point")) == 6
+    assert {float(each["value"]) for each in marks(render(chart, curve="val/loss"), "point")} == {0.8, 0.625}
+
+
+def test_only_models_that_train_in_epochs_are_in_the_legend(tmp_path: Path, render: Render) -> None:
+    written = texts(render(learning_curves(selected(network(tmp_path, [], name="rule"), network(tmp_path, HISTORY)))))
+    assert "cnn" in written
+    assert "rule" not in written
+
+
+def test_no_curves_are_no_picture(tmp_path: Path, trained: Path) -> None:
+    assert learning_curves(selected(network(tmp_path, [], [], name="rule"))) is None
+    assert learning_curves(selected(network(tmp_path, [(0, "learning_rate", 0.1)]))) is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_loss_that_is_no_number_any_more_ends_its_curve(value: float, tmp_path: Path, render: Render) -> None:
+    """JSON has no such numbers: a page with one could not read any of its charts."""
+    chart = learning_curves(selected(network(tmp_path, [(0, "train/loss", 0.5), (1, "train/loss", value)])))
+    assert [(row["epoch"], row["value"]) for row in rows(chart, "line")] == [(0, 0.5)]
+    assert len(marks(render(chart), "point")) == 1
+    assert learning_curves(selected(network(tmp_path, [(0, "train/loss", value)]))) is None
+
+
+def bins(*counted: tuple[float, int, float, float]) -> list[dict[str, float | int | None]]:
+    """Ten of them, empty but for these: (low, count, mean score, share that is true)."""
+    told = {low: {"count": count, "mean_score": score, "share_positive": share} for low, count, score, share in counted}
+    return [{"low": low / 10, "high": (low + 1) / 10, **told.get(low / 10, EMPTY)} for low in range(10)]
+
+
+def candidate(directory: Path, name: str, *reliabilities: list[dict[str, float | int | None]]) -> Candidate:
+    runs = [made_candidate(directory, name, JUDGED, reliability=each).runs[0] for each in reliabilities]
+    return Candidate(name, tuple(runs))
+
+
+def test_bins_of_several_runs_are_added_up_by_their_counts(tmp_path: Path) -> None:
+    first = bins((0.0, 90, 0.04, 0.1), (0.8, 10, 0.85, 0.6), (0.3, 4, 0.35, 0.25))
+    second = bins((0.0, 10, 0.08, 0.2), (0.8, 30, 0.81, 1.0))
+    assert rows(calibration(selected(candidate(tmp_path, "cnn", first, second))), "point") == [
+        {"model": "cnn", "count": 100, "score": 0.044, "share": 0.11},
+        {"model": "cnn", "count": 4, "score": 0.35, "share": 0.25},
+        {"model": "cnn", "count": 40, "score": 0.82, "share": 0.9},
+    ]
+
+
+def test_one_run_is_drawn_as_it_wrote_them(trained: Path, render: Render) -> None:
+    selection = select(trained, ids=[run.record.id for run in select(trained).runs if run.record.split_seed == 1])
+    [run] = [run for run in selection.runs if run.record.name == "regression"]
+    chart = calibration(selection)
+    assert [(row["count"], row["score"], row["share"]) for row in rows(chart, "point")] == [
+        (each["count"], round(each["mean_score"], 4), round(each["share_positive"], 4))
+        for each in run.read_json("reliability/test.json")
+        if each["count"]
+    ]
+    assert len(marks(render(chart), "point")) == len(rows(chart, "point"))
+
+
+def test_the_diagonal_is_there_for_comparison(tmp_path: Path, render: Render) -> None:
+    chart = calibration(selected(candidate(tmp_path, "cnn", bins((0.5, 4, 0.55, 0.5)))))
+    assert rows(chart, "line", 0) == [{"score": 0, "share": 0}, {"score": 1, "share": 1}]
+    svg = render(chart)
+    assert len(marks(svg, "line mark")) == 2
+    assert "share that is true, on test" in texts(svg)
+
+
+def test_models_without_scores_are_left_out(tmp_path: Path, render: Render) -> None:
+    rule, cnn = candidate(tmp_path, "rule", [], []), candidate(tmp_path, "cnn", bins((0.5, 4, 0.55, 0.5)))
+    chart = calibration(selected(rule, cnn))
+    assert {row["model"] for row in rows(chart, "point")} == {"cnn"}
+    assert "rule" not in texts(render(chart))
+
+
+@pytest.mark.parametrize("reliability", [[], bins()])
+def test_no_scores_at_all_are_no_picture(reliability: list[dict[str, float | int | None]], tmp_path: Path) -> None:
+    assert calibration(selected(candidate(tmp_path, "rule", reliability, reliability))) is None
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+def test_the_curve_is_what_scikit_learn_finds_on_val(average: str, trained: Path) -> None:
+    selection = select(trained)
+    runs = [run for run in selection.runs if run.record.name == "regression"]
+    read = [read_predictions(run.path / "predictions" / "val.parquet") for run in runs]
+    curve = rows(threshold_curves(selection, f"f1_{average}"), "line")
+    assert len(curve) == 3 * len(GRID)
+    assert {row["model"] for row in curve} == {"regression"}, "rules score 0 and 1"
+    for row in curve[::5]:
+        measure = MEASURES[row["show"].removeprefix(f"{average} ")]
+        decided = [found.scores.astype(float) >= row["threshold"] for found in read]
+        values = [
+            measure(found.targets, decisions, average=average, zero_division=0)
+            for found, decisions in zip(read, decided, strict=True)
+        ]
+        assert row["value"] == pytest.approx(np.mean(values), abs=1e-4), row
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+def test_a_mark_is_what_its_run_reached_on_val(average: str, trained: Path) -> None:
+    selection = select(trained)
+    runs = [run for run in selection.runs if run.record.name == "regression"]
+    chosen = rows(threshold_curves(selection, f"f1_{average}"), "point")
+    for title, key in (("F1", "f1"), ("precision", "precision"), ("recall", "recall")):
+        found = [(row["threshold"], row["value"]) for row in chosen if row["show"] == f"{average} {title}"]
+        assert found == [
+            (
+                pytest.approx(next(iter(run.read_json("thresholds.json")["values"].values())), abs=1e-4),
+                pytest.approx(run.figures()[f"val/{key}_{average}"], abs=1e-4),
+            )
+            for run in runs
+        ]
+
+
+def test_one_measure_is_shown_and_the_others_can_be_chosen(tmp_path: Path, render: Render) -> None:
+    chart = threshold_curves(selected(made_candidate(tmp_path, "cnn", SCORED, SCORED)), "f1_macro")
+    assert options(chart) == {"show": ["macro F1", "macro precision", "macro recall", "!macro F1"]}
+    svg = render(chart)
+    assert len(marks(svg, "line mark")) == 1
+    assert len(marks(svg, "point")) == 2
+    assert "macro F1 on val" in texts(svg)
+    assert "macro recall on val" in texts(render(chart, show="macro recall"))
+
+
+def test_val_is_read_and_never_test(tmp_path: Path) -> None:
+    scored = made_candidate(tmp_path, "cnn", EXACT, val=SCORED)
+    assert len(rows(threshold_curves(selected(scored), "f1_micro"), "line")) == 3 * len(GRID)
+    assert threshold_curves(selected(made_candidate(tmp_path, "cnn", SCORED, val=EXACT)), "f1_micro") is None
+
+
+@pytest.mark.parametrize("score", [0.7, 0.9, 0.1])
+def test_a_score_on_the_grid_is_decided_as_runs_decide_it(score: float, tmp_path: Path) -> None:
+    """Scores have half the digits of thresholds: .7 as a score is less than .7 as a threshold, .1 is more."""
+    scores = np.full((3, 3), score, dtype=np.float32)
+    scores[2] = 0.01
+    found = Predictions(["a", "b", "c"], targets([1, 1, 1], [1, 1, 1], [0, 0, 0]), scores, [[], [], []])
+    chart = threshold_curves(selected(made_candidate(tmp_path, "cnn", found, thresholds=score)), "f1_micro")
+    [chosen] = [row for row in rows(chart, "point") if row["show"] == "micro F1"]
+    [drawn] = [row for row in rows(chart, "line") if row["show"] == "micro F1" and row["threshold"] == score]
+    assert drawn == chosen
+    assert chosen["value"] == (1 if score == 0.1 else 0)
+
+
+def test_thresholds_that_differ_by_label_are_no_mark_but_have_a_curve(tmp_path: Path, render: Render) -> None:
+    chart = threshold_curves(
+        selected(made_candidate(tmp_path, "cnn", SCORED, thresholds=[0.5, 0.5, 0.4])), "f1_weighted"
+    )
+    assert len(rows(chart, "line")) == 3 * len(GRID)
+    assert rows(chart, "point") == []
+    assert marks(render(chart), "point") == []
+
+
+def test_where_no_threshold_decides_there_is_no_picture(tmp_path: Path) -> None:
+    exact = made_candidate(tmp_path, "rule", EXACT)
+    argmax = made_candidate(tmp_path, "cnn", SCORED, thresholds=None)
+    assert threshold_curves(selected(exact), "f1_weighted") is None
+    assert threshold_curves(selected(exact, argmax), "f1_weighted") is None
+    by_threshold = made_candidate(tmp_path, "big", SCORED)
+    chart = threshold_curves(selected(exact, argmax, by_threshold), "f1_weighted")
+    assert {row["model"] for row in [*rows(chart, "line"), *rows(chart, "point")]} == {"big"}
+
+
+def test_the_grid_is_within_0_and_1() -> None:
+    assert GRID.tolist() == sorted(set(GRID.tolist()))
+    assert (GRID[0], GRID[-1]) == (0.02, 0.98)
+
+
+def test_the_metric_of_the_objective_is_the_one_that_is_shown_first(tmp_path: Path) -> None:
+    selection = selected(made_candidate(tmp_path, "cnn", SCORED))
+    for metric, shown in (("precision_macro", "macro precision"), ("f1_micro", "micro F1")):
+        chart = threshold_curves(selection, metric)
+        assert chart is not None
+        [show] = chart.to_dict()["params"]
+        assert (show["name"], show["value"]) == ("show", shown)
+
+
+def counted(candidate: Candidate) -> dict[tuple[str, str, str], float]:
+    found = confused(candidate, "test")
+    counts = {(row["missed"], row["predicted"], row["kind"]): row["records"] for row in found}
+    assert len(counts) == len(found), "a pair stands there once"
+    return counts
+
+
+def test_pairs_are_those_that_are_counted_by_hand(tmp_path: Path) -> None:
+    assert counted(made_candidate(tmp_path, "cnn", JUDGED_OF_CONFUSIONS)) == {
+        ("audio", "vision", INSTEAD): 3,
+        ("graphs", "vision", INSTEAD): 2,
+        ("audio", "nothing", MISSED): 1,
+        ("graphs", "nothing", MISSED): 1,
+        ("nothing", "vision", TOO_MUCH): 2,
+    }
+
+
+def test_the_most_frequent_come_first(tmp_path: Path) -> None:
+    found = confused(made_candidate(tmp_path, "cnn", JUDGED_OF_CONFUSIONS), "test")
+    assert [row["error"] for row in found] == [
+        *("audio → vision", "nothing → vision", "graphs → vision", "audio → nothing", "graphs → nothing")
+    ]
+
+
+def test_records_are_a_mean_over_runs(tmp_path: Path) -> None:
+    right = {"a": ("audio", "audio")}
+    one_more = {"a": ("audio", "vision"), "b": ("vision", "")}
+    assert counted(made_candidate(tmp_path, "cnn", JUDGED_OF_CONFUSIONS, right, one_more)) == {
+        ("audio", "vision", INSTEAD): 1.33,
+        ("graphs", "vision", INSTEAD): 0.67,
+        ("nothing", "vision", TOO_MUCH): 0.67,
+        ("audio", "nothing", MISSED): 0.33,
+        ("graphs", "nothing", MISSED): 0.33,
+        ("vision", "nothing", MISSED): 0.33,
+    }
+
+
+def test_of_classes_each_error_is_one_in_the_place_of_another(tmp_path: Path) -> None:
+    """By argmax: both scores of the first are below any threshold, and both of the second above."""
+    found = Predictions(
+        ["a", "b", "c", "d"],
+        targets([1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]),
+        targets([20, 30, 10], [90, 80, 0], [70, 60, 0], [10, 10, 80]).astype("float32") / 100,
+        [[], [], [], []],
+    )
+    candidate = made_candidate(tmp_path, "cnn", found, thresholds=None, task="multiclass")
+    assert counted(candidate) == {("audio", "graphs", INSTEAD): 1, ("graphs", "audio", INSTEAD): 2}
+
+
+def test_decisions_are_made_at_each_runs_own_thresholds(tmp_path: Path) -> None:
+    assert counted(made_candidate(tmp_path, "cnn", {"a": ("audio", "audio")}, thresholds=[0.95, 0.5, 0.05])) == {
+        ("audio", "vision", INSTEAD): 1
+    }
+
+
+def test_the_picture_is_of_one_candidate_and_one_kind(tmp_path: Path, render: Render) -> None:
+    other = made_candidate(tmp_path, "rule", {"a": ("audio", "graphs")})
+    chart = confusions(selected(other, made_candidate(tmp_path, "cnn", JUDGED_OF_CONFUSIONS)))
+    assert options(chart) == {
+        "model": ["rule", "cnn", "!cnn"],
+        "kind": [INSTEAD, MISSED, TOO_MUCH, f"!{INSTEAD}"],
+    }
+    svg = render(chart)
+    assert [(each["error"], float(each["records"])) for each in marks(svg, "bar")] == [
+        ("audio → vision", 3),
+        ("graphs → vision", 2),
+    ]
+    assert {"audio → vision", "graphs → vision"} <= set(texts(svg))
+    assert [each["error"] for each in marks(render(chart, kind=TOO_MUCH), "bar")] == ["nothing → vision"]
+    assert [each["error"] for each in marks(render(chart, model="rule"), "bar")] == ["audio → graphs"]
+
+
+def test_of_each_candidate_and_kind_the_most_frequent_are_drawn(tmp_path: Path) -> None:
+    labels = [f"label {number:02}" for number in range(MOST + 6)]
+    judged = {
+        f"{label} {time}": ([label], [labels[0]])
+        for number, label in enumerate(labels[1:], 1)
+        for time in range(number)
+    }
+    many = predictions(judged, labels)
+    chart = confusions(selected(made_candidate(tmp_path, "cnn", many, labels=labels)))
+    drawn = rows(chart, "bar")
+    assert [row["missed"] for row in drawn] == labels[: -MOST - 1 : -1]
+    assert [row["records"] for row in drawn] == list(range(MOST + 5, 5, -1))
+
+
+def test_the_first_picture_is_not_empty_where_the_last_candidate_errs_otherwise(tmp_path: Path, render: Render) -> None:
+    rule = made_candidate(tmp_path, "rule", {"a": ("audio", "graphs")})
+    cnn = made_candidate(tmp_path, "cnn", {"a": ("audio", "")})
+    chart = confusions(selected(rule, cnn))
+    assert options(chart) == {"model": ["rule", "cnn", "!cnn"], "kind": [INSTEAD, MISSED, f"!{MISSED}"]}
+    assert [each["error"] for each in marks(render(chart), "bar")] == ["audio → nothing"]
+
+
+def test_who_errs_nowhere_cannot_be_chosen_and_no_errors_are_no_picture(tmp_path: Path) -> None:
+    right = made_candidate(tmp_path, "big", {"a": ("audio", "audio"), "b": ("", "")})
+    assert confusions(selected(right)) is None
+    assert confused(right, "test") == []
+    wrong = made_candidate(tmp_path, "cnn", {"a": ("audio", "vision")})
+    assert options(confusions(selected(wrong, right)))["model"] == ["cnn", "!cnn"]
+
+
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_the_part_is_the_selections(part: str, tmp_path: Path, render: Render) -> None:
+    val = predictions({"a": (["graphs"], [])}, ("audio", "graphs", "vision"))
+    candidate = made_candidate(tmp_path, "cnn", {"a": ("audio", "")}, val=val)
+    selection = selected(candidate)
+    chart = confusions(type(selection)("made", part, "1a", (candidate,), ()))
+    [row] = rows(chart, "bar")
+    assert row["missed"] == ("audio" if part == "test" else "graphs")
+    assert f"records of {part}, mean over runs" in texts(render(chart))

@@ -1,0 +1,418 @@
+"""Frozen files come back with the same types and ranges; what was changed by hand is told."""
+
+import dataclasses
+import itertools
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from ratchet.config import (
+    Config,
+    DataConfig,
+    Metric,
+    ModelConfig,
+    Part,
+    SplitMethod,
+    compose,
+    compose_objective,
+    config_hash,
+    dump,
+    load,
+    plain,
+)
+from ratchet.config.objective import Objective
+from ratchet.errors import UserError
+from ratchet.lexical.features import LexicalSettings
+from ratchet.models import all_settings
+from ratchet.pipeline.data_stages import load_data
+from ratchet.pipeline.decision_stages import load_objective
+from ratchet.project import CONF
+
+UNCHANGED = [
+    "seed=7",
+    "split.seed=7",
+    "threads=1",
+    "tracker=wandb",
+    "tracker.project=elsewhere",
+    "runs_dir=elsewhere",
+    "run_dir=elsewhere/one",
+    "data.records.path=a/copy.jsonl",
+    "data.taxonomy.path=a/copy.json",
+    "data.records.url=https://example.org/projects.jsonl",
+    "evaluate=val",
+    "tags=[keep]",
+    "hypothesis=better",
+    "parent=20260101T000000Z-abcdef",
+    "sweep_id=x",
+    "name=other",
+    "evaluation.resamples=200",
+    "evaluation.k=[1]",
+    "~evaluation.slices.date",
+    "data.slices.terse.max_words=3",
+]
+CHANGED = [
+    "threshold.method=per_label",
+    "threshold.average=macro",
+    "threshold.value=0.4",
+    "split.val=0.25",
+    "split.test=0.25",
+    "split.method=temporal",
+    "data.split.val=0.25",
+    "data.filter.min_records=2",
+    "data.filter.exclude=[audio]",
+    "data.filter.taxonomy_only=true",
+    "data.filter.drop_unlabelled=true",
+    "data.name=other",
+    "data.text=[title]",
+    "data.text_separator='. '",
+    "data.labels.column=labels",
+    "data.taxonomy=null",
+    "data.drop_bad_rows=true",
+    "data.records.sha256=00",
+]
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+COMBINATIONS = [
+    *itertools.product(
+        [f"data={name}" for name in options("data")],
+        [f"model={name}" for name in options("model")] + [f"experiment={name}" for name in options("experiment")],
+    )
+]
+
+
+@cache
+def default() -> Config:
+    """What `python train.py` runs; composed once, for tests that change nothing of it."""
+    return compose([])
+
+
+@pytest.mark.parametrize("override", UNCHANGED)
+def test_the_hash_does_not_see_where_when_and_on_what(override: str) -> None:
+    changed = compose([override])
+    assert plain(changed) != plain(default()), "the override must do something"
+    assert config_hash(changed) == config_hash(default())
+
+
+@pytest.mark.parametrize("override", CHANGED)
+def test_the_hash_sees_what_is_trained(override: str) -> None:
+    assert config_hash(compose([override])) != config_hash(default())
+
+
+def another(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value / 2 or 0.5
+    if isinstance(value, LexicalSettings):
+        return dataclasses.replace(value, min_df=value.min_df + 1)
+    if isinstance(value, list):
+        return [*value[:-1], value[-1] + 1] if value else [1]
+    return None if value is not None else "english"
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_the_hash_sees_every_setting_of_a_model(name: str) -> None:
+    config = compose([f"model={name}"])
+    own = {each.name for each in dataclasses.fields(config.model)} - {
+        each.name for each in dataclasses.fields(ModelConfig)
+    }
+    assert own
+    hashes = {config_hash(config)}
+    for setting in own:
+        model = dataclasses.replace(config.model)
+        setattr(model, setting, another(getattr(model, setting)))
+        hashes.add(config_hash(dataclasses.replace(config, model=model)))
+    assert len(hashes) == len(own) + 1
+
+
+def test_data_sets_models_and_experiments_differ_in_their_hash() -> None:
+    hashes = {config_hash(compose(list(overrides))) for overrides in COMBINATIONS}
+    assert len(hashes) == len(COMBINATIONS)
+
+
+def test_equal_numbers_give_equal_hashes_however_written() -> None:
+    ways = [["threshold.value=1"], ["threshold.value=1.0"], ["threshold.value=1e0"], ["++threshold.value=1"]]
+    assert len({config_hash(compose(way)) for way in ways}) == 1
+
+
+def test_the_hash_is_the_same_in_every_process(tmp_path: Path) -> None:
+    script = (
+        "from ratchet.config import compose, config_hash, register\n"
+        "from ratchet.models import all_settings\n"
+        "register(all_settings())\n"
+        "print(config_hash(compose(['model=regression', 'data=madewithml'])))\n"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("0", "1")
+    }
+    assert found == {config_hash(compose(["model=regression", "data=madewithml"]))}
+
+
+def round_trip(config: Config, directory: Path) -> Config:
+    path = directory / "config.yaml"
+    path.write_text(dump(config), encoding="utf-8", newline="\n")
+    return load(path, all_settings())
+
+
+@pytest.mark.parametrize("overrides", COMBINATIONS, ids=" ".join)
+def test_dump_and_load_give_the_same_config(overrides: tuple[str, ...], tmp_path: Path) -> None:
+    config = compose([*overrides, "tags=[a]", "threads=2", "seed=1"])
+    again = round_trip(config, tmp_path)
+    assert again == config
+    assert type(again.model) is type(config.model)
+    assert config_hash(again) == config_hash(config)
+
+
+def test_a_dump_stands_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is looked up again when it is read: neither the environment nor other keys."""
+    monkeypatch.setenv("MADEWITHML_DIR", "/first")
+    config = compose(["data=madewithml"])
+    written = dump(config)
+    assert "${" not in written
+    monkeypatch.setenv("MADEWITHML_DIR", "/second")
+    assert round_trip(config, tmp_path).data.records.path == "/first/projects.json"
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+@example(text="null")
+@example(text="yes")
+@example(text="1e3")
+@example(text="2026-01-01")
+@example(text="a: b # c")
+@example(text="${name}")
+@example(text="costs ${5")
+@example(text="\\${x}")
+def test_whatever_is_written_as_a_hypothesis_comes_back(text: str, tmp_path: Path) -> None:
+    config = dataclasses.replace(default(), hypothesis=text, tags=[text])
+    assert round_trip(config, tmp_path) == config
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml.*No such file"):
+        load(tmp_path / "nowhere.yaml", all_settings())
+
+
+def test_a_model_that_is_no_more_is_named_with_its_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump(compose(["model=regression"])).replace("module: regression", "module: regresion"))
+    with pytest.raises(UserError) as caught:
+        load(path, all_settings())
+    assert "config.yaml" in str(caught.value)
+    assert "'regresion'" in str(caught.value)
+    assert "did you mean 'regression'?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "just a word",
+        "- a\n- list\n",
+        "model: rule\n",
+        "model:\n  name: rule\n",
+        "model: [",
+        "model: {module: rule}\nfoo: 1\n",
+    ],
+    ids=["empty", "a word", "a list", "no module", "half", "broken", "unknown key"],
+)
+def test_a_file_that_is_no_runs_configuration_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        load(path, all_settings())
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"\xff\xfe\x00model")
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        load(path, all_settings())
+
+
+def test_what_a_dumped_value_out_of_range_says(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump(compose([])).replace("resamples: 1000", "resamples: 1"))
+    with pytest.raises(UserError, match=r"evaluation\.resamples=1 is out of range.*at least 100"):
+        load(path, all_settings())
+
+
+def test_plain_holds_nothing_but_what_json_and_yaml_can() -> None:
+    found = plain({"a": Part.val, 1: (Path("x") / "y", 1.5, None), "data": DataConfig(name="n", text=["t"])})
+    assert found["a"] == "val"
+    assert found["1"] == [str(Path("x/y")), 1.5, None]
+    assert found["data"]["labels"]["kind"] == "list"
+    assert found["data"]["filter"] == {
+        "taxonomy_only": False,
+        "exclude": [],
+        "min_records": 1,
+        "drop_unlabelled": False,
+    }
+
+
+def test_overrides_go_on_top_of_what_was_stored(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump(compose(["model=regression", "split.seed=3", "split.test=0.3"])), encoding="utf-8")
+    config = load(path, all_settings(), ["split.val=0.1", "data.filter.exclude=[audio]", "evaluate=val"])
+    assert (config.split.seed, config.split.test, config.split.val) == (3, 0.3, 0.1)
+    assert config.data.filter.exclude == ["audio"]
+    assert config.evaluate is Part.val
+    assert config.model.name == "regression"
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("seeed=1", ["'seeed'", "did you mean 'seed'?"]),
+        ("model.stemmin=true", ["'model.stemmin'", "did you mean 'stemming'?"]),
+        ("seed=one", ["seed", "'one'"]),
+        ("split.val=0.9", ["split.val=0.9", "at most 0.8"]),
+        ("split.method=temporl", ["did you mean 'temporal'?"]),
+        ("data.filter.exclude=[audio", ["data.filter.exclude"]),
+        ("model=regression", ["model"]),
+        ("+foo=1", ["foo"]),
+        ("~seed", ["seed"]),
+        ("seed", ["seed"]),
+        ("--part=val", ["--part=val"]),
+    ],
+)
+def test_a_wrong_override_of_what_was_stored_is_explained(override: str, parts: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(dump(default()), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load(path, all_settings(), [override])
+    assert "command line" in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "frozen.yaml"
+
+
+def data_as_frozen(*overrides: str) -> dict[str, Any]:
+    config = compose(overrides)
+    return {"data": plain(config.data), "split": plain(config.split)}
+
+
+def objective_as_frozen(objective: Objective) -> dict[str, Any]:
+    return {"name": objective.name, "objective": plain(objective.settings)}
+
+
+def merged(content: Any, change: Any) -> Any:
+    if not isinstance(content, dict) or not isinstance(change, dict):
+        return change
+    return {**content, **{key: merged(content.get(key), value) for key, value in change.items()}}
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", sorted(each.stem for each in (CONF / "data").glob("*.yaml")))
+def test_a_data_set_and_its_division_come_back(name: str, path: Path) -> None:
+    config = compose([f"data={name}", "split.seed=4"])
+    assert load_data(write(path, data_as_frozen(f"data={name}", "split.seed=4"))) == (config.data, config.split)
+
+
+@pytest.mark.parametrize("name", sorted(each.stem for each in (CONF / "objective").glob("*.yaml")))
+def test_an_objective_comes_back_with_its_file_and_its_hash(name: str, path: Path) -> None:
+    expected = compose_objective([f"objective={name}"])
+    found = load_objective(write(path, objective_as_frozen(expected)))
+    assert found == expected
+    assert found.hash == expected.hash
+
+
+def test_floors_of_labels_and_of_slices_come_back(path: Path) -> None:
+    changes = ["+objective.labels.audio=0.5", "+objective.slices.short_text=1", "objective.budgets.size_mb=null"]
+    expected = compose_objective(changes)
+    found = load_objective(write(path, objective_as_frozen(expected)))
+    assert found.settings == expected.settings
+    assert found.overrides == (), "the frozen file is all there is"
+
+
+def test_values_have_their_types(path: Path) -> None:
+    _, split = load_data(write(path, data_as_frozen("split.method=temporal")))
+    assert split.method is SplitMethod.temporal
+    objective = load_objective(write(path, objective_as_frozen(compose_objective(["objective.metric=f1_macro"]))))
+    assert objective.settings.metric is Metric.f1_macro
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"splt": {}}, ["unknown key 'splt'", "did you mean 'split'?"]),
+        ({"split": {"sed": 1}}, ["'split.sed'", "did you mean 'seed'?"]),
+        ({"split": {"seed": -1}}, ["split.seed=-1", "at least 0"]),
+        ({"split": {"method": "temporl"}}, ["split.method", "temporl"]),
+        ({"data": {"filter": {"min_records": "many"}}}, ["data.filter.min_records", "many"]),
+        ({"data": {"filter": {"min_records": 0}}}, ["data.filter.min_records=0", "at least 1"]),
+        ({"data": {"name": None}}, ["data.name"]),
+        ({"data": []}, ["data"]),
+        ({"data": "sample"}, ["data"]),
+    ],
+    ids=str,
+)
+def test_a_file_that_was_changed_by_hand_is_told_by_file_and_key(
+    change: dict[str, Any], parts: list[str], path: Path
+) -> None:
+    with pytest.raises(UserError) as caught:
+        load_data(write(path, merged(data_as_frozen(), change)))
+    for part in parts:
+        assert part in str(caught.value)
+    assert "frozen.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"objective": {"floor": 2}}, "floor=2.0"),
+        ({"objective": {"margn": 0.1}}, "margn"),
+        ({"objective": {"slices": {"terse": 3}}}, "terse"),
+        ({"objective": {"labels": {"audio": "much"}}}, "audio"),
+    ],
+    ids=str,
+)
+def test_a_wrong_objective_is_told(change: dict[str, Any], part: str, path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load_objective(write(path, {"name": "default", **change}))
+    assert part in str(caught.value)
+    assert "frozen.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("load", [load_data, load_objective])
+@pytest.mark.parametrize("text", ["[", "- 1", "5"], ids=repr)
+def test_what_is_no_mapping_is_told(text: str, load: Any, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"frozen\.yaml"):
+        load(path)
+
+
+@pytest.mark.parametrize("load", [load_data, load_objective])
+def test_a_file_that_is_not_there_is_told(load: Any, path: Path) -> None:
+    with pytest.raises(UserError, match=r"frozen\.yaml: cannot be read: No such file"):
+        load(path)

@@ -1,0 +1,191 @@
+"""params.yaml is checked like any other configuration."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from ratchet.cli.pipeline import _ACTIONS
+from ratchet.errors import UserError
+from ratchet.pipeline import plan
+from ratchet.pipeline.plan import PipelineConfig, read_pipeline, run_directories, run_directory, stage_names
+
+VALID = PipelineConfig(
+    data="madewithml",
+    models=["rule", "cnn"],
+    repeats=[0, 3],
+    baseline="rule",
+    objective="strict",
+    overrides=["evaluate=val"],
+)
+KEYS = st.sampled_from(sorted(vars(VALID))) | st.text(max_size=5)
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.dates() | st.binary(max_size=3)
+)
+JUNK = st.recursive(
+    LEAVES | st.sampled_from(["rule", "???", "${data}", "${", "cnn"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "params.yaml"
+
+
+def test_the_projects_own_plan_is_valid(project: Path) -> None:
+    plan = read_pipeline(project / "params.yaml")
+    assert plan.baseline in plan.models
+    assert set(yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))) == set(vars(plan))
+
+
+def test_a_plan_is_what_its_file_says(path: Path) -> None:
+    path.write_text(yaml.safe_dump(vars(VALID)), encoding="utf-8")
+    assert read_pipeline(path) == VALID
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "models: [rule]\n"])
+def test_what_is_left_out_has_its_default(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+    assert read_pipeline(path) == PipelineConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("model: [rule]", ["unknown key 'model'", "did you mean 'models'?"]),
+        ("repeat: 3", ["unknown key 'repeat'", "did you mean 'repeats'?"]),
+        ("models: 3", ["models"]),
+        ("models: {rule: 1}", ["models"]),
+        ("models:", ["models"]),
+        ("models: [[rule]]", ["models", "each must be a name"]),
+        ("overrides: [[]]", ["overrides", "each must be key=value"]),
+        ("data:", ["data"]),
+        ("data: [sample]", ["data"]),
+        ("repeats: [one]", ["repeats[0]", "'one'"]),
+        ("repeats: [0.5]", ["repeats[0]", "0.5"]),
+        ("repeats: [[1]]", ["repeats"]),
+        ("repeats: 3", ["repeats"]),
+        ("models: ${repeats}", ["models"]),
+        ("models: []", ["models is empty: name at least one"]),
+        ("repeats: []", ["repeats is empty: name at least one"]),
+        ("models: [rule, cnn, rule]", ["models: rule stands twice"]),
+        ("repeats: [0, 1, 1]", ["repeats: 1 stands twice"]),
+        ("repeats: [1, -2]", ["repeats: -2 is no seed: from 0 to 4294967295"]),
+        ("repeats: [4294967296]", ["repeats", "4294967296"]),
+        ("models: [regression]\nbaseline: regresion", ["baseline: regresion", "did you mean 'regression'?"]),
+        ("models: [cnn]", ["baseline: rule is none of the models", "valid: cnn"]),
+        ("data: ${nothing}", ["data", "nothing"]),
+        ("models: [rule", ["line 1", "not valid YAML"]),
+        ("data: a\ndata: b", ["line 2", "duplicate key data"]),
+        ("data: \x00", ["#x0000"]),
+        ("a: &x [*x]", []),
+        ("- models", []),
+        ("rule", ["unknown key 'rule'"]),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_mistake_is_told_by_file_and_key(text: str, parts: list[str], path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        read_pipeline(path)
+    for part in (path.name, *parts):
+        assert part in str(caught.value)
+    assert ": : " not in str(caught.value), "the key is named, or nothing stands for it"
+
+
+@pytest.mark.parametrize("text", ["5", "2.5", "true", "2026-01-01"])
+def test_what_is_no_mapping_at_all_is_not_said_to_be_unreadable(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"params\.yaml: ") as caught:
+        read_pipeline(path)
+    assert "None" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml: cannot be read: No such file"):
+        read_pipeline(tmp_path / "params.yaml")
+    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+        read_pipeline(tmp_path)
+    (tmp_path / "params.yaml").write_bytes(b"data: \xff\n")
+    with pytest.raises(UserError, match=r"params\.yaml: not UTF-8"):
+        read_pipeline(tmp_path / "params.yaml")
+
+
+@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.dictionaries(KEYS, JUNK, max_size=4) | JUNK)
+@example(content={"repeats": [[1]]})
+@example(content={"models": {"a": 1}})
+def test_whatever_stands_there_is_a_plan_or_told(content: Any, path: Path) -> None:
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    try:
+        plan = read_pipeline(path)
+    except UserError:
+        return
+    assert plan.models
+    assert len({*plan.models}) == len(plan.models)
+    assert min(plan.repeats) >= 0
+    assert len({*plan.repeats}) == len(plan.repeats)
+    assert plan.baseline in plan.models
+    assert all(isinstance(each, str) for each in (*plan.models, *plan.overrides, plan.data, plan.objective))
+
+
+@pytest.fixture(scope="module")
+def stages(project: Path) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return found
+
+
+def test_stages_are_those_that_dvc_lists(project: Path, tmp_path: Path) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(project / name, tmp_path / name)
+    program = Path(sys.executable).with_name("dvc")
+    for command in (["init", "--no-scm", "--quiet"], ["stage", "list", "--name-only"]):
+        done = subprocess.run([program, *command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    plan = read_pipeline(tmp_path / "params.yaml")
+    assert sorted(done.stdout.split()) == sorted(stage_names(plan))
+
+
+def test_a_stage_is_named_once_and_follows_what_it_reads() -> None:
+    plan = PipelineConfig(models=["rule", "cnn"], repeats=[0, 3])
+    names = stage_names(plan)
+    assert len(set(names)) == len(names)
+    assert names == [
+        *("config", "prepare", "split@0", "split@3"),
+        *("train@rule-0", "train@rule-3", "train@cnn-0", "train@cnn-3"),
+        *("compare", "gate", "report"),
+    ]
+
+
+def test_every_command_is_an_action_of_the_same_name(stages: dict[str, dict[str, object]]) -> None:
+    for name, stage in stages.items():
+        program, verb, action, *_ = str(stage["cmd"]).split()
+        assert (program, verb, action) == ("ratchet", "pipeline", name)
+        assert action in _ACTIONS
+
+
+def test_outputs_are_where_the_code_writes_them(stages: dict[str, dict[str, object]]) -> None:
+    declared = {name: {*stage["outs"], *stage.get("metrics", [])} for name, stage in stages.items()}  # type: ignore[misc]
+    paths = {
+        "config": {plan.CONFIG, plan.CODE},
+        "prepare": {plan.DATA},
+        "split": {plan.SPLITS / "${item.repeat}.json"},
+        "train": {run_directory("${data}", "${item.model}", 0).parent / "${item.repeat}"},
+        "compare": {plan.COMPARISON, plan.LEADERBOARD, plan.PLOTS, plan.METRICS},
+        "gate": {plan.VERDICT, plan.VERDICT_TEXT, plan.REVIEW},
+        "report": {plan.PAGE, plan.REPORT, plan.PICTURES},
+    }
+    assert declared == {name: {path.as_posix() for path in found} for name, found in paths.items()}
+
+
+def test_every_run_has_a_directory_of_its_own() -> None:
+    plan = PipelineConfig(data="own", models=["rule", "cnn"], repeats=[0, 1])
+    found = [path.as_posix() for path in run_directories(plan)]
+    assert found == [f"build/runs/own/{model}/{repeat}" for model in ("rule", "cnn") for repeat in (0, 1)]

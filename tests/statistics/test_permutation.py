@@ -1,0 +1,102 @@
+"""Corrections against worked examples (R's p.adjust) and against what they are defined by."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ratchet.statistics.permutation import benjamini_hochberg, holm
+
+Correction = Callable[[list[float]], list[float]]
+p_values = st.lists(st.floats(0, 1), max_size=6)
+both = pytest.mark.parametrize("correct", [holm, benjamini_hochberg])
+
+
+@pytest.mark.parametrize(
+    ("given_p", "expected"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.08, 0.09, 0.09, 0.09]),
+        ([0.6, 0.6, 0.01], [1.0, 1.0, 0.03]),
+    ],
+)
+def test_holm_is_that_of_worked_examples(given_p: list[float], expected: list[float]) -> None:
+    assert holm(given_p) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("given_p", "expected"),
+    [
+        ([0.01, 0.04, 0.03, 0.005], [0.02, 0.04, 0.04, 0.02]),
+        ([0.01, 0.02, 0.03, 0.04, 0.05], [0.05, 0.05, 0.05, 0.05, 0.05]),
+        ([0.6, 0.6, 0.01], [0.6, 0.6, 0.03]),
+    ],
+)
+def test_benjamini_hochberg_is_that_of_worked_examples(given_p: list[float], expected: list[float]) -> None:
+    assert benjamini_hochberg(given_p) == pytest.approx(expected)
+
+
+@both
+def test_nothing_stays_nothing_and_one_alone_stays_as_it_is(correct: Correction) -> None:
+    assert correct([]) == []
+    assert correct([0.037]) == [0.037]
+
+
+@both
+@given(p_values)
+@settings(deadline=None)
+def test_no_p_value_gets_smaller_or_changes_its_place(correct: Correction, values: list[float]) -> None:
+    adjusted = correct(values)
+    assert len(adjusted) == len(values)
+    assert all(type(each) is float for each in adjusted)
+    for p, after in zip(values, adjusted, strict=True):
+        assert p <= after <= 1 or after == pytest.approx(p)
+    for (p, after), (other, other_after) in itertools.combinations(zip(values, adjusted, strict=True), 2):
+        if p <= other:
+            assert after <= other_after
+        if p >= other:
+            assert after >= other_after
+
+
+@both
+@given(p_values, st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_the_order_of_the_comparisons_does_not_matter(correct: Correction, values: list[float], chance: object) -> None:
+    order = list(range(len(values)))
+    chance.shuffle(order)  # type: ignore[attr-defined]
+    adjusted = correct(values)
+    assert correct([values[place] for place in order]) == [adjusted[place] for place in order]
+
+
+@given(p_values)
+@settings(deadline=None)
+def test_holm_rejects_what_bonferroni_rejects_in_every_set_of_hypotheses_that_holds_it(values: list[float]) -> None:
+    """Holm's is the closed test of Bonferroni's: that is why it keeps the chance of any false finding."""
+    for place, adjusted in enumerate(holm(values)):
+        sets = [
+            [values[each] for each in members]
+            for size in range(1, len(values) + 1)
+            for members in itertools.combinations(range(len(values)), size)
+            if place in members
+        ]
+        assert adjusted == pytest.approx(max(min(1.0, len(each) * min(each)) for each in sets))
+
+
+@given(st.lists(st.integers(0, 200).map(lambda number: number / 200), max_size=6))
+@settings(deadline=None)
+def test_benjamini_hochberg_finds_no_more_than_its_share(values: list[float]) -> None:
+    """What is found at a level are as many of the smallest as have p <= level * number / count."""
+    adjusted = benjamini_hochberg(values)
+    for level in (0.0507, 0.2003, 0.5001):  # which nothing is equal to, up to rounding
+        ordered = sorted(values)
+        least = [number for number, p in enumerate(ordered, 1) if p * len(values) / number <= level]
+        assert sum(each <= level for each in adjusted) == max(least, default=0)
+
+
+@given(p_values)
+@settings(deadline=None)
+def test_benjamini_hochberg_is_never_stricter_than_holm(values: list[float]) -> None:
+    for milder, stricter in zip(benjamini_hochberg(values), holm(values), strict=True):
+        assert milder <= stricter + 1e-12
