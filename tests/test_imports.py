@@ -59,9 +59,11 @@ def test_every_module_has_its_place_in_the_layers(project: Path) -> None:
         "contracts"
     ]
     (layers,) = [each["layers"] for each in contracts if each["type"] == "layers"]
-    named = {name for layer in layers for name in layer.split(" | ")}
+    named = {name for layer in layers for name in layer.split(" | ") if name.startswith(("ratchet.", "("))}
+    later = {name.strip("()") for name in named if name.startswith("(")}
     top = {".".join(name.split(".")[:2]) for name in MODULES}
-    assert named == top
+    assert top <= {name.strip("()") for name in named}
+    assert named - {f"({name})" for name in later} <= top, "a layer that is not there yet is in parentheses"
 
 
 def test_importing_writes_prints_and_starts_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ HEAVY = ["torch", "lightning", "pytorch_lightning", "transformers", "dvc", "wand
 
 IMPORT_EVERYTHING = """
 import json, sys
-from ratchet.config import CONF, compose, register
+from ratchet.config import compose, register
+from ratchet.project import CONF
 from ratchet.models import all_settings, model_modules, tagger_class
 register(all_settings())
 for module in model_modules():

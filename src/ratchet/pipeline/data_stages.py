@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ratchet.config import DataConfig
 from ratchet.config.data_schema import DataConfig
 from ratchet.config.saved import read_checked
 from ratchet.config.schema import SplitConfig
