@@ -1,11 +1,14 @@
 """A file is the old one or the new one, never something in between."""
 
+import errno
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from ratchet.files import replacing, replacing_directory, write_json, write_text
+from ratchet.files import append_line, replacing, replacing_directory, write_json, write_text
 
 
 def names(directory: Path) -> list[str]:
@@ -101,3 +104,44 @@ def test_a_directory_is_the_old_one_or_the_new_one(tmp_path: Path, error: type[B
         write()
     assert names(tmp_path) == ["model"]
     assert names(path) == (["old"] if error else ["new"])
+
+
+def test_lines_are_appended_and_the_directory_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "log" / "events.jsonl"
+    append_line(path, "first")
+    append_line(path, "zwei \ud800")  # half a surrogate pair is written as its escape
+    assert path.read_bytes() == b"first\nzwei \\ud800\n"
+
+
+def test_a_line_that_was_cut_short_is_closed_first(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"half')
+    append_line(path, "next")
+    assert path.read_text() == '{"half\nnext\n'
+
+
+def test_lines_of_many_writers_are_neither_lost_nor_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    lines = [f"{writer}-{number}" for writer in range(8) for number in range(50)]
+
+    def write(writer: int) -> None:
+        for number in range(50):
+            append_line(path, f"{writer}-{number}")
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path.read_text().splitlines()) == sorted(lines)
+
+
+def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "events.jsonl"
+    append_line(path, "first")
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:3]))
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            append_line(path, "second")
+    assert path.read_text() == "first\n"

@@ -1,5 +1,6 @@
 """Write files and directories so that they appear complete or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -45,3 +46,32 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write `path` whole, keys in their order, NaN refused."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line to a log that several processes write, in UTF-8; a half-written last line is closed first.
+
+    The file is locked while it is written, so no line is lost or mixed with another. When the disk is full, the file
+    stays as it was.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import fcntl  # Windows has none; only this function needs it
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # released when the file is closed
+        size = os.fstat(descriptor).st_size
+        cut_short = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        content = ("\n" if cut_short else "").encode() + line.encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            if os.write(descriptor, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)

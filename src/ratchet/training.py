@@ -29,7 +29,6 @@ from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once
 from ratchet.files import replacing_directory, write_json
 from ratchet.machine import available_cores, available_gpus, limited_threads, seed_everything
 from ratchet.models import tagger_class
-from ratchet.neural.settings import NeuralSettings
 from ratchet.runs import Recording, StoredRun, open_run
 from ratchet.runs.accesses import note_reading
 from ratchet.runs.predictions import Predictions, write_predictions
@@ -158,7 +157,7 @@ def train(
 
 def settle_devices(config: Config) -> None:
     """Put the number of GPUs in the place of "one process for each", so that the record says how many there were."""
-    if config.trainer.devices is None and isinstance(config.model, NeuralSettings):
+    if config.trainer.devices is None and config.model.trains_in_epochs:
         config.trainer.devices = max(1, available_gpus())
 
 
@@ -179,7 +178,7 @@ def fit_context(
         if watch is not None:
             watch(step, metrics)
 
-    if config.trainer != TrainerConfig() and not isinstance(config.model, NeuralSettings):
+    if config.trainer != TrainerConfig() and not config.model.trains_in_epochs:
         log.warning("%s is not trained in epochs: trainer settings change nothing for it", config.model.module)
     return FitContext(
         directory=run.directory("checkpoints"),

@@ -8,7 +8,7 @@ The dataclasses are not frozen: Hydra could not override them then.
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
@@ -154,7 +154,10 @@ class ModelConfig:
     """What every model's settings have: its name, the module of `ratchet.models` it stands in, its complexity.
 
     `complexity` orders the ladder (rule 0, regression 1, ...): of two models that are equally good the simpler ships.
+    A model with `trains_in_epochs` uses the settings of the trainer.
     """
+
+    trains_in_epochs: ClassVar[bool] = False
 
     name: str = MISSING
     module: str = "${.name}"

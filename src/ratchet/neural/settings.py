@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import ClassVar
 
 from ratchet.config import Accelerator, InvalidSetting, ModelConfig, TrainerConfig, bounded
 from ratchet.errors import UserError
@@ -39,6 +40,8 @@ class NeuralSettings(ModelConfig):
     score that it gives the text, left out of its own fit. And it may have a say in the end: log-odds are averaged, its
     own with a weight of `lexical_share`.
     """
+
+    trains_in_epochs: ClassVar[bool] = True
 
     max_length: int = bounded(low=1)
     batch_size: int = bounded(low=1)

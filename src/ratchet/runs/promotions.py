@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from ratchet.errors import UserError
-from ratchet.files import replacing
+from ratchet.files import append_line
 from ratchet.runs.stored import find_run
 
 NONE = "none"  # parent=none: a fresh start, whatever is promoted
@@ -110,12 +110,7 @@ def promoted_runs(directory: Path) -> set[str]:
 def add_decision(directory: Path, decision: Promotion) -> Path:
     """Write the decision down at the end of its file; where that is."""
     path = promotions_file(directory, decision.data)
-    before = path.read_bytes() if path.is_file() else b""
-    directory.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(dataclasses.asdict(decision), ensure_ascii=False, allow_nan=False)
-    with replacing(path) as temporary:
-        ended = b"\n" if before and not before.endswith(b"\n") else b""
-        temporary.write_bytes(before + ended + line.encode("utf-8", "backslashreplace") + b"\n")
+    append_line(path, json.dumps(dataclasses.asdict(decision), ensure_ascii=False, allow_nan=False))
     return path
 
 
