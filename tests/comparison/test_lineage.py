@@ -1,8 +1,8 @@
 """What changed between a run and its parent, by group; several groups at once are warned of."""
 
+import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import pytest
 import yaml
 from tests.comparison.test_evidence import copy_run, of_name, rewrite, trained_on_the_sample
 
-from ratchet.comparison import lineage as module
 from ratchet.comparison.compare import compare
 from ratchet.comparison.evidence import gather
 from ratchet.comparison.lineage import changes_between, other_parents, parents_of, warning_of
@@ -37,7 +36,7 @@ def parent(runs_dir: Path) -> StoredRun:
     """As made by a checkout without changes, whatever state this one is in."""
     run = of_name(runs_dir, "regression")[0]
     (run.path / "code.diff").unlink(missing_ok=True)
-    rewrite(run.path, git=code("c" * 40))
+    rewrite(run.path, git={"commit": "c" * 40, "dirty": False, "diff_sha256": None})
     return read_run(run.path)
 
 
@@ -120,51 +119,39 @@ def test_a_long_list_is_cut_and_counted(parent: StoredRun, child: Made) -> None:
     assert len(shown) < 9
 
 
-def code(commit: str | None, diff: str | None = None) -> dict[str, Any]:
-    return {"commit": commit, "dirty": diff is not None, "diff_sha256": diff}
+def record_code(run: StoredRun, **hashes: str) -> None:
+    """Rewrite the definitions that a run recorded: `train="1"`."""
+    content = {f"ratchet.training:{name}": f"{value}-0" for name, value in hashes.items()}
+    (run.path / "code.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_code_that_is_not_in_git_cannot_be_compared(runs_dir: Path, parent: StoredRun, child: Made) -> None:
-    run = child(git=code(None))
-    assert changes_between(run, parent) == {"code": ["one of the two was not in git"]}
-    rewrite(parent.path, git=code(None))
-    assert changes_between(run, read_run(parent.path)) == {}, "nothing is known to differ"
+def test_changed_definitions_are_named(parent: StoredRun, child: Made) -> None:
+    run = child(code_hash="other")
+    record_code(parent, train="1", f1="2")
+    record_code(run, train="1", f1="3", added="4")
+    assert changes_between(run, parent) == {"code": ["added", "f1"]}
 
 
-def test_commits_that_are_not_here_are_named(parent: StoredRun, child: Made) -> None:
-    before, after = "a" * 40, "b" * 40
-    rewrite(parent.path, git=code(before))
-    assert changes_between(child(git=code(after)), read_run(parent.path)) == {
-        "code": ["commit aaaaaaaa -> bbbbbbbb (not both are here to compare)"]
-    }
+def test_the_same_definitions_are_no_change_wherever_they_are(parent: StoredRun, child: Made) -> None:
+    run = child(code_hash="other")
+    record_code(parent, train="1")
+    content = {"ratchet.elsewhere:train": "1-0"}
+    (run.path / "code.json").write_text(json.dumps(content), encoding="utf-8")
+    assert changes_between(run, parent) == {}
 
 
-def test_code_is_told_by_the_files_that_train(
-    parent: StoredRun, child: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of what was committed in between; documents, and what only reads runs, change none."""
-    repository = tmp_path / "repository"
-    (repository / "src" / "ratchet" / "cli").mkdir(parents=True)
-
-    def git(*arguments: str) -> str:
-        who = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-        done = subprocess.run(["git", *who, *arguments], cwd=repository, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    commits = []
-    git("init", "-q")
-    for text in ("one", "two"):
-        for name in ("src/model.py", "src/ratchet/cli/runs.py", "train.py", "README.md"):
-            (repository / name).write_text(text)
-        git("add", ".")
-        git("commit", "-qm", text)
-        commits.append(git("rev-parse", "HEAD"))
-    monkeypatch.setattr(module, "PROJECT", repository)
-    rewrite(parent.path, git=code(commits[0]))
-    run = child(git=code(commits[1], "of the diff"))
-    (run.path / "code.diff").write_text("diff --git a/src/neural.py b/src/neural.py\ndiff --git a/docs b/docs\n")
-    found = changes_between(run, read_run(parent.path))
-    assert found == {"code": ["src/model.py", "src/neural.py", "train.py"]}
+@pytest.mark.parametrize("content", [None, "[", "[]"], ids=repr)
+def test_without_recorded_definitions_commits_are_named(parent: StoredRun, child: Made, content: str | None) -> None:
+    """As in runs of older versions."""
+    rewrite(parent.path, git={"commit": "a" * 40, "diff_sha256": None})
+    run = child(code_hash="other", git={"commit": "b" * 40, "diff_sha256": None})
+    (run.path / "code.json").unlink()
+    if content is not None:
+        (run.path / "code.json").write_text(content, encoding="utf-8")
+    [[text]] = changes_between(run, read_run(parent.path)).values()
+    assert "aaaaaaaa -> bbbbbbbb" in text
+    rewrite(run.path, git={"commit": "a" * 40, "diff_sha256": None})
+    assert changes_between(read_run(run.path), read_run(parent.path)) == {}
 
 
 def test_several_groups_at_once_are_warned_of(parent: StoredRun, child: Made) -> None:

@@ -1,14 +1,12 @@
 """A run counts as done where making it again could only give the same."""
 
 import json
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from ratchet.config import Config
-from ratchet.runs import StoredRun, provenance
+from ratchet.runs import StoredRun, done, provenance
 from ratchet.runs.done import find_done
 
 Configure = Callable[..., Config]
@@ -85,7 +83,7 @@ def test_a_record_that_is_older_than_the_hash_of_cases_is_of_a_run_without_any(
 def test_other_code_or_packages_make_another_run(
     made: StoredRun, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provenance, "code_hash", lambda: "another")
+    monkeypatch.setattr(done, "code_of_run", lambda model: {"ratchet.training:train": "another"})
     assert found(configure("seed=3")) is None
     monkeypatch.undo()
     monkeypatch.setattr(provenance, "package_versions", lambda: {"numpy": "0"})
@@ -118,14 +116,3 @@ def test_a_damaged_run_is_no_match(made: StoredRun, configure: Configure, conten
     if content is not None:
         path.write_text(content)
     assert found(configure("seed=3")) is None
-
-
-def test_code_is_hashed_by_names_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = shutil.copytree(Path(provenance.__file__).parents[1], tmp_path / "ratchet")
-    here = provenance.code_hash()
-    monkeypatch.setattr(provenance, "__file__", str(package / "runs" / "provenance.py"))
-    assert provenance.code_hash() == here
-    (package / "errors.py").write_text("# changed")
-    changed = provenance.code_hash()
-    (package / "errors.py").rename(package / "mistakes.py")
-    assert len({here, changed, provenance.code_hash()}) == 3

@@ -16,6 +16,7 @@ from ratchet.cli.search_summary import conclude
 from ratchet.config import Config, config_hash, plain
 from ratchet.machine import available_cores
 from ratchet.runs import provenance
+from ratchet.runs.code import code_of_run, hash_definitions
 from ratchet.runs.stored import StoredRun, read_run
 from ratchet.runs.sweeps import Job, jobs_of, note_study, plan_sweep
 from ratchet.search.places import study_dir
@@ -76,7 +77,7 @@ def _about(request: Request) -> dict[str, Any]:
             "split_hash": inputs.split.hash,
             "space": plain(request.space),
             "search": [settings.metric.name, plain(settings.cost), settings.prune, settings.seed],
-            "code_hash": provenance.code_hash(),
+            "code_hash": hash_definitions(code_of_run(config.model.module)),
             "packages": provenance.package_versions(),
             "threads": config.threads or available_cores(),
         },

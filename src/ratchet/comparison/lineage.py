@@ -1,8 +1,7 @@
 """Find the parent of a candidate and list what changed since: model, data, training, code, packages."""
 
-import re
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,15 +9,12 @@ import yaml
 from ratchet.comparison.results import Changes, Difference
 from ratchet.config import unhashed_keys
 from ratchet.errors import UserError
-from ratchet.project import PROJECT
-from ratchet.runs.provenance import run_git
+from ratchet.runs.code import changed_definitions
 from ratchet.runs.selection import Candidate, Selection
 from ratchet.runs.stored import StoredRun, candidate_key
 
 _GROUP_OF = {"model": "model", "data": "data", "split": "data"}  # all other top-level keys are `training`
-_READERS = ("charts", "cli", "comparison", "objective", "reporting")
-_NOT_OF_A_RUN = tuple(f"src/ratchet/{package}/" for package in _READERS)
-_MOST = 4  # keys or files that are named of one group
+_MOST = 4  # keys or definitions that are named of one group
 
 
 def changes_between(run: StoredRun, parent: StoredRun) -> dict[str, list[str]]:
@@ -82,28 +78,24 @@ def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 
 
 def _changed_code(run: StoredRun, parent: StoredRun) -> list[str]:
-    """Files that take part in a run and differ; settings in conf/ are compared as settings."""
-    git = [each.record.git.get("commit") for each in (parent, run)]
-    if None in git:
-        return [] if git[0] == git[1] else ["one of the two was not in git"]
-    files = set() if git[0] == git[1] else _files_between(str(git[0]), str(git[1]))
-    if files is None:
-        return [f"commit {str(git[0])[:8]} -> {str(git[1])[:8]} (not both are here to compare)"]
-    if parent.record.git.get("diff_sha256") != run.record.git.get("diff_sha256"):
-        files |= _files_of_diff(parent) | _files_of_diff(run)
-    return sorted(file for file in files if not file.startswith(_NOT_OF_A_RUN))
+    """Name the definitions that differ; of runs without code.json only whether their code differs is known."""
+    if run.record.model == parent.record.model and run.record.code_hash == parent.record.code_hash:
+        return []
+    before, now = _definitions(parent), _definitions(run)
+    if before is not None and now is not None:
+        return changed_definitions(before, now, same_model=run.record.model == parent.record.model)
+    commits = [str(other.record.git.get("commit"))[:8] for other in (parent, run)]
+    if len(set(commits)) == 1 and run.record.git.get("diff_sha256") == parent.record.git.get("diff_sha256"):
+        return []
+    return [f"commit {commits[0]} -> {commits[1]} (not recorded by definition)"]
 
 
-def _files_between(before: str, after: str) -> set[str] | None:
-    names = run_git(PROJECT, "diff", "--name-only", before, after, "--", "src", "train.py")
-    return None if names is None else set(names.split("\n")) - {""}
-
-
-def _files_of_diff(run: StoredRun) -> set[str]:
-    path: Path = run.path / "code.diff"
-    text = path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
-    names = re.findall(r"^diff --git a/.+ b/(.+)$", text, flags=re.MULTILINE)
-    return {name for name in names if name == "train.py" or name.startswith("src/")}
+def _definitions(run: StoredRun) -> dict[str, str] | None:
+    try:
+        content = json.loads((run.path / "code.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _other_versions(run: StoredRun, parent: StoredRun) -> list[str]:

@@ -8,6 +8,7 @@ import yaml
 
 from ratchet.config import Config, dump
 from ratchet.runs import provenance
+from ratchet.runs.code import code_of_run, hash_definitions
 from ratchet.runs.stored import StoredRun, find_runs
 
 # What of a configuration says where, when, why or for whom a run happens: the figures are the same without it.
@@ -23,11 +24,11 @@ DataIdentity = tuple[str, str, str | None]  # version of the data, hash of the s
 def find_done(config: Config, threads: int, data_of: Callable[[], DataIdentity]) -> StoredRun | None:
     """The newest finished run that `config` would only make again, or None.
 
-    Compared are the configuration, the number of threads, the bytes of the package's code, the versions of the packages
+    Compared are the configuration, the number of threads, the code that they use, the versions of the packages
     that results depend on, and, last, since they must be read for it, the data, the split and the behavioural cases:
     what `data_of` gives. A record of a time when cases were not hashed is taken for one without any.
     """
-    made_with = (provenance.code_hash(), provenance.package_versions(), threads)
+    made_with = (hash_definitions(code_of_run(config.model.module)), provenance.package_versions(), threads)
     wanted = _identity(dump(config))
     like = [
         run

@@ -62,16 +62,6 @@ def run_git(project: Path, *arguments: str, **environment: str) -> str | None:
     return done.stdout.decode("utf-8", "surrogateescape")  # bytes, not text mode: line ends stay as they are
 
 
-def code_hash() -> str:
-    """sha256 over the package's modules, names and bytes: with or without git, the same code has the same."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
-
-
 def lock_hash(project: Path) -> str | None:
     """sha256 of requirements.lock."""
     path = project / "requirements.lock"

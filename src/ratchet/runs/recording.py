@@ -21,6 +21,7 @@ from ratchet.errors import Pruned, RunFailed, UserError, storage_error
 from ratchet.files import replacing, write_json, write_text
 from ratchet.project import PROJECT
 from ratchet.runs import provenance
+from ratchet.runs.code import code_of_run, hash_definitions
 from ratchet.runs.stored import RunRecord, StoredRun, read_run
 
 _HISTORY = "epoch,step,key,value\n"
@@ -262,9 +263,11 @@ def _record_provenance(run: Recording) -> None:
     if diff:
         with replacing(run.path / "code.diff") as temporary:
             temporary.write_bytes(diff.encode("utf-8", "surrogateescape"))
+    definitions = code_of_run(run.record.model)
+    run.write_json("code.json", definitions)
     run.update(
         git=state,
-        code_hash=provenance.code_hash(),
+        code_hash=hash_definitions(definitions),
         lock_hash=provenance.lock_hash(PROJECT),
         packages=provenance.package_versions(),
         machine=machine.machine(),

@@ -1,0 +1,239 @@
+"""The identity of code: what changes it, what does not, and that it is the same everywhere."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from ratchet.errors import UserError
+from ratchet.models import model_modules
+from ratchet.runs import code as module
+from ratchet.runs.code import changed_definitions, code_of_run, definitions_of, hash_definitions
+
+Identify = Callable[..., dict[str, str]]
+FILES = {
+    "__init__": "",
+    "stage": '''
+        """A stage."""
+
+        import logging
+
+        from made.helper import Settings, double as twice
+
+        log = logging.getLogger(__name__)
+
+
+        def run(x, settings: Settings):
+            """Run it."""
+            # why
+            log.info("run %s", x)
+            if x < 0:
+                raise ValueError(f"{x}: must not be negative")
+            from made import late
+
+            return twice(x) + late.VALUE[0]
+
+
+        def not_reached():
+            return 1
+        ''',
+    "helper": '''
+        from dataclasses import dataclass
+
+
+        @dataclass
+        class Settings:
+            rate: float = 0.1
+            """How fast."""
+
+
+        def double(x):
+            return factor() * x
+
+
+        def factor():
+            return 2
+
+
+        def unused():
+            return 3
+        ''',
+    "late": "VALUE = (1, 2)\n",
+    "other": "def unrelated():\n    return 0\n",
+}
+
+
+@pytest.fixture
+def identify(tmp_path: Path) -> Identify:
+    """`identify(stage=(old, new))`: the definitions that `made.stage:run` uses, with texts replaced in modules."""
+
+    def identify(root: str = "made.stage:run", **edits: tuple[str, str]) -> dict[str, str]:
+        package = tmp_path / "made"
+        package.mkdir(exist_ok=True)
+        texts = {name: textwrap.dedent(text).lstrip() for name, text in FILES.items()}
+        for name, (old, new) in edits.items():
+            assert old in texts.get(name, ""), f"{old!r} is not in {name}"
+            texts[name] = texts[name].replace(old, new) if old else new + texts.get(name, "")
+        for path in package.glob("*.py"):
+            path.unlink()
+        for name, text in texts.items():
+            (package / f"{name}.py").write_text(text, encoding="utf-8")
+        module._parse.cache_clear()
+        return definitions_of([root], {"made": package})
+
+    return identify
+
+
+def test_every_definition_that_is_used_is_reached_and_no_other(identify: Identify) -> None:
+    names = {key.partition(":")[2] for key in identify()}
+    assert names == {"run", "log", "Settings", "double", "factor", "VALUE"}
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {"stage": ("# why", "# for another reason")},
+        {"stage": ('"""Run it."""\n', "")},
+        {"stage": ("run %s", "running %s")},
+        {"stage": ("must not be negative", "is below 0")},
+        {"stage": ('f"{x}: must not be negative"', '"negative"')},
+        {"stage": ("return 1", "return 2")},
+        {"stage": ("double as twice", "double")} | {"helper": ("", "")},
+        {"helper": ("How fast.", "The learning rate.")},
+        {"helper": ("return 3", "return 4")},
+        {"helper": ("", "import json\n")},
+        {"other": ("return 0", "return 1")},
+    ],
+    ids=str,
+)
+def test_words_and_unused_code_change_nothing(identify: Identify, edits: Mapping[str, tuple[str, str]]) -> None:
+    before = identify()
+    if "double as twice" in str(edits):
+        text = FILES["stage"].replace("double as twice", "double").replace("twice(x)", "double(x)")
+        edits = {"stage": (textwrap.dedent(FILES["stage"]).lstrip(), textwrap.dedent(text).lstrip())}
+    assert identify(**edits) == before
+
+
+@pytest.mark.parametrize(
+    ("edits", "names"),
+    [
+        ({"stage": ("x < 0", "x < 1")}, ["run"]),
+        ({"stage": ("ValueError", "TypeError")}, ["run"]),
+        ({"helper": ("return 2", "return 5")}, ["factor"]),
+        ({"helper": ("rate: float = 0.1", "rate: float = 0.2")}, ["Settings"]),
+        ({"helper": ("@dataclass\n", "@dataclass(frozen=True)\n")}, ["Settings"]),
+        ({"late": ("(1, 2)", "(1, 3)")}, ["VALUE"]),
+        ({"helper": ("import dataclass\n", "import dataclass\n\nprint()\n")}, ["<executed>"]),
+    ],
+    ids=str,
+)
+def test_a_changed_definition_is_named_and_changes_the_identity(
+    identify: Identify, edits: Mapping[str, tuple[str, str]], names: list[str]
+) -> None:
+    before, now = identify(), identify(**edits)
+    assert hash_definitions(before) != hash_definitions(now)
+    changed = changed_definitions(before, now, same_model=True)
+    assert [name for name in changed if name in names] == names
+    assert set(changed) <= {*names, "Settings"}, "the decorator of a class is part of it"
+
+
+def test_a_definition_that_moves_is_the_same(identify: Identify) -> None:
+    """To another module, under another import, or behind the name of its package."""
+    before = identify()
+    moved = identify(
+        stage=(
+            "from made.helper import Settings, double as twice",
+            "from made import Settings\nfrom made.late import twice",
+        ),
+        late=("VALUE", "from made.helper import double as twice\n\nVALUE"),
+        __init__=("", "from made.helper import Settings\n"),
+    )
+    assert hash_definitions(moved) == hash_definitions(before)
+    merged = identify(
+        stage=(
+            "from made.helper import Settings, double as twice\n",
+            "from made.other import Settings, double as twice\n",
+        ),
+        helper=(textwrap.dedent(FILES["helper"]).lstrip(), ""),
+        other=("", textwrap.dedent(FILES["helper"]).lstrip()),
+    )
+    assert set(merged) != set(before)
+    assert hash_definitions(merged) == hash_definitions(before)
+    assert changed_definitions(before, merged, same_model=True) == []
+
+
+def test_names_of_a_lazy_table_are_followed(identify: Identify) -> None:
+    table = '_MODULES = {"Settings": "ratchet.helper"}\n'
+    assert module._table_of_names(module.ast.parse(table).body[0].value) == {"Settings": "ratchet.helper"}
+
+
+def test_a_module_as_root_counts_with_all_that_it_defines(identify: Identify) -> None:
+    assert "made.stage:not_reached" in identify(root="made.stage")
+
+
+@pytest.mark.parametrize("root", ["made.nowhere", "made.stage:nothing", "json:loads"])
+def test_a_root_that_does_not_exist_is_refused(identify: Identify, root: str) -> None:
+    with pytest.raises(LookupError, match=root):
+        identify(root=root)
+
+
+def test_of_two_models_only_what_both_use_is_compared() -> None:
+    before = {"a:f": "1-x", "a:g": "2-x"}
+    now = {"b:f": "3-x", "b:h": "4-x"}
+    assert changed_definitions(before, now, same_model=False) == ["f"]
+    assert changed_definitions(before, now, same_model=True) == ["f", "g", "h"]
+
+
+@pytest.mark.parametrize("name", model_modules())
+def test_a_run_uses_its_model_and_no_other_model(name: str) -> None:
+    modules = {key.partition(":")[0] for key in code_of_run(name)}
+    own = {found for found in modules if found.startswith("ratchet.models.")}
+    assert own <= {f"ratchet.models.{name}", f"ratchet.models.{name}_network"}
+    assert f"ratchet.models.{name}" in own
+    assert {"ratchet.training", "ratchet.data.splits", "ratchet.evaluation.thresholds"} <= modules
+    above = ("ratchet.cli", "ratchet.reporting", "ratchet.comparison", "ratchet.tracking", "ratchet.pipeline")
+    assert not [found for found in modules if found.startswith(above)]
+
+
+def test_networks_are_reached_where_they_are_imported_lazily() -> None:
+    assert {"ratchet.models.cnn_network", "ratchet.neural.fitting", "ratchet.neural.losses"} <= {
+        key.partition(":")[0] for key in code_of_run("cnn")
+    }
+    assert not [key for key in code_of_run("rule") if key.startswith(("ratchet.neural", "ratchet.lexical"))]
+
+
+IDENTIFY = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("code_of_runs", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = module
+spec.loader.exec_module(module)
+print(json.dumps({name: module.hash_definitions(module.code_of_run(name)) for name in sys.argv[2:]}))
+"""
+
+
+def _interpreters() -> list[Path]:
+    roots = [Path.home() / ".pyenv" / "versions", Path("/opt/hostedtoolcache/Python")]
+    found = [path for root in roots for path in sorted(root.glob("3.1[123].*/**/bin/python3"))]
+    return [Path(sys.executable), *found]
+
+
+def test_every_python_computes_the_same() -> None:
+    """Of 3.11 to 3.13, as many as this machine has; the module needs the standard library only."""
+    models = model_modules()
+    expected = {name: hash_definitions(code_of_run(name)) for name in models}
+    for python in _interpreters():
+        command = [str(python), "-I", "-c", IDENTIFY, str(module.__file__), *models]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == expected, python
+
+
+def test_the_code_of_this_package_has_no_mistakes_of_users() -> None:
+    with pytest.raises(LookupError) as caught:
+        code_of_run("nothing")
+    assert not isinstance(caught.value, UserError), "the model's name was checked before"
