@@ -1,13 +1,22 @@
-"""Stage `config`: conf/ composed for each model, and fingerprints of the code, so that DVC sees what changed.
+"""Run the stage `config`: write down what the other stages depend on, so that DVC sees what changed.
 
-A stage of DVC depends on files. Were it conf/ and src/ themselves, a comment would train everything anew; were it a
-list of some of their files, a forgotten one would leave stale results. What is written here is what counts.
+A stage of DVC depends on files. If those were conf/ and src/ themselves, a comment would train everything again; if
+they were a list of some of their files, a forgotten one would leave stale results. This stage always runs, and rewrites
+a file only if its content changed:
+
+- build/config: the composed configuration of each model, of the data set and of the objectives.
+- build/code: the definitions that `prepare`, `split` and each model use, with their hashes (`ratchet.runs.code`).
+- build/frozen: always the same; it only makes the other stages wait for this one.
+
+Code and objectives of the stages that only read runs are no dependencies, or every commit that touches a table would
+have to renew dvc.lock. Where they changed since the outputs were made, this stage deletes the outputs instead, and DVC
+makes what is missing.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+import shutil
 from pathlib import Path
-from typing import Any
 
 from ratchet.config import (
     Config,
@@ -24,17 +33,46 @@ from ratchet.data.sources import watched_files
 from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.models import all_settings
-from ratchet.pipeline.code import fingerprints
-from ratchet.pipeline.plan import CODE, CONFIG, OBJECTIVES, PARAMS, READINGS, PipelineConfig
+from ratchet.pipeline.plan import (
+    CODE,
+    COMPARISON,
+    CONFIG,
+    FROZEN,
+    LEADERBOARD,
+    METRICS,
+    OBJECTIVES,
+    PAGE,
+    PARAMS,
+    PICTURES,
+    PLOTS,
+    READERS,
+    READINGS,
+    REPORT,
+    REVIEW,
+    VERDICT,
+    VERDICT_TEXT,
+    PipelineConfig,
+)
+from ratchet.runs.code import definitions_of, hash_definitions
 
-# What each stage runs. Those that print for people depend on the tables too.
-_STAGES = {
-    "prepare": ["ratchet.pipeline.data_stages"],
-    "split": ["ratchet.pipeline.data_stages"],
-    "compare": ["ratchet.pipeline.decision_stages", "ratchet.cli.compare_tables"],
-    "gate": ["ratchet.pipeline.decision_stages", "ratchet.cli.gate"],
-    "report": ["ratchet.pipeline.report_stage"],
+_TRAIN = "ratchet.pipeline.train_stage"
+_PREPARING = {
+    "prepare": "ratchet.pipeline.data_stages:prepare_data",
+    "split": "ratchet.pipeline.data_stages:split_data",
 }
+# The stages that only read runs: the code of each, and its outputs.
+_READING = {
+    "compare": (
+        ["ratchet.pipeline.decision_stages:compare_runs", "ratchet.cli.compare_tables:print_comparison"],
+        [COMPARISON, LEADERBOARD, METRICS, PLOTS],
+    ),
+    "gate": (
+        ["ratchet.pipeline.decision_stages:judge_runs", "ratchet.cli.gate:print_verdict"],
+        [VERDICT, VERDICT_TEXT, REVIEW],
+    ),
+    "report": (["ratchet.pipeline.report_stage"], [PAGE, REPORT, PICTURES]),
+}
+_OF_THE_PAGE = Path(__file__).parents[1] / "reporting" / "page"  # what no import names: style, scripts, template
 _NOT_TO_OVERRIDE = {
     *("data", "data.name", "model", "model.name", "name", "seed", "split.seed"),
     *("run_dir", "runs_dir", "resume", "sweep_id"),
@@ -42,29 +80,64 @@ _NOT_TO_OVERRIDE = {
 
 
 def freeze(plan: PipelineConfig) -> None:
-    """Write build/config and build/code.
+    """Write build/config and build/code; delete outputs of `compare`, `gate` and `report` that are out of date.
 
     Raises:
-        UserError: a model, a data set or an objective that is not there, a wrong key or value, a file of behavioural
+        UserError: a model, a data set or an objective that does not exist, a wrong key or value, a file of behavioural
             tests that the pipeline does not watch.
     """
     register(all_settings())
     try:
         configs = {model: _composed(plan, model) for model in plan.models}
         objective = compose_objective([f"objective={plan.objective}"])
-    except UserError as error:  # what was composed with came from there, and from no command line
+    except UserError as error:  # the overrides came from params.yaml, not from a command line
         raise UserError(str(error).replace("command line, ", f"{PARAMS}, ", 1)) from error
     first = configs[plan.models[0]]
     for model, config in configs.items():
         _write(CONFIG / "model" / f"{model}.yaml", dump(config))
-        modules = ["ratchet.pipeline.train_stage", f"ratchet.models.{config.model.module}"]
-        _write(CODE / "model" / f"{model}.json", _json(fingerprints(modules)))
+        _write(CODE / "model" / f"{model}.json", _listed(_TRAIN, f"ratchet.models.{config.model.module}"))
     _write(CONFIG / "data.yaml", dump_plain({"data": plain(first.data), "split": plain(first.split)}))
     _write(CONFIG / "objective.yaml", dump_plain({"name": objective.name, "objective": plain(objective.settings)}))
     for name, settings in named_objectives().items():
         _write(OBJECTIVES / f"{name}.yaml", dump_plain({"name": name, "objective": plain(settings)}))
-    for stage, modules in _STAGES.items():
-        _write(CODE / f"{stage}.json", _json(fingerprints(modules)))
+    for stage, root in _PREPARING.items():
+        _write(CODE / f"{stage}.json", _listed(root))
+    _delete_stale_outputs(plan, objective.settings.metric.name)
+    _write(FROZEN, "See build/config and build/code.\n")
+
+
+def _listed(*roots: str) -> str:
+    """Return the definitions as JSON, by name and without their modules: a definition that moves changes nothing."""
+    hashes = {f"{key.partition(':')[2]} {value}" for key, value in definitions_of(roots).items()}
+    return json.dumps(sorted(hashes), indent=1) + "\n"
+
+
+def _delete_stale_outputs(plan: PipelineConfig, metric: str) -> None:
+    now = {stage: _reading_identity(stage, plan, metric) for stage in _READING}
+    try:
+        before = json.loads(READERS.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    for stage, (_, outputs) in _READING.items():
+        if before.get(stage) != now[stage]:
+            for path in outputs:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    _write(READERS, json.dumps(now, indent=1) + "\n")
+
+
+def _reading_identity(stage: str, plan: PipelineConfig, metric: str) -> str:
+    """Hash everything but the runs that decides what the outputs of a stage are."""
+    roots, _ = _READING[stage]
+    facts: list[object] = [hash_definitions(definitions_of(roots)), plan.data, plan.models, plan.repeats]
+    files: list[Path] = []
+    if stage == "compare":
+        facts += [plan.baseline, metric]
+    else:
+        files += [CONFIG / "objective.yaml", *sorted(OBJECTIVES.glob("*.yaml"))]
+    if stage == "report":
+        files += sorted(path for path in _OF_THE_PAGE.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    facts += [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in files]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _composed(plan: PipelineConfig, model: str) -> Config:
@@ -100,10 +173,8 @@ def watch(data: DataConfig) -> None:
             )
 
 
-def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=1) + "\n"
-
-
 def _write(path: Path, text: str) -> None:
+    """Write `path` unless it has this content already, so that its time stays, too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
