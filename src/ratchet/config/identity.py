@@ -10,6 +10,10 @@ from typing import Any, get_args
 
 from ratchet.config.schema import Config
 
+# A configuration keeps its hash when a field is renamed or added; the hashes of finished runs are never recomputed.
+_HASHED_AS: dict[str, str] = {}  # name of a renamed field -> the name under which it is hashed
+_NEUTRAL: dict[str, Any] = {}  # name of a field added later -> the value with which runs were made before
+
 
 def plain(value: Any) -> Any:
     """Dataclasses, enums and paths as what JSON and YAML can hold."""
@@ -33,8 +37,16 @@ def hashed(node: Any) -> Any:
     """What of a configuration (or a part of it) counts for a candidate's identity, as plain values."""
     if not dataclasses.is_dataclass(node):
         return plain(node)
-    kept = [field for field in dataclasses.fields(node) if field.metadata.get("hashed", True)]
-    return {field.name: hashed(getattr(node, field.name)) for field in kept}
+    content = {
+        field.name: hashed(getattr(node, field.name))
+        for field in dataclasses.fields(node)
+        if field.metadata.get("hashed", True)
+    }
+    return {
+        _HASHED_AS.get(name, name): value
+        for name, value in content.items()
+        if name not in _NEUTRAL or value != _NEUTRAL[name]
+    }
 
 
 def unhashed_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
