@@ -26,9 +26,9 @@ from ratchet.evaluation.thresholds import f1_once_tuned
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
 from ratchet.neural import fitting
+from ratchet.neural.fitting import deterministic, quiet
 from ratchet.neural.losses import make_loss
 from ratchet.neural.modules import Data, Fit, make_optimizer, parameter_groups, warmup_then_decay
-from ratchet.neural.process import deterministic, quiet
 from ratchet.taggers import FitContext, ValidationMetric
 
 

@@ -30,7 +30,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def write_checkpoint(path: Path) -> None:
     import torch
 
-    from ratchet.neural.fitting import WholeFiles
+    from ratchet.neural.checkpoints import WholeFiles
 
     WholeFiles().save_checkpoint({"weights": torch.zeros(100_000)}, path)
 

@@ -19,7 +19,7 @@ Scores = npt.NDArray[np.float32]
 
 
 class ExportPrecision(Enum):
-    """The numbers that the large matrix products of an exported network are made of."""
+    """The number format of the large matrix products of an exported network."""
 
     float32 = "float32"
     int8 = "int8"
@@ -27,9 +27,9 @@ class ExportPrecision(Enum):
 
 @dataclass(frozen=True)
 class ValidationMetric:
-    """What early stopping and the best epoch go by; higher is better. `of` takes val's targets and scores.
+    """The metric for early stopping and the best epoch; higher is better. `of` takes val's targets and scores.
 
-    It is the run's own: the F1 that its thresholds maximise, so that a fit and its thresholds want the same.
+    It is the F1 that the run's thresholds maximise, so that a fit and its thresholds have the same objective.
     """
 
     name: str
@@ -38,9 +38,9 @@ class ValidationMetric:
 
 @dataclass(frozen=True)
 class FitContext:
-    """What a fit may use besides data: a directory to write to, the seed, and `log(step, metrics)` for curves.
+    """The inputs of a fit other than data: a directory to write to, the seed, and `log(step, metrics)` for curves.
 
-    With `resume`, the fit goes on where the last epoch ended that left a checkpoint in `directory`, if one did.
+    With `resume`, the fit continues after the last epoch with a checkpoint in `directory`, if there is one.
     """
 
     directory: Path
@@ -56,8 +56,8 @@ class FitContext:
 class Tagger(Protocol):
     """Scores the labels of texts.
 
-    `deterministic` says that the training seed changes nothing. `num_parameters` and `size_bytes` are cheap to ask
-    once fitted or loaded.
+    `deterministic`: the training seed has no effect. `num_parameters` and `size_bytes` are cheap once the tagger is
+    fitted or loaded.
     """
 
     deterministic: ClassVar[bool]
@@ -71,22 +71,22 @@ class Tagger(Protocol):
     def size_bytes(self) -> int: ...
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
-        """Learn from `train`; choose (epochs, temperatures) on `val`. Nothing of the test part gets here."""
+        """Learn from `train`; choose (epochs, temperatures) on `val`. The test part is never passed."""
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
-        """Scores in [0, 1], float32 of shape (num_texts, num_labels), columns in the order of the fitted labels."""
+        """Return scores in [0, 1], float32 of shape (num_texts, num_labels), columns in the order of the labels."""
 
     def save(self, directory: Path) -> None:
         """Write everything `load` needs into `directory`, which exists; safe formats only, no pickle."""
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """The tagger that `save` wrote: the same scores, bit for bit."""
+        """Load the tagger that `save` wrote; its scores are bit-identical."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why a label scored: the words behind it. `weight` orders evidence within a text; its unit is the model's own."""
+    """Words that explain the score of a label. `weight` orders the evidence of a text, in a unit of the model."""
 
     label: str
     words: str
@@ -95,17 +95,17 @@ class Evidence:
 
 @runtime_checkable
 class Explainer(Protocol):
-    """What a tagger may offer besides: the evidence for each text, strongest first."""
+    """An optional capability of a tagger: the evidence for each text, strongest first."""
 
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]: ...
 
 
 @runtime_checkable
 class Exporter(Protocol):
-    """What a tagger offers besides, where what it saves needs torch: a form of itself that does not."""
+    """A capability of taggers that need torch: an export that scores without it."""
 
     def export(self, directory: Path, precision: ExportPrecision) -> None:
-        """Write into `directory`, which exists, what `load` makes a tagger of that scores without torch.
+        """Write into `directory`, which exists, files from which `load` returns a tagger that scores without torch.
 
         Raises:
             UserError: the libraries for it are not installed, or the tagger was loaded from an export itself.

@@ -88,7 +88,7 @@ def test_it_is_the_same_candidate_that_is_not_done_before(runs: dict[int, Path])
 def disturbed(
     directory: Path, *arguments: str, disturb: Callable[[int, list[psutil.Process]], bool]
 ) -> tuple[int, str]:
-    """Run until `disturb`, told the processes of the fit, has done its work; the exit code, and what stderr says."""
+    """Run until `disturb`, given the other processes of the fit, returns True; return exit code and stderr."""
     with subprocess.Popen(
         [sys.executable, PROJECT / "train.py", *arguments],
         cwd=directory,
@@ -103,10 +103,11 @@ def disturbed(
             assert time.monotonic() < until
             children = psutil.Process(process.pid).children()
             workers = [child for child in children if "spawn_main" in "".join(command_of(child))]
-            if len(workers) == 2 and disturb(process.pid, workers):
+            if len(workers) == 1 and disturb(process.pid, workers):
                 break
             time.sleep(0.005)
         _, errors = process.communicate(timeout=60)
+    psutil.wait_procs(workers, timeout=30)  # those of a killed run notice it by themselves
     for worker in workers:  # nothing else may be there once the run has ended
         assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
     assert not list(directory.rglob("*.tmp"))
@@ -130,10 +131,20 @@ def test_whatever_ends_it_ends_all_of_it_and_it_can_go_on_to_the_same_bytes(
         os.killpg(group, signal.SIGINT)  # a terminal sends it to all of them
         return True
 
+    def terminate(group: int, workers: list[psutil.Process]) -> bool:
+        if "\n1," not in (run / "history.csv").read_text():
+            return False
+        os.kill(group, signal.SIGTERM)
+        return True
+
+    def kill_the_run(group: int, workers: list[psutil.Process]) -> bool:
+        os.kill(group, signal.SIGKILL)
+        return True
+
     def kill(group: int, workers: list[psutil.Process]) -> bool:
         if "\n0," not in (run / "history.csv").read_text():
             return False
-        workers[1].kill()
+        workers[0].kill()
         return True
 
     code, errors = disturbed(tmp_path, "trainer=ddp_cpu", *ARGUMENTS, "run_dir=run", disturb=ctrl_c)
@@ -145,6 +156,13 @@ def test_whatever_ends_it_ends_all_of_it_and_it_can_go_on_to_the_same_bytes(
     assert "error: process 2 of the 2 of this fit was killed by SIGKILL" in errors
     record = read_json(run / "record.json")
     assert (record["status"], record["error"]["type"]) == ("failed", "ProcessDied")
+
+    code, errors = disturbed(tmp_path, "resume=run", disturb=terminate)
+    assert (code, errors) == (143, "")
+    assert read_json(run / "record.json")["status"] == "interrupted"
+
+    code, errors = disturbed(tmp_path, "resume=run", disturb=kill_the_run)
+    assert (code, errors) == (-signal.SIGKILL, "")
 
     done = run_command(sys.executable, PROJECT / "train.py", "resume=run", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

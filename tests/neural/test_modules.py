@@ -20,7 +20,6 @@ from ratchet.neural import modules
 from ratchet.neural.batches import Batches, by_length, shuffled
 from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.fitting import fit_classifier
-from ratchet.neural.group import ALONE, Alone, Group
 from ratchet.neural.losses import make_loss
 from ratchet.neural.modules import Data, Fit, make_optimizer, parameter_groups, warmup_then_decay
 from ratchet.neural.settings import Imbalance, NeuralSettings, Tokens
@@ -459,12 +458,13 @@ def test_dropout_differs_between_processes_and_the_first_draws_as_one_alone(
     classifier, context = classifier_of(train), context_of(tmp_path, Story(), seed=3)
     data = Data(classifier, train, train, make_settings(), context, learnable(train))
 
-    def drawn(group: Alone | Group) -> Tensor:
+    def draw(rank: int, size: int) -> Tensor:
+        data.take_share(rank, size)
         with torch.random.fork_rng(devices=[]):
-            Fit(classifier, {}, data, train.targets, make_settings(), context, group).on_train_epoch_start()
+            Fit(classifier, {}, data, train.targets, make_settings(), context).on_train_epoch_start()
             return torch.rand(4)
 
-    alone, first, second = (drawn(group) for group in (ALONE, Group(0, 2), Group(1, 2)))
+    alone, first, second = draw(0, 1), draw(0, 2), draw(1, 2)
     assert torch.equal(alone, first)
     assert not torch.equal(alone, second)
 

@@ -1,97 +1,128 @@
-"""How the process of a run attends to those of its fit, by the other ends of their connections alone."""
+"""Processes of a fit: started, ended and blamed; what a network gets from them is tested in test_two_processes.py."""
 
-import logging
+import importlib
+import os
 import pickle
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import active_children
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import torch
+from tests.conftest import fit_context
+from torch import distributed
 
 from ratchet.errors import UserError
 from ratchet.neural import processes
-from ratchet.neural.group import PeerLost
-from ratchet.neural.processes import Main, ProcessDied, Worker
+from ratchet.neural.processes import ProcessDied, fit_in_processes
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of what processes do here: they import it by its name, and cannot import that of a test."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return importlib.import_module("work_in_processes")
+
+
+def assert_nothing_is_left() -> None:
+    assert not distributed.is_initialized()
+    assert active_children() == []
+
+
+def test_fits_in_processes_may_follow_each_other(work: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = torch.get_num_threads()
+    for _ in range(2):
+        gathered: list[Any] = []
+        fit_in_processes(partial(work.exchange, gathered), replace(fit_context(tmp_path), threads=4), 2)
+        batches, found = gathered
+        assert [(int(losses), len(logits), len(targets)) for losses, logits, targets in batches] == [
+            (1, 2, 2),
+            (2, 2, 2),
+            (3, 1, 1),
+            (4, 0, 0),
+        ], "of each batch the shares follow each other"
+        assert [threads for threads, _, _ in found] == [2, 2]
+        assert found[1][1:] == ("2", True)
+        assert torch.get_num_threads() == before
+        assert_nothing_is_left()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stop", [ValueError("wrong"), KeyboardInterrupt()], ids=repr)
+def test_an_error_of_rank_0_ends_the_others(work: Any, tmp_path: Path, stop: BaseException) -> None:
+    with pytest.raises(type(stop)) as raised:
+        fit_in_processes(partial(work.act_in, 0, partial(work.fail, stop)), fit_context(tmp_path), 2)
+    assert raised.value is stop
+    assert_nothing_is_left()
+
+
+def test_a_runtime_error_of_rank_0_is_not_blamed_on_others(
+    work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_GRACE", 0.1)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fit_in_processes(
+            partial(work.act_in, 0, partial(work.fail, RuntimeError("out of memory"))), fit_context(tmp_path), 2
+        )
+    assert_nothing_is_left()
+
+
+def test_an_error_of_another_process_keeps_its_type_and_stack_trace(work: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="diverged") as raised:
+        fit_in_processes(partial(work.act_in, 1, partial(work.fail, UserError("diverged"))), fit_context(tmp_path), 2)
+    assert "in fail" in raised.value.__notes__[0]
+    assert_nothing_is_left()
+
+
+def test_the_killed_process_is_named_and_not_one_that_lost_it(work: Any, tmp_path: Path) -> None:
+    message = r"^process 3 of the 3 of this fit was killed by SIGKILL; if memory ran out, fewer trainer\.devices"
+    with pytest.raises(ProcessDied, match=message):
+        fit_in_processes(partial(work.act_in, 2, work.kill), fit_context(tmp_path), 3)
+    assert_nothing_is_left()
+
+
+def test_a_process_that_is_killed_before_the_fit_begins_is_named(work: Any, tmp_path: Path) -> None:
+    with pytest.raises(ProcessDied, match=r"^process 2 of the 2 of this fit was killed by SIGKILL"):
+        fit_in_processes(partial(work.exchange, work.Deadly()), fit_context(tmp_path), 2)
+    assert_nothing_is_left()
 
 
 @dataclass
 class Ended:
-    """A process that is over."""
+    """A process that has ended."""
 
     exitcode: int
+    sentinel: int
 
-    def join(self) -> None:
+    def join(self, timeout: float) -> None:
         pass
 
 
-@dataclass
-class Stage:
-    """Two processes of a fit, and the ends of the connections that they would have."""
-
-    workers: list[Worker]
-    ends: list[Connection]
-
-    def attend(self, **answers: Any) -> None:
-        processes._attend(self.workers, answers)
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    pipes = [Pipe() for _ in range(2)]
-    workers = [Worker(rank, cast(Any, Ended(-9)), ours) for rank, (ours, _) in enumerate(pipes)]
-    yield Stage(workers, [theirs for _, theirs in pipes])
-    for pipe in pipes:
-        for end in pipe:
-            end.close()
-
-
-def test_questions_are_answered_until_all_are_done(stage: Stage) -> None:
-    for end, number in zip(stage.ends, (3, 4), strict=True):
-        end.send(("double", (number,)))
-        Main(end).tell("done")
-    stage.attend(double=lambda number: 2 * number)
-    assert [end.recv() for end in stage.ends] == [6, 8]
-    assert [worker.done for worker in stage.workers] == [True, True]
-
-
-def test_an_error_of_ours_while_we_answer_is_an_error_of_the_fit(stage: Stage) -> None:
-    stage.ends[0].send(("log", (1, {})))
-    with pytest.raises(TypeError):
-        stage.attend(log=lambda: None)
-
-
-def test_the_first_to_fail_is_believed_and_who_only_misses_it_is_not(stage: Stage) -> None:
-    Main(stage.ends[0]).tell("failed", PeerLost("connection closed"))
-    Main(stage.ends[1]).tell("failed", UserError("no such thing"))
-    with pytest.raises(UserError, match="no such thing"):
-        stage.attend()
-
-
-def test_a_process_that_was_killed_is_named_though_another_one_misses_it_first(stage: Stage) -> None:
-    Main(stage.ends[0]).tell("failed", PeerLost("connection closed"))
-    stage.ends[1].close()
-    with pytest.raises(ProcessDied, match=r"process 2 of the 2 .* SIGKILL; if memory ran out, fewer trainer.devices"):
-        stage.attend()
-
-
-def test_where_nobody_says_why_the_loss_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_GRACE", 0.01)
-    Main(stage.ends[0]).tell("failed", PeerLost("connection closed"))
-    with pytest.raises(PeerLost, match="connection closed"):
-        stage.attend()
-
-
 @pytest.mark.parametrize(
-    ("code", "message"), [(1, "ended with exit code 1 before the fit did"), (-signal.SIGSEGV, "was killed by SIGSEGV")]
+    ("codes", "reports", "message"),
+    [
+        ([1, -signal.SIGSEGV], [1], "process 3 of the 3 of this fit was killed by SIGSEGV"),
+        ([1, 1], [2, 1], "rank 2"),
+        ([0, 3], [], "process 2 of the 3 of this fit ended with exit code 0 before the fit did"),
+    ],
+    ids=["killed", "the first report", "exit code"],
 )
-def test_how_a_process_ended_is_told(stage: Stage, code: int, message: str) -> None:
-    stage.workers[0].process = cast(Any, Ended(code))
-    stage.ends[0].close()
-    with pytest.raises(ProcessDied, match=f"process 1 of the 2 of this fit {message}$"):
-        stage.attend()
+def test_who_is_to_blame(tmp_path: Path, codes: list[int], reports: list[int], message: str) -> None:
+    for time, rank in enumerate(reports):
+        path = tmp_path / f"error-{rank}"
+        path.write_bytes(pickle.dumps(RuntimeError(f"rank {rank}")))
+        os.utime(path, (time, time))
+    pipes = [os.pipe() for _ in codes]
+    for _, end in pipes:
+        os.close(end)
+    ended = [Ended(code, sentinel) for code, (sentinel, _) in zip(codes, pipes, strict=True)]
+    error = processes._peer_error(cast(Any, ended), tmp_path)
+    for process in ended:
+        os.close(process.sentinel)
+    assert str(error) == message
 
 
 class Picky(Exception):
@@ -104,25 +135,12 @@ class Picky(Exception):
     [(UserError("wrong"), UserError("wrong")), (Picky("a", "b"), RuntimeError("Picky: a and b"))],
     ids=["pickles", "does not"],
 )
-def test_an_error_gets_here_with_its_stack_trace(error: Exception, shown: Exception) -> None:
+def test_an_error_is_transferred_with_its_stack_trace(error: Exception, shown: Exception) -> None:
     try:
         raise error
     except Exception as caught:
-        found = pickle.loads(pickle.dumps(processes._portable(caught)))
-    assert (type(found), str(found)) == (type(shown), str(shown))
-    [note] = found.__notes__
-    assert note.startswith("in a process of the fit:\nTraceback")
+        transferred = pickle.loads(pickle.dumps(processes._portable(caught)))
+    assert (type(transferred), str(transferred)) == (type(shown), str(shown))
+    [note] = transferred.__notes__
+    assert "Traceback" in note
     assert "raise error" in note
-
-
-def test_what_is_logged_there_is_logged_here(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    ours, theirs = stage.workers[0].connection, stage.ends[0]
-    ours.send(None)  # the answer
-    relay = processes._Relay(Main(theirs))
-    relay.emit(logging.LogRecord("ratchet.far", logging.INFO, "", 1, "epoch %d", (3,), None))
-    name, [record] = ours.recv()
-    assert name == "record"
-    for level, told in ((logging.WARNING, []), (logging.INFO, ["epoch 3"])):
-        with caplog.at_level(level, "ratchet.far"):
-            processes._handle(record)
-        assert caplog.messages == told

@@ -1,4 +1,4 @@
-"""What the words of a text tell by themselves: n-grams, names of labels, and one linear classifier on them, no torch.
+"""A linear classifier on the n-grams of a text and the names of labels in it, without torch.
 
-The regression is this and nothing else; the networks learn from it, and the transformer is averaged with it.
+The model `regression` is this classifier. The networks are distilled from it, and the transformer is averaged with it.
 """

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Doubles = npt.NDArray[np.float64]
-_EXACT = 5000  # texts up to which the matrix of their products is held: 200 MB
+_EXACT = 5000  # texts; up to here the matrix of their products is kept in memory: 200 MB
 _FOLDS = 5
 _SLOPE, _LEAST_SLOPE, _PRIOR_PRECISION = 6.0, 1.0, 0.1
 Floats = npt.NDArray[np.float32]
-_WORTH_EXPLAINING, _MOST = 0.1, 5  # the score from which a label is explained; words a label
+_WORTH_EXPLAINING, _MOST = 0.1, 5  # the lowest score of a label that is explained; words per label
 
 
 def fit_ridge(features: "csr_matrix", targets: npt.NDArray[np.uint8], C: float) -> tuple[Doubles, Doubles, Doubles]:
-    """Weights of shape (num_features, num_labels), biases, and left-out scores of shape (num_texts, num_labels).
+    """Return weights, of shape (num_features, num_labels), biases, and left-out scores, (num_texts, num_labels).
 
-    Least squares on targets of 0 and 1, regularised by 1 / C, the bias as one weight more. With fewer texts than
-    n-grams the dual is the small side (Saunders et al. 1998): one Cholesky factor of the texts' products serves all
-    labels, and gives the score of each text without itself in closed form (Allen 1974's PRESS). Beyond `_EXACT`
-    texts scikit-learn's conjugate gradients do it, and left-out scores come from five folds.
+    Least squares on targets of 0 and 1, regularised by 1 / C, with the bias as a further weight. With fewer texts than
+    n-grams the dual is the smaller problem (Saunders et al. 1998): one Cholesky factor of the texts' products serves
+    all labels, and yields leave-one-out scores in closed form (PRESS, Allen 1974). For more than `_EXACT` texts,
+    scikit-learn's conjugate gradients are used, and left-out scores come from five folds.
     """
     if features.shape[0] > _EXACT:
         return _fit_iteratively(features, targets, C)
@@ -64,11 +64,11 @@ def _fit_iteratively(
 
 
 def fit_odds(scores: Doubles, targets: npt.NDArray[np.uint8]) -> tuple[Doubles, Doubles]:
-    """Slopes and biases, one of each a label, that make log-odds of left-out `scores`: slope * score + bias.
+    """Return a slope and a bias for each label that map left-out `scores` to log-odds: slope * score + bias.
 
-    Platt's scaling (1999), label by label, drawn towards a slope of 6 around a score of one half, so that a label on
-    few texts does not get a slope of its own on no evidence. A slope never falls under 1: left out, a text on which
-    nothing tells anything scores a little less where it has the label, which is no reason to turn the label round.
+    Platt scaling (1999) by label, regularised towards a slope of 6 around a score of one half: a label with few texts
+    has too little evidence for a slope of its own. A slope is at least 1: the left-out score of a text without useful
+    words is slightly lower if it has the label, which must not invert the label.
     """
     from scipy.optimize import minimize
 
@@ -92,7 +92,7 @@ def fit_odds(scores: Doubles, targets: npt.NDArray[np.uint8]) -> tuple[Doubles, 
 
 @dataclass(frozen=True)
 class LexicalClassifier:
-    """`weights` of shape (num_features, num_labels) and `bias` map features to log-odds, label by label."""
+    """A linear map from features to log-odds: `weights` of shape (num_features, num_labels), and `bias`."""
 
     features: Features
     weights: Floats
@@ -102,28 +102,28 @@ class LexicalClassifier:
 
     @property
     def num_parameters(self) -> int:
-        """Weights and biases."""
+        """Return the number of weights and biases."""
         return int(self.weights.size + self.bias.size)
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the weights in memory."""
+        """Return the bytes of the weights in memory."""
         return int(self.weights.nbytes + self.bias.nbytes)
 
     def logits(self, texts: Sequence[str]) -> Floats:
-        """Log-odds of each label, multi-class the log of each class's share; shape (num_texts, num_labels)."""
+        """Return log-odds of each label (multi-class: log-probabilities), of shape (num_texts, num_labels)."""
         if not len(texts):
             return np.zeros((0, len(self.labels)), dtype=np.float32)
         return normalised(np.asarray(self.features.transform(texts) @ self.weights + self.bias), self.task)
 
     def predict_proba(self, texts: Sequence[str]) -> Floats:
-        """Scores in [0, 1], float32 of shape (num_texts, num_labels)."""
+        """Return scores in [0, 1], float32 of shape (num_texts, num_labels)."""
         return probabilities(self.logits(texts), self.task)
 
     def explain(self, texts: Sequence[str]) -> list[list[tuple[str, str, float]]]:
-        """For each text (label, words, share), strongest first: the five features that speak most for each label.
+        """Return (label, words, share) for each text, strongest first: the five strongest features of each label.
 
-        Labels with a score of .1 or more are explained; a share is in log-odds.
+        Labels with a score of at least .1 are explained; a share is in log-odds.
         """
         if not len(texts):
             return []
@@ -136,15 +136,15 @@ class LexicalClassifier:
     def _evidence(self, one: Any, scores: Floats, names: list[str]) -> list[tuple[str, str, float]]:
         evidence = []
         for label in np.flatnonzero(scores >= _WORTH_EXPLAINING):
-            shares: dict[str, float] = {}  # " bert " of the characters and "bert" of the words are one thing to see
+            shares: dict[str, float] = {}  # " bert " of characters and "bert" of words look the same
             for column, share in zip(one.col, one.data * self.weights[one.col, label], strict=True):
                 shares[names[column]] = shares.get(names[column], 0.0) + float(share)
             strongest = sorted(shares.items(), key=lambda item: -item[1])[:_MOST]
             evidence += [(self.labels[label], words, share) for words, share in strongest if share > 0]
-        return sorted(evidence, key=lambda each: -each[2])
+        return sorted(evidence, key=lambda item: -item[2])
 
     def save(self, directory: Path) -> None:
-        """weights.npz and model.json, beside the files of the features."""
+        """Write weights.npz, model.json and the files of the features."""
         self.features.save(directory)
         np.savez(directory / "weights.npz", weights=self.weights, bias=self.bias)
         content = {"labels": self.labels, "task": self.task.value}
@@ -153,7 +153,7 @@ class LexicalClassifier:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """What `save` wrote: the same scores, bit for bit."""
+        """Load what `save` wrote; the scores are bit-identical."""
         content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
         arrays = np.load(directory / "weights.npz", allow_pickle=False)
         features = Features.load(directory)
@@ -161,20 +161,20 @@ class LexicalClassifier:
 
 
 def fit_lexical(train: Dataset, settings: LexicalSettings, within: str = "") -> tuple[LexicalClassifier, Floats]:
-    """The classifier of `train`, and the scores that each train text would get had it been left out of the fit.
+    """Fit the classifier. Return it with left-out scores: each train text's score by a fit without it.
 
-    `within` is the path of the settings for messages, as in "lexical.". A label on no text, or on all, has nothing to
-    tell apart and gets a score of 0, or 1, for every text.
+    `within` is the path of the settings for messages, as in "lexical.". A label of no text, or of all texts, always
+    gets a score of 0, or 1.
 
     Raises:
-        UserError: the texts hold no word, or none that `min_df` leaves.
+        UserError: the texts contain no word, or none that `min_df` keeps.
     """
     try:
         features = Features.fit(train.texts, train.labels, train.taxonomy, settings)
     except ValueError as error:
         few, texts = settings.min_df, f"the {len(train)} train texts"
         remedy = f"model.{within}min_df={few} leaves no n-gram of {texts}: set model.{within}min_df=1"
-        raise UserError(remedy if few > 1 else f"{texts} hold no word to learn from") from error
+        raise UserError(remedy if few > 1 else f"{texts} contain no word to learn from") from error
     weights, bias, left_out = fit_ridge(features.transform(train.texts), train.targets, settings.C)
     slope, offset = fit_odds(left_out, train.targets)
     share = train.targets.mean(axis=0)
@@ -194,7 +194,7 @@ def fit_lexical(train: Dataset, settings: LexicalSettings, within: str = "") -> 
 
 
 def normalised(logits: npt.NDArray[Any], task: Task) -> Floats:
-    """Multi-label as they are; multi-class the logs of shares that sum to 1, a class's score over that of all."""
+    """Return the logits; for multi-class log-probabilities: a class's score divided by the sum of all classes."""
     if task is Task.multilabel:
         return np.asarray(logits, dtype=np.float32)
     from scipy.special import log_expit, logsumexp
@@ -206,7 +206,7 @@ def normalised(logits: npt.NDArray[Any], task: Task) -> Floats:
 
 
 def probabilities(logits: Floats, task: Task) -> Floats:
-    """Scores in [0, 1] of what `normalised` gave."""
+    """Return the scores, in [0, 1], of what `normalised` returned."""
     from scipy.special import expit
 
     return np.asarray(expit(logits) if task is Task.multilabel else np.exp(logits), dtype=np.float32)

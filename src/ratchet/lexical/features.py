@@ -25,24 +25,24 @@ Vocabularies = Sequence[dict[str, int] | None]
 class LexicalSettings:
     """N-gram lengths as [shortest, longest], words and characters within words; `C` is 1 / regularisation.
 
-    `min_df` drops n-grams of fewer train texts, `stop_words` (english or null) drops words before n-grams are made.
-    A name of a label or of another entry of the taxonomy that stands in a text is a feature of `mention_weight`; all
-    n-grams of a kind have length 1 together.
+    `min_df` drops n-grams of fewer train texts, `stop_words` (english or null) drops words before n-grams are built.
+    The name of a label, or of another entry of the taxonomy, in a text is a feature with `mention_weight`; the n-grams
+    of each kind are scaled to unit length.
     """
 
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
     char_ngrams: list[int] | None = field(default_factory=lambda: [3, 5])
     stop_words: str | None = "english"
     min_df: int = bounded(1, low=1)
-    mention_weight: float = bounded(0.3, low=0, high=10)  # far above either bound, the texts' products are no longer
-    C: float = bounded(1.5, above=0, high=1000)  # positive definite: they are rounded to float32
+    mention_weight: float = bounded(0.3, low=0, high=10)  # far above these two bounds the texts' products are no longer
+    C: float = bounded(1.5, above=0, high=1000)  # positive definite, as they are rounded to float32
 
 
 def check_lexical(settings: LexicalSettings, within: str = "") -> None:
-    """Refuse what no type tells; `within` is the path of the settings, as in "lexical.".
+    """Check the values that types do not restrict; `within` is the path of the settings, as in "lexical.".
 
     Raises:
-        InvalidSetting: no range of n-grams, or stop words of another language.
+        InvalidSetting: an invalid range of n-grams, or stop words of another language.
     """
     for name in ("word_ngrams", "char_ngrams"):
         ngrams = getattr(settings, name)
@@ -53,7 +53,7 @@ def check_lexical(settings: LexicalSettings, within: str = "") -> None:
 
 
 def make_vectorizers(settings: LexicalSettings, vocabularies: Vocabularies = (None, None)) -> "list[TfidfVectorizer]":
-    """The vectorizers of words and (if set) of characters; with `vocabularies` they need no fit but their IDF."""
+    """Return the vectorizers of words and (if set) of characters; with `vocabularies` only the IDF is left to set."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     kinds: list[tuple[str, list[int]]] = [("word", settings.word_ngrams)]
@@ -74,9 +74,9 @@ def make_vectorizers(settings: LexicalSettings, vocabularies: Vocabularies = (No
 
 
 class Ngrams:
-    """The TF-IDF of a fitted vectorizer, text by text: counts damped as 1 + log(count), a text's n-grams of length 1.
+    """The TF-IDF of a fitted vectorizer for one text: counts damped as 1 + log(count), rows of unit length.
 
-    The vectorizer's own `transform` gives the same, but for rounding, and spends most of a short text's time on checks.
+    The vectorizer's own `transform` returns the same up to rounding, but is slow for short texts because of its checks.
     """
 
     def __init__(self, vectorizer: "TfidfVectorizer") -> None:
@@ -86,7 +86,7 @@ class Ngrams:
         self.size = len(self._columns)
 
     def weigh(self, text: str) -> tuple[Columns, Weights]:
-        """The columns of the text's known n-grams, sorted, and their weights."""
+        """Return the sorted columns of the text's known n-grams, and their weights."""
         known = [self._columns[ngram] for ngram in self._analyze(text) if ngram in self._columns]
         columns, counts = np.unique(np.array(known, dtype=np.int32), return_counts=True)
         weights = (1 + np.log(counts.astype(np.float32))) * self._idf[columns]
@@ -95,7 +95,7 @@ class Ngrams:
 
 
 class Mentions:
-    """Which labels, or other entries of the taxonomy, a text names; a name brings the ancestors of its label."""
+    """The labels, or other entries of the taxonomy, that a text names; ancestors of a label count as named."""
 
     def __init__(self, labels: Sequence[str], taxonomy: Taxonomy, weight: float) -> None:
         self.labels, self.taxonomy, self._weight = list(labels), taxonomy, weight
@@ -103,18 +103,19 @@ class Mentions:
         self.size = len(self.names)
         column = {name: index for index, name in enumerate(self.names)}
         self._columns = {
-            name: [column[each] for each in {name, *taxonomy.ancestors(name)} if each in column] for name in self.names
+            name: [column[entry] for entry in {name, *taxonomy.ancestors(name)} if entry in column]
+            for name in self.names
         }
         self._matcher = NameMatcher(taxonomy, self.names, stemming=True)
 
     def weigh(self, text: str) -> tuple[Columns, Weights]:
-        """The columns of the names in the text, sorted, and `weight` for each."""
-        found = {column for match in self._matcher.find(text) for column in self._columns[match.label]}
-        return np.array(sorted(found), dtype=np.int32), np.full(len(found), self._weight, dtype=np.float32)
+        """Return the sorted columns of the names in the text, and `weight` for each."""
+        columns = {column for match in self._matcher.find(text) for column in self._columns[match.label]}
+        return np.array(sorted(columns), dtype=np.int32), np.full(len(columns), self._weight, dtype=np.float32)
 
 
 class Features:
-    """What a text is to the lexical classifier. Vocabulary and IDF come from the texts that `fit` is given."""
+    """The features of the lexical classifier. Vocabulary and IDF are those of the texts of `fit`."""
 
     def __init__(
         self, settings: LexicalSettings, vectorizers: "list[TfidfVectorizer]", mentions: Mentions | None
@@ -127,16 +128,16 @@ class Features:
 
     @classmethod
     def fit(cls, texts: Sequence[str], labels: Sequence[str], taxonomy: Taxonomy, settings: LexicalSettings) -> Self:
-        """The features of `texts`.
+        """Fit the features to `texts`.
 
         Raises:
-            ValueError: no n-gram is left of them.
+            ValueError: no n-gram is left.
         """
         vectorizers = [vectorizer.fit(texts) for vectorizer in make_vectorizers(settings)]
         return cls(settings, vectorizers, _mentions(labels, taxonomy, settings))
 
     def transform(self, texts: Sequence[str]) -> "csr_matrix":
-        """Features of shape (num_texts, num_features), those of all kinds side by side."""
+        """Return the features of all kinds, of shape (num_texts, num_features)."""
         from scipy.sparse import csr_matrix
 
         columns: list[Columns] = [np.zeros(0, dtype=np.int32)]
@@ -144,22 +145,22 @@ class Features:
         ends = [0]
         for text in texts:
             for kind, first in zip(self._kinds, self._firsts, strict=False):
-                found, values = kind.weigh(text)
-                columns.append(found + first)
+                local, values = kind.weigh(text)
+                columns.append(local + first)
                 weights.append(values)
             ends.append(ends[-1] + sum(map(len, columns[-len(self._kinds) :])))
         shape = (len(texts), int(self._firsts[-1]))
         return csr_matrix((np.concatenate(weights), np.concatenate(columns), ends), shape=shape)
 
     def names(self) -> list[str]:
-        """What each feature stands for: an n-gram, or the name of a label with blanks for its hyphens."""
+        """Return the name of each feature: an n-gram, or the name of a label with blanks for its hyphens."""
         names = [name.strip() for vectorizer in self._vectorizers for name in vectorizer.get_feature_names_out()]
         if self._mentions:
             names += [name.replace("-", " ") for name in self._mentions.names]
         return names
 
     def save(self, directory: Path) -> None:
-        """features.json and idf.npz."""
+        """Write features.json and idf.npz."""
         idf = {f"idf_{index}": vectorizer.idf_ for index, vectorizer in enumerate(self._vectorizers)}
         np.savez(directory / "idf.npz", **idf)
         mentions = self._mentions
@@ -177,7 +178,7 @@ class Features:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """What `save` wrote."""
+        """Load what `save` wrote."""
         path = directory / "features.json"
         content = json.loads(path.read_text(encoding="utf-8"))
         kept = ("word_ngrams", "char_ngrams", "stop_words", "mention_weight")

@@ -1,7 +1,7 @@
-"""The models: one light module each, found by looking, never listed.
+"""The models: one light module each, discovered, never listed.
 
-`models/<name>.py` holds `Settings` (a `ModelConfig`) and `Tagger`. A module `<name>_network.py` is the heavy half of
-a neural model and is imported by its light half inside `fit` and `load`; `base` and names with a leading underscore
+`models/<name>.py` defines `Settings` (a `ModelConfig`) and `Tagger`. A module `<name>_network.py` is the heavy half of
+a neural model and is imported inside the light half's `fit` and `load`; `base` and names with a leading underscore
 are not models. So a new model is a config, a module and, if neural, a network module.
 """
 
@@ -13,7 +13,7 @@ from ratchet.taggers import Tagger
 
 
 def model_modules() -> list[str]:
-    """Names of the model modules, sorted."""
+    """Return the names of the model modules, sorted."""
     names = (module.name for module in iter_modules(__path__))
     return sorted(
         name for name in names if name != "base" and not name.startswith("_") and not name.endswith("_network")
@@ -21,17 +21,17 @@ def model_modules() -> list[str]:
 
 
 def settings_class(module: str) -> type[ModelConfig]:
-    """The settings dataclass of a model module."""
+    """Return the settings dataclass of a model module."""
     settings: type[ModelConfig] = import_module(f"{__name__}.{module}").Settings
     return settings
 
 
 def tagger_class(module: str) -> type[Tagger]:
-    """The tagger class of a model module; `Tagger(settings)` makes one that is not fitted yet."""
+    """Return the tagger class of a model module; `Tagger(settings)` is not fitted yet."""
     tagger: type[Tagger] = import_module(f"{__name__}.{module}").Tagger
     return tagger
 
 
 def all_settings() -> dict[str, type[ModelConfig]]:
-    """The settings dataclass of every model, by module: what Hydra has to know before it composes."""
+    """Return the settings dataclass of every model by module; Hydra needs them before it composes."""
     return {name: settings_class(name) for name in model_modules()}

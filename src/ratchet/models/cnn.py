@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Settings(NeuralSettings):
-    """`widths`: tokens that a convolution sees at once, one convolution each, `filters` patterns in each of them.
+    """`widths`: the widths of the convolutions in tokens; each has `filters` filters.
 
     With `tokens` pretrained, sub-words and their embeddings are those of `encoder` (as in the transformer) and are
-    tuned. Otherwise both are learnt from the train texts: `vocabulary_size` and `min_count` bound the tokens, and
+    tuned. Otherwise both are learnt from the train texts: `vocabulary_size` and `min_count` limit the tokens, and
     `embedding_size` is the length of their embeddings.
     """
 
@@ -38,7 +38,7 @@ class Settings(NeuralSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.widths, list) and (not self.widths or min(self.widths) < 1):
-            raise InvalidSetting("widths", self.widths, "must name widths of at least 1, as [1, 2, 3]")
+            raise InvalidSetting("widths", self.widths, "must be widths of at least 1, as [1, 2, 3]")
 
 
 class Tagger:
@@ -80,7 +80,7 @@ class Tagger:
         self._classifier = AveragedClassifier(classifier, lexical, settings.lexical_share)
 
     def _tokens(self, texts: Sequence[str]) -> "tuple[Tokenizer, int, Tensor | None]":
-        """The tokenizer, its padding token, and the embeddings that come with it, if any do."""
+        """Return the tokenizer, its padding token, and its pretrained embeddings, if there are any."""
         from ratchet.neural.tokens import PADDING, learn_tokenizer, limit_length
 
         settings = self._settings
@@ -98,12 +98,12 @@ class Tagger:
         return self._classifier.predict_proba(texts)
 
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]:
-        """The five words that speak most for each label with a score of .1 or more; weights are in log-odds."""
+        """Return the five strongest words of each label with a score of at least .1; weights are in log-odds."""
         from ratchet.neural.attribution import attribute
 
         network = self._classifier.network.trained()
         of_network = attribute(network, network.network.get_submodule("embedding"), texts)
-        return [[Evidence(*each) for each in shares] for shares in self._classifier.explain(texts, of_network)]
+        return [[Evidence(*share) for share in shares] for shares in self._classifier.explain(texts, of_network)]
 
     @property
     def num_parameters(self) -> int:

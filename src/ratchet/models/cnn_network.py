@@ -12,9 +12,9 @@ from ratchet.neural.tokens import TokenIds
 
 
 class TunedEmbedding(nn.Module):
-    """Embeddings of an encoder as they came, and for each token that train holds what training adds to it.
+    """The fixed embeddings of an encoder, and a trained difference for each token of train.
 
-    Of 30,000 sub-words a few thousand stand in train; the optimizer has only those to go over.
+    Of 30,000 sub-words a few thousand occur in train; the optimizer updates only those.
     """
 
     known: Tensor
@@ -33,12 +33,12 @@ class TunedEmbedding(nn.Module):
         nn.init.zeros_(self.added.weight)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Embeddings of shape (batch, length, embedding_size)."""
+        """Return embeddings of shape (batch, length, embedding_size)."""
         embedded: Tensor = functional.embedding(ids, self.known) + self.added(self.rows[ids])
         return embedded
 
     def merged(self, padding: int) -> nn.Embedding:
-        """The sum of both, as one table."""
+        """Return the sum of both as one table."""
         with torch.no_grad():
             both = self.known + self.added(self.rows)
         return nn.Embedding(len(both), both.shape[1], padding_idx=padding, _weight=both)
@@ -47,7 +47,7 @@ class TunedEmbedding(nn.Module):
 class Network(nn.Module):
     """Ids and mask of shape (batch, length) to logits of shape (batch, num_labels).
 
-    Padding changes nothing: it is embedded as zeros, as is what lies beyond the ends of a text, and is not pooled.
+    Padding has no effect: it is embedded as zeros, as are positions beyond the ends of a text, and is not pooled.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Network(nn.Module):
         self.output = nn.Linear(filters * len(widths), num_labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits; `mask` is true where `ids` is no padding."""
+        """Return logits; `mask` is true where `ids` is not padding."""
         embedded = self.dropout(self.embedding(ids)).transpose(1, 2)
         pooled = []
         for width, convolution in zip(self._widths, self.convolutions, strict=True):
@@ -79,18 +79,18 @@ class Network(nn.Module):
         return logits
 
     def tune(self, embeddings: Tensor, texts: Sequence[TokenIds]) -> None:
-        """Begin with `embeddings` of shape (vocabulary_size, embedding_size); those of the tokens of `texts` learn."""
+        """Start with `embeddings`, (vocabulary_size, embedding_size); those of the tokens of `texts` are trained."""
         seen = torch.from_numpy(np.unique(np.concatenate(texts)))
         self.embedding = TunedEmbedding(embeddings, seen[seen != self._padding], self._padding)
 
     def merge(self) -> None:
-        """Leave what `tune` began as one table, to be saved and loaded like any."""
+        """Replace the embeddings that `tune` set by one table, which is saved and loaded like any other."""
         if isinstance(self.embedding, TunedEmbedding):
             self.embedding = self.embedding.merged(self._padding)
 
 
 def initial(architecture: dict[str, Any], *, bias: Tensor, seed: int) -> Network:
-    """The network before training, its weights drawn from `seed`, its last bias as given."""
+    """Return the network before training: random weights from `seed`, and the given last bias."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(architecture, len(bias))
@@ -99,5 +99,5 @@ def initial(architecture: dict[str, Any], *, bias: Tensor, seed: int) -> Network
 
 
 def build(architecture: dict[str, Any], num_labels: int) -> Network:
-    """The network of a saved `architecture`, with weights that are still to be loaded or learnt."""
+    """Return the network of a saved `architecture`, before its weights are loaded or trained."""
     return Network(**architecture, num_labels=num_labels)

@@ -1,4 +1,4 @@
-"""Word and character n-grams and the names of labels, with one ridge regression a label, calibrated on train."""
+"""Ridge regression for each label on n-grams of words and characters and on names of labels, calibrated on train."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ratchet.taggers import Evidence, FitContext, Scores
 
 @dataclass
 class Settings(LexicalSettings, ModelConfig):
-    """Those of the lexical classifier."""
+    """The settings of the lexical classifier."""
 
     def __post_init__(self) -> None:
         check_lexical(self)
@@ -36,8 +36,8 @@ class Tagger:
         return self._classifier.predict_proba(texts)
 
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]:
-        """The five features that speak most for each label with a score of .1 or more; weights are in log-odds."""
-        return [[Evidence(*each) for each in shares] for shares in self._classifier.explain(texts)]
+        """Return the five strongest features of each label with a score of at least .1; weights are in log-odds."""
+        return [[Evidence(*share) for share in shares] for shares in self._classifier.explain(texts)]
 
     @property
     def num_parameters(self) -> int:

@@ -1,4 +1,4 @@
-"""The MVP: a label holds where its name or an alias stands in the text. Learns nothing, explains itself."""
+"""The MVP: predict a label if its name or an alias is in the text. It learns nothing and explains itself."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ratchet.taggers import Evidence, FitContext, Scores
 
 @dataclass
 class Settings(ModelConfig):
-    """`stemming`: endings do not matter. `parents`: a label that fires brings its ancestors in the taxonomy."""
+    """`stemming`: ignore endings. `parents`: predict the ancestors of a matching label in the taxonomy, too."""
 
     stemming: bool = True
     parents: bool = True
@@ -25,8 +25,8 @@ class Settings(ModelConfig):
 class Tagger:
     """Whole-word matching of names and aliases, from the taxonomy or, without one, from the labels themselves.
 
-    With `parents`, labels of the taxonomy that are not predicted themselves still bring those of their ancestors
-    that are. Scores are 0 or 1.
+    With `parents`, an entry of the taxonomy that is not a label still predicts those of its ancestors that are. Scores
+    are 0 or 1.
     """
 
     deterministic = True
@@ -45,8 +45,8 @@ class Tagger:
         column = {label: index for index, label in enumerate(labels)}
         self._columns: dict[str, list[int]] = {}
         for label in dict.fromkeys([*labels, *taxonomy.aliases]):
-            brought = {label} | (taxonomy.ancestors(label) if self._parents else set())
-            columns = sorted(column[each] for each in brought if each in column)
+            implied = {label} | (taxonomy.ancestors(label) if self._parents else set())
+            columns = sorted(column[entry] for entry in implied if entry in column)
             if columns:
                 self._columns[label] = columns
         self._matcher = NameMatcher(taxonomy, self._columns, stemming=self._stemming)
@@ -59,16 +59,16 @@ class Tagger:
         return scores
 
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]:
-        """The words that fired, for each predicted label; for a label brought by a descendant, the descendant's."""
+        """Return the matching words of each predicted label; for an ancestor, those of its descendant."""
         return [self._evidence(self._matcher.find(text)) for text in texts]
 
     def _evidence(self, matches: list[Match]) -> list[Evidence]:
-        found = {
+        evidence = {
             Evidence(self._labels[column], match.words, 1.0): None
             for match in matches
             for column in self._columns[match.label]
         }
-        return list(found)
+        return list(evidence)
 
     @property
     def num_parameters(self) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Pooling(Enum):
-    """What stands for a text: the mean over its tokens, or the first one."""
+    """The representation of a text: the mean over its tokens, or the first one."""
 
     mean = "mean"
     first = "first"
@@ -40,7 +40,7 @@ class Settings(NeuralSettings):
     """`encoder`: a directory, a name on the hub, or null for a `random` one. `learning_rate` is that of its last layer.
 
     Each layer below gets `layer_decay` times the rate of the one above it, the new layer on top `head_learning_rate`.
-    The lowest `freeze_layers`, and the embeddings below them or by `freeze_embeddings`, stay as they are.
+    The lowest `freeze_layers` are frozen; so are the embeddings, below them or with `freeze_embeddings`.
     """
 
     encoder: str | None = "all-MiniLM-L6-v2"
@@ -61,7 +61,7 @@ class Settings(NeuralSettings):
 
 
 class Tagger:
-    """Encoder, pooling, one linear layer; all of it is trained, but for what is frozen."""
+    """Encoder, pooling, one linear layer; everything that is not frozen is trained."""
 
     deterministic = False
     _classifier: "AveragedClassifier"
@@ -114,13 +114,13 @@ class Tagger:
         return self._classifier.predict_proba(texts)
 
     def explain(self, texts: Sequence[str]) -> list[list[Evidence]]:
-        """The five words that speak most for each label with a score of .1 or more; weights are in log-odds."""
+        """Return the five strongest words of each label with a score of at least .1; weights are in log-odds."""
         from ratchet.models.transformer_network import token_embeddings
         from ratchet.neural.attribution import attribute
 
         network = self._classifier.network.trained()
         of_network = attribute(network, token_embeddings(network.network), texts)
-        return [[Evidence(*each) for each in shares] for shares in self._classifier.explain(texts, of_network)]
+        return [[Evidence(*share) for share in shares] for shares in self._classifier.explain(texts, of_network)]
 
     @property
     def num_parameters(self) -> int:

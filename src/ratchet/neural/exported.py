@@ -1,8 +1,8 @@
-"""A network that was exported: scores texts through ONNX Runtime, without torch.
+"""An exported network: scores texts with ONNX Runtime, without torch.
 
-Every text is scored by itself, so nothing is padded, and its scores do not depend, to the last bit, on the texts
-beside it. One text has all threads; many texts have one each and share the threads among them, so that no thread waits
-for another one within a text.
+Each text is scored independently, so nothing is padded, and its scores are bit-identical whatever texts are scored with
+it. A single text uses all threads. Several texts use one thread each, so that no thread waits for another one within a
+text.
 """
 
 import json
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 NETWORK = "network.onnx"
-IDS, MASK, LOGITS = "ids", "mask", "logits"  # what goes into the network and comes out
-# Fused with the sum before it, a layer norm takes three times as long as the two apart (onnxruntime 1.32).
+IDS, MASK, LOGITS = "ids", "mask", "logits"  # the inputs and the output of the network
+# A layer norm that is fused with the sum before it takes three times as long as the two separately (onnxruntime 1.32).
 _SLOWER = ["SkipLayerNormFusion"]
 
 Floats = npt.NDArray[np.float32]
@@ -49,7 +49,7 @@ class ExportedClassifier:
     threads: int
 
     def predict_proba(self, texts: Sequence[str]) -> Floats:
-        """Scores float32 of shape (num_texts, num_labels), in [0, 1]."""
+        """Return scores in [0, 1], float32 of shape (num_texts, num_labels)."""
         from scipy.special import expit, softmax
 
         logits = self.logits(texts)
@@ -57,17 +57,17 @@ class ExportedClassifier:
         return scores
 
     def logits(self, texts: Sequence[str]) -> Floats:
-        """What the scores are made of, float32 of shape (num_texts, num_labels)."""
-        found = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
+        """Return the logits, float32 of shape (num_texts, num_labels)."""
+        all_logits = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         encoded = token_ids(self.tokenizer, texts, self.padding)
         if len(encoded) == 1:
-            found[0] = _logits(self._for_one, encoded[0])
+            all_logits[0] = _logits(self._for_one, encoded[0])
         elif encoded:
             session = self._for_many
             with ThreadPoolExecutor(self.threads) as pool:
                 for row, logits in enumerate(pool.map(lambda ids: _logits(session, ids), encoded)):
-                    found[row] = logits
-        return found
+                    all_logits[row] = logits
+        return all_logits
 
     @cached_property
     def _for_one(self) -> "InferenceSession":
@@ -78,31 +78,33 @@ class ExportedClassifier:
         return _open(self.network, 1)
 
     def trained(self) -> NoReturn:
-        """Refuse: there is no network to look into."""
-        raise UserError("an export only scores: explain the run that it was made of")
+        """Refuse: there is no torch network to explain."""
+        raise UserError("an export only scores: explain the run that it was made from")
 
     def save(self, directory: Path) -> NoReturn:
-        """Refuse: its files are all there is."""
+        """Refuse: its files cannot be written again."""
         raise UserError("a tagger that was loaded from an export cannot be saved: copy the export's directory")
 
     def export(self, directory: Path, precision: ExportPrecision) -> NoReturn:
         """Refuse, as `save` does."""
-        raise UserError("a tagger that was loaded from an export cannot be exported: export the run that it is of")
+        raise UserError(
+            "a tagger that was loaded from an export cannot be exported: export the run that it was made from"
+        )
 
 
 def is_exported(directory: Path) -> bool:
-    """Whether a tagger's directory holds an exported network."""
+    """Return whether a tagger's directory contains an exported network."""
     return (directory / NETWORK).is_file()
 
 
 def load_exported(directory: Path) -> ExportedClassifier:
-    """What `ratchet.neural.export` wrote.
+    """Load what `ratchet.neural.export` wrote.
 
     Raises:
         UserError: ONNX Runtime is not installed.
     """
     with export_extra("scoring with an exported network needs onnxruntime"):
-        import onnxruntime  # noqa: F401  # said here, not when the first text comes
+        import onnxruntime  # noqa: F401  # reported here, not at the first text
     content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
     return ExportedClassifier(
         tokenizer=Tokenizer.from_file(str(directory / "tokenizer.json")),
@@ -121,12 +123,12 @@ def _open(network: Path, threads: int) -> "InferenceSession":
 
     options = SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors: what it says besides is of nodes that it leaves as they are
+    options.log_severity_level = 3  # errors only: its warnings are about nodes that it leaves unchanged
     return InferenceSession(str(network), options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER)
 
 
 def _logits(session: "InferenceSession", ids: TokenIds) -> Floats:
-    """The logits of one text, shape (num_labels,)."""
+    """Return the logits of one text, shape (num_labels,)."""
     [logits] = session.run([LOGITS], {IDS: ids[None], MASK: np.ones((1, len(ids)), dtype=bool)})
     one: Floats = logits[0]
     return one
@@ -134,9 +136,9 @@ def _logits(session: "InferenceSession", ids: TokenIds) -> Floats:
 
 @contextmanager
 def export_extra(what: str) -> Iterator[None]:
-    """Imports that the extra `export` brings; `what` says who needs which of them."""
+    """Report a failed import with the extra `export`; `what` names what needs which packages."""
     try:
         yield
     except ImportError as error:
-        remedy = "in the checkout, pip install -e '.[export]'"  # by name it would be somebody else's package
+        remedy = "in the checkout, pip install -e '.[export]'"  # on PyPI the name is another project
         raise UserError(f"{what}, the extra ratchet[export]: {remedy}") from error

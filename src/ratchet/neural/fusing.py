@@ -1,4 +1,4 @@
-"""What the exporter spells out in a graph and an operator of ONNX does by itself."""
+"""Replace nodes that the exporter writes out by an operator of ONNX that includes them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,9 @@ _HEADS_FIRST = (0, 2, 1, 3)  # (batch, length, heads, size) to (batch, heads, le
 
 
 def leave_heads_to_attention(network: "ModelProto") -> "ModelProto":
-    """Attention that splits heads itself, where the graph reshapes and transposes before it and after it.
+    """Let Attention split the heads itself instead of reshaping and transposing before and after it.
 
-    Scores stay the same, to the last bit; a text takes a tenth less time. What has another form is left as it is.
+    Scores stay bit-identical; a text takes a tenth less time. Graphs of another form are left unchanged.
     """
     from onnxscript.rewriter import pattern, rewrite
 
@@ -33,7 +33,7 @@ def _spelt_out(
 
 
 def _is_known(context: Any, split_queries: Any, split_keys: Any, **_: Any) -> bool:
-    """Whether the numbers of heads are."""
+    """Return whether the numbers of heads are known."""
     return all(split.shape is not None and isinstance(split.shape[1], int) for split in (split_queries, split_keys))
 
 

@@ -1,4 +1,4 @@
-"""A tagger's directory to what scores with it: torch for what was saved, ONNX Runtime for what was exported."""
+"""Load a tagger's directory: with torch if it was saved, with ONNX Runtime if it was exported."""
 
 from importlib import import_module
 from pathlib import Path
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def load_saved_or_exported(directory: Path, network_module: str) -> "TextClassifier | ExportedClassifier":
-    """What `save` or `export` wrote into `directory`.
+    """Load what `save` or `export` wrote into `directory`.
 
     `network_module` has `build(architecture, num_labels)`; it and torch are imported for a saved network only.
 
     Raises:
-        UserError: an exported network, and ONNX Runtime is not installed.
+        UserError: the network is exported, and ONNX Runtime is not installed.
     """
     if is_exported(directory):
         return load_exported(directory)

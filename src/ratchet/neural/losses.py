@@ -1,4 +1,4 @@
-"""Losses for few positives. All that they know about the labels comes from the targets of train."""
+"""Losses for few positives. Label counts are those of train."""
 
 from collections.abc import Callable
 
@@ -15,9 +15,9 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def prior_logits(targets: npt.NDArray[np.uint8], task: Task) -> Tensor:
-    """The bias that makes an untrained network score each label by its share of train, shape (num_labels,).
+    """Return the bias for which an untrained network scores each label by its rate in train, shape (num_labels,).
 
-    Training then begins at the base rates instead of having to find them first (Lin et al. 2017, section 4.1).
+    Training then starts at the base rates instead of learning them first (Lin et al. 2017, section 4.1).
     """
     positives = targets.sum(axis=0, dtype=np.float64) + 0.5
     shares = positives / (len(targets) + 1)
@@ -26,14 +26,14 @@ def prior_logits(targets: npt.NDArray[np.uint8], task: Task) -> Tensor:
 
 
 def positive_weights(targets: npt.NDArray[np.uint8], power: float) -> Tensor:
-    """(negatives / positives) ** power of each label, at least 1, shape (num_labels,); without positives 1."""
+    """Return (negatives / positives) ** power of each label, at least 1, shape (num_labels,); 1 without positives."""
     positives = targets.sum(axis=0, dtype=np.float64)
     ratio = np.divide(len(targets) - positives, positives, out=np.ones_like(positives), where=positives > 0)
     return torch.tensor(np.maximum(ratio, 1.0) ** power, dtype=torch.float32)
 
 
 def make_loss(settings: NeuralSettings, targets: npt.NDArray[np.uint8], task: Task) -> Loss:
-    """The loss of logits and targets, both of shape (batch, num_labels), as a mean over the batch.
+    """Return the loss of logits and targets, both of shape (batch, num_labels), as a mean over the batch.
 
     Multi-label: binary cross-entropy, summed over labels; multi-class: cross-entropy over labels.
     """
@@ -47,27 +47,27 @@ def make_loss(settings: NeuralSettings, targets: npt.NDArray[np.uint8], task: Ta
 
 
 def _binary_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None, gamma: float) -> Tensor:
-    each = functional.binary_cross_entropy_with_logits(
+    losses = functional.binary_cross_entropy_with_logits(
         logits, targets, pos_weight=None if weights is None else weights.to(logits.device), reduction="none"
     )
     if gamma:
-        # |targets - probabilities|, for targets of 0 and 1: 1 - the probability of what is true. Written so, it does
-        # not round to 0 as soon as a logit is above 17.
+        # |targets - probabilities|, for targets of 0 and 1: 1 - the probability of the true value. In this form it does
+        # not round to 0 when a logit is above 17.
         missed = targets * torch.sigmoid(-logits) - (1 - targets) * torch.sigmoid(logits)
-        each = each * _focus(missed.abs(), gamma)
-    return each.sum(dim=1).mean()
+        losses = losses * _focus(missed.abs(), gamma)
+    return losses.sum(dim=1).mean()
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None, gamma: float) -> Tensor:
     log_probabilities = functional.log_softmax(logits, dim=1)
-    each = -(log_probabilities * targets).sum(dim=1)
+    losses = -(log_probabilities * targets).sum(dim=1)
     if weights is not None:
-        each = each * (targets @ weights.to(logits.device))
+        losses = losses * (targets @ weights.to(logits.device))
     if gamma:
-        each = each * _focus(-torch.expm1(-each), gamma)
-    return each.mean()
+        losses = losses * _focus(-torch.expm1(-losses), gamma)
+    return losses.mean()
 
 
 def _focus(missed: Tensor, gamma: float) -> Tensor:
-    """`missed` ** `gamma`, with a finite slope at 0, where a `gamma` below 1 has none."""
+    """Return `missed` ** `gamma` with a finite slope at 0, also for a `gamma` below 1."""
     return missed.clamp_min(torch.finfo(missed.dtype).tiny) ** gamma

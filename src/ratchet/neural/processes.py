@@ -1,26 +1,34 @@
-"""A fit in several processes of one machine: started for the fit alone, watched while it lasts, and gone with it.
+"""Train in several processes of this machine that share every batch.
 
-The process of the run keeps everything else: directory, record, tracker, predictions. The first of the others asks it
-for the metric of an epoch, and tells it the lines of history and log. Light: a new process has to read it before its
-work gets there.
+The process of the run is rank 0, so that curves, tracker and pruning work as in a single process. torch starts the
+other ranks for the fit alone; Lightning's DDPStrategy connects them and sums their gradients.
 """
 
 import logging
 import os
 import pickle
 import signal
+import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
-from multiprocessing import get_context, parent_process, resource_tracker
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from multiprocessing import parent_process, resource_tracker
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import start_processes
+from torch.nn.parallel import DistributedDataParallel
 
 from ratchet.config import Accelerator
 from ratchet.machine import limited_threads
@@ -28,91 +36,123 @@ from ratchet.machine import limited_threads
 if TYPE_CHECKING:
     from ratchet.taggers import FitContext
 
-_GRACE = 30.0  # seconds that the process which is to blame has to say why, once another one misses it
+Work = Callable[["FitContext", int, int], None]  # of context, rank and number of processes
+ValidatedBatch = tuple[Tensor, Tensor, Tensor]  # the sum of its losses, its logits, its targets
+
+_GRACE = 10.0  # seconds for the process that failed to end, after another one has lost the connection to it
 
 
 class ProcessDied(Exception):
-    """A process of a fit was gone before it said why."""
+    """A process of a fit ended without reporting why."""
 
 
-class Main:
-    """The process of the run, as one that it started sees it."""
+class ExternalProcesses(LightningEnvironment):
+    """Tell Lightning that all processes run already, whatever the variables of a scheduler say."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    creates_processes_externally = True
 
-    def ask(self, name: str, *arguments: Any) -> Any:
-        """What it answers."""
-        self.tell(name, *arguments)
-        return self._connection.recv()
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self._rank = rank
 
-    def tell(self, name: str, *arguments: Any) -> None:
-        """Something that has no answer."""
-        self._connection.send((name, arguments))
+    def local_rank(self) -> int:
+        """Return the rank of this process."""
+        return self._rank
 
-
-@dataclass
-class Worker:
-    """A process of the fit, as the process of the run sees it."""
-
-    rank: int
-    process: BaseProcess
-    connection: Connection
-    done: bool = False
-
-    def end(self) -> None:
-        """Nothing of it is left."""
-        self.process.join(_GRACE if self.done else 0)
-        self.process.kill()
-        self.process.join()
-        self.process.close()
-        self.connection.close()
+    def node_rank(self) -> int:
+        """Return 0: there is one machine."""
+        return 0
 
 
-def fit_in_processes(work: Callable[..., None], context: "FitContext", size: int) -> None:
-    """Let `size` processes do `work(context, group)`, which is pickled; threads are divided among them.
+class ExternalDDP(DDPStrategy):
+    """DDPStrategy in processes that are started and stopped here."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__(cluster_environment=ExternalProcesses(rank))
+
+    def _configure_launcher(self) -> None:
+        """Use no launcher: Lightning's would start nothing, but refuses to be used in a notebook."""
+
+    def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
+        """Add gradients up, where DDP would average them: the loss of a share is its term in the loss of the batch."""
+        wrapped = super()._setup_model(model)
+        wrapped.register_comm_hook(None, _sum_gradients)
+        return wrapped
+
+
+def _sum_gradients(
+    state: None,
+    bucket: distributed.GradBucket,  # type: ignore[name-defined]
+) -> torch.futures.Future[Tensor]:
+    """Sum the gradients of a bucket over the processes, one parameter after the other.
+
+    Where a number lies in what is summed decides the order of its additions, if there are more than two processes. DDP
+    rearranges its buckets after the first step. By parameter, a resumed fit gets the same bits as an undisturbed one.
+    """
+    for gradient in bucket.gradients():  # views into the buffer
+        distributed.all_reduce(gradient)
+    buffer = bucket.buffer()
+    summed: torch.futures.Future[Tensor] = torch.futures.Future(devices=[buffer.device] if buffer.is_cuda else None)
+    summed.set_result(buffer)
+    return summed
+
+
+def gather(batches: Sequence[ValidatedBatch], size: int) -> list[ValidatedBatch]:
+    """Return, in rank 0, the batches of all `size` processes, on the CPU: of each batch the shares in order of rank.
+
+    Other ranks return nothing.
+    """
+    on_cpu = [(losses.cpu(), logits.cpu(), targets.cpu()) for losses, logits, targets in batches]
+    first = distributed.get_rank() == 0
+    gathered: list[list[ValidatedBatch]] | None = [[] for _ in range(size)] if first else None
+    distributed.gather_object(on_cpu, gathered, dst=0)
+    return [share for batch in zip(*gathered, strict=True) for share in batch] if gathered else []
+
+
+def fit_in_processes(work: Work, context: "FitContext", size: int) -> None:
+    """Call `work(context, rank, size)` in this process as rank 0 and in `size` - 1 others; divide the threads.
 
     Raises:
-        ProcessDied: one of them was killed.
-        Exception: whatever one of them raised, as it raised it.
+        ProcessDied: another process was killed, or ended without an error.
+        Exception: what this process or another one raised.
     """
-    answers: dict[str, Callable[..., Any]] = {
-        "work": partial(bytes, pickle.dumps(work)),  # torch would have them share the memory of tensors sent as such
-        "log": context.log,
-        "of": context.validation_metric.of,
-        "record": _handle,
-    }
-    workers: list[Worker] = []
-    with tempfile.TemporaryDirectory(prefix="ratchet-") as directory:  # of this machine: locks must work in it
+    threads = max(1, context.threads // size)
+    gpu = context.trainer.accelerator is Accelerator.gpu
+    context = replace(context, threads=threads)
+    processes: Sequence[BaseProcess] = ()
+    previous = torch.get_num_threads()
+    with tempfile.TemporaryDirectory(prefix="ratchet-") as name:  # local: file locks must work in it
+        directory = Path(name)
+        # Pickled here: torch would share the memory of weights that it sends itself, and every rank would update them.
+        (directory / "work").write_bytes(pickle.dumps((work, _without_callbacks(context))))
         try:
-            threads = max(1, context.threads // size)
-            with limited_threads(threads), _signals_left_to_this_process():
-                for rank in range(size):
-                    workers.append(_started(rank, size, Path(directory, "meeting"), replace(context, threads=threads)))
-            _attend(workers, answers)
+            with limited_threads(threads), _signals_blocked():
+                started = start_processes(  # type: ignore[no-untyped-call]
+                    _run_rank, (directory, size, gpu), nprocs=size - 1, join=False, daemon=True
+                )
+                processes = started.processes
+            torch.set_num_threads(threads)
+            _wait_until_ready(directory, processes)
+            _join_group(0, size, directory, gpu=gpu)
+            work(context, 0, size)
+            for process in processes:
+                process.join(_GRACE)
+        except RuntimeError as error:  # the only type that torch raises if the connection to another process is lost
+            raise _peer_error(processes, directory) or error from None
         finally:
-            for worker in workers:
-                worker.end()
-            for half_written in context.directory.glob(".*.tmp"):
-                half_written.unlink()
-
-
-def _started(rank: int, size: int, meeting: Path, context: "FitContext") -> Worker:
-    spawning = get_context("spawn")
-    ours, theirs = spawning.Pipe()
-    main = Main(theirs)
-    metric = replace(context.validation_metric, of=partial(main.ask, "of"))
-    told = replace(context, log=partial(main.ask, "log"), validation_metric=metric)
-    process = spawning.Process(target=_run, args=(rank, size, meeting, main, told), daemon=True)
-    process.start()
-    theirs.close()  # so that the end of the process is the end of the connection
-    return Worker(rank, process, ours)
+            torch.set_num_threads(previous)
+            if distributed.is_initialized():
+                distributed.destroy_process_group()  # Lightning would take it for that of the next fit
+            for process in processes:
+                process.kill()
+                process.join()
+                process.close()
 
 
 @contextmanager
-def _signals_left_to_this_process() -> Iterator[None]:
-    """What is started in the block never gets Ctrl-C or SIGTERM: this process does, and then ends them."""
-    resource_tracker.ensure_running()  # it would let the signals through again while it starts
+def _signals_blocked() -> Iterator[None]:
+    """Start processes that never receive Ctrl-C or SIGTERM: this process does, and then kills them."""
+    resource_tracker.ensure_running()  # it unblocks the signals while it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -120,41 +160,56 @@ def _signals_left_to_this_process() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _attend(workers: list[Worker], answers: Mapping[str, Callable[..., Any]]) -> None:
-    """Answer all of them until they are done."""
-    from ratchet.neural.group import PeerLost
-
-    going = {worker.connection: worker for worker in workers}
-    lost: PeerLost | None = None
-    while going:
-        ready = wait(list(going), _GRACE if lost else None)
-        for connection in ready:
-            assert isinstance(connection, Connection)
-            try:
-                name, arguments = connection.recv()
-            except (EOFError, ConnectionResetError):
-                raise ProcessDied(_how_it_died(going[connection], len(workers))) from None
-            if name == "done":
-                going.pop(connection).done = True
-            elif name == "failed" and isinstance(arguments[0], PeerLost):
-                lost = arguments[0]
-                del going[connection]
-            elif name == "failed":
-                raise arguments[0]
-            else:
-                answer = answers[name](*arguments)
-                with suppress(BrokenPipeError, ConnectionResetError):  # it died: read next
-                    connection.send(answer)
-        if not ready:
-            break
-    if lost:
-        raise lost
+def _store(directory: Path) -> Any:
+    return distributed.FileStore(str(directory / "rendezvous"), -1)  # type: ignore[attr-defined]
 
 
-def _how_it_died(worker: Worker, size: int) -> str:
-    worker.process.join()
-    code = worker.process.exitcode or 0
-    name = f"process {worker.rank + 1} of the {size} of this fit"
+def _wait_until_ready(directory: Path, processes: Sequence[BaseProcess]) -> None:
+    """Wait for the processes to load their libraries: torch's own rendezvous would notice neither signal nor death."""
+    store = _store(directory)
+    ready = [f"ready/{rank}" for rank in range(1, len(processes) + 1)]
+    while not store.check(ready):
+        if wait([process.sentinel for process in processes], timeout=0.05):
+            raise RuntimeError("a process of this fit ended before the fit began")
+
+
+def _join_group(rank: int, size: int, directory: Path, *, gpu: bool) -> None:
+    """Join the process group of the fit.
+
+    Lightning uses the group that it finds, and so opens no port. A dead process closes its connection by gloo at once,
+    so the timeout need not be short: rank 0 may take long over the metric of an epoch. nccl notices by timeout alone.
+    """
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if gpu else "gloo",
+        store=_store(directory),
+        rank=rank,
+        world_size=size,
+        timeout=timedelta(minutes=30) if gpu else timedelta(days=1),
+    )
+
+
+def _peer_error(processes: Sequence[BaseProcess], directory: Path) -> Exception | None:
+    """Return why another process ended: a kill before an error, as the rest only lost the connection; else None."""
+    if not wait([process.sentinel for process in processes], timeout=_GRACE):
+        return None
+    deadline = monotonic() + _GRACE
+    for process in processes:
+        process.join(max(0.0, deadline - monotonic()))
+    codes = {rank: process.exitcode for rank, process in enumerate(processes, start=1)}
+    killed = [rank for rank, code in codes.items() if code is not None and code < 0]
+    if killed:
+        return ProcessDied(_describe_exit(killed[0], codes))
+    reports = sorted(directory.glob("error-*"), key=lambda path: path.stat().st_mtime_ns)
+    if reports:  # the first one: it made the others lose the connection
+        error: Exception = pickle.loads(reports[0].read_bytes())
+        return error
+    ended = [rank for rank, code in codes.items() if code is not None]
+    return ProcessDied(_describe_exit(ended[0], codes))
+
+
+def _describe_exit(rank: int, codes: Mapping[int, int | None]) -> str:
+    code = codes[rank] or 0
+    name = f"process {rank + 1} of the {len(codes) + 1} of this fit"
     if code >= 0:
         return f"{name} ended with exit code {code} before the fit did"
     reason = f"{name} was killed by {signal.Signals(-code).name}"
@@ -163,79 +218,54 @@ def _how_it_died(worker: Worker, size: int) -> str:
     return f"{reason}; if memory ran out, fewer trainer.devices or a smaller model.batch_size need less"
 
 
-def _handle(record: logging.LogRecord) -> None:
-    """Log what another process has to say."""
-    logger = logging.getLogger(record.name)
-    if logger.isEnabledFor(record.levelno):
-        logger.handle(record)
+def _without_callbacks(context: "FitContext") -> "FitContext":
+    """Return the context for the other ranks: rank 0 alone logs and measures, and its callbacks cannot be pickled."""
+    return replace(context, log=_unused, validation_metric=replace(context.validation_metric, of=_unused))
 
 
-# What follows runs in the processes that are started.
+def _unused(*arguments: Any) -> Any:
+    raise AssertionError("rank 0 alone logs and measures")
 
 
-def _run(rank: int, size: int, meeting: Path, main: Main, context: "FitContext") -> None:
-    """Get the work, and do it."""
-    Thread(target=_end_with_parent, daemon=True).start()
-    _log_to(main if rank == 0 else None)
+# What follows runs in the other processes.
+
+
+def _run_rank(index: int, directory: Path, size: int, gpu: bool) -> None:
+    """Read the work and do it as rank `index` + 1; write an error to a file for rank 0."""
+    rank = index + 1
+    Thread(target=_exit_with_parent, daemon=True).start()
+    logging.getLogger().addHandler(logging.NullHandler())  # rank 0 logs and warns the same
+    logging.captureWarnings(True)
     try:
-        work = pickle.loads(main.ask("work"))
-        _work(work, rank, size, meeting, context)
-    except BaseException as error:
-        main.tell("failed", _portable(error))
-    else:
-        main.tell("done")
+        work, context = pickle.loads((directory / "work").read_bytes())
+        torch.set_num_threads(context.threads)
+        _store(directory).set(f"ready/{rank}", "")
+        _join_group(rank, size, directory, gpu=gpu)
+        work(context, rank, size)
+        distributed.destroy_process_group()
+    except BaseException as error:  # the group is left after the report: the first report is the cause
+        report = directory / f".error-{rank}"
+        report.write_bytes(pickle.dumps(_portable(error)))
+        report.rename(directory / f"error-{rank}")
+        sys.exit(1)
 
 
-def _work(work: Callable[..., None], rank: int, size: int, meeting: Path, context: "FitContext") -> None:
-    import torch
-
-    from ratchet.neural.group import join
-
-    gpu = context.trainer.accelerator is Accelerator.gpu
-    if gpu:
-        torch.cuda.set_device(rank)
-    torch.set_num_threads(context.threads)
-    with join(rank, size, meeting, gpu=gpu) as group:
-        work(context=context, group=group)
-
-
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-class _Relay(logging.Handler):
-    """Hands what is logged to the process of the run."""
-
-    def __init__(self, main: Main) -> None:
-        super().__init__()
-        self._main = main
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """The record, its message made up: what it is made of may not be fit to be pickled."""
-        plain = logging.makeLogRecord({**vars(record), "msg": record.getMessage(), "args": None, "exc_info": None})
-        self._main.ask("record", plain)
-
-
-def _log_to(main: Main | None) -> None:
-    """What is logged and warned of goes to `main`; the other processes would only say the same again."""
-    root = logging.getLogger()
-    root.addHandler(_Relay(main) if main else logging.NullHandler())
-    root.setLevel(logging.INFO)
-    logging.captureWarnings(True)
-
-
 def _portable(error: BaseException) -> BaseException:
-    """The error with its stack trace in words, if it can be pickled; else one that says the same."""
-    error.add_note("in a process of the fit:\n" + "".join(traceback.format_exception(error)).rstrip())
+    """Return the error with its stack trace as a note; a RuntimeError with the same message if it cannot be pickled."""
+    error.add_note("in another process of the fit:\n" + "".join(traceback.format_exception(error)).rstrip())
     try:
-        same = pickle.loads(pickle.dumps(error))
+        restored = pickle.loads(pickle.dumps(error))
     except Exception:
-        same = None
-    if type(same) is type(error):
+        restored = None
+    if type(restored) is type(error):
         return error
-    other = RuntimeError(f"{type(error).__name__}: {error}")
-    other.__notes__ = error.__notes__
-    return other
+    substitute = RuntimeError(f"{type(error).__name__}: {error}")
+    substitute.__notes__ = error.__notes__
+    return substitute

@@ -11,7 +11,7 @@ from ratchet.machine import available_gpus
 
 
 class Imbalance(Enum):
-    """What is done about labels on few texts: nothing, heavier positives, or the focal loss."""
+    """The treatment of labels with few texts: none, a higher weight of positives, or the focal loss."""
 
     none = "none"
     pos_weight = "pos_weight"
@@ -19,7 +19,7 @@ class Imbalance(Enum):
 
 
 class Tokens(Enum):
-    """What a text is cut into: sub-words of a pretrained encoder, or a vocabulary learnt from the train texts."""
+    """The tokens of a text: sub-words of a pretrained encoder, or a vocabulary learnt from the train texts."""
 
     pretrained = "pretrained"
     character = "character"
@@ -31,14 +31,14 @@ class Tokens(Enum):
 class NeuralSettings(ModelConfig):
     """Training of a network, in epochs over the train texts.
 
-    `max_length`: tokens of a text, what is beyond them is cut off. `patience`: epochs without a better validation
-    metric until training stops. `warmup`: the share of all steps over which the learning rate rises; then it falls to
-    0, linearly. `gradient_clip`: the largest norm of a gradient. Positives weigh (negatives / positives) **
-    `pos_weight_power`, or easy decisions are played down by `focal_gamma`, as `imbalance` says; counts are train's.
+    `max_length`: tokens of a text; the rest is cut off. `patience`: epochs without a better validation metric until
+    training stops. `warmup`: the share of all steps in which the learning rate rises; then it falls linearly to 0.
+    `gradient_clip`: the largest norm of a gradient. `imbalance` chooses between a weight of (negatives / positives) **
+    `pos_weight_power` for positives and the focal loss with `focal_gamma`; counts are those of train.
 
-    A lexical classifier of the `lexical` settings may teach the network: `teacher_share` of each training target is the
-    score that it gives the text, left out of its own fit. And it may have a say in the end: log-odds are averaged, its
-    own with a weight of `lexical_share`.
+    A lexical classifier with the `lexical` settings may teach the network: each training target is mixed, with a weight
+    of `teacher_share`, with the classifier's score from a fit without that text. It may also join the final ensemble:
+    log-odds are averaged, its own with a weight of `lexical_share`.
     """
 
     trains_in_epochs: ClassVar[bool] = True
@@ -66,15 +66,15 @@ class NeuralSettings(ModelConfig):
 
 
 def number_of_processes(trainer: TrainerConfig) -> int:
-    """What the settings say; where they leave it open one for each GPU that is there, and at least one."""
+    """Return the configured number of processes; by default one for each GPU, and at least one."""
     return max(1, available_gpus()) if trainer.devices is None else trainer.devices
 
 
 def check_devices(trainer: TrainerConfig) -> None:
-    """Stop where processes would have to share a GPU.
+    """Refuse a fit whose processes would have to share a GPU.
 
     Raises:
-        UserError: several are wanted, and there are fewer GPUs.
+        UserError: there are fewer GPUs than processes.
     """
     wanted = number_of_processes(trainer)
     if trainer.accelerator is Accelerator.gpu and wanted > 1 and wanted > available_gpus():

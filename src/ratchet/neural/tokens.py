@@ -1,4 +1,4 @@
-"""Texts to token ids: vocabularies learnt from train texts, or those that came with a pretrained encoder."""
+"""Convert texts to token ids, with a vocabulary learnt from train texts or that of a pretrained encoder."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ _NO_WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]{100,}")
 
 
 def learn_tokenizer(texts: Sequence[str], tokens: Tokens, *, vocabulary_size: int, min_count: int) -> Tokenizer:
-    """A tokenizer with the commonest tokens of `texts` (train alone); id 0 is padding, id 1 anything unknown.
+    """Return a tokenizer with the most frequent tokens of `texts` (train only); id 0 is padding, id 1 is unknown.
 
     Words are runs of letters and digits, compatibility-normalised and in lower case; sub-words are byte-pair merges
-    within words of up to 100 letters (Sennrich et al. 2016); characters are all there are, blanks included.
+    within words of up to 100 letters (Sennrich et al. 2016); characters include blanks.
     """
-    assert tokens is not Tokens.pretrained, "these come with an encoder"
+    assert tokens is not Tokens.pretrained, "an encoder brings its own"
     size, special = max(vocabulary_size, 2), ["[PAD]", _UNKNOWN]
     model = BPE(unk_token=_UNKNOWN) if tokens is Tokens.subword else WordLevel({"[PAD]": 0, _UNKNOWN: 1}, _UNKNOWN)
     tokenizer = Tokenizer(model)
@@ -44,17 +44,17 @@ def learn_tokenizer(texts: Sequence[str], tokens: Tokens, *, vocabulary_size: in
     }
     trainer: Trainer = WordLevelTrainer(**known)
     if tokens is Tokens.subword:
-        # Without a prefix for tokens within words, and with an alphabet of ours: the trainer goes by chance in both.
+        # No prefix for tokens within words, and our own alphabet: the trainer is not deterministic in either.
         alphabet = _commonest_characters(tokenizer, texts, size - len(special))
         trainer = BpeTrainer(initial_alphabet=alphabet, limit_alphabet=len(alphabet), **known)
-        # Learning merges costs the square of a word's length: half a minute for 20,000 letters without a blank.
+        # Learning merges takes quadratic time in the length of a word: half a minute for 20,000 letters.
         texts = [_NO_WORD.sub(" ", text) for text in texts]
     tokenizer.train_from_iterator(map(readable, texts), trainer)
     return tokenizer
 
 
 def _commonest_characters(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> list[str]:
-    """The characters of the words of `texts`, commonest first, of equals the first in Unicode."""
+    """Return the characters of the words of `texts`, most frequent first; ties in the order of Unicode."""
     counts: Counter[str] = Counter()
     for text in texts:
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(readable(text))):
@@ -63,22 +63,22 @@ def _commonest_characters(tokenizer: Tokenizer, texts: Sequence[str], most: int)
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
-    """Tokens with their places; a text that spells "[SEP]" or the like gets the letters, not the special token."""
+    """Return tokens with their positions; a text that contains "[SEP]" gets its letters, not the special token."""
     tokenizer.encode_special_tokens = True
     return list(tokenizer.encode_batch([readable(text) for text in texts]))
 
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], padding: int) -> list[TokenIds]:
-    """The token ids of each text, at least one (`padding`, where a text holds no token)."""
-    return [np.array(each.ids or [padding], dtype=np.int64) for each in encode(tokenizer, texts)]
+    """Return the token ids of each text, at least one (`padding` if a text has no token)."""
+    return [np.array(encoding.ids or [padding], dtype=np.int64) for encoding in encode(tokenizer, texts)]
 
 
 def readable(text: str) -> str:
-    """`text` with half a surrogate pair replaced by a question mark: tokenizers take UTF-8 only."""
+    """Return `text` with lone surrogates replaced by question marks: tokenizers accept only UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def limit_length(tokenizer: Tokenizer, max_length: int) -> None:
-    """Cut texts after `max_length` tokens, and leave padding to the batches."""
+    """Truncate texts at `max_length` tokens, and leave padding to the batches."""
     tokenizer.enable_truncation(max_length)
     tokenizer.no_padding()

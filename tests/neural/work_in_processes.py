@@ -1,0 +1,52 @@
+"""What the processes of tests/neural/test_processes.py do. A process that torch starts imports it by name."""
+
+import logging
+import os
+import signal
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import distributed
+
+from ratchet.neural.processes import ValidatedBatch, gather
+
+
+def batch(number: float, rows: int) -> ValidatedBatch:
+    return torch.tensor(number), torch.full((rows, 2), number), torch.zeros(rows, 2)
+
+
+def exchange(gathered: list[Any], context: Any, rank: int, size: int) -> None:
+    """Gather two batches, of which rank 1 has no row of the second, and what each process knows of itself."""
+    gathered.append(gather([batch(rank + 1, 2), batch(rank + 3, 1 - rank)], size))
+    blocked = {signal.SIGINT, signal.SIGTERM} <= signal.pthread_sigmask(signal.SIG_BLOCK, set())
+    found: list[Any] = [None] * size
+    distributed.all_gather_object(found, (torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"), blocked))
+    gathered.append(found)
+    if rank:
+        logging.getLogger("ratchet.test").warning("once is enough")
+        warnings.warn("once is enough", stacklevel=1)
+
+
+def act_in(at: int, act: Callable[[], None], context: Any, rank: int, size: int) -> None:
+    """Let rank `at` do something while the others wait for it."""
+    distributed.barrier()
+    if rank == at:
+        act()
+    distributed.all_reduce(torch.ones(1))
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+class Deadly:
+    """Kills the process that loads it."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return kill, ()
