@@ -17,7 +17,7 @@ from worlds import Design, Model, equally_good, make_world
 
 from ratchet.statistics.bootstrap import redraw
 from ratchet.statistics.estimates import Drawn, difference
-from ratchet.statistics.permutation import swap_p_values
+from ratchet.statistics.permutation import permutation_p_values
 
 REPEATS = ((1, True), (3, True), (5, True), (3, False), (5, False))
 TRAINING = (0.0, 0.05, 0.12)  # nothing, about .6 of the noise of one test set, twice that noise
@@ -50,7 +50,9 @@ def try_design(design: Design, worlds: int, resamples: int, seed: int = 0) -> di
         for metric in ("f1_weighted", "f1_macro"):
             right, left = (each[metric] for each in drawn[:2])
             found = difference(left, right)
-            swap = swap_p_values(world.runs[1], world.runs[0], metric, world.num_ids, resamples, seed=number)[metric]
+            swap = permutation_p_values(world.runs[1], world.runs[0], metric, world.num_ids, resamples, seed=number)[
+                metric
+            ]
             low, high = float(found.lower(0.025)), float(found.upper(0.025))
             called = max(float(swap), float(found.p_value())) < 0.05 and not low <= 0 <= high
             pair = float((world.expected[1] - world.expected[0]).mean())

@@ -1,4 +1,4 @@
-"""The error that is for the person at the keyboard, and the hint that goes with a misspelt name."""
+"""Define the errors shown to users, and suggest valid names for misspelt ones."""
 
 import errno
 import os
@@ -17,13 +17,13 @@ class UserError(Exception):
 
 
 class DiskFull(UserError):
-    """No room to write: the command was right, and goes on once there is room; therefore exit code 1."""
+    """The disk is full. The command itself is valid and can be resumed once there is room, hence exit code 1."""
 
     exit_code = 1
 
 
 class RunFailed(Exception):
-    """A run that could not be finished, and the directory whose record says why; the reason is the `__cause__`."""
+    """A run failed. `path` is its directory, whose record gives the reason; the reason is also the `__cause__`."""
 
     def __init__(self, path: Path, reason: Exception) -> None:
         super().__init__(f"{reason}\nThe run's record: {path}")
@@ -32,7 +32,7 @@ class RunFailed(Exception):
 
 
 class Pruned(Exception):
-    """A search gives the trial up that runs; `path` is the directory of its run, once there is one."""
+    """A search stopped the current trial early. `path` is the directory of its run, once it exists."""
 
     path: Path | None = None
 
@@ -45,29 +45,29 @@ _STORAGE: dict[int, tuple[type[UserError], str]] = {
 
 
 def storage_error(error: BaseException, place: Path | str, remedy: str) -> UserError | None:
-    """What to say where a disk that is full, or that one may not write to, is behind `error`; None where it is not.
+    """Return a user error if a full or unwritable disk caused `error`; else None.
 
-    `place` is what was being written; `remedy` goes on after words as "Make room there".
+    `place` is what was being written; `remedy` continues a sentence such as "Make room there".
     """
-    for each in _causes(error):
-        found = each.errno if isinstance(each, OSError) else None
+    for cause in _causes(error):
+        number = cause.errno if isinstance(cause, OSError) else None
         for code, (kind, first) in _STORAGE.items():
-            if code == found or f"(os error {code})" in str(each):  # libraries in Rust give it as text alone
-                told = kind(f"{place}: {os.strerror(code)}. {first}{remedy}")
-                told.__cause__ = error
-                return told
+            if code == number or f"(os error {code})" in str(cause):  # Rust libraries report it only as text
+                user_error = kind(f"{place}: {os.strerror(code)}. {first}{remedy}")
+                user_error.__cause__ = error
+                return user_error
     return None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what led to it; what is said to the user already is not looked behind."""
+    """Yield the error and its causes, up to the first UserError, which already explains its own cause."""
     while error is not None and not isinstance(error, UserError):
         yield error
         error = error.__cause__ or error.__context__
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest valid name, or all of them when none is near."""
+    """Return the end of a message about an unknown name: the nearest valid name, or all names if none is near."""
     names = sorted(valid)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     if near:

@@ -44,7 +44,7 @@ Watch = Callable[[int, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """The prepared records, how they are divided, and the behavioural cases."""
+    """The prepared records, their split, and the behavioural test cases."""
 
     prepared: Prepared
     split: Split
@@ -52,10 +52,10 @@ class Inputs:
 
 
 def read_inputs(config: Config) -> Inputs:
-    """Prepare and divide the data set of `config`.
+    """Prepare and split the data set of `config`, and read its behavioural test cases.
 
     Raises:
-        UserError: a file that is missing or wrong, or nothing to learn from.
+        UserError: a file is missing or invalid, or there are no records to train on.
     """
     prepared = prepare(config.data)
     split = make_split(prepared, config.split, config.data.split.column)

@@ -15,7 +15,7 @@ from ratchet.evaluation import metrics
 from ratchet.evaluation.metrics import Counts, averaged, f1, item_metrics, resampled_weights
 from ratchet.statistics import permutation
 from ratchet.statistics.bootstrap import JudgedRun, redraw
-from ratchet.statistics.permutation import swap_p_values
+from ratchet.statistics.permutation import permutation_p_values
 
 METRICS = ("f1_weighted", "f1_macro", "precision_micro", "recall_weighted", "f1_samples")
 Keep = npt.NDArray[np.bool_]
@@ -121,7 +121,7 @@ def test_a_slice_that_is_not_in_every_run_is_left_out() -> None:
     both, one = redraw([[with_both, with_one], [with_both]], 12, 5)
     assert [name for name in both if name.startswith("slices/")] == ["slices/short"]
     assert [name for name in one if name.startswith("slices/")] == ["slices/short", "slices/rare"]
-    p_values = swap_p_values([with_both, with_one], [with_both, with_one], "f1_weighted", 12, 5)
+    p_values = permutation_p_values([with_both, with_one], [with_both, with_one], "f1_weighted", 12, 5)
     assert set(p_values) == {"f1_weighted", "labels", "slices/short"}
 
 
@@ -150,8 +150,12 @@ def test_the_same_seed_gives_the_same_draws_and_the_same_swaps() -> None:
     one, other, another = (redraw([left], IDS, 20, seed=seed)[0]["f1_weighted"].draws for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, other)
     assert not np.array_equal(one, another)
-    p_values = [float(swap_p_values(left, right, "f1_weighted", IDS, 199, seed=seed)["f1_weighted"]) for seed in (1, 1)]
-    others = {float(swap_p_values(left, right, "f1_weighted", IDS, 199, seed=seed)["f1_weighted"]) for seed in range(5)}
+    p_values = [
+        float(permutation_p_values(left, right, "f1_weighted", IDS, 199, seed=seed)["f1_weighted"]) for seed in (1, 1)
+    ]
+    others = {
+        float(permutation_p_values(left, right, "f1_weighted", IDS, 199, seed=seed)["f1_weighted"]) for seed in range(5)
+    }
     assert p_values[0] == p_values[1]
     assert len(others) > 1
 
@@ -162,7 +166,7 @@ def test_every_step_is_counted() -> None:
     redraw([left, right], IDS, 30, advance=steps.append)
     assert sum(steps) == 30 * (len(left) + len(right))
     steps.clear()
-    swap_p_values(left, right, "f1_weighted", IDS, 2_345, advance=steps.append)
+    permutation_p_values(left, right, "f1_weighted", IDS, 2_345, advance=steps.append)
     assert sum(steps) == 2_345
 
 
@@ -189,14 +193,14 @@ def test_p_values_are_the_share_of_all_swaps_that_do_as_well(monkeypatch: pytest
 
     monkeypatch.setattr(permutation, "_swaps", all_swaps)
     for metric in METRICS:
-        for name, found in swap_p_values(left, right, metric, IDS, len(every)).items():
+        for name, found in permutation_p_values(left, right, metric, IDS, len(every)).items():
             exact = of_all_swaps()[name]
             np.testing.assert_allclose(found, (exact * len(every) + 1) / (len(every) + 1), err_msg=f"{metric}: {name}")
 
 
 def test_drawn_swaps_come_near_to_all_swaps() -> None:
     left, right = overlapping()
-    found = swap_p_values(left, right, "f1_weighted", IDS, 6_000)
+    found = permutation_p_values(left, right, "f1_weighted", IDS, 6_000)
     for name, p in found.items():
         exact = of_all_swaps()[name]
         error = np.sqrt(exact * (1 - exact) / 6_000)
@@ -215,14 +219,14 @@ def test_for_means_over_records_it_is_the_permutation_test_of_scipy(metric: str)
         permutation_type="samples",
         n_resamples=np.inf,
     ).pvalue
-    found = swap_p_values([left], [right], metric, 11, 6_000)[metric]
+    found = permutation_p_values([left], [right], metric, 11, 6_000)[metric]
     assert 0.01 < exact < 0.6
     assert found == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 6_000))
 
 
 def test_equal_decisions_are_never_told_apart() -> None:
     runs = overlapping()[0]
-    for name, p in swap_p_values(runs, list(runs), "f1_weighted", IDS, 99).items():
+    for name, p in permutation_p_values(runs, list(runs), "f1_weighted", IDS, 99).items():
         np.testing.assert_array_equal(p, 1.0, err_msg=name)
 
 
@@ -230,14 +234,14 @@ def test_a_p_value_is_never_smaller_than_what_so_many_swaps_can_tell() -> None:
     targets = truth(80)
     right = judged(targets, 0.6)
     for resamples in (9, 1_500):
-        found = swap_p_values([judged(targets, 0.0)], [right], "f1_weighted", 80, resamples)
+        found = permutation_p_values([judged(targets, 0.0)], [right], "f1_weighted", 80, resamples)
         assert found["f1_weighted"] == 1 / (resamples + 1)
 
 
 def test_it_does_not_matter_which_of_the_two_comes_first() -> None:
     left, right = overlapping()
-    one = swap_p_values(left, right, "f1_macro", IDS, 500)
-    for name, p in swap_p_values(right, left, "f1_macro", IDS, 500).items():
+    one = permutation_p_values(left, right, "f1_macro", IDS, 500)
+    for name, p in permutation_p_values(right, left, "f1_macro", IDS, 500).items():
         np.testing.assert_array_equal(p, one[name], err_msg=name)
 
 
@@ -247,17 +251,17 @@ def test_a_swap_takes_all_repeats_at_once() -> None:
     orders = [np.arange(20), np.arange(20)[::-1], np.random.default_rng(0).permutation(20)]
     left, right = ([judged(targets, wrong, seed=seed, split=str(number), rows=rows)
                     for number, rows in enumerate(orders)] for wrong, seed in ((0.15, 3), (0.3, 4)))  # fmt: skip
-    once = swap_p_values(left[:1], right[:1], "f1_weighted", 20, 999)["f1_weighted"]
+    once = permutation_p_values(left[:1], right[:1], "f1_weighted", 20, 999)["f1_weighted"]
     assert 0.01 < once < 0.5
-    assert swap_p_values(left, right, "f1_weighted", 20, 999)["f1_weighted"] == once
+    assert permutation_p_values(left, right, "f1_weighted", 20, 999)["f1_weighted"] == once
     seeds = [[each[0]] * 3 for each in (left, right)]
-    assert swap_p_values(*seeds, "f1_weighted", 20, 999)["f1_weighted"] == once
+    assert permutation_p_values(*seeds, "f1_weighted", 20, 999)["f1_weighted"] == once
 
 
 def test_a_split_counts_once_however_many_seeds_it_has() -> None:
     left, right = overlapping()
-    found = swap_p_values(left, right, "f1_weighted", IDS, 300)["f1_weighted"]
-    assert swap_p_values(left, [right[0]] * 2 + [right[1]] * 3, "f1_weighted", IDS, 300)["f1_weighted"] == found
+    found = permutation_p_values(left, right, "f1_weighted", IDS, 300)["f1_weighted"]
+    assert permutation_p_values(left, [right[0]] * 2 + [right[1]] * 3, "f1_weighted", IDS, 300)["f1_weighted"] == found
 
 
 def test_a_slice_without_a_true_label_cannot_be_told() -> None:
@@ -276,4 +280,4 @@ def test_a_label_without_support_is_no_finding() -> None:
     targets = truth(20)
     targets[:, 1] = 0
     run = judged(targets)
-    assert swap_p_values([run], [run], "f1_weighted", 20, 99)["labels"][1] == 1
+    assert permutation_p_values([run], [run], "f1_weighted", 20, 99)["labels"][1] == 1

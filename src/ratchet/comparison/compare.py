@@ -41,7 +41,7 @@ def compare(
     parents: Mapping[str, StoredRun],
     begin: Callable[[int], Advance] = lambda steps: lambda done: None,
 ) -> Comparison:
-    """Every candidate against `baseline`, its predecessor (of next lower complexity) and the best that is simpler.
+    """Compare every candidate with `baseline`, its predecessor (next lower complexity) and the best simpler one.
 
     Readings of test splits are counted in `runs_dir`; without, by what the runs noted (all of it is in them then).
     `promoted` says of a name and config hash that it is, `parents` which run a candidate iterates on.
@@ -89,7 +89,7 @@ def _with_details(
     parent: StoredRun | None,
     tested: Tested,
 ) -> CandidateResult:
-    """With labels, slices, and what changed since the parent."""
+    """Return the row with label and slice differences, and what changed since the parent."""
     if "baseline" in pairs:
         left, right = pairs["baseline"]
         groups = group_differences(left, right, evidence, tested[left.name, right.name][1])
@@ -101,7 +101,7 @@ def _with_details(
 
 
 def check_baseline(selection: Selection, baseline: str) -> None:
-    """Before anything is drawn.
+    """Check, before the slow resampling, that the baseline is among the candidates.
 
     Raises:
         UserError: no candidate of that name.
@@ -117,7 +117,7 @@ def check_baseline(selection: Selection, baseline: str) -> None:
 def _pairs_of(
     each: Measured, evidence: Evidence, metric: str, baseline: str, parents: Mapping[str, StoredRun]
 ) -> dict[str, Pair]:
-    """What a candidate is compared with, by kind."""
+    """Return the pairs to compare for a candidate, by kind (baseline, predecessor, ...)."""
     others: dict[str, Measured | None] = {}
     if each.name != baseline:
         others["baseline"] = evidence.of(baseline)
@@ -133,13 +133,13 @@ def _pairs_of(
 
 
 def _best_simpler(each: Measured, candidates: Sequence[Measured], metric: str) -> Measured | None:
-    """Where the ladder stands below: a rung that beats a rung that fell back has gained nothing yet."""
+    """Return the best simpler candidate: beating a predecessor that itself got worse is no progress."""
     lower = [other for other in candidates if other.candidate.complexity < each.candidate.complexity]
     return max(lower, key=lambda other: float(estimate(other.drawn[metric]).value)) if lower else None
 
 
 def _predecessor(each: Measured, candidates: Sequence[Measured]) -> Measured | None:
-    """Of next lower complexity; of several the one that is named after its model, else the first by name."""
+    """Return the candidate of next lower complexity. Ties: the one named after its model, else the first by name."""
     lower = [other for other in candidates if other.candidate.complexity < each.candidate.complexity]
     if not lower:
         return None
@@ -159,7 +159,7 @@ def compare_selected(
     resamples: int = RESAMPLES,
     bar: Bar = lambda what: lambda steps: lambda done: None,
 ) -> tuple[Evidence, Comparison]:
-    """The comparison, and the evidence that it rests on, for who judges by the same draws.
+    """Return the evidence and the comparison; the objective judges by the same bootstrap samples.
 
     Parents are sought in `runs_dir`, where readings of test splits are counted too, unless what the runs noted of them
     shall do. Without `promotions_dir` nothing is promoted.
@@ -258,10 +258,10 @@ def notes_on(evidence: Evidence) -> list[str]:
 
 
 def clipped(value: float, low: float, high: float) -> tuple[float, float]:
-    """An interval of a share, within [0, 1]."""
+    """Return the bounds of an interval, clipped to [0, 1] and including `value`."""
     return min(max(low, 0.0), value), max(min(high, 1.0), value)
 
 
 def number_or_none(value: float) -> float | None:
-    """None for NaN, which JSON does not have."""
+    """Return None for NaN, which JSON cannot represent; else a float."""
     return None if np.isnan(value) else float(value)

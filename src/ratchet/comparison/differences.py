@@ -10,7 +10,7 @@ from ratchet.comparison.evidence import Evidence, Measured
 from ratchet.comparison.results import Difference, GroupDifference, Interval, Verdict
 from ratchet.statistics.bootstrap import Advance
 from ratchet.statistics.estimates import ALPHA, Drawn, Estimate, Floats, _tolerable, difference, estimate, more_records
-from ratchet.statistics.permutation import benjamini_hochberg, holm, swap_p_values
+from ratchet.statistics.permutation import benjamini_hochberg, holm, permutation_p_values
 
 HEADLINE = tuple(
     f"{metric}_{average}"
@@ -25,47 +25,47 @@ MIN_POSITIVES = 10  # labels and slices with fewer are not shown
 
 
 def verdict_on(value: float, low: float, high: float, p: float) -> Verdict:
-    """Different needs both: an adjusted p below .05, and an interval without 0."""
+    """Return the verdict. A difference needs both an adjusted p below .05 and an interval without 0."""
     if p < ALPHA and (low > 0 or high < 0):
         return "better" if value > 0 else "worse"
     return "not distinguishable"
 
 
 def in_words(verdict: Verdict, other: str, found: Estimate, more: int | None) -> str:
-    """The verdict as a sentence's end: `better than rule`, `not distinguishable from cnn; ...`."""
+    """Return the verdict as the end of a sentence: `better than rule`, `not distinguishable from cnn; ...`."""
     if verdict != "not distinguishable":
         return f"{verdict} than {other}"
-    told = f"not distinguishable from {other}"
+    text = f"not distinguishable from {other}"
     if found.value == 0:
-        return told
+        return text
     if more is not None:
-        return f"{told}; about {more:,} more test records would tell a difference of this size"
+        return f"{text}; about {more:,} more test records would tell a difference of this size"
     tolerable = _tolerable(found)
     if found.training_variance + found.record_variance <= tolerable:
-        return told  # the swap test alone is in doubt
+        return text  # only the permutation test finds no difference
     if found.training_variance > tolerable / 2:
-        return f"{told}; more repeats, not more records, would tell"
-    return f"{told}; a difference this small is out of reach of any test set like this one"
+        return f"{text}; more repeats, not more records, would tell"
+    return f"{text}; a difference this small is out of reach of any test set like this one"
 
 
 def common_splits(left: Measured, right: Measured) -> set[str]:
-    """The splits that both were measured on."""
+    """Return the splits that both candidates were measured on."""
     return {run.split for run in left.judged} & {run.split for run in right.judged}
 
 
 def compare_pair(
     left: Measured, right: Measured, evidence: Evidence, metric: str, advance: Advance
 ) -> tuple[Difference, PValues]:
-    """The difference, not yet adjusted for others, and all p-values, of labels and slices too."""
+    """Return the difference (p not yet adjusted) and all p-values, those of labels and slices included."""
     splits = common_splits(left, right)
     runs = [[run for run in each.judged if run.split in splits] for each in (left, right)]
-    swap = swap_p_values(runs[0], runs[1], metric, evidence.num_records, evidence.resamples, advance=advance)
+    swap = permutation_p_values(runs[0], runs[1], metric, evidence.num_records, evidence.resamples, advance=advance)
     found = {name: _difference(left, right, name, splits) for name in HEADLINE}
     p_values = {metric: np.maximum(swap[metric], found[metric].p_value())}
     for name, value in swap.items():
         if name != metric and name in left.drawn and name in right.drawn:
             p_values[name] = np.maximum(value, _difference(left, right, name, splits).p_value())
-    return _told(found[metric], right.name, float(p_values[metric]), evidence, len(splits), found), p_values
+    return _to_difference(found[metric], right.name, float(p_values[metric]), evidence, len(splits), found), p_values
 
 
 def _difference(left: Measured, right: Measured, name: str, splits: set[str]) -> Estimate:
@@ -79,7 +79,7 @@ def _on(drawn: Drawn, splits: set[str]) -> Drawn:
     return Drawn(drawn.values[rows], drawn.draws[:, rows], tuple(drawn.splits[row] for row in rows))
 
 
-def _told(
+def _to_difference(
     found: Estimate, other: str, p: float, evidence: Evidence, splits: int, metrics: Mapping[str, Estimate]
 ) -> Difference:
     low, high = float(found.lower(TAIL)), float(found.upper(TAIL))
@@ -110,7 +110,7 @@ def _told(
 def family(
     kinds: Sequence[str], against: Mapping[str, Mapping[str, Pair]], tested: Tested
 ) -> dict[tuple[str, str], Difference]:
-    """By candidate and kind of comparison: those of one family, their p-values adjusted for one another."""
+    """Return the differences of one family by (candidate, kind), with Holm-adjusted p-values."""
     keys = [(name, kind) for name, pairs in against.items() for kind in kinds if kind in pairs]
     found = [tested[name, against[name][kind][1].name][0] for name, kind in keys]
     adjusted = holm([each.p for each in found])
@@ -118,7 +118,7 @@ def family(
 
 
 def _adjusted(found: Difference, p: float) -> Difference:
-    """With the adjusted p, which may take a verdict back."""
+    """Return the difference with its adjusted p, which may turn its verdict into "not distinguishable"."""
     verdict = verdict_on(found.value, found.low, found.high, p)
     if verdict == found.verdict:
         return replace(found, p_adjusted=p)
@@ -127,12 +127,12 @@ def _adjusted(found: Difference, p: float) -> Difference:
 
 
 def _scope(splits: int) -> str:
-    """With one split the verdict is about the models that were trained there, not about their kind."""
+    """Return a suffix for verdicts on a single split: they hold for the trained models, not for the method."""
     return " (this one split)" if splits == 1 else ""
 
 
 def group_differences(left: Measured, right: Measured, evidence: Evidence, p_values: PValues) -> list[GroupDifference]:
-    """Of all labels and slices with enough positives; labels first, then what is surest."""
+    """Return the differences of all labels and slices with enough positives: labels first, then by adjusted p."""
     found: list[tuple[Literal["label", "slice"], str, int, list[float]]] = []
     labels = (*_estimates(left, right, "labels"), p_values["labels"])
     for index, label in enumerate(evidence.labels):
@@ -151,7 +151,7 @@ def group_differences(left: Measured, right: Measured, evidence: Evidence, p_val
 
 
 def _estimates(left: Measured, right: Measured, key: str) -> tuple[Floats, ...]:
-    """Both values, their difference, and its interval."""
+    """Return both values, their difference, and the bounds of its interval."""
     found = difference(left.drawn[key], right.drawn[key])
     ours, theirs = (estimate(each.drawn[key]).value for each in (left, right))
     return ours, theirs, found.value, found.lower(TAIL), found.upper(TAIL)

@@ -18,28 +18,28 @@ _MOST = 4  # keys or definitions that are named of one group
 
 
 def changes_between(run: StoredRun, parent: StoredRun) -> dict[str, list[str]]:
-    """Group -> what changed in it; groups without a change are not there.
+    """Return the changes by group (model, data, training, code, lock); groups without a change are left out.
 
     Raises:
         UserError: a run's config.yaml cannot be read.
     """
-    found: dict[str, list[str]] = {}
+    changes: dict[str, list[str]] = {}
     for key, before, after in _different(_settings(parent), _settings(run)):
-        found.setdefault(_GROUP_OF.get(key.split(".")[0], "training"), []).append(f"{key}: {before} -> {after}")
+        changes.setdefault(_GROUP_OF.get(key.split(".")[0], "training"), []).append(f"{key}: {before} -> {after}")
     if run.record.model != parent.record.model:
-        found["model"] = [f"{parent.record.model} -> {run.record.model}"]
+        changes["model"] = [f"{parent.record.model} -> {run.record.model}"]
     if run.record.dataset_version != parent.record.dataset_version:
-        found.setdefault("data", []).append("other records or labels (dataset version)")
+        changes.setdefault("data", []).append("other records or labels (dataset version)")
     code = _changed_code(run, parent)
     if code:
-        found["code"] = code
+        changes["code"] = code
     if run.record.lock_hash != parent.record.lock_hash:
-        found["lock"] = ["requirements.lock", *_other_versions(run, parent)]
-    return {group: _shortened(items) for group, items in found.items()}
+        changes["lock"] = ["requirements.lock", *_other_versions(run, parent)]
+    return {group: _shortened(items) for group, items in changes.items()}
 
 
 def warning_of(changed: Mapping[str, list[str]]) -> str | None:
-    """Said when the effect cannot be put down to one change."""
+    """Return a warning if several groups changed, so that the effect has no single cause; else None."""
     if len(changed) < 2:
         return None
     *most, last = changed
@@ -47,15 +47,15 @@ def warning_of(changed: Mapping[str, list[str]]) -> str | None:
 
 
 def _settings(run: StoredRun) -> dict[str, Any]:
-    """The run's configuration as flat keys, without what changes nothing of the training."""
+    """Return the run's configuration as flat keys, without keys that do not affect training."""
     path = run.path / "config.yaml"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         flat = dict(_flat(content, ""))
     except (OSError, yaml.YAMLError, AttributeError) as error:
         raise UserError(f"{path}: not a run's configuration: {str(error).splitlines()[0]}") from error
-    untold = tuple(unhashed_keys())
-    return {key: value for key, value in flat.items() if not _is_under(key, untold)}
+    unhashed = tuple(unhashed_keys())
+    return {key: value for key, value in flat.items() if not _is_under(key, unhashed)}
 
 
 def _flat(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -109,22 +109,22 @@ def _shortened(items: list[str]) -> list[str]:
 
 
 def parents_of(selection: Selection, runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
-    """By candidate's name, the run that its newest run names as its parent, where that run is still there."""
+    """Return the parent run by candidate name: the parent recorded by its newest run, if that run still exists."""
     by_id = {run.record.id: run for run in runs}
-    newest = {each.name: newest_run(each) for each in selection.candidates}
+    newest = {candidate.name: newest_run(candidate) for candidate in selection.candidates}
     return {name: by_id[run.record.parent] for name, run in newest.items() if run.record.parent in by_id}
 
 
 def newest_run(candidate: Candidate) -> StoredRun:
-    """The run that was started last."""
+    """Return the run that started last."""
     return max(candidate.runs, key=lambda run: run.record.started_at)
 
 
 def other_parents(selection: Selection, parents: Mapping[str, StoredRun], runs: Sequence[StoredRun]) -> list[Candidate]:
-    """Parents' candidates that were not selected, with their runs on the selected splits."""
-    selected = {candidate_key(each.runs[0]) for each in selection.candidates}
+    """Return the candidates of parents that were not selected, with their runs on the selected splits."""
+    selected = {candidate_key(candidate.runs[0]) for candidate in selection.candidates}
     splits = {run.record.split_hash for run in selection.runs}
-    found = {}
+    candidates = {}
     for parent in parents.values():
         key = candidate_key(parent)
         same = [
@@ -136,12 +136,12 @@ def other_parents(selection: Selection, parents: Mapping[str, StoredRun], runs: 
         newest = {(run.record.split_hash, run.record.seed): run for run in same}
         if key not in selected and newest:
             name = f"{key[0]}@{key[1][:8]}"
-            found[key] = Candidate(name, tuple(newest.values()))
-    return list(found.values())
+            candidates[key] = Candidate(name, tuple(newest.values()))
+    return list(candidates.values())
 
 
 def changes_since(candidate: Candidate, parent: StoredRun, effect: Difference | None) -> Changes:
-    """What changed since the parent, beside the effect."""
+    """Return what changed since the parent, together with the measured effect."""
     newest = newest_run(candidate)
     changed = changes_between(newest, parent)
     return Changes(

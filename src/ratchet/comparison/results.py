@@ -127,6 +127,6 @@ class Comparison:
 
 
 def metric_name(metric: str) -> str:
-    """`f1_weighted` as people write it: `weighted F1`."""
+    """Return the display name of a metric: `weighted F1` for `f1_weighted`."""
     name, _, average = metric.partition("_")
     return f"{average} {_NAMES[name]}"

@@ -179,5 +179,5 @@ def dataset_version(records: list[Record], labels: list[str]) -> str:
 
 
 def known_labels(prepared: Prepared) -> set[str]:
-    """All labels that the data set knows of, those included that a filter left out."""
+    """Return all labels of the data set, including aliases and labels removed by a filter."""
     return {*prepared.labels, *prepared.taxonomy.aliases, *prepared.report.labels_left_out}

@@ -14,13 +14,13 @@ _WARM_UPS, _CALLS = 20, 200
 
 
 def reset_peak_memory() -> None:
-    """Start the peak anew where the system can (Linux), so that jobs of one process are told apart."""
+    """Reset the peak on Linux, so that jobs of one process are measured separately."""
     with suppress(OSError):  # elsewhere peak_memory_mb stands for the whole process
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory_mb() -> float | None:
-    """Peak resident memory in MB (10**6 bytes) since `reset_peak_memory`."""
+    """Return peak resident memory in MB (10**6 bytes) since `reset_peak_memory`."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
@@ -53,5 +53,5 @@ def measure_serving(predict: Callable[[Sequence[str]], Any], texts: Sequence[str
 
 
 def size_mb(directory: Path) -> float:
-    """Size of all files under `directory` in MB (10**6 bytes)."""
+    """Return the size of all files under `directory` in MB (10**6 bytes)."""
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6

@@ -67,7 +67,7 @@ def corrected_alpha(alpha: float, num_candidates: int) -> float:
 
 
 def no_more_below(name: str, found: Estimate, margin: float, alpha: float, num_records: int) -> Clause:
-    """Whether a difference exceeds -margin for sure."""
+    """Test whether a difference exceeds -margin."""
     value, low, high = float(found.value), float(found.lower(alpha)), float(found.upper(alpha))
     said = f"{value:+.3f}, between {low:+.3f} and {high:+.3f}"
     if low > -margin:
@@ -79,7 +79,7 @@ def no_more_below(name: str, found: Estimate, margin: float, alpha: float, num_r
 
 
 def _bound(name: str, found: Estimate, floor: float, evidence: Evidence, objective: ObjectiveConfig) -> Clause:
-    """Whether a figure reaches a floor for sure."""
+    """Test whether a metric reaches a floor."""
     alpha = objective.alpha
     value, low, high = float(found.value), float(found.lower(alpha)), float(found.upper(alpha))
     said = f"{value:.3f}, at least {max(low, 0.0):.3f}"

@@ -49,7 +49,7 @@ class Decision:
     judgements: list[Judgement]
 
     def of(self, name: str) -> Judgement:
-        """The judgement on the candidate of that name."""
+        """Return the judgement on the candidate of this name."""
         return next(each for each in self.judgements if each.name == name)
 
 
@@ -203,7 +203,7 @@ def gather_and_judge(
 
 
 def judge(evidence: Evidence, objective: Objective) -> Verdict:
-    """The decision on evidence that was drawn already."""
+    """Return the decision on evidence that is already resampled."""
     selection = evidence.selection
     return Verdict(
         data=selection.data,

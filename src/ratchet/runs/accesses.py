@@ -8,7 +8,7 @@ from ratchet.files import append_line
 
 
 def note_reading(runs_dir: Path, data: str, dataset_version: str, split_hash: str, run_id: str) -> int:
-    """Write down that `run_id` read this test split; the number of readings so far, this one included."""
+    """Log a test-set access by `run_id`. Return the number of accesses so far, including this one."""
     entry = {
         "at": datetime.now(UTC).isoformat(),
         "run": run_id,
@@ -20,7 +20,7 @@ def note_reading(runs_dir: Path, data: str, dataset_version: str, split_hash: st
 
 
 def count_readings(runs_dir: Path, data: str, dataset_version: str, split_hash: str) -> int:
-    """The number of readings of this test split."""
+    """Return the number of test-set accesses of this split."""
     path = runs_dir / data / "test_readings.jsonl"
     if not path.is_file():
         return 0

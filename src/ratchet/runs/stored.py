@@ -206,7 +206,7 @@ def _ids(runs: Sequence[StoredRun], most: int = 5) -> list[str]:
 
 
 def candidate_key(run: StoredRun) -> tuple[str, str]:
-    """Which candidate a run belongs to."""
+    """Return the key of the candidate that a run belongs to."""
     return run.record.name, run.record.config_hash
 
 

@@ -34,9 +34,10 @@ def redraw(
     seed: int = 20_210_401,
     advance: Advance = lambda steps: None,
 ) -> list[dict[str, Drawn]]:
-    """Of each candidate: `f1_weighted` and all other averages, `labels` (F1 of each), `slices/<name>` (weighted F1).
+    """Return by candidate all averages (`f1_weighted`, ...), `labels` (F1 of each) and `slices/<name>` (weighted F1).
 
-    Each draw takes record ids once, for all candidates and all repeats. Thresholds stay as they were tuned on val.
+    All candidates and repeats share each bootstrap sample of record ids, so that differences are paired. Thresholds
+    stay as they were tuned on val.
     """
     drawn: list[list[list[dict[str, Floats]]]] = [[[] for _ in runs] for runs in candidates]
     for weights in resampled_weights(num_ids, resamples, seed):
@@ -58,12 +59,12 @@ def _figures(run: JudgedRun, weights: Floats | None = None) -> dict[str, Floats]
 
 
 def _slice(counts: Counts) -> Floats:
-    """A slice's figure; NaN without a true label in it."""
+    """Return a slice's metric; NaN if the slice has no true label."""
     return np.where(counts.actual.sum(axis=-1) > 0, average_of(counts, SLICE_METRIC), np.nan)
 
 
 def _by_figure(runs: Sequence[JudgedRun], blocks: Sequence[Sequence[dict[str, Floats]]]) -> dict[str, Drawn]:
-    """From figures by run to runs by figure; a slice that is not in every run is left out."""
+    """Regroup metrics by run into runs by metric. Slices that some run lacks are left out."""
     splits = tuple(run.split for run in runs)
     values = [_figures(run) for run in runs]
     names = [name for name in values[0] if all(name in each for each in values)]

@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 _CERTAIN = 1e6  # degrees of freedom at which t is normal
 POWER = 0.84  # standard errors beyond the bound of a test: passed in four cases of five
 ALPHA = 0.05
-_FAR = 100  # times as many records are no longer an advice
+_FAR = 100  # needing more than this many times the records is no useful advice
 
 
 @dataclass(frozen=True)
@@ -163,10 +163,10 @@ def _estimate(splits: Drawn, repeats: Sequence[Drawn]) -> Estimate:
 def more_records(
     found: Estimate, num_records: int, *, distance: float | None = None, alpha: float = ALPHA / 2
 ) -> int | None:
-    """About how many more records would tell a difference of this size in four cases of five; None: no number would.
+    """Return about how many more records detect a difference of this size with 80 % power; None if no number does.
 
-    Only the part of the error that comes from the records shrinks with them. `distance` (the difference itself, unless
-    given) is what must be told from 0 at `alpha`.
+    Only the sampling error of the records shrinks with their number. `distance` (default: the difference itself) is
+    what must be distinguished from 0 at level `alpha`.
     """
     wanted = _tolerable(found, distance, alpha) - float(found.training_variance)
     if wanted <= 0:
@@ -176,12 +176,12 @@ def more_records(
 
 
 def _tolerable(found: Estimate, distance: float | None = None, alpha: float = ALPHA / 2) -> float:
-    """The variance at which a distance is told in four cases of five."""
+    """Return the largest variance at which a distance is detected with 80 % power."""
     reached = float(found.value) if distance is None else distance
     return float((reached / found.errors(alpha)) ** 2)
 
 
 def rounded(count: float) -> int:
-    """Two significant digits, upwards."""
+    """Round up to two significant digits."""
     step: int = 10 ** max(math.floor(math.log10(max(count, 1))) - 1, 0)
     return math.ceil(count / step) * step

@@ -12,7 +12,7 @@ from ratchet.statistics.estimates import Floats, mean_of
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values that keep the chance of any false finding below alpha (Holm 1979)."""
+    """Return p-values adjusted to control the family-wise error rate (Holm 1979)."""
     order = np.argsort(p_values, kind="stable")
     steps = np.asarray(p_values, dtype=np.float64)[order] * np.arange(len(order), 0, -1)
     adjusted = np.empty(len(order))
@@ -21,11 +21,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values that keep the expected share of false findings below alpha (Benjamini & Hochberg 1995)."""
+    """Return p-values adjusted to control the false discovery rate (Benjamini & Hochberg 1995)."""
     return [float(value) for value in false_discovery_control(p_values)] if len(p_values) else []
 
 
-def swap_p_values(
+def permutation_p_values(
     left: Sequence[JudgedRun],
     right: Sequence[JudgedRun],
     metric: str,
@@ -35,10 +35,12 @@ def swap_p_values(
     seed: int = 20_210_903,
     advance: Advance = lambda steps: None,
 ) -> dict[str, Floats]:
-    """p-values of the differences in `metric`, `labels` and `slices/<name>` if it did not matter who predicted what.
+    """Return p-values of the differences in `metric`, `labels` and `slices/<name>`.
+
+    The null hypothesis is that the two candidates are exchangeable.
 
     For each id the two candidates' predictions are swapped or not, in all repeats at once (an approximate
-    randomization test, Yeh 2000): p = (b + 1) / (B + 1), with b the swaps whose difference is at least as large.
+    randomization test, Yeh 2000): p = (b + 1) / (B + 1), with b the resamples whose difference is at least as large.
     """
     pairs = _pairs(left, right)
     observed = _mean_over_splits(pairs, [_differences(*pair, metric, np.ones((1, num_ids))) for pair in pairs])
@@ -46,13 +48,15 @@ def swap_p_values(
     for swaps in _swaps(num_ids, resamples, seed):
         parts = [_differences(*pair, metric, swaps) for pair in pairs]
         for name, value in _mean_over_splits(pairs, parts).items():
-            larger[name] += (~(np.abs(value) < np.abs(observed[name]) - _TIE)).sum(axis=0)  # what cannot be told counts
+            larger[name] += (~(np.abs(value) < np.abs(observed[name]) - _TIE)).sum(
+                axis=0
+            )  # count NaN as at least as large
         advance(len(swaps))
     return {name: (count + 1) / (resamples + 1) for name, count in larger.items()}
 
 
 def _pairs(left: Sequence[JudgedRun], right: Sequence[JudgedRun]) -> list[tuple[JudgedRun, JudgedRun]]:
-    """Runs of the same split: seed by seed where both have as many, else each with each."""
+    """Pair the runs of each split: seed by seed if both have equally many, else all combinations."""
     pairs = []
     for split in dict.fromkeys(run.split for run in left):
         ours, theirs = ([run for run in runs if run.split == split] for runs in (left, right))
@@ -62,14 +66,14 @@ def _pairs(left: Sequence[JudgedRun], right: Sequence[JudgedRun]) -> list[tuple[
 
 
 def _swaps(num_ids: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """1 where an id keeps its predictions, 0 where they are swapped; the same draws for the same seed."""
+    """Yield blocks of shape (num_swaps, num_ids): 1 keeps an id's predictions, 0 swaps them. Deterministic by seed."""
     generator = np.random.default_rng(seed)
     for start in range(0, resamples, _BLOCK):
         yield generator.integers(0, 2, size=(min(_BLOCK, resamples - start), num_ids)).astype(np.float64)
 
 
 def _differences(left: JudgedRun, right: JudgedRun, metric: str, keeps: Floats) -> dict[str, Floats]:
-    """Of the two runs once predictions were swapped; shapes (num_swaps,) and, for labels, (num_swaps, num_labels)."""
+    """Return the differences after swapping; shapes (num_swaps,) and, for labels, (num_swaps, num_labels)."""
     keep = keeps[:, left.rows]
     ours, theirs = _mixed(left, right, keep)
     found = {}
@@ -88,7 +92,7 @@ def _differences(left: JudgedRun, right: JudgedRun, metric: str, keeps: Floats) 
 
 
 def _mixed(left: JudgedRun, right: JudgedRun, keep: Floats, places: Any = slice(None)) -> tuple[Counts, Counts]:
-    """The counts of the two runs when they have each other's predictions where `keep` is 0."""
+    """Return the counts of both runs after swapping their predictions where `keep` is 0."""
     targets, ours, theirs = (
         array[places].astype(np.float64) for array in (left.targets, left.decisions, right.decisions)
     )
@@ -103,7 +107,7 @@ def _mixed(left: JudgedRun, right: JudgedRun, keep: Floats, places: Any = slice(
 def _mean_over_splits(
     pairs: Sequence[tuple[JudgedRun, JudgedRun]], parts: Sequence[Mapping[str, Floats]]
 ) -> dict[str, Floats]:
-    """Over the pairs of a split, then over splits; a slice that is not in every pair is left out."""
+    """Average over the pairs of a split, then over splits. Slices that some pair lacks are left out."""
     splits: dict[str, list[int]] = {}
     for index, (left, _) in enumerate(pairs):
         splits.setdefault(left.split, []).append(index)
