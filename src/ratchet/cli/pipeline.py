@@ -1,4 +1,4 @@
-"""`ratchet pipeline STAGE`: what dvc.yaml runs; and `lock`, `check`, `diff`, which hold it against a commit."""
+"""`ratchet pipeline STAGE` runs a stage of dvc.yaml; `lock`, `check` and `diff` compare its results with a commit."""
 
 import io
 import os
@@ -163,7 +163,7 @@ def _check(options: AgainstOptions) -> int:
         print_text(each)
     count = len(found.differences)
     outcome = f"{count} difference{'s' if count > 1 else ''} from" if count else "as in"
-    print_text(f"{outcome} dvc.lock and results.lock.json of {options.against} ({found.how})")
+    print_text(f"{outcome} results.lock.json of {options.against} ({found.how})")
     if found.differences:
         print_text("if they are meant: `dvc repro && ratchet pipeline lock`, and commit both files")
     return DIFFERENT if found.differences else 0

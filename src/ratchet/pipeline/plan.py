@@ -81,10 +81,3 @@ def run_directory(data: str, model: str, repeat: int) -> Path:
 def run_directories(plan: PipelineConfig) -> list[Path]:
     """The directories of all runs of the plan; those of models that are no longer in it may lie beside them."""
     return [run_directory(plan.data, model, repeat) for model in plan.models for repeat in plan.repeats]
-
-
-def stage_names(plan: PipelineConfig) -> list[str]:
-    """The stages of dvc.yaml under this plan."""
-    repeated = [f"split@{repeat}" for repeat in plan.repeats]
-    trained = [f"train@{model}-{repeat}" for model in plan.models for repeat in plan.repeats]
-    return ["config", "prepare", *repeated, *trained, "compare", "gate", "report"]
