@@ -1,30 +1,34 @@
-"""What every test may use: the checkout, a small data set, and the real commands as subprocesses."""
+"""What every test may use: the checkout, runs on the sample, a small data set, and the real commands."""
 
+import fcntl
 import os
-import subprocess
+import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch is loaded: workers of the suite share the cores
 os.environ.pop(
     "PYTHONDONTWRITEBYTECODE", None
 )  # hundreds of commands are started: the package is compiled once for all
 
-from ratchet.config import ThresholdConfig, TrainerConfig, register
+from tests.commands import PROGRAMS, PROJECT, Command, run_command
+from tests.datasets import TOPICS
+from tests.sample_runs import train_on_the_sample
+
+from ratchet.config import register
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import target_matrix
 from ratchet.data.taxonomy import Taxonomy
-from ratchet.evaluation.thresholds import f1_once_tuned
 from ratchet.models import all_settings
-from ratchet.taggers import FitContext, ValidationMetric
 
-PROJECT = Path(__file__).resolve().parents[1]
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+# How long an example takes says more about the machine than about the code: a busy one must not fail a test.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,18 +52,26 @@ def project() -> Path:
     return PROJECT
 
 
-def run_command(*command: str | Path, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end; what it printed and its exit code."""
-    return subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=240,
-        check=False,
-    )
+@pytest.fixture(scope="session")
+def sample_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of rule and regression on three splits of the sample, to read; the workers of the suite share them."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained-on-the-sample"
+    directory.mkdir(exist_ok=True)
+    complete = directory / "complete"
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first worker trains, the others wait
+        if not complete.exists():
+            shutil.rmtree(directory / "runs", ignore_errors=True)
+            train_on_the_sample(directory)
+            complete.touch()
+    return directory / "runs"
+
+
+@pytest.fixture
+def runs_dir(sample_runs: Path, tmp_path: Path) -> Path:
+    """A copy of these runs, to change."""
+    return Path(shutil.copytree(sample_runs, tmp_path / "runs"))
 
 
 @pytest.fixture
@@ -73,48 +85,7 @@ def train(tmp_path: Path) -> Command:
 @pytest.fixture
 def ratchet(tmp_path: Path) -> Command:
     """`ratchet ...` in the same working directory as `train`."""
-    program = Path(sys.executable).with_name("ratchet")
-    return lambda *arguments, **environment: run_command(program, *arguments, cwd=tmp_path, **environment)
-
-
-WITHOUT_TORCH = """
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "transformers", "pytorch_lightning", "onnx", "onnxscript"}:
-            raise ModuleNotFoundError(f"no {name} here", name=name)
-sys.meta_path.insert(0, Absent())  # None in sys.modules would do, but libraries look there to see what is loaded
-"""  # the first lines of a program to run where these are not installed
-
-
-def fit_context(
-    directory: Path,
-    *,
-    seed: int = 0,
-    log: Callable[[int, Mapping[str, float]], None] = lambda step, metrics: None,
-    task: Task = Task.multilabel,
-    trainer: TrainerConfig | None = None,
-    resume: bool = False,
-) -> FitContext:
-    """What a fit may use besides data; its validation metric is the weighted F1 of thresholds tuned on val."""
-    return FitContext(
-        directory,
-        seed,
-        log,
-        ValidationMetric(
-            "val/f1_weighted", lambda targets, scores: f1_once_tuned(targets, scores, ThresholdConfig(), task)
-        ),
-        trainer or TrainerConfig(),
-        threads=1,
-        resume=resume,
-    )
-
-
-TOPICS = {
-    "audio": "speech sound waves microphone recording voice",
-    "graphs": "nodes edges network neighbours links paths",
-    "vision": "pictures camera pixels photographs frames lens",
-}
+    return lambda *arguments, **environment: run_command(PROGRAMS / "ratchet", *arguments, cwd=tmp_path, **environment)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.commands import wait_until
 
 _DAEMONS = ("munged", "slurmctld", "slurmd")
 _CONF = """
@@ -96,7 +97,7 @@ def slurm_cluster(directory: Path) -> Iterator[dict[str, str]]:
             )
             return asked.stdout.strip() == "idle"
 
-        wait_until(idle, 30, lambda: logs(directory))
+        wait_until(idle, lambda: logs(directory))
         yield environment
 
 
@@ -115,24 +116,16 @@ def _daemons(
                     )
                 )
             if command[0] == "munged":
-                wait_until((directory / "munge.socket").exists, 10, lambda: logs(directory))
+                wait_until((directory / "munge.socket").exists, lambda: logs(directory))
         yield running
     finally:
         for process in reversed(running):
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, otherwise: Callable[[], str]) -> None:
-    """Until `condition` holds; else `otherwise` says what there is to be known."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, otherwise()
-        time.sleep(0.05)
 
 
 def logs(directory: Path) -> str:

@@ -1,5 +1,6 @@
 """What the import rule says holds, and importing does nothing but import."""
 
+import ast
 import json
 import sys
 import tomllib
@@ -8,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 
-from tests.conftest import fit_context, run_command
+from tests.commands import run_command
+from tests.datasets import fit_context
 
 import ratchet
 from ratchet.config import compose
@@ -101,6 +103,29 @@ def test_importing_loads_no_heavy_library(tmp_path: Path) -> None:
 def test_every_module_says_what_it_is_for() -> None:
     silent = [name for name in MODULES if not import_module(name).__doc__]
     assert silent == []
+
+
+def test_no_test_module_imports_another(project: Path) -> None:
+    """What two of them need is in a module of its own, or a fixture in conftest.py."""
+    modules = sorted((project / "tests").rglob("*.py"))
+    assert any(path.name == "test_imports.py" for path in modules)
+    imported = [
+        f"{path.relative_to(project)}:{node.lineno}: {name}"
+        for path in modules
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imported_names(node)
+        if any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert imported == []
+
+
+def _imported_names(node: ast.AST) -> list[str]:
+    """Return the modules, and the names that may be modules, of an import; nothing for any other node."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
 
 
 SCORE = """

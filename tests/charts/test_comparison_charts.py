@@ -4,20 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.charts.conftest import (
-    Render,
-    comparison,
-    difference,
-    group,
-    interval,
-    made_candidate,
-    marks,
-    options,
-    result,
-    rows,
-    selected,
-    texts,
-)
+from tests.builders import comparison, difference, group, interval, made_candidate, result, selected
+from tests.charts.contents import Render, marks, options, rows, texts
 
 from ratchet.charts.comparison_charts import (
     BELOW,

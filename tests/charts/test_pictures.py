@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.charts.conftest import Render, comparison, made_candidate, marks, result, selected
+from tests.builders import comparison, made_candidate, result, selected
+from tests.charts.contents import Render, marks
 
 from ratchet.charts.pictures import pictures_of, pictures_of_runs
 from ratchet.charts.theme import Chart
@@ -19,8 +20,8 @@ OF_RUNS = ["thresholds", "calibration", "confusions"]
 
 
 @pytest.fixture(scope="module")
-def selection(trained: Path) -> Selection:
-    return select(trained)
+def selection(sample_runs: Path) -> Selection:
+    return select(sample_runs)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,8 @@ def test_all_that_there_is_something_for_are_drawn(
 
 def test_curves_are_drawn_where_there_are_some(found: Comparison, selection: Selection, tmp_path: Path) -> None:
     judged = {"a": ("audio", "audio")}
-    trained = made_candidate(tmp_path, "cnn", judged, history=[(0, "val/loss", 0.5)])
-    assert "learning" in pictures_of(comparison(result("cnn")), selected(trained))
+    sample_runs = made_candidate(tmp_path, "cnn", judged, history=[(0, "val/loss", 0.5)])
+    assert "learning" in pictures_of(comparison(result("cnn")), selected(sample_runs))
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != "learning"])

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
-from tests.charts.conftest import Render, made_candidate, marks, options, predictions, rows, selected, targets, texts
+from tests.builders import made_candidate, predictions, selected, targets
+from tests.charts.contents import Render, marks, options, rows, texts
 
 from ratchet.charts.run_charts import (
     GRID,
@@ -86,7 +87,7 @@ def test_only_models_that_train_in_epochs_are_in_the_legend(tmp_path: Path, rend
     assert "rule" not in written
 
 
-def test_no_curves_are_no_picture(tmp_path: Path, trained: Path) -> None:
+def test_no_curves_are_no_picture(tmp_path: Path, sample_runs: Path) -> None:
     assert learning_curves(selected(network(tmp_path, [], [], name="rule"))) is None
     assert learning_curves(selected(network(tmp_path, [(0, "learning_rate", 0.1)]))) is None
 
@@ -121,8 +122,10 @@ def test_bins_of_several_runs_are_added_up_by_their_counts(tmp_path: Path) -> No
     ]
 
 
-def test_one_run_is_drawn_as_it_wrote_them(trained: Path, render: Render) -> None:
-    selection = select(trained, ids=[run.record.id for run in select(trained).runs if run.record.split_seed == 1])
+def test_one_run_is_drawn_as_it_wrote_them(sample_runs: Path, render: Render) -> None:
+    selection = select(
+        sample_runs, ids=[run.record.id for run in select(sample_runs).runs if run.record.split_seed == 1]
+    )
     [run] = [run for run in selection.runs if run.record.name == "regression"]
     chart = calibration(selection)
     assert [(row["count"], row["score"], row["share"]) for row in rows(chart, "point")] == [
@@ -154,8 +157,8 @@ def test_no_scores_at_all_are_no_picture(reliability: list[dict[str, float | int
 
 
 @pytest.mark.parametrize("average", AVERAGES)
-def test_the_curve_is_what_scikit_learn_finds_on_val(average: str, trained: Path) -> None:
-    selection = select(trained)
+def test_the_curve_is_what_scikit_learn_finds_on_val(average: str, sample_runs: Path) -> None:
+    selection = select(sample_runs)
     runs = [run for run in selection.runs if run.record.name == "regression"]
     read = [read_predictions(run.path / "predictions" / "val.parquet") for run in runs]
     curve = rows(threshold_curves(selection, f"f1_{average}"), "line")
@@ -172,8 +175,8 @@ def test_the_curve_is_what_scikit_learn_finds_on_val(average: str, trained: Path
 
 
 @pytest.mark.parametrize("average", AVERAGES)
-def test_a_mark_is_what_its_run_reached_on_val(average: str, trained: Path) -> None:
-    selection = select(trained)
+def test_a_mark_is_what_its_run_reached_on_val(average: str, sample_runs: Path) -> None:
+    selection = select(sample_runs)
     runs = [run for run in selection.runs if run.record.name == "regression"]
     chosen = rows(threshold_curves(selection, f"f1_{average}"), "point")
     for title, key in (("F1", "f1"), ("precision", "precision"), ("recall", "recall")):

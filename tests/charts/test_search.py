@@ -1,26 +1,10 @@
 """A search as a picture: every trial where it belongs, the best so far, and what mattered."""
 
-from tests.charts.conftest import Render, marks, rows, texts
+from tests.charts.contents import Render, marks, rows, texts
+from tests.charts.search_results import FOUND, TRIALS
 
 from ratchet.charts.search import search_front, search_history, search_importance
-from ratchet.search.results import SearchResult, State, TrialResult
-
-
-def trial(
-    number: int, state: State, metric: float | None, *, reported: float | None = None, cost: float | None = None
-) -> TrialResult:
-    return TrialResult(number, state, {"model.C": 1.5 + number}, metric, cost, None, None, reported, 1.0)
-
-
-TRIALS = [
-    trial(0, "finished", 0.5, cost=4.0),
-    trial(1, "failed", None),
-    trial(2, "finished", 0.7, cost=8.0),
-    trial(3, "pruned", None, reported=0.3),
-    trial(4, "finished", 0.6, cost=2.0),
-    trial(5, "running", None, reported=0.9),
-]
-FOUND = SearchResult(TRIALS, TRIALS[2], [], {"model.C": 0.75, "threshold.value": 0.25})
+from ratchet.search.results import SearchResult
 
 
 def test_trials_stand_at_what_they_reached_and_pruned_ones_at_what_they_had() -> None:

@@ -5,7 +5,8 @@ import io
 import altair as alt
 import pytest
 from PIL import Image
-from tests.charts.conftest import Render, comparison, result, texts
+from tests.builders import comparison, result
+from tests.charts.contents import Render, contrast, texts
 
 from ratchet.charts import theme
 from ratchet.charts.comparison_charts import ladder
@@ -15,18 +16,6 @@ from ratchet.runs.selection import Selection
 GROUNDS = {dark: look(dark=dark)["background"] for dark in (False, True)}
 LONGEST = len(theme._COLOURS)
 NOTHING = Selection("made", "test", "1a", (), ())
-
-
-def luminance(hexadecimal: str) -> float:
-    """As WCAG 2.2 defines it."""
-    shares = [int(hexadecimal[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    low, high = sorted(map(luminance, (one, other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def scale(encoding: alt.Color | alt.Shape | alt.StrokeDash) -> dict[str, list[object]]:

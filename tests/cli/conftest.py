@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.comparison.test_evidence import trained_on_the_sample
 
 from ratchet.cli.main import main
 from ratchet.config import compose
@@ -45,9 +44,9 @@ def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def ladder_here(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def ladder_here(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """rule and regression on three splits, in the working directory."""
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+    shutil.copytree(sample_runs, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     return Path("runs")
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
-from tests.comparison.test_evidence import copy_run, of_name, rewrite
+from tests.sample_runs import copy_run
+from tests.sample_runs import find_named_runs as of_name
+from tests.sample_runs import rewrite_record as rewrite
 
 from ratchet.comparison.results import Comparison
 

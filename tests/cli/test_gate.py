@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from tests.comparison.test_evidence import of_name, rewrite
+from tests.sample_runs import find_named_runs, rewrite_record
 
 from ratchet.config import compose_objective, plain
 
@@ -80,8 +80,8 @@ def test_what_the_command_line_sets_is_said(gate: Verb) -> None:
 
 
 def test_an_objective_that_is_younger_than_the_runs_is_said(runs: Path, gate: Verb) -> None:
-    for run in of_name(runs, "rule"):
-        rewrite(run.path, started_at="2020-01-01T00:00:00+00:00")
+    for run in find_named_runs(runs, "rule"):
+        rewrite_record(run.path, started_at="2020-01-01T00:00:00+00:00")
     [note] = [line for line in gate()[1].splitlines() if "note: " in line]
     assert "default.yaml was changed on " in note
     assert "after the first of these runs had begun (2020-01-01 00:00 UTC)" in note
@@ -95,12 +95,12 @@ def test_programs_get_everything_that_the_decision_rests_on(runs: Path, gate: Ve
     assert found["objective"]["hash"] == objective.hash
     assert found["objective"]["changed"] == "set on the command line: objective.floor=0.2"
     assert found["settings"] == plain(objective.settings)
-    assert found["split_hashes"] == sorted(str(run.record.split_hash) for run in of_name(runs, "rule"))
+    assert found["split_hashes"] == sorted(str(run.record.split_hash) for run in find_named_runs(runs, "rule"))
     decision = found["decision"]
     assert (decision["outcome"], decision["ships"]) == ("ships", "regression")
     assert [each["name"] for each in decision["judgements"]] == ["rule", "regression"]
     for each in decision["judgements"]:
-        assert each["runs"] == [run.record.id for run in of_name(runs, each["name"])]
+        assert each["runs"] == [run.record.id for run in find_named_runs(runs, each["name"])]
         assert each["ships"] == (each["name"] == "regression")
         assert {clause["state"] for clause in each["clauses"]} <= {"pass", "fail", "too little evidence"}
         assert all((clause["needed"] is None) == (clause["state"] == "pass") for clause in each["clauses"])
@@ -114,7 +114,7 @@ def test_markdown_has_a_table_a_candidate(gate: Verb) -> None:
 
 
 def test_what_is_left_out_is_said(runs: Path, gate: Verb) -> None:
-    rewrite(of_name(runs, "regression")[0].path, status="interrupted")
+    rewrite_record(find_named_runs(runs, "regression")[0].path, status="interrupted")
     code, out, _ = gate()
     assert code == 3, "two repeats are left"
     assert out.splitlines()[-2:] == [
@@ -210,8 +210,8 @@ def test_on_a_terminal_what_is_needed_stands_below_what_was_found(gate: Verb, te
 
 def test_long_names_fold_beside_the_evidence(runs: Path, gate: Verb, terminal: Terminal) -> None:
     name = "régression_日本語_with_words_only_and_without_stemming"
-    for run in of_name(runs, "regression"):
-        rewrite(run.path, name=name)
+    for run in find_named_runs(runs, "regression"):
+        rewrite_record(run.path, name=name)
     piped = gate(FEW)[1]
     terminal(80)
     out = gate(FEW)[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from tests.comparison.test_evidence import of_name
+from tests.sample_runs import find_named_runs
 
 from ratchet.config import compose
 from ratchet.errors import UserError
@@ -42,12 +42,12 @@ def test_before_any_promotion_a_run_has_no_parent() -> None:
 @pytest.mark.usefixtures("promoted")
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_promoted_run_of_the_same_split_is_the_parent(seed: int, runs: Path) -> None:
-    assert new_run(f"split.seed={seed}").record.parent == of_name(runs, "regression")[seed].record.id
+    assert new_run(f"split.seed={seed}").record.parent == find_named_runs(runs, "regression")[seed].record.id
 
 
 @pytest.mark.usefixtures("promoted")
 def test_on_another_split_some_promoted_run_is_the_parent(runs: Path) -> None:
-    ids = [run.record.id for run in of_name(runs, "regression")]
+    ids = [run.record.id for run in find_named_runs(runs, "regression")]
     assert new_run("split.seed=7").record.parent in ids
 
 
@@ -59,7 +59,7 @@ def test_none_is_a_fresh_start() -> None:
 
 @pytest.mark.usefixtures("promoted")
 def test_a_named_parent_comes_before_what_is_promoted(runs: Path) -> None:
-    rule = of_name(runs, "rule")[2].record.id
+    rule = find_named_runs(runs, "rule")[2].record.id
     assert new_run(f"parent={rule}").record.parent == rule
 
 
@@ -90,20 +90,20 @@ def test_broken_promotions_fail_a_run_with_file_and_line() -> None:
 @pytest.mark.usefixtures("promoted")
 def test_pruning_never_takes_a_promoted_run(runs: Path, verb: Verb) -> None:
     everything = ("status=[finished,failed]", "superseded=true")
-    kept = of_name(runs, "regression")
+    kept = find_named_runs(runs, "regression")
     shown = verb("runs", "prune", *everything)[1]
     assert "3 runs would be removed" in shown
     assert not any(run.record.id in shown for run in kept)
     verb("runs", "prune", *everything, "delete=true")
-    assert [run.record.id for run in of_name(runs, "regression")] == [run.record.id for run in kept]
-    assert of_name(runs, "rule") == []
+    assert [run.record.id for run in find_named_runs(runs, "regression")] == [run.record.id for run in kept]
+    assert find_named_runs(runs, "rule") == []
 
 
 def test_pruning_keeps_what_was_rolled_back_too(runs: Path, verb: Verb) -> None:
     verb("promote", "resamples=500")
     verb("promote", "rollback", "reason=oops")
     verb("runs", "prune", "status=[finished]", "delete=true")
-    assert len(of_name(runs, "regression")) == 3
+    assert len(find_named_runs(runs, "regression")) == 3
     assert verb("runs", "prune", "status=[finished]", "promotions_dir=nowhere")[1].count("regression") == 3
 
 
@@ -114,7 +114,7 @@ def test_pruning_stops_at_promotions_that_it_cannot_read(runs: Path, verb: Verb)
     code, _, err = verb("runs", "prune", "status=[finished]", "delete=true")
     assert code == 2
     assert "sample.jsonl, line 2" in err
-    assert len(of_name(runs, "rule")) == 3, "nothing was removed"
+    assert len(find_named_runs(runs, "rule")) == 3, "nothing was removed"
 
 
 @pytest.mark.usefixtures("promoted")
@@ -126,11 +126,11 @@ def test_a_promotion_survives_its_runs(runs: Path, verb: Verb) -> None:
 
 def test_an_id_that_looks_like_a_number_is_an_id(runs: Path, train: Command) -> None:
     """Six hexadecimal digits may read as a number: 26e551 is one too large for any float."""
-    run = of_name(runs, "rule")[0]
+    run = find_named_runs(runs, "rule")[0]
     record = json.loads((run.path / "record.json").read_text(encoding="utf-8"))
     record["id"] = "20260101T000000Z-26e551"
     (run.path / "record.json").write_text(json.dumps(record), encoding="utf-8")
     done = train("experiment=rule_exact", "evaluation.resamples=100", "parent=26e551")
     assert done.returncode == 0, done.stderr
-    [new] = of_name(runs, "rule_exact")
+    [new] = find_named_runs(runs, "rule_exact")
     assert new.record.parent == record["id"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.conftest import run_command
+from tests.commands import run_command
 
 from ratchet.runs.predictions import read_predictions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.comparison.test_evidence import of_name
+from tests.sample_runs import find_named_runs
 
 from ratchet.config import compose_objective
 from ratchet.project import PROJECT
@@ -57,8 +57,8 @@ def test_what_ships_is_promoted(runs: Path, promote: Verb) -> None:
         False,
     )
     assert decision.why == "passes every clause, and nothing simpler does"
-    assert decision.runs == {run.record.id: run.record.split_hash for run in of_name(runs, "regression")}
-    assert decision.config_hash == of_name(runs, "regression")[0].record.config_hash
+    assert decision.runs == {run.record.id: run.record.split_hash for run in find_named_runs(runs, "regression")}
+    assert decision.config_hash == find_named_runs(runs, "regression")[0].record.config_hash
 
 
 def test_a_decision_carries_its_evidence_and_its_objective(promote: Verb) -> None:
@@ -272,7 +272,7 @@ def test_a_changed_objective_is_marked(promote: Verb, verb: Verb) -> None:
 
 def test_chosen_runs_are_said_to_be_chosen(runs: Path, promote: Verb) -> None:
     """Whoever picks the splits picks the winner."""
-    ids = ",".join(run.record.id for name in ("rule", "regression") for run in of_name(runs, name))
+    ids = ",".join(run.record.id for name in ("rule", "regression") for run in find_named_runs(runs, name))
     assert "promoted regression (gate: ships, on chosen runs)" in promote(f"runs={ids}")[1]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
-from tests.comparison.test_evidence import copy_run, of_name, rewrite, trained_on_the_sample
+from tests.sample_runs import copy_run, find_named_runs, rewrite_record
 
 from ratchet.comparison.compare import check_baseline, compare, compare_selected
 from ratchet.comparison.evidence import Evidence, gather
@@ -36,13 +36,12 @@ def blind(share: float) -> Callable[[Predictions], Predictions]:
 
 
 @pytest.fixture(scope="module")
-def ladder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ladder(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """rule, twin (0): the same; words, regression (1): nearly; fallen (2): blind; top (3): as good as regression."""
-    trained = trained_on_the_sample(tmp_path_factory.getbasetemp())
-    runs_dir = Path(shutil.copytree(trained, tmp_path_factory.mktemp("ladder") / "runs"))
-    for run in of_name(runs_dir, "rule"):
+    runs_dir = Path(shutil.copytree(sample_runs, tmp_path_factory.mktemp("ladder") / "runs"))
+    for run in find_named_runs(runs_dir, "rule"):
         copy_run(run, "twin")
-    for run in of_name(runs_dir, "regression"):
+    for run in find_named_runs(runs_dir, "regression"):
         copy_run(run, "abridged", blind(0.05))
         copy_run(run, "fallen", blind(0.9), complexity=2)
         copy_run(run, "top", complexity=3)
@@ -89,7 +88,7 @@ def test_two_calls_give_the_same(ladder: Path) -> None:
 
 
 def test_it_tells_what_was_compared(whole: Comparison, ladder: Path) -> None:
-    runs = of_name(ladder, "rule")
+    runs = find_named_runs(ladder, "rule")
     assert (whole.data, whole.part, whole.metric, whole.baseline) == ("sample", "test", "f1_weighted", "rule")
     assert whole.dataset_version == runs[0].record.dataset_version
     assert whole.resamples == RESAMPLES
@@ -110,7 +109,7 @@ def test_readings_of_the_test_splits_are_counted(whole: Comparison, ladder: Path
 
 
 def test_a_row_tells_what_its_runs_measured(whole: Comparison, ladder: Path) -> None:
-    figures = [run.figures() for run in of_name(ladder, "regression")]
+    figures = [run.figures() for run in find_named_runs(ladder, "regression")]
     found = row(whole, "regression")
     for name in ("f1_weighted", "recall_macro"):
         told = found.metrics[name]
@@ -155,7 +154,7 @@ def test_the_predecessor_is_of_next_lower_complexity(whole: Comparison) -> None:
 
 def test_of_rungs_that_none_is_named_after_its_model_the_first_by_name_counts(ladder: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(ladder, tmp_path / "runs"))
-    for run in of_name(runs_dir, "regression"):
+    for run in find_named_runs(runs_dir, "regression"):
         copy_run(run, "aardvark")
     found = compared(runs_dir, "rule", "abridged", "aardvark", "fallen")
     assert against(found, "fallen")[1] == "aardvark"
@@ -211,7 +210,7 @@ def test_an_unknown_baseline_is_told_with_the_nearest_and_what_to_do(ladder: Pat
 
 
 def test_one_split_speaks_of_itself_only(ladder: Path) -> None:
-    ids = [of_name(ladder, name)[0].record.id for name in ("rule", "regression")]
+    ids = [find_named_runs(ladder, name)[0].record.id for name in ("rule", "regression")]
     found = of_evidence(gather(select(ladder, ids=ids), resamples=RESAMPLES), ladder)
     [difference] = {each.in_words for each in differences(found)}
     assert difference == "better than rule (this one split)"
@@ -233,15 +232,10 @@ def test_progress_is_told_to_its_end(ladder: Path) -> None:
     assert announced == [sum(done)] == [3 * RESAMPLES], "each pair is swapped once, whatever it is shown as"
 
 
-@pytest.fixture
-def runs_dir(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs"))
-
-
 def test_a_parent_that_was_not_selected_is_found_beside_the_runs(runs_dir: Path) -> None:
-    rule, regression = of_name(runs_dir, "rule"), of_name(runs_dir, "regression")
+    rule, regression = find_named_runs(runs_dir, "rule"), find_named_runs(runs_dir, "regression")
     for run in regression:
-        rewrite(run.path, parent=rule[0].record.id)
+        rewrite_record(run.path, parent=rule[0].record.id)
     selection = select(runs_dir, names=["regression"])
     evidence, found = compare_selected(
         selection, runs_dir=runs_dir, metric="f1_weighted", baseline="regression", resamples=100

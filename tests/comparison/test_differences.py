@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.comparison.conftest import certain
+from tests.statistics.arrays import certain
 
 from ratchet.comparison.compare import clipped, number_or_none
 from ratchet.comparison.differences import in_words, verdict_on

@@ -2,80 +2,25 @@
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.sample_runs import Change, change_predictions, find_named_runs
 
 from ratchet.comparison.evidence import gather
-from ratchet.config import compose
 from ratchet.errors import UserError
 from ratchet.evaluation.metrics import averaged
-from ratchet.runs import StoredRun, find_runs
+from ratchet.runs import find_runs
 from ratchet.runs.predictions import Predictions, read_predictions, write_predictions
 from ratchet.runs.selection import select
-from ratchet.runs.stored import read_run
-from ratchet.training import train
-
-Change = Callable[[Predictions], Predictions]
-SEEDS = (0, 1, 2)
-
-
-@cache
-def trained_on_the_sample(basetemp: Path) -> Path:
-    """Runs of rule and regression on three splits; for all tests of a process to read, and to copy before a change."""
-    directory = basetemp / "trained-on-the-sample"
-    places = [f"{name}_dir={(directory / name).as_posix()}" for name in ("runs", "promotions")]
-    for model in ("rule", "regression"):
-        for seed in SEEDS:
-            train(compose([f"model={model}", f"split.seed={seed}", "evaluation.resamples=100", *places]))
-    return directory / "runs"
-
-
-def copy_run(run: StoredRun, name: str, /, change: Change | None = None, **fields: Any) -> StoredRun:
-    """A run of another candidate, that predicted the same unless changed, with these fields in its record."""
-    path = run.path.parents[1] / name / f"copy-{run.path.name}-{name}"
-    shutil.copytree(run.path, path)
-    rewrite(path, **{"id": path.name, "name": name, "config_hash": f"hash of {name}", **fields})
-    if change is not None:
-        change_predictions(path, change)
-    return read_run(path)
-
-
-def rewrite(path: Path, **fields: Any) -> None:
-    record = json.loads((path / "record.json").read_text())
-    (path / "record.json").write_text(json.dumps({**record, **fields}))
-
-
-def change_predictions(path: Path, change: Change, part: str = "test") -> None:
-    file = path / "predictions" / f"{part}.parquet"
-    write_predictions(file, change(read_predictions(file)))
-
-
-def of_name(runs_dir: Path, name: str) -> list[StoredRun]:
-    """By split."""
-    found = [run for run in find_runs(runs_dir) if run.record.name == name]
-    return sorted(found, key=lambda run: run.record.split_seed)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained_on_the_sample(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture
-def runs_dir(trained: Path, tmp_path: Path) -> Path:
-    """A copy, to change."""
-    return Path(shutil.copytree(trained, tmp_path / "runs"))
 
 
 @pytest.mark.parametrize("part", ["test", "val"])
-def test_figures_are_those_that_the_runs_wrote_down(part: str, trained: Path) -> None:
-    evidence = gather(select(trained, part=part), resamples=10)
+def test_figures_are_those_that_the_runs_wrote_down(part: str, sample_runs: Path) -> None:
+    evidence = gather(select(sample_runs, part=part), resamples=10)
     assert [each.name for each in evidence.candidates] == ["rule", "regression"]
     for each in evidence.candidates:
         metrics = [run.figures() for run in each.candidate.runs]
@@ -89,8 +34,8 @@ def test_figures_are_those_that_the_runs_wrote_down(part: str, trained: Path) ->
         assert evidence.of(each.name) is each
 
 
-def test_a_record_keeps_its_place_in_all_runs(trained: Path) -> None:
-    evidence = gather(select(trained), resamples=10)
+def test_a_record_keeps_its_place_in_all_runs(sample_runs: Path) -> None:
+    evidence = gather(select(sample_runs), resamples=10)
     ids = {
         run.record.id: read_predictions(run.path / "predictions" / "test.parquet").ids
         for run in evidence.selection.runs
@@ -103,22 +48,24 @@ def test_a_record_keeps_its_place_in_all_runs(trained: Path) -> None:
             assert judged.split == run.record.split_hash
 
 
-def test_positives_are_counted_over_distinct_records(trained: Path) -> None:
-    evidence = gather(select(trained), resamples=10)
+def test_positives_are_counted_over_distinct_records(sample_runs: Path) -> None:
+    evidence = gather(select(sample_runs), resamples=10)
     truth: dict[str, np.ndarray[Any, Any]] = {}
     terse: set[str] = set()
-    for run in of_name(trained, "rule"):
+    for run in find_named_runs(sample_runs, "rule"):
         found = read_predictions(run.path / "predictions" / "test.parquet")
         truth |= dict(zip(found.ids, found.targets, strict=True))
         terse |= {identifier for identifier, slices in zip(found.ids, found.slices, strict=True) if "terse" in slices}
-    assert len(truth) < sum(run.record.records["test"] for run in of_name(trained, "rule")), "test parts overlap"
+    assert len(truth) < sum(run.record.records["test"] for run in find_named_runs(sample_runs, "rule")), (
+        "test parts overlap"
+    )
     counts = np.sum(list(truth.values()), axis=0, dtype=int)
     assert [evidence.positives[label] for label in evidence.labels] == counts.tolist()
     assert evidence.positives["slices/terse"] == sum(int(truth[identifier].sum()) for identifier in terse)
 
 
 def test_decisions_are_made_at_the_thresholds_of_each_run(runs_dir: Path) -> None:
-    run = of_name(runs_dir, "regression")[1]
+    run = find_named_runs(runs_dir, "regression")[1]
     path = run.path / "thresholds.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "values": dict.fromkeys(content["values"], 0.9)}))
@@ -130,7 +77,7 @@ def test_decisions_are_made_at_the_thresholds_of_each_run(runs_dir: Path) -> Non
 
 
 def test_costs_are_medians_and_behaviour_is_a_mean_over_runs(runs_dir: Path) -> None:
-    runs = of_name(runs_dir, "rule")
+    runs = find_named_runs(runs_dir, "rule")
     for run, milliseconds, share in zip(runs, (1.0, 2.0, 90.0), (0.5, 0.6, 1.0), strict=True):
         for name, values in (
             ("cost.json", {"cost/latency_ms_p95": milliseconds, "cost/items_per_second": None}),
@@ -169,16 +116,16 @@ def _other_order(found: Predictions) -> Predictions:
 
 @pytest.mark.parametrize("change", [_other_truth, _other_id, _other_order])
 def test_predictions_that_were_changed_by_hand_are_refused(change: Change, runs_dir: Path) -> None:
-    changed = of_name(runs_dir, "regression")[1]
+    changed = find_named_runs(runs_dir, "regression")[1]
     change_predictions(changed.path, change)
     with pytest.raises(UserError, match="not comparable") as caught:
         gather(select(runs_dir), resamples=10)
-    for part in (str(of_name(runs_dir, "rule")[1].path), str(changed.path), "one of the files was changed"):
+    for part in (str(find_named_runs(runs_dir, "rule")[1].path), str(changed.path), "one of the files was changed"):
         assert part in str(caught.value)
 
 
 def test_other_labels_are_refused(runs_dir: Path) -> None:
-    changed = of_name(runs_dir, "regression")[0]
+    changed = find_named_runs(runs_dir, "regression")[0]
     labels = json.loads((changed.path / "labels.json").read_text())
     (changed.path / "labels.json").write_text(json.dumps(labels[::-1]))
     with pytest.raises(UserError, match=r"not comparable: labels of .* differ \(labels\.json\)"):
@@ -187,32 +134,32 @@ def test_other_labels_are_refused(runs_dir: Path) -> None:
 
 @pytest.mark.parametrize("name", ["predictions/test.parquet", "labels.json", "thresholds.json"])
 def test_a_file_that_is_not_there_is_told(name: str, runs_dir: Path) -> None:
-    path = of_name(runs_dir, "regression")[2].path / name
+    path = find_named_runs(runs_dir, "regression")[2].path / name
     path.unlink()
     with pytest.raises(UserError, match=path.name):
         gather(select(runs_dir), resamples=10)
 
 
-def test_others_are_measured_beside_the_candidates(trained: Path) -> None:
-    both, rule = select(trained), select(trained, names=["rule"])
+def test_others_are_measured_beside_the_candidates(sample_runs: Path) -> None:
+    both, rule = select(sample_runs), select(sample_runs, names=["rule"])
     evidence = gather(rule, others=[both.candidates[1]], resamples=10)
     assert [each.name for each in evidence.candidates] == ["rule"]
     assert [each.name for each in evidence.others] == ["regression"]
 
 
-def test_progress_is_told_to_its_end(trained: Path) -> None:
+def test_progress_is_told_to_its_end(sample_runs: Path) -> None:
     announced, done = [], []
 
     def begin(steps: int) -> Callable[[int], None]:
         announced.append(steps)
         return done.append
 
-    gather(select(trained), resamples=50, begin=begin)
+    gather(select(sample_runs), resamples=50, begin=begin)
     assert announced == [sum(done)] == [50 * 6]
 
 
 def test_slices_of_one_name_that_mean_other_records_are_left_out(runs_dir: Path) -> None:
-    for run in of_name(runs_dir, "regression"):
+    for run in find_named_runs(runs_dir, "regression"):
         path = run.path / "predictions" / "test.parquet"
         found = read_predictions(path)
         slices = [[*names, "mine"] if row < 20 else names for row, names in enumerate(found.slices)]

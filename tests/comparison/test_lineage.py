@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.comparison.test_evidence import copy_run, of_name, rewrite, trained_on_the_sample
+from tests.sample_runs import copy_run, find_named_runs, rewrite_record
 
 from ratchet.comparison.compare import compare
 from ratchet.comparison.evidence import gather
@@ -26,17 +26,11 @@ Made = Callable[..., StoredRun]
 
 
 @pytest.fixture
-def runs_dir(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
-    """A copy, to change."""
-    return Path(shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs"))
-
-
-@pytest.fixture
 def parent(runs_dir: Path) -> StoredRun:
     """As made by a checkout without changes, whatever state this one is in."""
-    run = of_name(runs_dir, "regression")[0]
+    run = find_named_runs(runs_dir, "regression")[0]
     (run.path / "code.diff").unlink(missing_ok=True)
-    rewrite(run.path, git={"commit": "c" * 40, "dirty": False, "diff_sha256": None})
+    rewrite_record(run.path, git={"commit": "c" * 40, "dirty": False, "diff_sha256": None})
     return read_run(run.path)
 
 
@@ -91,7 +85,7 @@ def test_settings_that_only_one_of_them_has_are_told(parent: StoredRun, child: M
 
 
 def test_another_model_is_told_by_its_name_alone(runs_dir: Path) -> None:
-    rule, regression = of_name(runs_dir, "rule")[0], of_name(runs_dir, "regression")[0]
+    rule, regression = find_named_runs(runs_dir, "rule")[0], find_named_runs(runs_dir, "regression")[0]
     assert changes_between(regression, rule) == {"model": ["rule -> regression"]}
 
 
@@ -143,14 +137,14 @@ def test_the_same_definitions_are_no_change_wherever_they_are(parent: StoredRun,
 @pytest.mark.parametrize("content", [None, "[", "[]"], ids=repr)
 def test_without_recorded_definitions_commits_are_named(parent: StoredRun, child: Made, content: str | None) -> None:
     """As in runs of older versions."""
-    rewrite(parent.path, git={"commit": "a" * 40, "diff_sha256": None})
+    rewrite_record(parent.path, git={"commit": "a" * 40, "diff_sha256": None})
     run = child(code_hash="other", git={"commit": "b" * 40, "diff_sha256": None})
     (run.path / "code.json").unlink()
     if content is not None:
         (run.path / "code.json").write_text(content, encoding="utf-8")
     [[text]] = changes_between(run, read_run(parent.path)).values()
     assert "aaaaaaaa -> bbbbbbbb" in text
-    rewrite(run.path, git={"commit": "a" * 40, "diff_sha256": None})
+    rewrite_record(run.path, git={"commit": "a" * 40, "diff_sha256": None})
     assert changes_between(read_run(run.path), read_run(parent.path)) == {}
 
 
@@ -174,11 +168,10 @@ def test_a_configuration_that_cannot_be_read_is_told(parent: StoredRun, child: M
 
 
 @pytest.fixture(scope="module")
-def descended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def descended(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """rule, regression, and regression_words on the same splits, each run after regression's."""
-    trained = trained_on_the_sample(tmp_path_factory.getbasetemp())
-    runs_dir = Path(shutil.copytree(trained, tmp_path_factory.mktemp("descended") / "runs"))
-    for run in of_name(runs_dir, "regression"):
+    runs_dir = Path(shutil.copytree(sample_runs, tmp_path_factory.mktemp("descended") / "runs"))
+    for run in find_named_runs(runs_dir, "regression"):
         overrides = ["experiment=regression_words", f"split.seed={run.record.split_seed}", f"parent={run.record.id}"]
         overrides += ["hypothesis='words suffice'", "evaluation.resamples=100", f"runs_dir={runs_dir.as_posix()}"]
         train(compose(overrides), overrides)
@@ -204,7 +197,7 @@ def test_a_change_is_told_beside_its_effect(descended: Path) -> None:
     found = lineage(descended, "rule", "regression", "regression_words")
     assert [each.changes is not None for each in found.candidates] == [False, False, True]
     changes = changes_of(found, "regression_words")
-    newest = of_name(descended, "regression")[-1]
+    newest = find_named_runs(descended, "regression")[-1]
     assert (changes.parent, changes.parent_name) == (newest.record.id, "regression")
     assert changes.hypothesis == "words suffice"
     assert list(changes.changed) == ["model"]
@@ -227,15 +220,15 @@ def test_a_parent_that_is_not_selected_is_measured_all_the_same(descended: Path)
     changes = changes_of(found, "regression_words")
     assert changes.effect is not None
     assert beside.effect is not None
-    assert changes.effect.to == f"regression@{of_name(descended, 'regression')[0].record.config_hash[:8]}"
+    assert changes.effect.to == f"regression@{find_named_runs(descended, 'regression')[0].record.config_hash[:8]}"
     assert changes.effect.value == beside.effect.value
     assert found.left_out == ["not named: regression"]
 
 
 def test_a_parent_on_other_splits_leaves_the_effect_open(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
-    for run in of_name(runs_dir, "regression"):
-        rewrite(run.path, split_hash=f"other-{run.record.split_seed}")
+    for run in find_named_runs(runs_dir, "regression"):
+        rewrite_record(run.path, split_hash=f"other-{run.record.split_seed}")
     changes = changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words")
     assert changes.parent_name == "regression"
     assert changes.effect is None
@@ -244,7 +237,7 @@ def test_a_parent_on_other_splits_leaves_the_effect_open(descended: Path, tmp_pa
 
 def test_a_parent_on_some_of_the_splits_is_compared_on_those(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
-    shutil.rmtree(of_name(runs_dir, "regression")[0].path)
+    shutil.rmtree(find_named_runs(runs_dir, "regression")[0].path)
     effect = changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words").effect
     assert effect is not None
     assert effect.splits == 2
@@ -261,8 +254,8 @@ def test_runs_of_the_parent_that_cannot_be_compared_are_not(
     fields: dict[str, Any], descended: Path, tmp_path: Path
 ) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
-    first, *_ = of_name(runs_dir, "regression")
-    rewrite(first.path, **fields)
+    first, *_ = find_named_runs(runs_dir, "regression")
+    rewrite_record(first.path, **fields)
     effect = changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words").effect
     assert effect is not None
     assert effect.splits == 2
@@ -270,11 +263,11 @@ def test_runs_of_the_parent_that_cannot_be_compared_are_not(
 
 def test_the_newest_run_says_which_parent_a_candidate_has(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
-    rule = of_name(runs_dir, "rule")[0]
-    oldest, *_, newest = of_name(runs_dir, "regression_words")
-    rewrite(oldest.path, parent=rule.record.id)
+    rule = find_named_runs(runs_dir, "rule")[0]
+    oldest, *_, newest = find_named_runs(runs_dir, "regression_words")
+    rewrite_record(oldest.path, parent=rule.record.id)
     assert changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words").parent_name == "regression"
-    rewrite(newest.path, parent=rule.record.id)
+    rewrite_record(newest.path, parent=rule.record.id)
     changes = changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words")
     assert changes.parent == rule.record.id
     assert changes.effect is not None

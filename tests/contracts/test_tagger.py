@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from tests.conftest import WITHOUT_TORCH, fit_context, run_command
+from tests.commands import WITHOUT_TORCH, read_files, run_command
+from tests.datasets import TOPICS, fit_context, make_toy_dataset
 
 from ratchet.config import ModelConfig, compose
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.prepared import target_matrix
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.models import model_modules, tagger_class
 from ratchet.neural.settings import NeuralSettings
@@ -31,11 +31,6 @@ from ratchet.taggers import Evidence, Explainer, Exporter, ExportPrecision, Scor
 CONFIGS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 LARGE = ["transformer"]  # an epoch of it takes as long as all epochs of the others
 TASKS = pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
-TOPICS = {
-    "audio": "speech sound waves microphone recording voice",
-    "graphs": "nodes edges network neighbours links paths",
-    "vision": "pictures camera pixels photographs frames lens",
-}
 PICKLE_SUFFIXES = {".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt"}
 ODD_TEXTS = {
     "empty": "",
@@ -62,36 +57,8 @@ print(json.dumps(tagger.predict_proba(json.loads(Path("texts.json").read_text(en
 Fit = Callable[..., Tagger]
 
 
-def toy_dataset(
-    size: int = 24, *, task: Task = Task.multilabel, labels: list[str] | None = None, seed: int = 0
-) -> Dataset:
-    """Learnable texts, each of which also holds an alias of its labels; labels that are no topic are on no text."""
-    generator = np.random.default_rng(seed)
-    names = list(TOPICS)
-    own: list[tuple[str, ...]] = [
-        (names[i % 3], names[(i + 1) % 3]) if i % 4 == 0 and task is Task.multilabel else (names[i % 3],)
-        for i in range(size)
-    ]
-    texts = [
-        " ".join(
-            word for label in each for word in [TOPICS[label].split()[0], *generator.choice(TOPICS[label].split(), 3)]
-        )
-        for each in own
-    ]
-    chosen = labels or names
-    aliases = {label: tuple(TOPICS.get(label, "").split()[:1]) for label in chosen}
-    return Dataset(
-        ids=[f"{index:04d}" for index in range(size)],
-        texts=texts,
-        targets=target_matrix(own, chosen),
-        labels=chosen,
-        taxonomy=Taxonomy(aliases, dict.fromkeys(chosen, ())),
-        task=task,
-    )
-
-
-TRAIN = toy_dataset()
-TEXTS = toy_dataset(12, seed=2).texts
+TRAIN = make_toy_dataset()
+TEXTS = make_toy_dataset(12, seed=2).texts
 EXPLAINED = [*TEXTS[:4], *ODD_TEXTS.values()]
 
 
@@ -118,7 +85,7 @@ def fit(settings: ModelConfig, tmp_path_factory: pytest.TempPathFactory) -> Fit:
 
 @pytest.fixture(scope="module")
 def fitted(fit: Fit) -> Tagger:
-    return fit(TRAIN, toy_dataset(9, seed=1))
+    return fit(TRAIN, make_toy_dataset(9, seed=1))
 
 
 def assert_contract(scores: Scores, num_texts: int, num_labels: int) -> None:
@@ -128,16 +95,10 @@ def assert_contract(scores: Scores, num_texts: int, num_labels: int) -> None:
     assert ((scores >= 0) & (scores <= 1)).all()  # false for NaN too
 
 
-def files_of(directory: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
-
-
 def saved(tagger: Tagger, directory: Path) -> dict[str, bytes]:
     directory.mkdir()
     tagger.save(directory)
-    return files_of(directory)
+    return read_files(directory)
 
 
 def is_pickle(content: bytes) -> bool:
@@ -173,7 +134,7 @@ def test_its_class_says_whether_it_is_deterministic(settings: ModelConfig) -> No
 
 @TASKS
 def test_scores_are_float32_in_0_to_1_one_column_a_label(fit: Fit, task: Task) -> None:
-    tagger = fit(toy_dataset(task=task), toy_dataset(9, task=task, seed=1))
+    tagger = fit(make_toy_dataset(task=task), make_toy_dataset(9, task=task, seed=1))
     scores = tagger.predict_proba(TEXTS)
     assert_contract(scores, len(TEXTS), 3)
     assert scores.any(), "the texts are those it was fitted on, more or less: some label must score"
@@ -181,7 +142,7 @@ def test_scores_are_float32_in_0_to_1_one_column_a_label(fit: Fit, task: Task) -
 
 @pytest.mark.parametrize("labels", [["audio", "graphs", "vision"], ["vision", "graphs", "audio"]], ids=str)
 def test_columns_are_in_the_order_of_the_labels(fit: Fit, labels: list[str]) -> None:
-    train = toy_dataset(24, labels=labels, task=Task.multiclass)
+    train = make_toy_dataset(24, labels=labels, task=Task.multiclass)
     audio = [index for index, text in enumerate(train.texts) if "speech" in text]
     others = [index for index in range(len(train)) if index not in audio][:4]
     rows = [*audio * 2, *others]
@@ -232,7 +193,7 @@ def test_a_deterministic_tagger_has_no_use_for_the_seed(fit: Fit, fitted: Tagger
 
 @TASKS
 def test_a_loaded_tagger_is_the_saved_one_bit_for_bit(fit: Fit, task: Task, tmp_path: Path) -> None:
-    tagger = fit(toy_dataset(task=task), toy_dataset(9, task=task, seed=1))
+    tagger = fit(make_toy_dataset(task=task), make_toy_dataset(9, task=task, seed=1))
     texts = [*TEXTS, *ODD_TEXTS.values()]
     files = saved(tagger, tmp_path / "model")
     assert files
@@ -253,7 +214,7 @@ def test_an_exported_tagger_scores_as_the_saved_one_without_torch(fitted: Tagger
         fitted.export(model, ExportPrecision.float32)
     else:
         fitted.save(model)
-    for name, content in files_of(model).items():
+    for name, content in read_files(model).items():
         assert_safe(name, content)
     (tmp_path / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     module = type(fitted).__module__.rpartition(".")[2]
@@ -275,7 +236,7 @@ def test_only_safe_formats_are_written(fitted: Tagger, tmp_path: Path) -> None:
 def test_labels_of_any_characters_survive_saving(fit: Fit, tmp_path: Path) -> None:
     labels = ["c++ / c#", '"quoted", \\n', "機械学習", "  spaced  ", "🎤"]
     names = ["audio", "graphs", "vision", "none", "nothing"]
-    train = replace(toy_dataset(labels=names), labels=labels, taxonomy=Taxonomy.from_labels(labels))
+    train = replace(make_toy_dataset(labels=names), labels=labels, taxonomy=Taxonomy.from_labels(labels))
     tagger = fit(train)
     tagger.save(tmp_path)
     texts = [*TEXTS, *labels]
@@ -319,7 +280,7 @@ def test_odd_train_texts_do_no_harm(fit: Fit) -> None:
 
 @TASKS
 def test_one_label_only(fit: Fit, task: Task, tmp_path: Path) -> None:
-    train = toy_dataset(task=task, labels=["audio"])
+    train = make_toy_dataset(task=task, labels=["audio"])
     tagger = fit(train)
     scores = tagger.predict_proba(TEXTS)
     assert_contract(scores, len(TEXTS), 1)
@@ -332,7 +293,7 @@ def test_one_label_only(fit: Fit, task: Task, tmp_path: Path) -> None:
 def test_a_label_without_a_train_text_scores_low_and_never_wins(fit: Fit, task: Task, place: int) -> None:
     labels = list(TOPICS)
     labels.insert(place, "unheard-of")
-    train = toy_dataset(task=task, labels=labels)
+    train = make_toy_dataset(task=task, labels=labels)
     assert not train.targets[:, place].any()
     scores = fit(train).predict_proba(TEXTS)
     assert_contract(scores, len(TEXTS), 4)
@@ -341,7 +302,7 @@ def test_a_label_without_a_train_text_scores_low_and_never_wins(fit: Fit, task: 
 
 
 def test_a_label_on_every_train_text_keeps_the_contract(fit: Fit) -> None:
-    everywhere = toy_dataset(labels=[*TOPICS, "everything"])
+    everywhere = make_toy_dataset(labels=[*TOPICS, "everything"])
     everywhere.targets[:, 3] = 1
     scores = fit(everywhere).predict_proba(TEXTS)
     assert_contract(scores, len(TEXTS), 4)
@@ -351,7 +312,7 @@ def test_a_label_on_every_train_text_keeps_the_contract(fit: Fit) -> None:
 @TASKS
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_very_few_train_texts_are_enough(fit: Fit, task: Task, size: int, tmp_path: Path) -> None:
-    few = toy_dataset(size, task=task)
+    few = make_toy_dataset(size, task=task)
     tagger = fit(few)
     scores = tagger.predict_proba(TEXTS)
     assert_contract(scores, len(TEXTS), 3)
@@ -360,7 +321,7 @@ def test_very_few_train_texts_are_enough(fit: Fit, task: Task, size: int, tmp_pa
 
 
 def test_fit_leaves_data_and_settings_as_they_were(fit: Fit, settings: ModelConfig) -> None:
-    train, val = toy_dataset(), toy_dataset(9, seed=1)
+    train, val = make_toy_dataset(), make_toy_dataset(9, seed=1)
     before, settings_before = deepcopy((train, val)), deepcopy(settings)
     for dataset in (train, val):
         dataset.targets.setflags(write=False)
@@ -381,7 +342,7 @@ def test_fit_and_predict_write_nothing_into_the_working_directory(
 
 
 def test_what_is_done_to_the_data_after_the_fit_changes_nothing(fit: Fit, tmp_path: Path) -> None:
-    train = toy_dataset()
+    train = make_toy_dataset()
     tagger = fit(train)
     scores, files = tagger.predict_proba(TEXTS), saved(tagger, tmp_path / "before")
     train.labels.reverse()

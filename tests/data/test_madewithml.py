@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 
 from ratchet.config import Config, compose
 from ratchet.data.prepared import Prepared, prepare

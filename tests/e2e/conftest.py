@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.conftest import PROJECT
+from tests.commands import HANG_SECONDS, PROJECT
 
 SAMPLE = PROJECT / "data" / "sample" / "projects.jsonl"
 
@@ -47,7 +47,7 @@ class HeldBack:
     def wait_for(self, jobs: int) -> None:
         """Until so many jobs wait for their records."""
         for _ in range(jobs):
-            assert self.asked.acquire(timeout=60), "no job asked for its records"
+            assert self.asked.acquire(timeout=HANG_SECONDS), "no job asked for its records"
 
     def release(self) -> None:
         """Hand the records out, to those who wait and to all who come after them."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import PROJECT
+from tests.commands import HANG_SECONDS, PROJECT
 
 from ratchet.runs import find_runs
 
@@ -19,7 +19,7 @@ def both(directory: Path, *arguments: str) -> list[tuple[int, str, str]]:
         subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    ended = [process.communicate(timeout=120) for process in started]
+    ended = [process.communicate(timeout=HANG_SECONDS) for process in started]
     return [(process.returncode, *said) for process, said in zip(started, ended, strict=True)]
 
 

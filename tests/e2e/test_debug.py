@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from tests.conftest import run_command
+from tests.commands import run_command
 
 from ratchet.project import CONF
 

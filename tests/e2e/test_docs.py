@@ -8,9 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import pytest
-from tests.comparison.test_evidence import trained_on_the_sample
-from tests.conftest import Command, run_command
+from tests.commands import Command, run_command
 
 
 def _blocks(path: Path, language: str) -> list[str]:
@@ -77,10 +75,8 @@ def test_every_key_in_the_optional_part_of_the_data_docs_exists(
     assert "tickets.csv: no such file" in done.stderr
 
 
-def test_the_chart_of_the_report_docs_is_drawn(
-    project: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+def test_the_chart_of_the_report_docs_is_drawn(project: Path, tmp_path: Path, sample_runs: Path) -> None:
+    shutil.copytree(sample_runs, tmp_path / "runs")
     [block] = _blocks(project / "docs/report.md", "python")
     done = run_command(sys.executable, "-c", block, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -89,9 +85,9 @@ def test_the_chart_of_the_report_docs_is_drawn(
 
 
 def test_the_commands_of_the_predict_docs_label_a_file(
-    project: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, ratchet: Command
+    project: Path, tmp_path: Path, sample_runs: Path, ratchet: Command
 ) -> None:
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+    shutil.copytree(sample_runs, tmp_path / "runs")
     (tmp_path / "texts.csv").write_text("title,description\nSpeech,with a GAN\n,\nA GAN,that draws\n")
     page = project / "docs/predict.md"
     commands = [shlex.split(line) for block in _blocks(page, "sh") for line in block.splitlines()]

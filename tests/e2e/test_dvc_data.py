@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.e2e.test_pipeline import call
-from tests.e2e.test_reproduce import git
+from tests.commands import git, run_program
 
 from ratchet.config import compose
 
@@ -60,7 +59,7 @@ def shared(project: Path, tmp_path: Path) -> Path:
         ("commit", "--force", *(f"data/madewithml/{name}.dvc" for name in NAMES)),
         ("push",),
     ):
-        done = call(first, "dvc", *command)
+        done = run_program(first, "dvc", *command)
         assert done.returncode == 0, done.stderr
     git(first, "add", "-A")
     git(first, "commit", "--quiet", "-m", "pointers")
@@ -70,7 +69,7 @@ def shared(project: Path, tmp_path: Path) -> Path:
 
 def test_git_has_the_pointers_and_a_directory_the_files(shared: Path) -> None:
     assert sorted(path.name for path in shared.glob("data/madewithml/*")) == [f"{name}.dvc" for name in NAMES]
-    done = call(shared, "dvc", "pull")
+    done = run_program(shared, "dvc", "pull")
     assert done.returncode == 0, done.stderr
     for name in NAMES:
         assert (shared / "data/madewithml" / name).read_text(encoding="utf-8") == f'["{name}"]'
@@ -81,5 +80,5 @@ def test_a_file_that_is_not_what_its_pointer_says_stops(shared: Path) -> None:
         if path.is_file():
             path.chmod(0o644)
             path.write_text("[]", encoding="utf-8")
-    assert call(shared, "dvc", "pull").returncode != 0
+    assert run_program(shared, "dvc", "pull").returncode != 0
     assert not list(shared.glob("data/madewithml/*.json"))

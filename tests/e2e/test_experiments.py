@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import PROJECT, run_command
+from tests.commands import PROJECT, run_command
+from tests.e2e.experiments import RESULT
 
 from ratchet.project import CONF
 from ratchet.runs import find_runs
@@ -14,8 +15,6 @@ PATHS = {
     path.relative_to(CONF / "experiment").with_suffix("").as_posix(): path
     for path in CONF.rglob("experiment/**/*.yaml")
 }
-SCORE = r"\.\d{3} \[\.\d{3}, \.\d{3}\]"
-RESULT = rf"# About \d+ (s|min) on .+; weighted F1 {SCORE} on val(, {SCORE} on test)? of split \d+\."
 REDUCED = (
     *("data=sample", "trainer.fast_dev_run=true", "evaluate=val", "evaluation.resamples=100", "threads=1"),
     *("split.val=0.05", "split.test=0.05"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from tests.conftest import PROJECT, run_command
+from tests.commands import PROJECT, run_command
 
 from ratchet.runs import find_runs
 

@@ -9,71 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-CONFIG = """\
-# How often each label is on a train record, whatever the text says.
-defaults: [base_majority, _self_]
-name: majority
-complexity: 0
-smoothing: 1.0
-"""
-
-MODULE = '''\
-"""The base rate: every text gets the share of train records that have the label."""
-
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
-
-import numpy as np
-
-from ratchet.config import ModelConfig, bounded
-from ratchet.data.dataset import Dataset
-from ratchet.taggers import FitContext, Scores
-
-
-@dataclass
-class Settings(ModelConfig):
-    """`smoothing` records without any label are added."""
-
-    smoothing: float = bounded(1.0, low=0)
-
-
-class Tagger:
-    """Scores are label frequencies."""
-
-    deterministic = True
-
-    def __init__(self, settings: Settings) -> None:
-        self._smoothing = settings.smoothing
-        self._shares: list[float] = []
-
-    def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
-        self._shares = (train.targets.sum(axis=0) / (len(train) + self._smoothing)).tolist()
-        context.log(0, {"most_common": max(self._shares)})
-
-    def predict_proba(self, texts: Sequence[str]) -> Scores:
-        return np.tile(np.array(self._shares, dtype=np.float32), (len(texts), 1))
-
-    @property
-    def num_parameters(self) -> int:
-        return len(self._shares)
-
-    @property
-    def size_bytes(self) -> int:
-        return 4 * len(self._shares)
-
-    def save(self, directory: Path) -> None:
-        (directory / "shares.json").write_text(json.dumps(self._shares), encoding="utf-8")
-
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        tagger = cls(Settings(name="majority", complexity=0))
-        tagger._shares = json.loads((directory / "shares.json").read_text(encoding="utf-8"))
-        return tagger
-'''
+from tests.commands import HANG_SECONDS
+from tests.e2e.fifth_model import CONFIG, MODULE
 
 ADDED = {"conf/model/majority.yaml": CONFIG, "src/ratchet/models/majority.py": MODULE}
 COPIED = (
@@ -85,6 +22,9 @@ COPIED = (
     "train.py",
     "pyproject.toml",
     "tests/conftest.py",
+    "tests/commands.py",
+    "tests/datasets.py",
+    "tests/sample_runs.py",
 )
 WRITTEN_BY_TOOLS = ("__pycache__", ".pytest_cache", ".hypothesis")
 
@@ -131,7 +71,7 @@ def run_python(checkout: Path, *arguments: str) -> "subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=240,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.commands import HANG_SECONDS, wait_for_file
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 LONG = ("evaluation.resamples=100000",)  # seconds of bootstrap for each part
@@ -35,19 +35,6 @@ def started(project: Path, directory: Path, *arguments: str) -> Iterator["subpro
         process.communicate()
 
 
-def wait_for(directory: Path, pattern: str, process: "subprocess.Popen[str]") -> Path:
-    """The first file below `directory` that fits `pattern`, once it is there and the process still runs."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        found = list(directory.glob(pattern))
-        if found:
-            assert process.poll() is None
-            return found[0]
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    raise AssertionError(f"no {pattern} after a minute")
-
-
 def listed(ratchet: Command) -> list[dict[str, Any]]:
     done = ratchet("runs", "list", "format=json")
     assert done.returncode == 0, done.stderr
@@ -67,12 +54,12 @@ def test_a_stopped_run_says_how_it_was_stopped(
     project: Path, tmp_path: Path, ratchet: Command, sent: signal.Signals, code: int, recorded: str, shown: str
 ) -> None:
     with started(project, tmp_path) as process:
-        path = wait_for(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process).parents[1]
+        path = wait_for_file(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process).parents[1]
         assert json.loads((path / "record.json").read_text())["status"] == "running"
         [run] = listed(ratchet)
         assert run["status"] == "running"
         process.send_signal(sent)
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == code
     assert "Traceback" not in errors
     assert out == ""
@@ -87,7 +74,7 @@ def test_a_stopped_run_says_how_it_was_stopped(
 
 def test_a_run_that_is_killed_while_it_measures_test_has_read_it(project: Path, tmp_path: Path) -> None:
     with started(project, tmp_path) as process:
-        wait_for(tmp_path, "runs/sample/rule/*/predictions/test.parquet", process)
+        wait_for_file(tmp_path, "runs/sample/rule/*/predictions/test.parquet", process)
         process.kill()
         process.communicate()
     assert len((tmp_path / "runs" / "sample" / "test_readings.jsonl").read_text().splitlines()) == 1
@@ -97,9 +84,9 @@ def test_an_interrupted_grid_starts_no_further_run_and_says_what_is_missing(
     project: Path, tmp_path: Path, ratchet: Command
 ) -> None:
     with started(project, tmp_path, "-m", "seed=0,1") as process:
-        wait_for(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process)
+        wait_for_file(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130
     [run] = listed(ratchet)
     assert (run["status"], run["seed"]) == ("interrupted", 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.conftest import Command, run_command
+from tests.commands import HANG_SECONDS, Command, run_command
 from tests.e2e.conftest import Begin, HeldBack
 
 from ratchet.runs import find_runs
@@ -38,7 +38,7 @@ def test_jobs_that_die_with_a_worker_are_told_and_the_same_command_goes_on(
     process = begin(*grid)
     held_back.wait_for(2)
     kill_waiting(tmp_path)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
     assert statuses(tmp_path) == ["finished", "finished", "interrupted", "interrupted"]
     assert out.splitlines()[-1].split()[:2] == ["rule", "2"], "those that had not begun have run"
@@ -60,7 +60,7 @@ def test_a_job_that_dies_in_a_process_of_its_own_leaves_the_others_alone(
     process = begin("launcher=submitit_local", *held_back.overrides(0))
     held_back.wait_for(1)
     kill_waiting(tmp_path)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
     assert statuses(tmp_path) == ["finished", "interrupted"]
     assert out.splitlines()[-1].split()[:2] == ["rule", "1"]
@@ -78,10 +78,10 @@ def test_ctrl_c_ends_all_jobs(launcher: str, held_back: HeldBack, begin: Begin, 
     jobs = [psutil.Process(run.record.pid) for run in find_runs(tmp_path / "runs")]
     assert len({job.pid for job in jobs} - {process.pid}) == 2
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert (process.returncode, out, "Traceback" in err) == (130, "", False)
     assert err.endswith("4 of 4 runs did not finish; the same command goes on with them\ninterrupted\n")
-    assert not psutil.wait_procs(jobs, 10)[1]
+    assert not psutil.wait_procs(jobs, HANG_SECONDS)[1]
     assert set(statuses(tmp_path)) <= {"interrupted", "killed"}
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.comparison.test_evidence import trained_on_the_sample
-from tests.conftest import PROJECT, run_command
+from tests.commands import PROJECT, run_command
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 
@@ -36,8 +35,8 @@ def test_it_only_calls_the_library(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_and_shows_the_ladder(path: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
-    shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs")
+def test_it_runs_and_shows_the_ladder(path: Path, sample_runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(sample_runs, tmp_path / "runs")
     (tmp_path / "notebooks").mkdir()
     shutil.copy(path, tmp_path / "notebooks")
     program = Path(sys.executable).with_name("jupyter-execute")

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.conftest import Command
+from tests.commands import Command
 
 from ratchet.config import compose
 from ratchet.data.prepared import prepare

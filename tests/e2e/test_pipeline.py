@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.conftest import run_command
-from tests.e2e.test_fifth_model import CONFIG as NEW_CONFIG
-from tests.e2e.test_fifth_model import MODULE as NEW_MODULE
-from tests.e2e.test_reproduce import git
+from tests.commands import PATH, PROGRAMS, git, run_command, run_program
+from tests.e2e.fifth_model import CONFIG as NEW_CONFIG
+from tests.e2e.fifth_model import MODULE as NEW_MODULE
 
 COPIED = ("src", "conf", "data/sample", "data/behaviour", ".dvc/plots")
 FILES = (
@@ -29,8 +28,6 @@ FILES = (
     ".dvc/config",
     ".dvc/.gitignore",
 )
-PROGRAMS = Path(sys.executable).parent
-PATH = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
 
 CONFIG, PREPARE, SPLIT, RULE, CNN = {"config"}, {"prepare"}, {"split@0"}, {"train@rule-0"}, {"train@cnn-0"}
 READ = {"compare", "gate", "report"}
@@ -115,13 +112,9 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
 
 
-def call(directory: Path, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return run_command(PROGRAMS / program, *arguments, cwd=directory, PATH=PATH)
-
-
 def repro(directory: Path) -> set[str]:
     """The stages that `dvc repro` ran; those that it skipped or restored are not among them."""
-    done = call(directory, "dvc", "repro")
+    done = run_program(directory, "dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     return set(re.findall(r"Running stage '(.+?)':", done.stdout))
 
@@ -148,7 +141,7 @@ def scratch(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(directory, "add", "-A")
     git(directory, "commit", "--quiet", "-m", "before it was run")
     assert repro(directory) == ALL
-    assert call(directory, "ratchet", "pipeline", "lock").returncode == 0
+    assert run_program(directory, "ratchet", "pipeline", "lock").returncode == 0
     git(directory, "add", "-A")
     git(directory, "commit", "--quiet", "-m", "as it was")
     return directory
@@ -183,9 +176,9 @@ def test_a_change_re_runs_what_it_must_and_nothing_else(change: Change, scratch:
 def test_a_change_makes_what_it_must_out_of_date_and_nothing_else(change: Change, scratch: Path) -> None:
     """The quick stages for real; what DVC then says of the others: nothing is trained."""
     edit(scratch / change.file, change.old, change.new)
-    done = call(scratch, "dvc", "repro", *sorted(QUICK))
+    done = run_program(scratch, "dvc", "repro", *sorted(QUICK))
     assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) == change.runs & QUICK
-    stale = set(json.loads(call(scratch, "dvc", "status", "--json").stdout))
+    stale = set(json.loads(run_program(scratch, "dvc", "status", "--json").stdout))
     assert stale & TRAINED == change.runs & TRAINED
     assert stale <= change.runs
     if not stale & TRAINED:  # else it is the runs that put the comparison out of date, once they are there
@@ -223,11 +216,11 @@ def test_a_new_model_joins_by_one_word(scratch: Path) -> None:
 
 
 def test_the_locks_are_held_against_the_commit_and_the_verdict_is_an_exit_code(scratch: Path) -> None:
-    done = call(scratch, "ratchet", "pipeline", "check")
+    done = run_program(scratch, "ratchet", "pipeline", "check")
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("as in dvc.lock and results.lock.json of HEAD (predictions bit for bit")
-    assert call(scratch, "ratchet", "pipeline", "check", "against=HEAD~1").returncode == 2
-    done = call(scratch, "ratchet", "gate", "--check")
+    assert run_program(scratch, "ratchet", "pipeline", "check", "against=HEAD~1").returncode == 2
+    done = run_program(scratch, "ratchet", "gate", "--check")
     assert done.returncode == 3, "one repeat is too little evidence"
     assert done.stdout.startswith("sample: too little evidence: ")
     assert done.stdout.strip() in (scratch / "build/report.md").read_text(encoding="utf-8")
@@ -240,13 +233,15 @@ def test_a_run_of_the_pipeline_is_reproduced_like_any_other(scratch: Path) -> No
 
 
 def test_an_experiment_runs_in_a_copy_by_the_code_of_that_copy(scratch: Path) -> None:
-    done = call(scratch, "dvc", "exp", "run", "--temp", "--name", "less", "-S", "conf/model/cnn.yaml:dropout=0.1")
+    done = run_program(
+        scratch, "dvc", "exp", "run", "--temp", "--name", "less", "-S", "conf/model/cnn.yaml:dropout=0.1"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) == CONFIG | CNN | READ
-    found = json.loads(call(scratch, "dvc", "params", "diff", "HEAD", "less", "--json").stdout)
+    found = json.loads(run_program(scratch, "dvc", "params", "diff", "HEAD", "less", "--json").stdout)
     dropout = found["build/config/model/cnn.yaml"]["model.dropout"]
     assert (dropout["old"], dropout["new"]) == (0.5, 0.1)
-    moved = json.loads(call(scratch, "dvc", "metrics", "diff", "HEAD", "less", "--json").stdout)
+    moved = json.loads(run_program(scratch, "dvc", "metrics", "diff", "HEAD", "less", "--json").stdout)
     assert set(moved["build/metrics.json"]) <= {f"cnn.{key}" for key in ("f1_weighted", "difference", "low", "high")}
     assert moved["build/metrics.json"], "another dropout, another network"
     assert git(scratch, "status", "--porcelain") == ""
@@ -290,7 +285,7 @@ def test_without_git_on_own_data(project: Path, tmp_path: Path) -> None:
     words = [" ".join(f"{draw.randrange(10**6)}" for _ in range(8)) for _ in range(80)]  # no two texts are alike
     rows = [f"{topic} {text},{topic}" for text, topic in zip(words, ("login", "billing") * 40, strict=True)]
     (copy / "data/tickets/tickets.csv").write_text("\n".join(["subject,topics", *rows]), encoding="utf-8")
-    assert call(copy, "dvc", "config", "--local", "core.no_scm", "true").returncode == 0
+    assert run_program(copy, "dvc", "config", "--local", "core.no_scm", "true").returncode == 0
     assert repro(copy) == ALL - CNN
     assert repro(copy) == set()
     assert (copy / "build/report.md").read_text(encoding="utf-8").startswith("# tickets: ")
@@ -300,7 +295,7 @@ def test_a_wrong_word_in_the_plan_is_told_with_the_nearest_right_one(project: Pa
     copy = copy_of(project, tmp_path / "copy")
     git(copy, "init", "--quiet")
     edit(copy / "params.yaml", "[rule, cnn]", "[rule, cnm]")
-    done = call(copy, "dvc", "repro")
+    done = run_program(copy, "dvc", "repro")
     assert done.returncode != 0
     assert "error: params.yaml, model=cnm: there is no conf/model/cnm.yaml; did you mean 'cnn'?" in done.stderr
     assert "Traceback" not in done.stderr

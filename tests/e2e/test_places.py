@@ -9,7 +9,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from tests.conftest import PROJECT, run_command
+from tests.commands import PROJECT, run_command
 
 Done = CompletedProcess[str]
 RATCHET = Path(sys.executable).with_name("ratchet")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.test_interruption import wait_for
+from tests.commands import wait_for_file
 
 from ratchet.config import compose
 from ratchet.training import train
@@ -25,7 +25,7 @@ def test_a_killed_prediction_goes_on(tmp_path: Path, ratchet: Command) -> None:
     program = str(Path(sys.executable).with_name("ratchet"))
     process = subprocess.Popen([program, *arguments, "output=out.csv"], cwd=tmp_path)
     try:
-        wait_for(tmp_path, "out.csv.parts/part-000005", process)
+        wait_for_file(tmp_path, "out.csv.parts/part-000005", process)
         process.send_signal(signal.SIGSTOP)
         second = ratchet(*arguments, "output=out.csv")
         assert second.returncode == 2

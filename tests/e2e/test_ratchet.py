@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import run_command
+from tests.commands import run_command
 
 
 def documented(project: Path) -> list[list[str]]:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
-from tests.comparison.test_evidence import copy_run, of_name
+from tests.commands import HANG_SECONDS
+from tests.sample_runs import copy_run, find_named_runs
 
 from ratchet.cli.main import main
 from ratchet.config import compose
@@ -63,7 +64,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in (0, 1):
             settings = [f"model={model}", "data=hostile", f"split.seed={seed}", "evaluation.resamples=100"]
             train(compose([*settings, f"runs_dir={directory}/runs"], directory / "config"))
-    for run in of_name(directory / "runs", "regression"):
+    for run in find_named_runs(directory / "runs", "regression"):
         copied = copy_run(run, f"network-{run.record.split_seed}", name="network", config_hash="n", complexity=2)
         lines = [f"{epoch},0,{key},{epoch / 9}" for epoch in range(9) for key in ("val/f1_weighted", "val/loss")]
         (copied.path / "history.csv").write_text("\n".join(["epoch,step,key,value", *lines, ""]), encoding="utf-8")
@@ -86,12 +87,13 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, path: Path, view: str) -> tuple[Page, list[str]]:
     """The page once all charts are drawn, and what the console and the network heard of it."""
     page = browser.new_context(**VIEWS[view]).new_page()
+    page.set_default_timeout(HANG_SECONDS * 1000)
     heard: list[str] = []
     page.on("console", lambda message: heard.append(message.text))
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("request", lambda request: None if request.url == path.as_uri() else heard.append(request.url))
     page.goto(path.as_uri())
-    page.wait_for_selector("html[data-ready]", timeout=60_000)
+    page.wait_for_selector("html[data-ready]", timeout=HANG_SECONDS * 1000)
     return page, heard
 
 
@@ -180,9 +182,9 @@ def test_where_escaping_fails_the_policy_stops_the_script(page: Page) -> None:
           document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='document.hacked = 2'>");
         }"""
     )
-    page.wait_for_timeout(100)
+    while not any("Content Security Policy" in each for each in refused):
+        page.wait_for_timeout(100)
     assert page.evaluate("document.hacked") is None
-    assert any("Content Security Policy" in each for each in refused)
 
 
 def cells(page: Page, table: str, column: int) -> list[str]:
@@ -234,8 +236,9 @@ def test_a_choice_redraws_its_chart_and_outlasts_the_change_of_look(page: Page) 
     before, light = drawn(), page.evaluate("getComputedStyle(document.body).backgroundColor")
     choice = page.locator("#differences-chart select")
     choice.select_option("the rung below")
-    page.wait_for_timeout(100)
-    assert drawn() != before
+    page.wait_for_function(
+        "before => document.querySelector('#differences-chart svg g.root').innerHTML !== before", arg=before
+    )
     page.get_by_role("button", name="Dark").click()
     page.wait_for_selector("html[data-look=dark][data-ready]")
     assert page.locator("#differences-chart select").input_value() == "the rung below"

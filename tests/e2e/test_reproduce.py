@@ -8,16 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import run_command
+from tests.commands import git, run_command
 
 RUN = "import sys; from ratchet.cli.main import main; sys.exit(main(sys.argv[1:]))"
 FEW = "evaluation.resamples=100"
-
-
-def git(directory: Path, *arguments: str) -> str:
-    done = run_command("git", "-c", "user.name=n", "-c", "user.email=e@e", *arguments, cwd=directory)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @pytest.fixture

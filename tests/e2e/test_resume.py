@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import PROJECT, run_command
+from tests.commands import HANG_SECONDS, PROJECT, run_command, wait_until
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SHORT = ("threads=1", "evaluation.resamples=100", "model.patience=20")
@@ -44,14 +44,15 @@ def stopped(directory: Path, run: str, *arguments: str, epochs: int, pause: floa
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        until = time.monotonic() + 120
-        while not (directory / run / "config.yaml").is_file() or epochs_in(directory / run) < epochs:
+
+        def is_trained() -> bool:
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < until
-            time.sleep(0.005)
+            return (directory / run / "config.yaml").is_file() and epochs_in(directory / run) >= epochs
+
+        wait_until(is_trained)
         time.sleep(pause)
         process.send_signal(sent)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=HANG_SECONDS)
     assert "Traceback" not in errors
     return process.returncode
 

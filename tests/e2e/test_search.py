@@ -6,14 +6,13 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import yaml
-from tests.conftest import PROJECT, run_command
-from tests.e2e.test_experiments import RESULT
+from tests.commands import PROJECT, run_command, wait_until
+from tests.e2e.experiments import RESULT
 
 from ratchet.errors import UserError
 from ratchet.runs import find_runs
@@ -127,9 +126,7 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(finished: Done, place: Pa
         stderr=subprocess.DEVNULL,
         env=dict(os.environ),
     )
-    until = time.monotonic() + 60
-    while len(find_runs(tmp_path / "runs")) < 3 and time.monotonic() < until:
-        time.sleep(0.005)
+    wait_until(lambda: len(find_runs(tmp_path / "runs")) >= 3 or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     known = len(find_runs(tmp_path / "runs"))

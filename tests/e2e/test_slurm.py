@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import Command
+from tests.commands import HANG_SECONDS, Command, wait_until
 from tests.e2e.conftest import Begin, HeldBack
-from tests.slurm import missing, slurm_cluster, wait_until
+from tests.slurm import missing, slurm_cluster
 
 from ratchet.runs import StoredRun, find_runs
 
@@ -44,9 +44,9 @@ def test_a_cancelled_job_is_told_and_the_sweep_goes_on(
     waiting = {run.record.seed: run for run in runs(tmp_path, "running")}
     array = subprocess.run(["squeue", "-h", "-o", "%F"], capture_output=True, text=True, check=True).stdout.split()[0]
     subprocess.run(["scancel", f"{array}_0"], check=True)
-    wait_until(lambda: len(runs(tmp_path, "interrupted")) == 1, 30, lambda: str(find_runs(tmp_path / "runs")))
+    wait_until(lambda: len(runs(tmp_path, "interrupted")) == 1, lambda: str(find_runs(tmp_path / "runs")))
     held_back.release()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=HANG_SECONDS)
 
     assert process.returncode == 1
     assert [run.path for run in runs(tmp_path, "interrupted")] == [waiting[0].path]

@@ -6,12 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from tests.conftest import PROJECT, Command, run_command
+from tests.commands import PROJECT, Command, run_command, wait_until
 
 from ratchet.runs import StoredRun, find_runs
 
@@ -101,9 +100,7 @@ def test_a_killed_grid_goes_on_and_predicts_as_one_that_was_not(
         stderr=subprocess.DEVNULL,
         env=dict(os.environ),
     )
-    until = time.monotonic() + 60
-    while len(runs(directory)) < 2 and time.monotonic() < until:
-        time.sleep(0.005)
+    wait_until(lambda: len(runs(directory)) >= 2 or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = [(run.record.split_seed, run.status) for run in runs(directory)]

@@ -6,27 +6,29 @@ import os
 import socket
 import sys
 import threading
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from tests.conftest import PROJECT, run_command
-from tests.tracking.conftest import inspected
+from tests.commands import PROJECT, run_command
+from tests.tracking.listeners import inspect_wandb_run
 
 Done = CompletedProcess[str]
 FEW = "evaluation.resamples=100"
 
 
-def command(directory: Path, *arguments: str, **environment: str) -> Done:
-    """`python train.py ...` by somebody whose home is empty and who has never heard of W&B."""
+def command(
+    directory: Path, *arguments: str, program: Sequence[str | Path] = (PROJECT / "train.py",), **environment: str
+) -> Done:
+    """Run `python train.py ...` with an empty home and no settings of W&B."""
     home = directory / "home"
     home.mkdir(exist_ok=True)
     known = {name: "" for name in os.environ if name.startswith("WANDB_")}  # of whoever runs the tests
     return run_command(
         sys.executable,
-        PROJECT / "train.py",
+        *program,
         FEW,
         *arguments,
         cwd=directory,
@@ -43,23 +45,21 @@ def status(run: Path) -> str:
 
 
 def group_of(run: Path) -> str:
-    return next(each["run"]["run_group"] for each in inspected(run) if each["type"] == "run")
+    return next(each["run"]["run_group"] for each in inspect_wandb_run(run) if each["type"] == "run")
 
 
 @pytest.fixture(scope="module")
-def untracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """A run of the rules that nobody is told of, and the seconds it took."""
+def untracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a run of the rules that is not tracked."""
     directory = tmp_path_factory.mktemp("runs")
-    started = time.perf_counter()
     assert command(directory).returncode == 0
-    return directory, time.perf_counter() - started
+    return directory
 
 
 @pytest.fixture(scope="module")
-def tracked(untracked: tuple[Path, float]) -> tuple[Path, Done]:
-    """Beside it, the regression that is tracked."""
-    directory, _ = untracked
-    return directory, command(directory, "model=regression", "tracker=wandb")
+def tracked(untracked: Path) -> tuple[Path, Done]:
+    """In the same directory, a tracked run of the regression."""
+    return untracked, command(untracked, "model=regression", "tracker=wandb")
 
 
 def test_a_tracked_run_prints_what_others_print(tracked: tuple[Path, Done]) -> None:
@@ -72,7 +72,7 @@ def test_a_tracked_run_prints_what_others_print(tracked: tuple[Path, Done]) -> N
 
 def test_all_figures_and_the_difference_to_the_mvp_are_told(tracked: tuple[Path, Done]) -> None:
     rule, run = sorted(runs(tracked[0]), key=lambda path: path.name)
-    found = inspected(run, "--summary")
+    found = inspect_wandb_run(run, "--summary")
     assert (found["state"], found["run_id"]) == ("finished", run.name)
     for name in ("metrics.json", "cost.json"):
         figures = json.loads((run / name).read_text(encoding="utf-8"))
@@ -102,7 +102,7 @@ def test_each_job_of_a_grid_is_a_run_of_its_own_and_a_failed_one_has_failed(tmp_
     assert done.returncode == 1
     found = {status(run): [] for run in runs(tmp_path)}
     for run in runs(tmp_path):
-        found[status(run)].append(inspected(run, "--summary"))
+        found[status(run)].append(inspect_wandb_run(run, "--summary"))
     assert [each["state"] for each in found["finished"]] == ["finished", "finished"]
     assert [each["state"] for each in found["failed"]] == ["failed"]
     assert found["failed"][0]["summary"]["error"].startswith("UserError: ")
@@ -111,40 +111,40 @@ def test_each_job_of_a_grid_is_a_run_of_its_own_and_a_failed_one_has_failed(tmp_
     assert sweep == json.loads((runs(tmp_path)[0] / "record.json").read_text())["sweep_id"]
 
 
-def test_a_server_that_is_not_there_costs_a_warning_and_no_time(tmp_path: Path, untracked: tuple[Path, float]) -> None:
+def test_a_server_that_is_not_there_costs_a_warning_and_no_time(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    started = time.perf_counter()
     done = command(
         tmp_path, "tracker=wandb", "tracker.mode=online",
         WANDB_BASE_URL=f"http://127.0.0.1:{port}", WANDB_API_KEY="a" * 40,
     )  # fmt: skip
-    seconds = time.perf_counter() - started
     _is_kept_offline(tmp_path, done)
-    assert seconds < untracked[1] + 10
+    assert "refused" in done.stderr, "the first attempt decided: W&B itself would go on trying"
 
 
 def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        started = time.perf_counter()
         done = command(
             tmp_path, "tracker=wandb", "tracker.mode=online",
             WANDB_BASE_URL=f"http://127.0.0.1:{server.getsockname()[1]}", WANDB_API_KEY="a" * 40,
         )  # fmt: skip
-        assert time.perf_counter() - started < 20
     _is_kept_offline(tmp_path, done)
+    assert "timed out" in done.stderr, "our one question ended the wait: W&B itself would go on trying"
 
 
 class Forgetful(http.server.BaseHTTPRequestHandler):
-    """Registers a run as W&B's server would; a moment later it has gone away."""
+    """Registers a run as W&B's server would; from the first that it hears of the run's curves on it is gone."""
 
     protocol_version = "HTTP/1.1"
-    gone_after: float | None = None
+    registered = threading.Event()
+    gone = threading.Event()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if Forgetful.gone_after is None:
-            Forgetful.gone_after = time.monotonic() + 1
+        if "file_stream" in self.path:
+            Forgetful.gone.set()
+        if b"UpsertBucket" in body:
+            Forgetful.registered.set()
         project = {"id": "p", "name": "ratchet", "entity": {"id": "e", "name": "somebody"}}
         bucket = {"id": "b", "name": "x", "displayName": "x", "description": "", "config": "{}", "project": project}
         content = {"upsertBucket": {"bucket": bucket, "inserted": True}} if b"UpsertBucket" in body else {}
@@ -154,8 +154,7 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
         self._answer(b"{}")
 
     def _answer(self, content: bytes) -> None:
-        gone = Forgetful.gone_after is not None and time.monotonic() > Forgetful.gone_after
-        self.send_response(503 if gone else 200)
+        self.send_response(503 if Forgetful.gone.is_set() else 200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -163,24 +162,38 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def test_a_server_that_goes_away_in_the_middle_is_not_waited_for(tmp_path: Path, untracked: tuple[Path, float]) -> None:
+PATIENT = f"""
+import sys
+from ratchet.cli.train import main
+from ratchet.tracking import connecting, wandb_tracker
+
+within, given_up = wandb_tracker.within, wandb_tracker._ONLINE_SECONDS
+def be_patient(seconds, action):
+    return within(seconds if seconds == given_up else 20 * seconds, action)
+wandb_tracker.within = be_patient  # on a busy machine W&B takes longer to begin; a server that is gone gets its seconds
+wandb_tracker._IMPATIENT["init_timeout"] = connecting._ANSWER_SECONDS = 100
+sys.argv[0] = {str(PROJECT / "train.py")!r}
+sys.exit(main())
+"""
+
+
+def test_a_server_that_goes_away_in_the_middle_is_not_waited_for(tmp_path: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        started = time.perf_counter()
         done = command(
-            tmp_path, "model=regression", "tracker=wandb", "tracker.mode=online",
+            tmp_path, "model=regression", "tracker=wandb", "tracker.mode=online", program=("-c", PATIENT),
             WANDB_BASE_URL=f"http://127.0.0.1:{server.server_port}", WANDB_API_KEY="a" * 40,
         )  # fmt: skip
-        seconds = time.perf_counter() - started
         server.shutdown()
-    assert Forgetful.gone_after is not None, "the run was registered"
+    assert Forgetful.registered.is_set()
+    assert Forgetful.gone.is_set()
     assert (done.returncode, done.stderr) == (0, "")
     [run] = runs(tmp_path)
     assert status(run) == "finished"
     log = (run / "log.txt").read_text(encoding="utf-8")
-    assert "To upload the rest later: wandb sync " in log
-    assert seconds < untracked[1] + 15, "the regression takes its own seconds besides"
+    assert "wandb sync " in log
+    assert "Service Unavailable" in log, "that it is gone was noticed, and so it was given few seconds at the end"
 
 
 def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:
@@ -195,7 +208,7 @@ def _is_kept_offline(directory: Path, done: Done) -> None:
     assert line.startswith("warning: tracker.mode=online: ")
     [run] = runs(directory)
     assert status(run) == "finished"
-    found: dict[str, Any] = inspected(run, "--summary")
+    found: dict[str, Any] = inspect_wandb_run(run, "--summary")
     assert found["state"] == "finished"
     assert Path(found["file"]).parent.name.startswith("offline-run-")
     assert list((directory / "home").iterdir()) == []
@@ -209,7 +222,7 @@ def test_a_comparison_logs_the_leaderboard(tracked: tuple[Path, Done]) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sample, test: weighted F1")
-    found = inspected(directory / "runs/sample", "--summary")
+    found = inspect_wandb_run(directory / "runs/sample", "--summary")
     assert found["config"]["job_type"] == "compare"
     assert found["summary"]["leaderboard"]["nrows"] == 2
     assert found["summary"]["regression/verdict"] == "better than rule (this one split)"

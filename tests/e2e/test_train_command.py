@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from tests.conftest import PROJECT, Command, run_command
+from tests.commands import PROJECT, Command, run_command
 
 from ratchet.cli.train import main
 

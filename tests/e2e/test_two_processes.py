@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from tests.conftest import PROJECT, run_command
+from tests.commands import HANG_SECONDS, PROJECT, run_command, wait_until
 
 from ratchet.runs.predictions import read_predictions
 
@@ -97,17 +96,18 @@ def disturbed(
         text=True,
         start_new_session=True,
     ) as process:
-        until = time.monotonic() + 120
-        while True:
+        workers: list[psutil.Process] = []
+
+        def is_disturbed() -> bool:
+            nonlocal workers
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < until
             children = psutil.Process(process.pid).children()
             workers = [child for child in children if "spawn_main" in "".join(command_of(child))]
-            if len(workers) == 1 and disturb(process.pid, workers):
-                break
-            time.sleep(0.005)
-        _, errors = process.communicate(timeout=60)
-    psutil.wait_procs(workers, timeout=30)  # those of a killed run notice it by themselves
+            return len(workers) == 1 and disturb(process.pid, workers)
+
+        wait_until(is_disturbed)
+        _, errors = process.communicate(timeout=HANG_SECONDS)
+    psutil.wait_procs(workers, timeout=HANG_SECONDS)  # those of a killed run notice it by themselves
     for worker in workers:  # nothing else may be there once the run has ended
         assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
     assert not list(directory.rglob("*.tmp"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.conftest import run_command
+from tests.commands import run_command
 
 from ratchet.evaluation.cost import measure_serving, size_mb
 
@@ -22,23 +22,27 @@ def test_serving_is_measured_by_20_warm_ups_200_calls_and_one_batch() -> None:
     assert set(found) == {"cost/latency_ms_p50", "cost/latency_ms_p95", "cost/items_per_second"}
 
 
-def test_latency_leaves_warm_ups_out_and_knows_slow_calls() -> None:
-    count = 0
+def test_latency_leaves_warm_ups_out_and_knows_slow_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that only the calls move: no busy machine can."""
+    count, now = 0, 0.0
 
     def predict(texts: Sequence[str]) -> None:
-        nonlocal count
+        nonlocal count, now
         count += 1
         if count <= 20:
-            time.sleep(0.04)  # a slow start, which nobody waits for twice
+            now += 0.04  # a slow start, which nobody waits for twice
         elif count % 10 == 0 and len(texts) == 1:
-            time.sleep(0.005)  # 20 of the 200 calls: above p50, within p95
+            now += 0.005  # 20 of the 200 calls: above p50, within p95
         elif len(texts) > 1:
-            time.sleep(0.05)
+            now += 0.05
+        else:
+            now += 0.001
 
-    found = measure_serving(predict, ["text"] * 10)
-    assert found["cost/latency_ms_p50"] < 5
-    assert 5 <= found["cost/latency_ms_p95"] < 40
-    assert 10 < found["cost/items_per_second"] <= 10 / 0.05
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    costs = measure_serving(predict, ["text"] * 10)
+    assert costs["cost/latency_ms_p50"] == pytest.approx(1)
+    assert costs["cost/latency_ms_p95"] == pytest.approx(5)
+    assert costs["cost/items_per_second"] == pytest.approx(10 / 0.05)
 
 
 def test_size_is_that_of_all_files_below_in_millions_of_bytes(tmp_path: Path) -> None:

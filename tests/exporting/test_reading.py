@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import WITHOUT_TORCH, run_command
+from tests.commands import WITHOUT_TORCH, run_command
 
 from ratchet.errors import UserError
 from ratchet.exporting import find_export, load_export

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.contracts.test_tagger import files_of
+from tests.commands import read_files as files_of
 
 from ratchet.config import Config, ThresholdConfig, ThresholdMethod, load
 from ratchet.data.prepared import Prepared, prepare

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.contracts.test_tagger import files_of
+from tests.commands import read_files as files_of
 
 from ratchet.errors import UserError
 from ratchet.exporting import checking, writing

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit, logit
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
-from tests.lexical.conftest import dataset
+from tests.datasets import build_dataset
 
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.taxonomy import Taxonomy
@@ -188,7 +188,7 @@ def left_out(train: Dataset, **settings: Any) -> npt.NDArray[np.float32]:
 
 def needles() -> Dataset:
     """The first label is on texts that hold a needle, each in another place."""
-    return dataset(["red needle", "blue needle", "straw hay", "hay straw"], [[1], [1], [0], [0]])
+    return build_dataset(["red needle", "blue needle", "straw hay", "hay straw"], [[1], [1], [0], [0]])
 
 
 @TASKS
@@ -220,7 +220,7 @@ def test_left_out_scores_are_less_sure_than_those_of_the_fit(make_dataset: MakeD
 def test_left_out_scores_of_labels_that_chance_deals_out_repeat_no_label() -> None:
     generator = np.random.default_rng(0)
     texts = [f"word{number} sign{number}" for number in range(100)]
-    train = dataset(texts, generator.random((100, 1)) < 0.5)
+    train = build_dataset(texts, generator.random((100, 1)) < 0.5)
     of_fit, honest = fitted(train).predict_proba(texts), left_out(train)
     on, off = train.targets[:, 0] == 1, train.targets[:, 0] == 0
     assert of_fit[on].mean() > of_fit[off].mean() + 0.1
@@ -251,7 +251,7 @@ def test_labels_are_scored_independently_of_each_other(make_dataset: MakeDataset
 )
 def test_shares_of_classes_sum_to_1_even_where_a_class_is_on_no_text(train: npt.ArrayLike) -> None:
     """And a class on no text, or any but the one on all, has no share at all."""
-    data = dataset(["speech sound", "nodes edges"] * 6, np.tile(train, (6, 1)), task=Task.multiclass)
+    data = build_dataset(["speech sound", "nodes edges"] * 6, np.tile(train, (6, 1)), task=Task.multiclass)
     texts = [*data.texts[:2], "", "unheard of", "speech nodes"]
     absent = ~data.targets.any(axis=0)
     for scores in (fitted(data).predict_proba(texts), left_out(data)):
@@ -300,7 +300,7 @@ def test_no_texts_have_no_scores_and_no_evidence() -> None:
 
 
 def test_character_ngrams_find_a_word_in_another_form() -> None:
-    train = dataset(["segmentation of cells", "forecasting of sales"] * 5, [[1, 0], [0, 1]] * 5)
+    train = build_dataset(["segmentation of cells", "forecasting of sales"] * 5, [[1, 0], [0, 1]] * 5)
     text = ["segmenting, segmented"]
     words = fitted(train, char_ngrams=None).predict_proba([*text, ""])
     np.testing.assert_array_equal(words[0], words[1], "no train word is in the text")
@@ -311,7 +311,7 @@ def test_character_ngrams_find_a_word_in_another_form() -> None:
 
 def test_word_pairs_tell_apart_what_single_words_cannot() -> None:
     texts = ["blue dog red cat", "red dog blue cat"] * 5
-    train = dataset(texts, [[1], [0]] * 5)
+    train = build_dataset(texts, [[1], [0]] * 5)
     single = fitted(train, **WORDS).predict_proba(texts[:2])
     np.testing.assert_allclose(single[0], single[1], atol=1e-6)
     pairs = fitted(train, word_ngrams=[1, 2], char_ngrams=None).predict_proba(texts[:2])
@@ -319,7 +319,7 @@ def test_word_pairs_tell_apart_what_single_words_cannot() -> None:
 
 
 def test_stop_words_are_no_evidence_unless_asked_for() -> None:
-    train = dataset(["the cat", "which cat"] * 5, [[1], [0]] * 5)
+    train = build_dataset(["the cat", "which cat"] * 5, [[1], [0]] * 5)
     without = fitted(train, stop_words="english", **WORDS).predict_proba(["the", "which"])
     assert without[0, 0] == without[1, 0]
     counted = fitted(train, stop_words=None, **WORDS).predict_proba(["the", "which"])
@@ -329,7 +329,7 @@ def test_stop_words_are_no_evidence_unless_asked_for() -> None:
 def test_a_name_of_a_label_that_stood_in_no_train_text_tells_as_much_as_its_other_names() -> None:
     taxonomy = Taxonomy({"label0": ("cv", "computer vision"), "label1": ()}, {"label0": (), "label1": ()})
     texts = ["cv for cells", "forecasts of sales", "cv on a phone", "prices of houses"] * 3
-    train = dataset(texts, [[1, 0], [0, 1], [1, 0], [0, 1]] * 3, taxonomy=taxonomy)
+    train = build_dataset(texts, [[1, 0], [0, 1], [1, 0], [0, 1]] * 3, taxonomy=taxonomy)
     text = ["Computer vision", "unheard of"]
     known = fitted(train).predict_proba(text)[:, 0]
     assert known[0] > known[1] + 0.1
@@ -350,7 +350,7 @@ def test_more_regularisation_means_smaller_distances(make_dataset: MakeDataset) 
 @pytest.mark.parametrize("within", ["", "lexical."])
 @pytest.mark.parametrize("min_df", [4, 1000])
 def test_a_min_df_that_leaves_nothing_names_the_remedy(min_df: int, within: str) -> None:
-    train = dataset(["one thing", "another matter", "third case"], [[1], [0], [0]])
+    train = build_dataset(["one thing", "another matter", "third case"], [[1], [0], [0]])
     message = rf"^model\.{within}min_df={min_df}\b.*\b3 train texts.*model\.{within}min_df=1$"
     with pytest.raises(UserError, match=message):
         fit_lexical(train, LexicalSettings(min_df=min_df), within)
@@ -359,13 +359,13 @@ def test_a_min_df_that_leaves_nothing_names_the_remedy(min_df: int, within: str)
 @pytest.mark.parametrize("text", ["the of and", "", "!?"], ids=["stop words", "empty", "signs"])
 def test_texts_without_a_word_are_not_blamed_on_a_min_df_of_one(text: str) -> None:
     with pytest.raises(UserError) as refused:
-        fitted(dataset([text] * 3, [[1], [0], [0]]), min_df=1)
+        fitted(build_dataset([text] * 3, [[1], [0], [0]]), min_df=1)
     assert "3 train texts" in str(refused.value)
     assert "min_df" not in str(refused.value), "that is 1 already"
 
 
 def test_the_words_behind_a_label_are_named_strongest_first() -> None:
-    train = dataset(["needle hay", "needle straw", "hay straw", "straw hay"], [[1], [1], [0], [0]])
+    train = build_dataset(["needle hay", "needle straw", "hay straw", "straw hay"], [[1], [1], [0], [0]])
     (evidence,) = fitted(train, **WORDS).explain(["needle in hay"])
     assert [(label, words) for label, words, _ in evidence[:1]] == [("label0", "needle")]
     assert all(share > 0 for *_, share in evidence)
@@ -374,7 +374,7 @@ def test_the_words_behind_a_label_are_named_strongest_first() -> None:
 def test_a_label_that_no_threshold_would_pass_needs_no_evidence() -> None:
     """Tuned thresholds lie well below one half, so what they pass has to be explained."""
     texts = ["red needle", "blue needle", "straw hay", "hay straw"] * 10
-    classifier = fitted(dataset(texts, [[1], [1], [0], [0]] * 10))
+    classifier = fitted(build_dataset(texts, [[1], [1], [0], [0]] * 10))
     asked = ["red", "blue straw and hay", "straw hay"]
     scores = classifier.predict_proba(asked)[:, 0]
     assert scores[0] >= 0.5 > scores[1] >= 0.1 > scores[2]
@@ -393,7 +393,7 @@ def test_evidence_is_in_log_odds() -> None:
 def test_evidence_shows_a_word_once_though_words_characters_and_names_all_have_it() -> None:
     taxonomy = Taxonomy({"label0": (), "bert": ()}, {"label0": (), "bert": ()})
     texts = ["bert model", "bert thing", "cnn model", "cnn thing"]
-    train = dataset(texts, [[1], [1], [0], [0]], taxonomy=taxonomy)
+    train = build_dataset(texts, [[1], [1], [0], [0]], taxonomy=taxonomy)
     (evidence,) = fitted(train, char_ngrams=[3, 6]).explain(["bert"])
     shown = [words for _, words, _ in evidence]
     assert shown[0] == "bert"
@@ -401,7 +401,7 @@ def test_evidence_shows_a_word_once_though_words_characters_and_names_all_have_i
 
 
 def test_parameters_are_weights_and_biases() -> None:
-    train = dataset(["red needle", "straw hay"], [[1, 0], [0, 1]])
+    train = build_dataset(["red needle", "straw hay"], [[1, 0], [0, 1]])
     for weight, features in ((0.0, 4), (0.3, 6)):  # four words, and two names
         classifier = fitted(train, mention_weight=weight, **WORDS)
         assert classifier.num_parameters == (features + 1) * 2

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 from transformers import PreTrainedTokenizerFast
 
 from ratchet.config import compose

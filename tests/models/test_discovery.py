@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.commands import HANG_SECONDS
 
 import ratchet.models
 from ratchet.config import ModelConfig
@@ -48,7 +49,7 @@ def printed_by(code: str, directory: Path) -> dict[str, object]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 
 from ratchet.config import compose
 from ratchet.data.dataset import Dataset, Task

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 
 from ratchet.data.dataset import Dataset
 from ratchet.data.taxonomy import Taxonomy

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 from torch.nn import functional
 from transformers import PreTrainedTokenizerFast
 

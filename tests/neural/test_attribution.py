@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logit
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 
 from ratchet.config import compose
 from ratchet.data.dataset import Dataset
@@ -25,11 +25,11 @@ MODELS = {
 
 @pytest.fixture(scope="module", params=MODELS)
 def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tagger:
-    from tests.contracts.test_tagger import toy_dataset
+    from tests.datasets import make_toy_dataset
 
     settings = compose([*MODELS[request.param], "model.max_epochs=30", "model.patience=30"]).model
     tagger = tagger_class(settings.module)(settings)
-    train: Dataset = toy_dataset(36)
+    train: Dataset = make_toy_dataset(36)
     tagger.fit(train, train, fit_context(tmp_path_factory.mktemp("checkpoints")))
     return tagger
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 
 from ratchet.config import Accelerator, Precision, TrainerConfig, compose
 from ratchet.data.dataset import Dataset

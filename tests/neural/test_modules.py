@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from tests.conftest import run_command
+from tests.commands import run_command
 from tokenizers import Tokenizer
 
 from ratchet.neural.settings import Tokens

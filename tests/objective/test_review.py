@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.objective.test_criteria import evidence_of, objective_of
+from tests.objective.builders import build_evidence, build_objective
 
 from ratchet.config import BehaviourFloors, ObjectiveConfig, compose_objective, plain
 from ratchet.config.objective_schema import BudgetConfig, MinimumEvidence
@@ -11,7 +11,7 @@ from ratchet.objective import review as module
 from ratchet.objective.gate import Decision, decide
 from ratchet.objective.review import Alternative, review
 
-FULL = objective_of(
+FULL = build_objective(
     floor=0.6,
     margin=0.03,
     budgets=BudgetConfig(latency_ms_p95=50, size_mb=500),
@@ -42,7 +42,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[ObjectiveConfig]:
 
 
 def test_one_thing_is_changed_at_a_time(judged: list[ObjectiveConfig]) -> None:
-    others = review(evidence_of(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
+    others = review(build_evidence(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
     first, *changed = judged
     assert first == FULL
     assert len(changed) == len(others)
@@ -73,12 +73,12 @@ def test_one_thing_is_changed_at_a_time(judged: list[ObjectiveConfig]) -> None:
     ],
 )
 def test_what_is_changed_and_to_what(part: str, changes: list[str]) -> None:
-    others = review(evidence_of(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
+    others = review(build_evidence(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
     assert [each.change for each in others if each.part == part] == changes
 
 
 def test_slices_with_enough_positives_are_tried_as_floors() -> None:
-    others = review(evidence_of(0.8), objective_of(floor=0.6), {}).alternatives
+    others = review(build_evidence(0.8), build_objective(floor=0.6), {}).alternatives
     assert [(each.part, each.change) for each in others if each.part.startswith("slice")] == [
         ("slice even", "at least 0.5")
     ], "tiny has too few to pass"
@@ -86,8 +86,8 @@ def test_slices_with_enough_positives_are_tried_as_floors() -> None:
 
 def test_what_differs_comes_out() -> None:
     """b is better by much and too large by a little; a is good enough by itself."""
-    evidence = evidence_of(0.75, 0.95, costs=[{"size_mb": 1.0}, {"size_mb": 15.0}])
-    found = review(evidence, objective_of(floor=0.6, budgets=BudgetConfig(size_mb=10)), {})
+    evidence = build_evidence(0.75, 0.95, costs=[{"size_mb": 1.0}, {"size_mb": 15.0}])
+    found = review(evidence, build_objective(floor=0.6, budgets=BudgetConfig(size_mb=10)), {})
     current, others = found.current, found.alternatives
     assert current == Alternative("in force", "", "ships", "a")
     by_size = {each.change: (each.outcome, each.ships) for each in others if each.part == "size (MB)"}
@@ -96,7 +96,7 @@ def test_what_differs_comes_out() -> None:
 
 
 def test_that_nothing_would_ship_is_an_outcome_too() -> None:
-    found = review(evidence_of(0.66), objective_of(floor=0.6), {})
+    found = review(build_evidence(0.66), build_objective(floor=0.6), {})
     current, others = found.current, found.alternatives
     assert current.ships == "a"
     higher = next(each for each in others if (each.part, each.change) == ("floor", "0.65"))
@@ -104,8 +104,8 @@ def test_that_nothing_would_ship_is_an_outcome_too() -> None:
 
 
 def test_other_objectives_that_have_a_name_are_tried_the_one_in_force_is_not() -> None:
-    strict = objective_of(floor=0.99, evidence=MinimumEvidence(repeats=1, test_records=1))
-    found = review(evidence_of(0.8), objective_of(floor=0.6), {"mine": objective_of(floor=0.6), "s": strict})
+    strict = build_objective(floor=0.99, evidence=MinimumEvidence(repeats=1, test_records=1))
+    found = review(build_evidence(0.8), build_objective(floor=0.6), {"mine": build_objective(floor=0.6), "s": strict})
     current, others = found.current, found.alternatives
     assert current.outcome == "ships"
     assert [each for each in others if each.part.startswith("objective ")] == [
@@ -117,7 +117,7 @@ def test_other_objectives_that_have_a_name_are_tried_the_one_in_force_is_not() -
 def test_every_alternative_to_a_named_objective_stays_within_its_ranges(
     name: str, judged: list[ObjectiveConfig]
 ) -> None:
-    review(evidence_of(0.8, 0.85, behaviour=BEHAVIOUR), compose_objective([f"objective={name}"]).settings, {})
+    review(build_evidence(0.8, 0.85, behaviour=BEHAVIOUR), compose_objective([f"objective={name}"]).settings, {})
     assert len(judged) > 15
     for each in judged:
         assert 0 <= each.floor <= 1

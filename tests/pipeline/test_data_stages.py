@@ -1,7 +1,6 @@
 """Stage `prepare`: the data set as it would be read without the pipeline, from what the pipeline watches alone."""
 
 import json
-import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.conftest import PROJECT
+from tests.pipeline.stages import freeze_the_sample
 
 from ratchet.config import FileConfig, compose
 from ratchet.data.prepared import known_labels, prepare
@@ -18,10 +17,8 @@ from ratchet.data.splits import make_split
 from ratchet.data.storing import read_prepared, read_split
 from ratchet.errors import UserError
 from ratchet.evaluation.behaviour import Case, cases_of, read_behaviour
-from ratchet.pipeline import freeze as frozen
 from ratchet.pipeline.data_stages import prepare_data, split_data
-from ratchet.pipeline.freeze import freeze
-from ratchet.pipeline.plan import BEHAVIOUR, CONFIG, DATA, SPLITS, PipelineConfig
+from ratchet.pipeline.plan import BEHAVIOUR, CONFIG, DATA, SPLITS
 
 Prepare = Callable[..., str]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8) | st.sampled_from(
@@ -39,16 +36,6 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8
         "a\ufffe",
     ]
 )
-
-
-def freeze_the_sample(directory: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
-    """The sample's files and the frozen configurations of rule in `directory`, which becomes the working directory."""
-    for name in ("sample", "behaviour"):
-        shutil.copytree(PROJECT / "data" / name, directory / "data" / name)
-    monkeypatch.chdir(directory)
-    with monkeypatch.context() as patched:
-        patched.setattr(frozen, "fingerprints", lambda modules: dict.fromkeys(modules, "hash"))
-        freeze(PipelineConfig(overrides=list(overrides)))
 
 
 @pytest.fixture

@@ -8,53 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.comparison.test_evidence import copy_run, of_name, rewrite, trained_on_the_sample
+from tests.pipeline.stages import PLAN, lay_out, leave_behind, mark_as_measured_on_val
+from tests.sample_runs import rewrite_record
 
 from ratchet.comparison.results import Comparison
 from ratchet.errors import UserError
-from ratchet.pipeline import freeze as frozen
 from ratchet.pipeline.decision_stages import compare_runs, selected
-from ratchet.pipeline.freeze import freeze
-from ratchet.pipeline.plan import RUNS, PipelineConfig, run_directory
+from ratchet.pipeline.plan import PipelineConfig, run_directory
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
-
-PLAN = PipelineConfig(models=["rule", "regression"], repeats=[0, 1, 2])
-
-
-def lay_out(runs_dir: Path, monkeypatch: pytest.MonkeyPatch, plan: PipelineConfig = PLAN) -> None:
-    """Copies of those runs where the pipeline would have made them, and its frozen configurations; here."""
-    for model in plan.models:
-        for run, repeat in zip(of_name(runs_dir, model), plan.repeats, strict=True):
-            shutil.copytree(run.path, run_directory("sample", model, repeat))
-    with monkeypatch.context() as patched:
-        patched.setattr(frozen, "fingerprints", lambda modules: {})
-        freeze(plan)
-
-
-def leave_behind(model: str) -> None:
-    """Runs of a model that is no longer in the plan."""
-    for run in of_name(RUNS, "regression"):
-        copied = copy_run(run, f"{model}-{run.path.name}", name=model, config_hash=model, complexity=7)
-        (RUNS / "sample" / model).mkdir(exist_ok=True)
-        copied.path.rename(run_directory("sample", model, int(run.path.name)))
-        copied.path.parent.rmdir()
-
-
-def measured_on_val() -> None:
-    """All runs as those that `overrides: [evaluate=val]` makes."""
-    for run in (read_run(path.parent) for path in RUNS.glob("*/*/*/record.json")):
-        rewrite(run.path, evaluate="val")
-        (run.path / "predictions" / "test.parquet").unlink()
 
 
 def compared(plan: PipelineConfig = PLAN) -> Comparison:
     return compare_runs(plan, lambda what: lambda steps: lambda done: None)
-
-
-@pytest.fixture(scope="module")
-def sample_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained_on_the_sample(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
@@ -162,7 +128,7 @@ def test_of_a_smaller_plan_only_its_repeats_take_part() -> None:
 
 @pytest.mark.usefixtures("_here")
 def test_runs_that_were_measured_on_val_are_compared_on_val() -> None:
-    measured_on_val()
+    mark_as_measured_on_val()
     assert selected(PLAN).part == "val"
     assert compared().part == "val"
 
@@ -171,7 +137,7 @@ def broken(change: str, run: StoredRun) -> Sequence[str]:
     if change == "missing":
         shutil.rmtree(run.path)
         return ("build/runs/sample/regression/1",)
-    rewrite(run.path, status="failed")
+    rewrite_record(run.path, status="failed")
     return (str(run.path), "the run is failed")
 
 

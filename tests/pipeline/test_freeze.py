@@ -22,9 +22,8 @@ Freeze = Callable[..., None]
 
 @pytest.fixture
 def freeze_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Freeze:
-    """`freeze_here(models=["rule"])`: the stage in the working directory, without the fingerprints."""
+    """`freeze_here(models=["rule"])`: the stage in the working directory."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(frozen, "fingerprints", lambda modules: dict.fromkeys(modules, "hash"))
     return lambda **plan: freeze(replace(PipelineConfig(), **plan))
 
 
@@ -108,15 +107,65 @@ def test_nothing_absolute_is_frozen(freeze_here: Freeze, project: Path) -> None:
     assert str(Path.cwd()) not in text_of("config")
 
 
-def test_every_stage_has_its_fingerprints(freeze_here: Freeze) -> None:
+def test_every_stage_that_makes_predictions_has_its_code(freeze_here: Freeze) -> None:
     freeze_here(models=["rule", "regression"])
     files = {path.relative_to("build/code").as_posix() for path in Path("build/code").rglob("*.json")}
-    stages = {f"{name}.json" for name in ("prepare", "split", "compare", "gate", "report")}
-    assert files == {*stages, "model/rule.json", "model/regression.json"}
-    assert set(json.loads(Path("build/code/model/rule.json").read_text())) == {
-        "ratchet.pipeline.train_stage",
-        "ratchet.models.rule",
-    }
+    assert files == {"prepare.json", "split.json", "model/rule.json", "model/regression.json"}
+    names = [line.split()[0] for line in json.loads(Path("build/code/model/rule.json").read_text())]
+    assert {"train_run", "train", "NameMatcher"} <= set(names)
+    assert not [name for name in names if "." in name or ":" in name], "a definition that moves changes nothing"
+
+
+def test_a_file_that_would_not_change_is_not_written(freeze_here: Freeze) -> None:
+    freeze_here()
+    before = {path: path.stat().st_mtime_ns for path in Path("build").rglob("*") if path.is_file()}
+    assert len(before) > 6
+    freeze_here()
+    assert {path: path.stat().st_mtime_ns for path in Path("build").rglob("*") if path.is_file()} == before
+
+
+OUTPUTS = {
+    "compare": ["build/comparison.json", "build/leaderboard.md", "build/metrics.json", "build/plots/ladder.csv"],
+    "gate": ["build/verdict.json", "build/verdict.md", "build/review.json"],
+    "report": ["build/report.html", "build/report.md", "build/pictures/ladder.svg"],
+}
+
+
+@pytest.mark.parametrize(
+    ("plan", "stale"),
+    [
+        ({}, []),
+        ({"baseline": "regression"}, ["compare"]),
+        ({"objective": "strict"}, ["gate", "report"]),
+        ({"repeats": [0, 1]}, ["compare", "gate", "report"]),
+    ],
+    ids=str,
+)
+def test_outputs_that_another_plan_made_are_deleted(
+    freeze_here: Freeze, plan: dict[str, object], stale: list[str]
+) -> None:
+    models = ["rule", "regression"]
+    freeze_here(models=models)
+    for path in (Path(name) for names in OUTPUTS.values() for name in names):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("made before")
+    freeze_here(**{"models": models, **plan})
+    for stage, names in OUTPUTS.items():
+        assert [Path(name).exists() for name in names] == [stage not in stale] * len(names), stage
+
+
+def test_outputs_that_other_code_made_are_deleted(freeze_here: Freeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    freeze_here()
+    Path("build/verdict.json").write_text("made before")
+    Path("build/comparison.json").write_text("made before")
+    hashes = frozen.definitions_of
+
+    def with_other_gate(roots: list[str]) -> dict[str, str]:
+        return {**hashes(roots), **({"gate": "other"} if any("judge_runs" in root for root in roots) else {})}
+
+    monkeypatch.setattr(frozen, "definitions_of", with_other_gate)
+    freeze_here()
+    assert (Path("build/verdict.json").exists(), Path("build/comparison.json").exists()) == (False, True)
 
 
 def test_the_same_plan_freezes_to_the_same_bytes(freeze_here: Freeze) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.comparison.test_evidence import trained_on_the_sample
-from tests.pipeline.test_decision_stages import PLAN, lay_out, leave_behind, measured_on_val
+from tests.pipeline.stages import PLAN, lay_out, leave_behind, mark_as_measured_on_val
 
 from ratchet.cli.main import main
 from ratchet.objective.gate import Verdict
@@ -15,10 +14,9 @@ from ratchet.pipeline.plan import PipelineConfig
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = trained_on_the_sample(tmp_path_factory.getbasetemp())
+def _here(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    lay_out(runs, monkeypatch)
+    lay_out(sample_runs, monkeypatch)
 
 
 def judged(plan: PipelineConfig = PLAN) -> Verdict:
@@ -53,7 +51,7 @@ def test_what_is_frozen_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_ships_that_was_measured_where_it_was_chosen() -> None:
     assert judged().decision.ships == "regression"
-    measured_on_val()
+    mark_as_measured_on_val()
     found = judged().decision
     assert found.ships is None
     assert found.outcome != "ships"

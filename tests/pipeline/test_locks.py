@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.comparison.test_evidence import rewrite, trained_on_the_sample
-from tests.pipeline.test_decision_stages import PLAN, lay_out
+from tests.pipeline.locks import FOUND, MACHINE, with_metric, without
+from tests.pipeline.stages import PLAN, lay_out
+from tests.sample_runs import rewrite_record as rewrite
 
 from ratchet.errors import UserError
 from ratchet.pipeline.locks import (
@@ -30,18 +31,6 @@ from ratchet.pipeline.locks import (
 )
 from ratchet.pipeline.plan import run_directory
 
-MACHINE = {"python": "3.11.7", "architecture": "x86_64", "processor": "Some CPU", "features": "ff", "threads": "2"}
-FOUND = Results(
-    MACHINE,
-    "lock",
-    predictions={"rule/0": "aa", "rule/1": "bb", "cnn/0": "cc"},
-    metrics={
-        "rule/0": {"test/f1_macro": 0.5, "val/f1_macro": 0.6},
-        "rule/1": {"test/f1_macro": 0.7, "val/f1_macro": 0.6},
-        "cnn/0": {"test/f1_macro": 0.8},
-    },
-    random=["cnn"],
-)
 BROKEN: dict[str, Any] = {
     "conflict": '<<<<<<< HEAD\n{"machine": {}}\n=======\n{}\n>>>>>>> branch\n',
     "list": "[]",
@@ -49,19 +38,6 @@ BROKEN: dict[str, Any] = {
     "other keys": '{"machine": {}, "found": 1}',
     "newer": json.dumps({**vars(FOUND), "schema_version": 2, "added": {}}),
 }
-
-
-def with_metric(name: str, key: str, value: float | None) -> Results:
-    metrics = copy.deepcopy(FOUND.metrics)
-    metrics[name] = {kept: other for kept, other in metrics[name].items() if kept != key}
-    if value is not None:
-        metrics[name][key] = value
-    return replace(FOUND, metrics=metrics)
-
-
-def without(name: str) -> Results:
-    kept = {key: value for key, value in FOUND.metrics.items() if key != name}
-    return replace(FOUND, metrics=kept, predictions={key: FOUND.predictions[key] for key in kept})
 
 
 def test_what_is_found_again_is_the_same() -> None:
@@ -156,10 +132,9 @@ def test_rows_have_the_same_columns_whatever_changed() -> None:
 
 # --- of real runs ---
 @pytest.fixture
-def _ladder(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = trained_on_the_sample(tmp_path_factory.getbasetemp())
+def _ladder(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    lay_out(runs, monkeypatch)
+    lay_out(sample_runs, monkeypatch)
 
 
 @pytest.mark.usefixtures("_ladder")

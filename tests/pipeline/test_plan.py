@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ratchet.cli.pipeline import _ACTIONS
 from ratchet.errors import UserError
 from ratchet.pipeline import plan
-from ratchet.pipeline.plan import PipelineConfig, read_pipeline, run_directories, run_directory, stage_names
+from ratchet.pipeline.plan import FROZEN, PipelineConfig, read_pipeline, run_directories, run_directory
 
 VALID = PipelineConfig(
     data="madewithml",
@@ -143,25 +143,24 @@ def stages(project: Path) -> dict[str, dict[str, object]]:
     return found
 
 
-def test_stages_are_those_that_dvc_lists(project: Path, tmp_path: Path) -> None:
+def test_every_run_of_the_plan_is_a_stage_of_dvc(project: Path, tmp_path: Path) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(project / name, tmp_path / name)
     program = Path(sys.executable).with_name("dvc")
     for command in (["init", "--no-scm", "--quiet"], ["stage", "list", "--name-only"]):
         done = subprocess.run([program, *command], cwd=tmp_path, capture_output=True, text=True, check=True)
     plan = read_pipeline(tmp_path / "params.yaml")
-    assert sorted(done.stdout.split()) == sorted(stage_names(plan))
+    repeated = [f"split@{repeat}" for repeat in plan.repeats]
+    trained = [f"train@{path.parent.name}-{path.name}" for path in run_directories(plan)]
+    assert sorted(done.stdout.split()) == sorted(
+        ["config", "prepare", *repeated, *trained, "compare", "gate", "report"]
+    )
 
 
-def test_a_stage_is_named_once_and_follows_what_it_reads() -> None:
-    plan = PipelineConfig(models=["rule", "cnn"], repeats=[0, 3])
-    names = stage_names(plan)
-    assert len(set(names)) == len(names)
-    assert names == [
-        *("config", "prepare", "split@0", "split@3"),
-        *("train@rule-0", "train@rule-3", "train@cnn-0", "train@cnn-3"),
-        *("compare", "gate", "report"),
-    ]
+def test_every_stage_waits_for_the_frozen_configuration(stages: dict[str, dict[str, object]]) -> None:
+    assert stages["config"]["outs"] == [FROZEN.as_posix()]
+    for name, stage in stages.items():
+        assert name == "config" or FROZEN.as_posix() in list(stage["deps"]), name  # type: ignore[call-overload]
 
 
 def test_every_command_is_an_action_of_the_same_name(stages: dict[str, dict[str, object]]) -> None:

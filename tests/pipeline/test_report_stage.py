@@ -9,9 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.comparison.test_evidence import trained_on_the_sample
-from tests.pipeline.test_data_stages import freeze_the_sample
-from tests.pipeline.test_decision_stages import PLAN, lay_out
+from tests.pipeline.stages import PLAN, freeze_the_sample, lay_out
 
 from ratchet.cli.main import main
 from ratchet.comparison.results import CandidateResult, Comparison, Difference, Interval
@@ -25,13 +23,13 @@ DRAWN = st.tuples(st.text(min_size=1), FIGURES, FIGURES)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory in which every stage before this one was run, and this one as `dvc repro` runs it."""
     directory = tmp_path_factory.mktemp("reported")
     with pytest.MonkeyPatch.context() as monkeypatch:
         freeze_the_sample(directory, monkeypatch)
         prepare_data()
-        lay_out(trained_on_the_sample(tmp_path_factory.getbasetemp()), monkeypatch)
+        lay_out(sample_runs, monkeypatch)
         Path("params.yaml").write_text(yaml.safe_dump(plain(PLAN)), encoding="utf-8")
         assert [main(["pipeline", stage]) for stage in ("compare", "gate", "report")] == [0, 0, 0]
     return directory

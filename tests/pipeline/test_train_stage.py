@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.pipeline.test_data_stages import freeze_the_sample
+from tests.pipeline.stages import freeze_the_sample
 
 from ratchet.config import compose
 from ratchet.errors import RunFailed, UserError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.predicting.conftest import predict, read_text
-from tests.predicting.test_values import JSON
+from tests.predicting.strategies import JSON
 
 from ratchet.errors import UserError
 from ratchet.predicting.json_lines import json_lines_reader

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.charts.conftest import selected
-from tests.comparison.test_evidence import trained_on_the_sample
+from tests.builders import selected
 
 from ratchet.config import Objective, compose_objective
 from ratchet.reporting.blocks import Block, Details, ExampleList, Figure, Paragraph, Section, Table
@@ -24,9 +23,9 @@ NO_TEXTS = Texts(None, "none were asked for")
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(sample_runs: Path) -> Path:
     """rule and regression on three splits, to read."""
-    return trained_on_the_sample(tmp_path_factory.getbasetemp())
+    return sample_runs
 
 
 @pytest.fixture(scope="session")

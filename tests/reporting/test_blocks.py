@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from tests.charts.conftest import comparison, result, selected
+from tests.builders import comparison, result, selected
 
 from ratchet.charts.comparison_charts import ladder
 from ratchet.comparison.results import Interval

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.charts.conftest import Judged, made_candidate, made_run, predictions, selected
+from tests.builders import Judged, made_candidate, made_run, predictions, selected
 
 from ratchet.reporting.examples import MOST, Example, Examples, examples_of
 from ratchet.runs.selection import Candidate, Selection

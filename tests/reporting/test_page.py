@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.charts.conftest import JUDGED_TWICE, made_candidate, made_run, predictions
-from tests.charts.test_theme import contrast
+from tests.builders import JUDGED_TWICE, made_candidate, made_run, predictions
+from tests.charts.contents import contrast
 from tests.reporting.conftest import (
     NO_TEXTS,
     Element,

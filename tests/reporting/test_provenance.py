@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.charts.conftest import comparison, made_candidate, made_run, result, selected
+from tests.builders import comparison, made_candidate, made_run, result, selected
 from tests.reporting.conftest import cells
 
 from ratchet.comparison.results import SplitRead

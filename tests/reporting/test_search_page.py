@@ -1,6 +1,6 @@
 """The page of a search: what was found, in words that hold, with nothing fetched and nothing run that data say."""
 
-from tests.charts.test_search import FOUND, TRIALS
+from tests.charts.search_results import FOUND, TRIALS
 from tests.reporting.conftest import parse
 
 from ratchet.config import Cost, SearchConfig

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.charts.conftest import JUDGED_TWICE, difference, made_candidate, predictions
+from tests.builders import JUDGED_TWICE, difference, made_candidate, predictions
 from tests.reporting.conftest import (
     NO_TEXTS,
     cells,

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 import pytest
-from tests.charts.conftest import comparison, difference, group, result
+from tests.builders import comparison, difference, group, result
 from tests.reporting.conftest import cells
 from tests.reporting.conftest import tables as tables_in
 

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.comparison.test_evidence import of_name, rewrite
+from tests.sample_runs import find_named_runs as of_name
+from tests.sample_runs import rewrite_record as rewrite
 
 from ratchet.config import compose
 from ratchet.data.prepared import prepare

@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from tests.commands import wait_until
 
 from ratchet.config import plain
 from ratchet.errors import UserError
@@ -101,9 +101,7 @@ def test_a_process_that_nobody_waited_for_is_gone(store: Store) -> None:
         run = store(status="running", pid=process.pid, process_started=watched.create_time())
         assert run.status == "running"
         process.kill()
-        until = time.monotonic() + 10
-        while watched.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: watched.status() == psutil.STATUS_ZOMBIE)
         assert run.status == "killed"
     finally:
         process.kill()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
-from tests.comparison.conftest import IDS, judged, overlapping, truth
+from tests.statistics.arrays import IDS, judged, overlapping, truth
 
 from ratchet.evaluation import metrics
 from ratchet.evaluation.metrics import Counts, averaged, f1, item_metrics, resampled_weights

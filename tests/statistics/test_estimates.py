@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.linalg import hadamard
-from tests.comparison.conftest import certain
+from tests.statistics.arrays import certain
 
 from ratchet.statistics.estimates import Drawn, Estimate, difference, estimate, mean_of, training_spread, variance_of
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.tracking.conftest import Listener, described
+from tests.tracking.listeners import Listener, make_description
 
 from ratchet.config import TrackerConfig, TrackerKind
 from ratchet.errors import Pruned
@@ -51,14 +51,14 @@ def test_settings_of_a_tracker_that_is_none_are_said_to_do_nothing(
 
 def test_a_good_end_is_told(tmp_path: Path, opens: Callable[[Listener], Listener]) -> None:
     listener = opens(Listener())
-    with open_tracker(WANDB, tmp_path, described) as tracker:
+    with open_tracker(WANDB, tmp_path, make_description) as tracker:
         tracker.log(1, {"loss": 1.0})
     assert listener.told == [("log", (1, {"loss": 1.0})), ("finish", None)]
 
 
 def test_a_trial_that_was_given_up_has_not_failed(tmp_path: Path, opens: Callable[[Listener], Listener]) -> None:
     listener = opens(Listener())
-    with pytest.raises(Pruned), open_tracker(WANDB, tmp_path, described):
+    with pytest.raises(Pruned), open_tracker(WANDB, tmp_path, make_description):
         raise Pruned("worse than the others")
     assert listener.told == [("configure", {"pruned": True}), ("finish", None)]
 
@@ -68,7 +68,7 @@ def test_a_bad_end_is_told_and_goes_on(
     error: BaseException, tmp_path: Path, opens: Callable[[Listener], Listener]
 ) -> None:
     listener = opens(Listener())
-    with pytest.raises(type(error)), open_tracker(WANDB, tmp_path, described):
+    with pytest.raises(type(error)), open_tracker(WANDB, tmp_path, make_description):
         raise error
     [(what, told)] = listener.told
     assert what == "finish"
@@ -85,7 +85,7 @@ def test_what_cannot_be_opened_is_said_once_and_done_without(
         raise RuntimeError("broken installation")
 
     monkeypatch.setattr(wandb_tracker, "open_wandb", fail)
-    with open_tracker(WANDB, tmp_path, described) as tracker:
+    with open_tracker(WANDB, tmp_path, make_description) as tracker:
         assert isinstance(tracker, NullTracker)
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -4,7 +4,6 @@ import http.server
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import altair as alt
 import pytest
 from PIL import Image
-from tests.tracking.conftest import described, inspected
+from tests.commands import HANG_SECONDS
+from tests.tracking.listeners import inspect_wandb_run, make_description
 
 from ratchet.charts.theme import to_png
 from ratchet.config import TrackerConfig, TrackerKind
@@ -47,8 +47,9 @@ def listening() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def answering() -> Iterator[str]:
-    """A server that answers, if only that it does not know the page."""
+def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server that answers, if only that it does not know the page, and as late as a busy machine lets it."""
+    monkeypatch.setattr(wandb_tracker, "_ANSWER_SECONDS", HANG_SECONDS)
     server = http.server.HTTPServer(("127.0.0.1", 0), _NotFound)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -101,11 +102,9 @@ def test_a_server_that_says_nothing_is_not_waited_for(
     monkeypatch.setattr(wandb_tracker, "_ANSWER_SECONDS", 0.3)
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    started = time.perf_counter()
-    reason = reason_to_stay_offline()
+    reason = reason_to_stay_offline()  # comes back although the server still says nothing
     assert reason is not None
     assert "timed out" in reason
-    assert time.perf_counter() - started < 5
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +113,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("run")
     for name in ("labels.json", "weights.bin"):
         (directory / name).write_text(name)
-    with open_tracker(WANDB, directory, lambda: described(model={"C": 20})) as tracker:
+    with open_tracker(WANDB, directory, lambda: make_description(model={"C": 20})) as tracker:
         tracker.configure({"split_hash": "abc"})
         tracker.log(14, {"epoch": 0, "loss": 2.0})
         tracker.log(28, {"epoch": 1, "loss": 1.0})
@@ -128,7 +127,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def records(run: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = inspected(run)
+    found: list[dict[str, Any]] = inspect_wandb_run(run)
     return found
 
 
@@ -137,7 +136,7 @@ def of_type(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def test_it_is_listed_as_it_was_described(run: Path, records: list[dict[str, Any]]) -> None:
-    summary = inspected(run, "--summary")
+    summary = inspect_wandb_run(run, "--summary")
     assert (summary["state"], summary["exit_code"]) == ("finished", 0)
     assert (summary["run_id"], summary["name"], summary["tags"]) == ("one", "name of one", ["first"])
     assert summary["project"] == "a-project"
@@ -147,7 +146,7 @@ def test_it_is_listed_as_it_was_described(run: Path, records: list[dict[str, Any
 
 
 def test_its_figures_are_in_the_summary(run: Path) -> None:
-    summary = inspected(run, "--summary")["summary"]
+    summary = inspect_wandb_run(run, "--summary")["summary"]
     assert (summary["test/f1"], summary.get("test/ap")) == (0.5, None)
     assert (summary["labels"]["nrows"], summary["labels"]["ncols"]) == (2, 2)
 
@@ -185,11 +184,11 @@ def test_all_of_it_is_below_the_directory(run: Path) -> None:
 
 
 def test_a_bad_end_is_a_failed_run_and_the_next_run_is_another(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="bad"), open_tracker(WANDB, tmp_path / "a", lambda: described("a")):
+    with pytest.raises(ValueError, match="bad"), open_tracker(WANDB, tmp_path / "a", lambda: make_description("a")):
         raise ValueError("bad")
-    with open_tracker(WANDB, tmp_path / "b", lambda: described("b")):
+    with open_tracker(WANDB, tmp_path / "b", lambda: make_description("b")):
         pass
-    failed, finished = (inspected(tmp_path / name, "--summary") for name in "ab")
+    failed, finished = (inspect_wandb_run(tmp_path / name, "--summary") for name in "ab")
     assert (failed["state"], failed["exit_code"], failed["summary"]["error"]) == ("failed", 1, "ValueError: bad")
     assert (finished["state"], finished["run_id"]) == ("finished", "b")
 

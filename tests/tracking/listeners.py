@@ -1,15 +1,12 @@
-"""Runs to tell of, somebody who listens, and W&B's offline files read back by its own command."""
+"""A tracker that remembers, and W&B's offline files read back by its own command."""
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-from tests.comparison.test_evidence import trained_on_the_sample
-from tests.conftest import run_command
+from tests.commands import run_command
 
 from ratchet.tracking.tracker import Description, Report
 
@@ -39,17 +36,11 @@ class Listener:
         self._tell("finish", error)
 
 
-def described(identifier: str = "one", **config: Any) -> Description:
+def make_description(identifier: str = "one", **config: Any) -> Description:
     return Description(identifier, f"name of {identifier}", "a group", "train", ("first",), config)
 
 
-@pytest.fixture
-def runs_dir(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
-    """rule and regression on three splits, to change at will."""
-    return Path(shutil.copytree(trained_on_the_sample(tmp_path_factory.getbasetemp()), tmp_path / "runs"))
-
-
-def inspected(directory: Path, *flags: str) -> Any:
+def inspect_wandb_run(directory: Path, *flags: str) -> Any:
     """What `wandb leet inspect` says of the one W&B run below `directory`: its summary, or with no flag its records."""
     [path] = directory.glob("wandb/*run-*/*.wandb")
     program = Path(sys.executable).with_name("wandb")
