@@ -170,10 +170,17 @@ def test_every_command_is_an_action_of_the_same_name(stages: dict[str, dict[str,
         assert action in _ACTIONS
 
 
+def _paths_of(entry: str | dict[str, object]) -> list[str]:
+    return [entry] if isinstance(entry, str) else list(entry)
+
+
 def test_outputs_are_where_the_code_writes_them(stages: dict[str, dict[str, object]]) -> None:
-    declared = {name: {*stage["outs"], *stage.get("metrics", [])} for name, stage in stages.items()}  # type: ignore[misc]
+    declared = {
+        name: {path for entry in [*stage["outs"], *stage.get("metrics", [])] for path in _paths_of(entry)}  # type: ignore[misc]
+        for name, stage in stages.items()
+    }
     paths = {
-        "config": {plan.CONFIG, plan.CODE},
+        "config": {plan.FROZEN},
         "prepare": {plan.DATA},
         "split": {plan.SPLITS / "${item.repeat}.json"},
         "train": {run_directory("${data}", "${item.model}", 0).parent / "${item.repeat}"},
