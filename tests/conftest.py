@@ -20,10 +20,11 @@ from tests.commands import PROGRAMS, PROJECT, Command, run_command
 from tests.datasets import TOPICS
 from tests.sample_runs import train_on_the_sample
 
-from ratchet.config import register
+from ratchet.config import compose, register
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import target_matrix
 from ratchet.data.taxonomy import Taxonomy
+from ratchet.errors import RunFailed
 from ratchet.models import all_settings
 
 # How long an example takes says more about the machine than about the code: a busy one must not fail a test.
@@ -115,5 +116,39 @@ def make_dataset() -> Callable[..., Dataset]:
             taxonomy=Taxonomy.from_labels(chosen),
             task=task,
         )
+
+    return make
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """`terminal(80)`: from now on output goes to a (dumb) terminal of so many columns, as far as the code can see."""
+
+    def begin(columns: int) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "dumb")
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory for this module's runs, in `runs`."""
+    return tmp_path_factory.mktemp("workplace")
+
+
+@pytest.fixture(scope="module")
+def make_run(workplace: Path) -> Callable[..., Path]:
+    """`make_run("model=rule")`: the directory of a new run, also of one that failed."""
+    from ratchet.training import train  # it imports torch
+
+    def make(*overrides: str) -> Path:
+        few = "evaluation.resamples=100"  # what is tested is how figures are shown
+        config = compose([few, *overrides, f"runs_dir={(workplace / 'runs').as_posix()}"])
+        try:
+            return train(config, list(overrides)).path
+        except RunFailed as failed:
+            return failed.path
 
     return make

@@ -244,8 +244,8 @@ def test_what_is_free_or_was_not_measured_is_left_out(nothing: float | None, ren
     found = comparison(result("rule", costs={**ALL, "size_mb": nothing}), result("cnn", costs=ALL))
     chart = quality_and_cost(found)
     left = amounts(rows(chart, "point"))
-    assert ("rule", "size on disk (MB)") not in left
-    assert left["cnn", "size on disk (MB)"] == 8
+    assert ("rule", "size (MB)") not in left
+    assert left["cnn", "size (MB)"] == 8
     assert len(left) == 9
     assert len(marks(render(chart), "point")) == 2
 
@@ -253,7 +253,7 @@ def test_what_is_free_or_was_not_measured_is_left_out(nothing: float | None, ren
 def test_a_cost_that_nobody_has_cannot_be_chosen(render: Render) -> None:
     costs = {**ALL, "fit_seconds": None, "peak_memory_mb": 0.0}
     chart = quality_and_cost(comparison(result("rule", costs=costs), result("cnn", costs=costs)))
-    titles = ["latency p95 (ms)", "texts a second", "size on disk (MB)"]
+    titles = ["latency p95 (ms)", "texts/s", "size (MB)"]
     assert options(chart) == {"cost": [*titles, f"!{titles[0]}"]}
     svg = render(chart)
     assert [float(each["amount"]) for each in marks(svg, "point")] == [0.5, 0.5]
@@ -276,7 +276,7 @@ def test_budgets_are_in_the_units_of_the_costs(render: Render) -> None:
     chart = quality_and_cost(FOUND_OF_COSTS, {"latency_ms_p95": 50, "size_mb": 500.5, "fit_minutes": 1.5})
     assert {(row["cost"], row["amount"], row["budget"]) for row in rows(chart, "rule", 0)} == {
         ("latency p95 (ms)", 50, "at most 50"),
-        ("size on disk (MB)", 500.5, "at most 500.5"),
+        ("size (MB)", 500.5, "at most 500.5"),
         ("fit (s)", 90, "at most 90"),
     }
     limit, *whiskers = marks(render(chart), "rule mark")

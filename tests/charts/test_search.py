@@ -3,12 +3,12 @@
 from tests.charts.contents import Render, marks, rows, texts
 from tests.charts.search_results import FOUND, TRIALS
 
-from ratchet.charts.search import search_front, search_history, search_importance
+from ratchet.reporting.search_page import chart_front, chart_history, chart_importance
 from ratchet.search.results import SearchResult
 
 
 def test_trials_stand_at_what_they_reached_and_pruned_ones_at_what_they_had() -> None:
-    found = rows(search_history(FOUND, "weighted F1 on val"), "point")
+    found = rows(chart_history(FOUND, "weighted F1 on val"), "point")
     assert [(row["trial"], row["value"], row["kind"]) for row in found] == [
         (0, 0.5, "default"),
         (2, 0.7, "tried"),
@@ -19,28 +19,28 @@ def test_trials_stand_at_what_they_reached_and_pruned_ones_at_what_they_had() ->
 
 
 def test_the_line_is_the_best_so_far_to_the_end() -> None:
-    found = rows(search_history(FOUND, "weighted F1 on val"), "line")
+    found = rows(chart_history(FOUND, "weighted F1 on val"), "line")
     assert [(row["trial"], row["value"]) for row in found] == [(0, 0.5), (2, 0.7), (5, 0.7)]
 
 
 def test_it_is_drawn_with_its_axes_named(render: Render) -> None:
-    svg = render(search_history(FOUND, "weighted F1 on val"))
+    svg = render(chart_history(FOUND, "weighted F1 on val"))
     assert {"trial", "weighted F1 on val", "default", "tried", "pruned"} <= set(texts(svg))
     assert len(marks(svg, "point")) == 4
-    svg = render(search_importance(FOUND))
+    svg = render(chart_importance(FOUND))
     assert {"C", "threshold.value", "share of the variance between trials"} <= set(texts(svg))
 
 
 def test_without_a_finished_trial_there_is_no_picture() -> None:
     nothing = SearchResult([TRIALS[1], TRIALS[3]], None, [], {})
-    assert search_history(nothing, "F1") is None
-    assert search_importance(nothing) is None
-    assert search_front(nothing, "F1", "size_mb") is None
+    assert chart_history(nothing, "F1") is None
+    assert chart_importance(nothing) is None
+    assert chart_front(nothing, "F1", "size_mb") is None
 
 
 def test_quality_stands_against_cost_and_what_nothing_beats_is_joined(render: Render) -> None:
     found = SearchResult(TRIALS, TRIALS[2], [TRIALS[4], TRIALS[2]], {})
-    chart = search_front(found, "weighted F1 on val", "size_mb")
+    chart = chart_front(found, "weighted F1 on val", "size_mb")
     assert [(row["trial"], row["amount"]) for row in rows(chart, "point")] == [(0, 4.0), (2, 8.0), (4, 2.0)]
     assert [(row["amount"], row["value"]) for row in rows(chart, "line")] == [(2.0, 0.6), (8.0, 0.7)]
     assert "size_mb, on a logarithmic scale" in texts(render(chart))

@@ -109,7 +109,7 @@ def test_a_title_says_what_is_chosen(render: Render) -> None:
         .mark_point()
         .encode(x="x:Q")
         .add_params(choice("cost", ["time", "money"]))
-        .properties(title=theme.told_above("'F1 over ' + cost"))
+        .properties(title=theme.computed_title("'F1 over ' + cost"))
     )
     assert "F1 over money" in texts(render(chart))
 

@@ -88,7 +88,7 @@ def test_a_look_at_the_test_part_is_counted_and_said(run: Path, verb: Verb) -> N
     counts = [
         int(found[1])
         for found in (
-            re.search(r"test split +read (\d+) times so far", verb("evaluate", run.name)[1]) for _ in range(2)
+            re.search(r"test set +(\d+) access(?:es)? so far", verb("evaluate", run.name)[1]) for _ in range(2)
         )
         if found
     ]

@@ -8,7 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ratchet.cli.ladder import LadderCallback, ladder_row, print_costs, print_ladder
+from ratchet.cli.ladder import LadderCallback
+from ratchet.reporting.blocks import Table
+from ratchet.reporting.run_tables import ladder, run_costs
+from ratchet.reporting.terminal import print_blocks
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
 from ratchet.runs.sweeps import Job, note_job, plan_sweep
@@ -42,6 +45,13 @@ def cells(line: str) -> list[str]:
     return re.split(r"\s{2,}", line.strip())
 
 
+def row_of(runs: list[StoredRun]) -> dict[str, str]:
+    """The only row of the ladder of these runs, by column."""
+    [table] = ladder(runs)
+    [row] = table.rows
+    return {column.title: cell.text for column, cell in zip(table.columns, row, strict=True)}
+
+
 def end_of_sweep(workplace: Path, sweep_id: str) -> None:
     LadderCallback().on_multirun_end(SimpleNamespace(runs_dir=str(workplace / "runs"), sweep_id=sweep_id))  # type: ignore[arg-type]
 
@@ -62,7 +72,7 @@ def test_several_seeds_are_a_mean_and_a_standard_deviation(runs: dict[str, Store
     three = [runs[f"rule {seed}"] for seed in range(3)]
     values = [figure(run, "test/f1_weighted") for run in three]
     assert len(set(values)) == 3
-    row = ladder_row(three, "test")
+    row = row_of(three)
     assert row["F1"] == f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
     precision = statistics.mean(figure(run, "test/precision_weighted") for run in three)
     assert row["prec."] == f"{precision:.3f}"
@@ -72,17 +82,17 @@ def test_several_seeds_are_a_mean_and_a_standard_deviation(runs: dict[str, Store
 def test_one_run_has_its_interval_over_records(runs: dict[str, StoredRun]) -> None:
     run = runs["regression"]
     value, low, high = (figure(run, f"test/f1_weighted{end}") for end in ("", "_ci_low", "_ci_high"))
-    row = ladder_row([run], "test")
+    row = row_of([run])
     assert row["F1"] == f"{value:.3f} [{low:.3f}, {high:.3f}]"
     assert row["AP"] == f"{figure(run, 'test/average_precision_macro'):.3f}"
     assert row["runs"] == "1"
-    assert float(row["MB"]) > 0
+    assert float(row["size (MB)"]) > 0
 
 
 def test_one_run_of_each_is_said_to_have_intervals(
     runs: dict[str, StoredRun], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_ladder([runs["regression"], runs["rule 0"]])
+    print_blocks(ladder([runs["regression"], runs["rule 0"]]))
     assert "95 % interval" in capsys.readouterr().out.splitlines()[0]
 
 
@@ -91,7 +101,7 @@ def test_candidates_of_one_name_and_other_settings_are_kept_apart(
 ) -> None:
     other = read_run(make_run("sweep_id=other", "threshold.method=per_label"))
     assert other.record.name == runs["rule 0"].record.name
-    print_ladder([other, runs["rule 0"]])
+    print_blocks(ladder([other, runs["rule 0"]]))
     rows = capsys.readouterr().out.strip().splitlines()[2:]
     assert [cells(row)[:2] for row in rows] == [["rule", "1"], ["rule", "1"]]
 
@@ -99,7 +109,7 @@ def test_candidates_of_one_name_and_other_settings_are_kept_apart(
 def test_val_and_test_figures_never_share_a_table(
     runs: dict[str, StoredRun], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_ladder([runs["val"], runs["rule 0"]])
+    print_blocks(ladder([runs["val"], runs["rule 0"]]))
     heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("sample")]
     assert [head.split(":")[0] for head in heads] == ["sample, test", "sample, val"]
 
@@ -165,7 +175,7 @@ def test_markdown_leaves_a_line_before_its_table(
     runs: dict[str, StoredRun], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without it Markdown takes the heading for the table's first row."""
-    print_ladder([runs["regression"], runs["rule 0"]], markdown=True)
+    print_blocks(ladder([runs["regression"], runs["rule 0"]]), markdown=True)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == ""
     assert lines[2].startswith("| model | runs | F1 |")
@@ -174,26 +184,26 @@ def test_markdown_leaves_a_line_before_its_table(
 
 def test_markdown_tables_of_two_parts_are_apart(runs: dict[str, StoredRun], capsys: pytest.CaptureFixture[str]) -> None:
     """A heading right below a table's last row would be read as one more row."""
-    print_ladder([runs["val"], runs["rule 0"]], markdown=True)
+    print_blocks(ladder([runs["val"], runs["rule 0"]]), markdown=True)
     lines = capsys.readouterr().out.splitlines()
-    second = next(index for index, line in enumerate(lines) if line.startswith("sample, val"))
+    second = next(index for index, line in enumerate(lines) if line.startswith("**sample, val"))
     assert lines[second - 1] == ""
 
 
-@pytest.mark.parametrize("show", [print_ladder, print_costs])
+@pytest.mark.parametrize("tables", [ladder, run_costs])
 def test_long_names_cost_no_figure_on_a_terminal(
-    show: Callable[..., None],
+    tables: Callable[..., list[Table]],
     runs: dict[str, StoredRun],
     terminal: Terminal,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     long = replace(runs["regression"].record, name="regression_words_only_without_stemming")
     chosen = [runs["rule 0"], replace(runs["regression"], record=long)]
-    show(chosen)
+    print_blocks(tables(chosen))
     piped = capsys.readouterr().out.splitlines()
     assert max(map(len, piped)) > 80
     terminal(80)
-    show(chosen)
+    print_blocks(tables(chosen))
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     row = next(line for line in out.splitlines() if line.startswith("regression_"))

@@ -23,8 +23,7 @@ def review(verb: Verb) -> Verb:
 
 def rows(out: str) -> list[tuple[str, str]]:
     """Part with its change, and outcome with what is said of it."""
-    table = out.split("\n\n")[1].splitlines()
-    header, *lines = table
+    _, header, *lines = out.split("\n\n")[1].splitlines()
     place = header.index("outcome")
     return [(" ".join(line[:place].split()), " ".join(line[place:].split())) for line in lines]
 
@@ -34,7 +33,7 @@ def test_the_objective_in_force_comes_first(review: Verb) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "sample: under default regression ships"
     found = dict(rows(out))
-    assert found["metric f1_macro"] == "regression ships"
+    assert found["metric f1_macro"] == "regression ships same"
     assert found["objective strict -"] == "too little evidence differs"
     assert "objective default -" not in found, "it is the one in force"
 
@@ -56,7 +55,7 @@ def test_where_nothing_differs_the_models_decide(review: Verb, monkeypatch: pyte
     others = [Alternative("margin", f"{margin}", "nothing ships", None) for margin in (0.01, 0.02)]
     monkeypatch.setattr(module, "review", lambda *_: Review(current, others))
     out = review()[1]
-    assert rows(out) == [("margin 0.01", "nothing ships"), ("margin 0.02", "nothing ships")]
+    assert rows(out) == [("margin 0.01", "nothing ships same"), ("margin 0.02", "nothing ships same")]
     assert out.splitlines()[-1] == "the same under all 2: the choice hangs on the models, not on the objective"
 
 
@@ -81,12 +80,12 @@ def test_the_table_says_what_the_json_says(review: Verb) -> None:
         (f"{each['part']} {each['change']}", f"{each['ships']} ships" if each["ships"] else each["outcome"])
         for each in found["alternatives"]
     ]
-    assert [(part, said.removesuffix(" differs")) for part, said in rows(review()[1])] == expected
+    assert [(part, said.removesuffix(" differs").removesuffix(" same")) for part, said in rows(review()[1])] == expected
 
 
 def test_markdown_has_a_row_an_alternative(review: Verb) -> None:
     lines = [line for line in review("format=md")[1].splitlines() if line.startswith("|")]
-    assert lines[0].startswith("| part | changed to | outcome |")
+    assert lines[0].startswith("| part | changed to | outcome | same? |")
     assert len(lines) - 2 == len(rows(review()[1]))
 
 

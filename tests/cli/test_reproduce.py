@@ -2,13 +2,16 @@
 
 import io
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Make
 
 from ratchet.cli.reproduce import _status
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
+
+Make = Callable[..., Path]
 
 
 class Terminal(io.StringIO):

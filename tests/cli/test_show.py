@@ -29,7 +29,7 @@ def test_behavioural_cases_that_fail_are_listed_with_their_texts(regression: Pat
     out = verb("runs", "show", str(regression))[1]
     cases = json.loads((regression / "behaviour.json").read_text())
     failed = [case for case in cases if case["passed"] is False]
-    assert f"behavioural cases that fail ({len(failed)} of {len(cases)})" in out
+    assert f"behavioural tests that fail ({len(failed)} of {len(cases)})" in out
     assert failed
     for case in failed:
         assert f"{case['kind']}: {case['name']}" in out

@@ -215,7 +215,7 @@ def test_one_split_speaks_of_itself_only(ladder: Path) -> None:
     [difference] = {each.in_words for each in differences(found)}
     assert difference == "better than rule (this one split)"
     assert row(found, "regression").spread_between_splits is None
-    assert found.notes == ["one split only: the intervals say nothing of another division of the data"]
+    assert found.notes == ["one split only: the intervals do not cover another split of the data"]
 
 
 def test_what_is_promoted_is_said_with_what_the_gate_said(ladder: Path) -> None:

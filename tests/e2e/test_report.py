@@ -212,13 +212,13 @@ def test_differences_are_sorted_as_numbers_and_what_is_missing_comes_first(page:
     table = "#ladder .data table"
     page.locator(f"{table} th button").nth(3).click()
     values = cells(page, table, 4)
-    assert values[0] == "–"
+    assert values[0] == "-"
     numbers = [float(each.split()[0]) for each in values[1:]]
     assert numbers == sorted(numbers)
 
 
 def test_a_word_filters_the_rows_and_says_how_many_are_left(page: Page) -> None:
-    table = page.locator(".data", has=page.get_by_role("region", name="Other objectives, one change each"))
+    table = page.locator(".data", has=page.get_by_role("region", name="Other objectives, with one change each"))
     everything = table.locator("tbody tr").count()
     table.get_by_role("searchbox").fill("margin 0.0")
     shown = table.locator("tbody tr:visible")
@@ -235,13 +235,13 @@ def test_a_choice_redraws_its_chart_and_outlasts_the_change_of_look(page: Page) 
 
     before, light = drawn(), page.evaluate("getComputedStyle(document.body).backgroundColor")
     choice = page.locator("#differences-chart select")
-    choice.select_option("the rung below")
+    choice.select_option("the next simpler one")
     page.wait_for_function(
         "before => document.querySelector('#differences-chart svg g.root').innerHTML !== before", arg=before
     )
     page.get_by_role("button", name="Dark").click()
     page.wait_for_selector("html[data-look=dark][data-ready]")
-    assert page.locator("#differences-chart select").input_value() == "the rung below"
+    assert page.locator("#differences-chart select").input_value() == "the next simpler one"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     assert page.locator("#differences-chart svg").count() == 1
 
@@ -272,6 +272,6 @@ def test_without_scripts_the_tables_are_there(browser: Browser, page_path: Path)
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(page_path.as_uri())
-    assert page.get_by_text("Without scripts there are no charts").is_visible()
+    assert page.get_by_text("Charts need scripts").is_visible()
     assert page.locator("#ladder tbody tr").first.inner_text().startswith("rule")
     context.close()

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from tests.conftest import fit_context
+from tests.datasets import fit_context
 from torch import distributed
 
 from ratchet.errors import UserError

@@ -12,10 +12,9 @@ from tests.builders import selected
 
 from ratchet.config import Objective, compose_objective
 from ratchet.reporting.blocks import Block, Details, ExampleList, Figure, Paragraph, Section, Table
-from ratchet.reporting.findings import Findings, find
+from ratchet.reporting.findings import Findings, Texts, compute_findings, read_texts
 from ratchet.reporting.page import build_page
-from ratchet.reporting.sections import sections_of
-from ratchet.reporting.texts import Texts, texts_of
+from ratchet.reporting.sections import build_sections
 from ratchet.runs.selection import Candidate, select
 
 RESAMPLES = 100
@@ -37,14 +36,16 @@ def found(trained: Path) -> Findings:
 @pytest.fixture(scope="session")
 def sections(found: Findings) -> list[Section]:
     """The report on both, with texts."""
-    return sections_of(found, texts_of(found.selection))
+    return build_sections(found, read_texts(found.selection))
 
 
 @cache
 def found_in(runs_dir: Path, *names: str) -> Findings:
     nowhere = runs_dir / "none"
     selection = select(runs_dir, names=names)
-    return find(selection, objective(), runs_dir=runs_dir, baseline="rule", promotions_dir=nowhere, resamples=RESAMPLES)
+    return compute_findings(
+        selection, objective(), runs_dir=runs_dir, baseline="rule", promotions_dir=nowhere, resamples=RESAMPLES
+    )
 
 
 @cache
@@ -55,7 +56,7 @@ def objective(*overrides: str) -> Objective:
 def made_findings(directory: Path, *candidates: Candidate, overrides: Sequence[str] = (), **options: Any) -> Findings:
     """Of runs that were made up; the first candidate is the baseline."""
     settings: dict[str, Any] = {"baseline": candidates[0].name, "resamples": 20, "promotions_dir": directory / "none"}
-    return find(selected(*candidates), objective(*overrides), runs_dir=directory, **settings | options)
+    return compute_findings(selected(*candidates), objective(*overrides), runs_dir=directory, **settings | options)
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------

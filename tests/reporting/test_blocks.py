@@ -38,8 +38,8 @@ def test_what_is_spent_has_about_three_digits(value: float, shown: str) -> None:
 
 def test_what_is_not_there_is_a_dash_that_stays_on_one_side() -> None:
     """Of figures below all others, of p-values above: nothing was found."""
-    assert number(None) == amount(None) == difference(None) == Cell("–", -math.inf)
-    assert p_value(None) == Cell("–", math.inf)
+    assert number(None) == amount(None) == difference(None) == Cell("-", -math.inf)
+    assert p_value(None) == Cell("-", math.inf)
 
 
 def test_a_chart_goes_into_a_page_without_what_the_page_sets_itself() -> None:
@@ -51,4 +51,4 @@ def test_a_chart_goes_into_a_page_without_what_the_page_sets_itself() -> None:
 
 
 def test_links_lead_to_a_section_by_its_name() -> None:
-    assert Section("Ladder", "The ladder").place == "ladder"
+    assert Section("Ladder", "The ladder").anchor == "ladder"

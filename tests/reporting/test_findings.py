@@ -12,8 +12,7 @@ from ratchet.config import named_objectives
 from ratchet.errors import UserError
 from ratchet.objective.gate import gather_and_judge
 from ratchet.objective.review import review
-from ratchet.reporting import findings_in
-from ratchet.reporting.findings import find
+from ratchet.reporting.findings import compute_findings, findings_in
 from ratchet.runs.promotions import Promotion, add_decision, said_of
 from ratchet.runs.selection import select
 from ratchet.statistics.bootstrap import Advance
@@ -36,7 +35,7 @@ def test_the_objective_sets_metric_and_verdict(trained: Path) -> None:
     strict = findings_in(trained, objective="strict", resamples=20)
     assert strict.verdict == gather_and_judge(select(trained), objective("objective=strict"), resamples=20)
     assert strict.verdict.objective.name == "strict"
-    macro = find(
+    macro = compute_findings(
         select(trained),
         objective("objective.metric=precision_macro"),
         runs_dir=trained,
@@ -85,7 +84,7 @@ def test_a_baseline_that_is_not_there_is_told_before_anything_is_drawn(trained: 
         raise AssertionError(what)
 
     with pytest.raises(UserError, match="no such candidate"):
-        find(select(trained), objective(), runs_dir=trained, baseline="cnn", bar=never)
+        compute_findings(select(trained), objective(), runs_dir=trained, baseline="cnn", bar=never)
 
 
 def test_progress_is_told_to_its_end(trained: Path) -> None:
@@ -99,5 +98,5 @@ def test_progress_is_told_to_its_end(trained: Path) -> None:
 
         return begin
 
-    find(select(trained), objective(), runs_dir=trained, baseline="rule", resamples=20, bar=bar)
-    assert announced == done == {"drawing records": 20 * 6, "swapping predictions": 20}
+    compute_findings(select(trained), objective(), runs_dir=trained, baseline="rule", resamples=20, bar=bar)
+    assert announced == done == {"bootstrapping records": 20 * 6, "permuting predictions": 20}

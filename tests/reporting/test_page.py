@@ -34,10 +34,9 @@ from ratchet.charts.theme import look
 from ratchet.comparison.results import Changes
 from ratchet.files import write_text
 from ratchet.reporting.blocks import Details, Figure, Section
-from ratchet.reporting.findings import Findings
+from ratchet.reporting.findings import Findings, Texts, read_texts
 from ratchet.reporting.page import FILTERED_FROM, build_page, chart_library
-from ratchet.reporting.sections import sections_of
-from ratchet.reporting.texts import Texts, texts_of
+from ratchet.reporting.sections import build_sections
 from ratchet.runs.selection import Candidate
 
 FETCHING = {"src", "href", "srcset", "data", "action", "formaction", "poster", "background", "ping", "manifest", "cite"}
@@ -62,7 +61,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=[]), min_size=1, max_size=60
 
 @pytest.fixture(scope="module")
 def whole(found: Findings) -> str:
-    return build_page(found, texts_of(found.selection))
+    return build_page(found, read_texts(found.selection))
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +163,7 @@ def test_the_same_findings_give_the_same_bytes(whole: str, found: Findings, trai
     found_in.cache_clear()
     anew = found_in(trained)
     assert anew is not found
-    assert build_page(anew, texts_of(anew.selection)) == whole
+    assert build_page(anew, read_texts(anew.selection)) == whole
 
 
 # --- all of it is there -----------------------------------------------------------------------------------------------
@@ -172,7 +171,7 @@ def test_the_same_findings_give_the_same_bytes(whole: str, found: Findings, trai
 
 def test_head_line_and_facts_are_those_of_the_findings(page: Page, found: Findings) -> None:
     comparison = found.comparison
-    assert page.texts("title") == page.texts("h1") == ["sample: what each iteration bought"]
+    assert page.texts("title") == page.texts("h1") == ["sample: what each iteration improved"]
     assert page.texts("p", kind="headline") == [f"regression ships {found.verdict.decision.why}"]
     assert page.texts("span", kind="tone good")[0] == "regression ships"
     begun, *others = sorted({run.record.started_at[:10] for run in found.selection.runs})
@@ -183,7 +182,7 @@ def test_head_line_and_facts_are_those_of_the_findings(page: Page, found: Findin
         ("metric", "weighted F1"),
         ("objective", "default"),
         ("runs", f"6, {begun}{later}"),
-        ("test splits read", "2 times so far"),
+        ("test-set accesses", "2 so far"),
     ]
 
 
@@ -206,19 +205,19 @@ def test_one_split_that_was_read_once_and_runs_of_two_days(tmp_path: Path) -> No
     page = page_of(replace(found, comparison=replace(found.comparison, splits=[split])))
     facts = dict(zip(page.texts("dt"), page.texts("dd"), strict=False))
     assert facts["measured on"] == "test, 3 records, 1 split"
-    assert facts["test splits read"] == "once"
+    assert facts["test-set accesses"] == "1 so far"
     assert facts["runs"] == "2, 2026-01-30 to 2026-02-01"
     assert payload(page)["charts"], "with no number that JSON does not have"
     on_val = replace(found.comparison, splits=[replace(split, test_readings=None)])
-    assert "test splits read" not in page_of(replace(found, comparison=on_val)).texts("dt")
+    assert "test-set accesses" not in page_of(replace(found, comparison=on_val)).texts("dt")
 
 
 def test_sections_are_in_the_list_of_contents_and_in_the_page(page: Page, sections: list[Section]) -> None:
     listed = [each for each in page.all("a") if "nav" in each.inside]
     assert [(each.text, each.attributes["href"]) for each in listed] == [
-        (each.name, f"#{each.place}") for each in sections
+        (each.name, f"#{each.anchor}") for each in sections
     ]
-    assert [each.attributes["id"] for each in page.all("section")] == [each.place for each in sections]
+    assert [each.attributes["id"] for each in page.all("section")] == [each.anchor for each in sections]
     assert page.texts("h2") == [each.title for each in sections]
 
 
@@ -244,7 +243,7 @@ def test_long_tables_can_be_filtered_and_every_table_sorted(page: Page, sections
 
 
 def test_a_table_is_long_from_so_many_rows_on(plain: Findings, monkeypatch: pytest.MonkeyPatch) -> None:
-    most = max(len(table.rows) for table in tables(sections_of(plain, NO_TEXTS)))
+    most = max(len(table.rows) for table in tables(build_sections(plain, NO_TEXTS)))
     for rows, filtered in ((most, True), (most + 1, False)):
         monkeypatch.setattr("ratchet.reporting.page.FILTERED_FROM", rows)
         page = page_of(plain)
@@ -278,9 +277,9 @@ def test_values_behind_a_chart_begin_with_whose_they_are(page: Page) -> None:
 
 def test_a_figure_that_folds_away_has_its_chart_too(found: Findings, monkeypatch: pytest.MonkeyPatch) -> None:
     def folded(*arguments: Any) -> Any:
-        return [replace(each, blocks=[Details("more", each.blocks)]) for each in sections_of(*arguments)]
+        return [replace(each, blocks=[Details("more", each.blocks)]) for each in build_sections(*arguments)]
 
-    monkeypatch.setattr("ratchet.reporting.page.sections_of", folded)
+    monkeypatch.setattr("ratchet.reporting.page.build_sections", folded)
     page = page_of(found)
     assert len(payload(page)["charts"]) == len(page.all("figure")) == 8
     assert {each.inside[-1] for each in page.all("figure")} == {"details"}
@@ -399,7 +398,7 @@ def test_a_column_says_what_it_is_in_an_attribute_that_cannot_be_left(tmp_path: 
     run = made_run(tmp_path, JUDGED_TWICE[0], name=name)
     page = page_of(made_findings(tmp_path, Candidate(name, (run,)), Candidate("cnn", (run,))))
     about = [each.attributes["title"] for each in page.all("button") if "title" in each.attributes]
-    assert f"of the difference to {name}" in about
+    assert f"standard error of the difference to {name}" in about
     assert not [each for each in page.all() if "onclick" in each.attributes]
 
 

@@ -14,9 +14,11 @@ def headline(found: SearchResult) -> str:
 
 
 def test_it_says_whether_something_better_was_found() -> None:
-    assert headline(FOUND).startswith("something better was found on val, where it was chosen")
-    assert headline(SearchResult(TRIALS, TRIALS[0], [], {})).startswith("nothing better was found than the settings")
-    assert headline(SearchResult([], None, [], {})).startswith("nothing better was found")
+    assert headline(FOUND).startswith("a better setting was found on val, where it was chosen")
+    assert headline(SearchResult(TRIALS, TRIALS[0], [], {})).startswith(
+        "no better setting was found than the default settings"
+    )
+    assert headline(SearchResult([], None, [], {})).startswith("no better setting was found")
 
 
 def test_every_trial_is_a_row_and_the_best_is_marked() -> None:

@@ -1,4 +1,4 @@
-"""Which pictures there are of a comparison, and of single runs: for DVC, W&B, and whoever shows files."""
+"""All charts of a comparison, or of runs alone, by name: for DVC and W&B."""
 
 from collections.abc import Mapping
 
@@ -9,22 +9,22 @@ from ratchet.comparison.results import Comparison
 from ratchet.runs.selection import Selection
 
 
-def pictures_of(found: Comparison, selection: Selection) -> Mapping[str, Chart]:
-    """By name, those of the report; charts that there is nothing for are left out."""
+def pictures_of(comparison: Comparison, selection: Selection) -> Mapping[str, Chart]:
+    """Return the charts of the report by name, without those that have nothing to show."""
     charts = {
-        "ladder": ladder(found, selection),
-        "differences": differences(found),
-        "cost": quality_and_cost(found),
-        "labels": group_differences(found, "label"),
-        "slices": group_differences(found, "slice"),
+        "ladder": ladder(comparison, selection),
+        "differences": differences(comparison),
+        "cost": quality_and_cost(comparison),
+        "labels": group_differences(comparison, "label"),
+        "slices": group_differences(comparison, "slice"),
         "learning": learning_curves(selection),
-        **_of_runs(selection, found.metric),
+        **_of_runs(selection, comparison.metric),
     }
     return {name: chart for name, chart in charts.items() if chart is not None}
 
 
 def pictures_of_runs(selection: Selection, metric: str) -> Mapping[str, Chart]:
-    """What can be drawn of runs by themselves."""
+    """Return the charts that need no comparison."""
     return {name: chart for name, chart in _of_runs(selection, metric).items() if chart is not None}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import altair as alt
 import numpy as np
 
-from ratchet.charts.theme import NEUTRAL, WIDTH, Chart, Row, choice, colour, dash, shape, told_above
+from ratchet.charts.theme import NEUTRAL, WIDTH, Chart, Row, choice, colour, computed_title, dash, shape
 from ratchet.comparison.results import metric_name
 from ratchet.evaluation.metrics import averaged
 from ratchet.evaluation.thresholds import Thresholds
@@ -22,13 +22,13 @@ _MEASURES = ("f1", "precision", "recall")
 MOST = 15  # pairs of one candidate and kind
 _STEP = 32
 _KINDS = ("another label instead", "missed, nothing instead", "too much")
-Pair = tuple[str | None, str | None]  # what was missed, what was predicted; None: nothing
+Pair = tuple[str | None, str | None]  # the missed label and the wrongly predicted one; None: no such label
 
 
 def learning_curves(selection: Selection) -> Chart | None:
-    """A line a repeat, of losses or of the metric on val; None where no model trains in epochs."""
+    """Draw a line for each run, of losses or of the metric on val; None if no model trains in epochs."""
     rows = learning_rows(selection)
-    names = [each.name for each in selection.candidates]
+    names = [candidate.name for candidate in selection.candidates]
     shown = [name for name in names if any(row["model"] == name for row in rows)]
     curves = sorted({row["curve"] for row in rows}, key=lambda curve: ("loss" in curve, curve))
     if not rows:
@@ -36,63 +36,67 @@ def learning_curves(selection: Selection) -> Chart | None:
     curve = choice("curve", curves, curves[0])
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"))
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False))
-    told = [*("model:N", "repeat:N", "epoch:Q"), alt.Tooltip("value:Q", format=".3f")]
+    tooltip = [*("model:N", "repeat:N", "epoch:Q"), alt.Tooltip("value:Q", format=".3f")]
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
         .transform_filter("datum.curve == curve")
         .mark_line(opacity=0.85, point=alt.OverlayMarkDef(size=14))
-        .encode(x=x, y=y, color=colour(names, shown), strokeDash=dash(names, shown), detail="repeat:N", tooltip=told)
+        .encode(x=x, y=y, color=colour(names, shown), strokeDash=dash(names, shown), detail="repeat:N", tooltip=tooltip)
         .add_params(curve)
-        .properties(width=WIDTH, height=280, title=told_above("curve"))
+        .properties(width=WIDTH, height=280, title=computed_title("curve"))
     )
     return chart
 
 
 def learning_rows(selection: Selection) -> list[Row]:
-    """Every point of every curve: model, repeat, epoch, curve, value; none where a loss is no number any more."""
+    """Return all points of all curves: model, repeat, epoch, curve, value; values that are not finite are left out."""
     rows = []
     for candidate in selection.candidates:
         for run in candidate.runs:
             for point in run.history():
                 if point.epoch is not None and point.key not in _NOT_SHOWN and math.isfinite(point.value):
-                    told = {"model": candidate.name, "repeat": f"split {run.record.split_seed}, seed {run.record.seed}"}
-                    rows.append({**told, "epoch": point.epoch, "curve": point.key, "value": round(point.value, 5)})
+                    repeat = f"split {run.record.split_seed}, seed {run.record.seed}"
+                    whose = {"model": candidate.name, "repeat": repeat}
+                    rows.append({**whose, "epoch": point.epoch, "curve": point.key, "value": round(point.value, 5)})
     return rows
 
 
 def calibration(selection: Selection) -> Chart | None:
-    """A reliability diagram, all repeats together; on the dashed line a score is a probability. None without scores."""
+    """Draw a reliability diagram of all repeats together; None without scores.
+
+    On the dashed line a score is a probability.
+    """
     rows = [row for candidate in selection.candidates for row in _bins(candidate, selection.part)]
     if not rows:
         return None
-    names = [each.name for each in selection.candidates]
+    names = [candidate.name for candidate in selection.candidates]
     shown = [name for name in names if any(row["model"] == name for row in rows)]
     side = alt.Scale(domain=[0, 1])
     x = alt.X("score:Q", title="mean score", scale=side)
     y = alt.Y("share:Q", title=f"share that is true, on {selection.part}", scale=side)
-    told = [alt.Tooltip("model:N"), alt.Tooltip("count:Q", format=",")]
-    told += [alt.Tooltip(f"{key}:Q", format=".3f") for key in ("score", "share")]
+    tooltip = [alt.Tooltip("model:N"), alt.Tooltip("count:Q", format=",")]
+    tooltip += [alt.Tooltip(f"{key}:Q", format=".3f") for key in ("score", "share")]
     diagonal = alt.Chart(alt.InlineData(values=[{"score": 0, "share": 0}, {"score": 1, "share": 1}]))
     base = alt.Chart(alt.InlineData(values=rows))
     return alt.layer(
         diagonal.mark_line(strokeDash=[4, 4], opacity=0.7, color="#808791").encode(x=x, y=y),
         base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour(names, shown), strokeDash=dash(names, shown)),
         base.mark_point(filled=True, size=80, opacity=1).encode(
-            x=x, y=y, color=colour(names, shown), shape=shape(names, shown), tooltip=told
+            x=x, y=y, color=colour(names, shown), shape=shape(names, shown), tooltip=tooltip
         ),
     ).properties(width=WIDTH, height=320)
 
 
 def _bins(candidate: Candidate, part: str) -> list[Row]:
-    """The bins of all repeats added up; empty ones are left out."""
+    """Return the sums of the bins over all repeats, without the empty bins."""
     counts: dict[float, list[float]] = {}
     for run in candidate.runs:
-        for each in run.read_json(f"reliability/{part}.json"):
-            if each["count"]:
-                total = counts.setdefault(each["low"], [0, 0, 0])
-                total[0] += each["count"]
-                total[1] += each["count"] * each["mean_score"]
-                total[2] += each["count"] * each["share_positive"]
+        for members in run.read_json(f"reliability/{part}.json"):
+            if members["count"]:
+                total = counts.setdefault(members["low"], [0, 0, 0])
+                total[0] += members["count"]
+                total[1] += members["count"] * members["mean_score"]
+                total[2] += members["count"] * members["share_positive"]
     return [
         {
             "model": candidate.name,
@@ -105,79 +109,80 @@ def _bins(candidate: Candidate, part: str) -> list[Row]:
 
 
 def threshold_curves(selection: Selection, metric: str) -> Chart | None:
-    """`metric` and its kin, means over repeats, one threshold for all labels; marks are where each repeat's was put.
+    """Draw F1, precision and recall over one threshold for all labels, means over runs; marks are the chosen ones.
 
-    None where nothing hangs on a threshold: scores are only 0 and 1, or the highest decides.
+    `metric` names the average and the measure that is shown first. None if no threshold decides: all scores are 0 or 1,
+    or the highest score wins.
     """
     average = metric.partition("_")[2]
     rows = [row for candidate in selection.candidates for row in _curve(candidate, average)]
     if not rows:
         return None
-    names = [each.name for each in selection.candidates]
+    names = [candidate.name for candidate in selection.candidates]
     shown = [name for name in names if any(row["model"] == name for row in rows)]
     chosen = [row for candidate in selection.candidates for row in _chosen(candidate, average)]
     titles = [metric_name(f"{measure}_{average}") for measure in _MEASURES]
     show = choice("show", titles, metric_name(metric))
     x = alt.X("threshold:Q", title="threshold", scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False))
-    told = [alt.Tooltip("model:N"), *(alt.Tooltip(f"{key}:Q", format=".3f") for key in ("threshold", "value"))]
+    tooltip = [alt.Tooltip("model:N"), *(alt.Tooltip(f"{key}:Q", format=".3f") for key in ("threshold", "value"))]
     lines = alt.Chart(alt.InlineData(values=rows)).transform_filter("datum.show == show")
     points = alt.Chart(alt.InlineData(values=chosen)).transform_filter("datum.show == show")
     return (
         alt.layer(
             lines.mark_line(strokeWidth=2.5).encode(
-                x=x, y=y, color=colour(names, shown), strokeDash=dash(names, shown), tooltip=told
+                x=x, y=y, color=colour(names, shown), strokeDash=dash(names, shown), tooltip=tooltip
             ),
             points.mark_point(filled=True, size=70, opacity=0.9).encode(
-                x=x, y=y, color=colour(names, shown), shape=shape(names, shown), tooltip=told
+                x=x, y=y, color=colour(names, shown), shape=shape(names, shown), tooltip=tooltip
             ),
         )
         .add_params(show)
-        .properties(width=WIDTH, height=280, title=told_above("show + ' on val'"))
+        .properties(width=WIDTH, height=280, title=computed_title("show + ' on val'"))
     )
 
 
 def _on_val(candidate: Candidate) -> list[tuple[Thresholds, Predictions]]:
-    """Of the runs that a threshold decides in."""
+    """Return thresholds and predictions of the runs in which a threshold decides."""
     read = []
     for run in candidate.runs:
         thresholds = Thresholds.from_json(run.read_json("thresholds.json"), run.read_json("labels.json"))
-        found = read_predictions(run.path / "predictions" / "val.parquet")
-        if thresholds.values is not None and not np.isin(found.scores, (0, 1)).all():
-            read.append((thresholds, found))
+        predictions = read_predictions(run.path / "predictions" / "val.parquet")
+        if thresholds.values is not None and not np.isin(predictions.scores, (0, 1)).all():
+            read.append((thresholds, predictions))
     return read
 
 
 def _curve(candidate: Candidate, average: str) -> Iterator[Row]:
     read = _on_val(candidate)
     for threshold in GRID.tolist() if read else []:
-        at = Thresholds("", np.array(threshold))  # decides as runs do, also on a score that is the threshold itself
-        measured = [averaged(found.targets, at.decide(found.scores)) for _, found in read]
+        at = Thresholds("", np.array(threshold))  # as runs decide, also for a score equal to it
+        measured = [averaged(shown.targets, at.decide(shown.scores)) for _, shown in read]
         yield from _measures(candidate.name, threshold, average, measured)
 
 
 def _chosen(candidate: Candidate, average: str) -> Iterator[Row]:
-    """Where one threshold holds for all labels."""
-    for thresholds, found in _on_val(candidate):
+    """Yield the thresholds of runs that have one for all labels."""
+    for thresholds, predictions in _on_val(candidate):
         values = set() if thresholds.values is None else set(thresholds.values.tolist())
         if len(values) == 1:
-            measured = averaged(found.targets, thresholds.decide(found.scores))
+            measured = averaged(predictions.targets, thresholds.decide(predictions.scores))
             yield from _measures(candidate.name, values.pop(), average, [measured])
 
 
 def _measures(name: str, threshold: float, average: str, measured: list[dict[str, np.ndarray]]) -> Iterator[Row]:
     for measure in _MEASURES:
-        value = statistics.mean(float(each[f"{measure}_{average}"]) for each in measured)
+        value = statistics.mean(float(metrics[f"{measure}_{average}"]) for metrics in measured)
         shown = metric_name(f"{measure}_{average}")
         yield {"model": name, "show": shown, "threshold": round(threshold, 4), "value": round(value, 4)}
 
 
 def confusions(selection: Selection) -> Chart | None:
-    """The most frequent errors of one candidate and one kind, in records a run; None where nobody errs."""
+    """Draw the most frequent errors of one candidate and kind, in records per run; None without errors."""
     rows = [row for candidate in selection.candidates for row in _most_of_each_kind(candidate, selection.part)]
     if not rows:
         return None
-    names = [each.name for each in selection.candidates if any(row["model"] == each.name for row in rows)]
+    names = [member.name for member in selection.candidates if any(row["model"] == member.name for row in rows)]
     kinds = [kind for kind in _KINDS if any(row["kind"] == kind for row in rows)]
     first = next(kind for kind in kinds if any((row["model"], row["kind"]) == (names[-1], kind) for row in rows))
     most = max(Counter((row["model"], row["kind"]) for row in rows).values())
@@ -185,10 +190,10 @@ def confusions(selection: Selection) -> Chart | None:
     order = alt.EncodingSortField(field="records", op="max", order="descending")
     y = alt.Y("error:N", sort=order, title=None, axis=None)
     x = alt.X("records:Q", title=f"records of {selection.part}, mean over runs", axis=alt.Axis(orient="top"))
-    told = ["missed:N", "predicted:N", alt.Tooltip("records:Q", format=".1f")]
+    tooltip = ["missed:N", "predicted:N", alt.Tooltip("records:Q", format=".1f")]
     return (
         alt.layer(
-            base.mark_bar(height=9, yOffset=8, color=NEUTRAL).encode(x=x, y=y, tooltip=told),
+            base.mark_bar(height=9, yOffset=8, color=NEUTRAL).encode(x=x, y=y, tooltip=tooltip),
             base.mark_text(align="left", dy=-6, dx=2, limit=alt.ExprRef("width")).encode(
                 x=alt.datum(0), y=y, text="error:N"
             ),
@@ -204,7 +209,7 @@ def _most_of_each_kind(candidate: Candidate, part: str) -> list[Row]:
 
 
 def confused(candidate: Candidate, part: str) -> list[Row]:
-    """Every pair of a missed label and one predicted in its place, the most frequent first; `records` is a mean."""
+    """Return all pairs of a missed label and a wrong one in its place, the most frequent first; `records` is a mean."""
     counts: Counter[Pair] = Counter()
     for run in candidate.runs:
         counts.update(_pairs(run, part))
@@ -228,15 +233,15 @@ def _most_first(item: tuple[Pair, int]) -> tuple[int, str, str]:
 
 def _pairs(run: StoredRun, part: str) -> Counter[Pair]:
     labels: list[str] = run.read_json("labels.json")
-    found = read_predictions(run.path / "predictions" / f"{part}.parquet")
-    decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(found.scores)
+    predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
+    decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(predictions.scores)
     counts: Counter[Pair] = Counter()
-    for true, decided in zip(found.targets, decisions, strict=True):
+    for true, decided in zip(predictions.targets, decisions, strict=True):
         missed: list[str | None] = [labels[index] for index in np.flatnonzero(true & (1 - decided)).tolist()]
         wrong: list[str | None] = [labels[index] for index in np.flatnonzero(decided & (1 - true)).tolist()]
         for one in missed or [None]:
             counts.update((one, other) for other in wrong or [None])
-    del counts[None, None]  # all right
+    del counts[None, None]  # correct labels only
     return counts
 
 

@@ -1,8 +1,7 @@
-"""What charts look like, and how they become pictures.
+"""The look of all charts, and their export as pictures.
 
-Colours are those of Okabe and Ito ("Color Universal Design", 2008), moved until each has a contrast of 3 to 1 and
-more on both a white and a near-black ground (WCAG 2.2, 1.4.11). Nothing is said by colour alone: shapes and dashes say
-it too.
+The colours are those of Okabe and Ito ("Color Universal Design", 2008), adjusted so that each has a contrast of at
+least 3:1 on a white and on a near-black background (WCAG 2.2, 1.4.11). Shapes and dashes repeat the distinction.
 """
 
 from collections.abc import Sequence
@@ -10,8 +9,8 @@ from typing import Any
 
 import altair as alt
 
-WIDTH = 620  # pixels, where nobody says how much room there is
-ROW = 34  # pixels of a candidate's row
+WIDTH = 620  # pixels, where the page does not set the width
+ROW = 34  # pixels: the height of the row of a candidate
 NEUTRAL = "#808791"
 VERDICTS = {"better": "#1f83c4", "worse": "#d5600f", "not distinguishable": NEUTRAL}
 _VERDICT_SHAPES = ("triangle-up", "triangle-down", "circle")
@@ -25,23 +24,23 @@ Row = dict[str, Any]
 
 
 def colour(names: Sequence[str], shown: Sequence[str] | None = None) -> alt.Color:
-    """Of candidates: the same for the same place on the ladder in every chart; the simplest is grey.
+    """Return the colours of candidates: a candidate has the same colour in every chart, and the simplest is grey.
 
-    `shown` are those that the legend lists; without, there is none: names stand beside the marks.
+    The legend lists the names in `shown`; without them there is no legend.
     """
     scale = alt.Scale(domain=list(names), range=_first(_COLOURS, names))
     return alt.Color("model:N", scale=scale, legend=_legend(shown))
 
 
 def shape(names: Sequence[str], shown: Sequence[str] | None = None) -> alt.Shape:
-    """Of candidates, beside their colours."""
+    """Return the shapes of candidates, in the same order as their colours."""
     scale = alt.Scale(domain=list(names), range=_first(_SHAPES, names))
     return alt.Shape("model:N", scale=scale, legend=_legend(shown))
 
 
 def dash(names: Sequence[str], shown: Sequence[str]) -> alt.StrokeDash:
-    """Of candidates' lines, beside their colours."""
-    scale = alt.Scale(domain=list(names), range=[list(each) for each in _first(_DASHES, names)])
+    """Return the dashes of the lines of candidates, in the same order as their colours."""
+    scale = alt.Scale(domain=list(names), range=[list(pattern) for pattern in _first(_DASHES, names)])
     return alt.StrokeDash("model:N", scale=scale, legend=_legend(shown))
 
 
@@ -50,29 +49,29 @@ def _legend(shown: Sequence[str] | None) -> alt.Legend | None:
 
 
 def verdict_colour() -> alt.Color:
-    """Better, worse, or neither."""
+    """Return the colours of the verdicts: better, worse, not distinguishable."""
     scale = alt.Scale(domain=list(VERDICTS), range=list(VERDICTS.values()))
     return alt.Color("verdict:N", scale=scale, legend=alt.Legend(title=None, orient="top", symbolOpacity=1))
 
 
 def verdict_shape() -> alt.Shape:
-    """The same, in the same legend."""
+    """Return the shapes of the verdicts, in the same legend as their colours."""
     return alt.Shape("verdict:N", scale=alt.Scale(domain=list(VERDICTS), range=list(_VERDICT_SHAPES)))
 
 
 def choice(name: str, options: Sequence[str], chosen: str | None = None) -> alt.Parameter:
-    """A drop-down list under the chart; a picture without one shows what is `chosen`, the last unless said."""
+    """Return a drop-down list; `chosen`, or the last option, is selected first and in pictures."""
     bind = alt.binding_select(options=list(options), name=f"{name} ")
     return alt.param(name=name, value=chosen or options[-1], bind=bind)
 
 
-def told_above(expression: str) -> alt.TitleParams:
-    """What is drawn, above the chart, where it hangs on a choice: axes cannot say it."""
+def computed_title(expression: str) -> alt.TitleParams:
+    """Return a title that depends on a choice, which the title of an axis cannot."""
     return alt.TitleParams(text=alt.ExprRef(expression))
 
 
 def look(*, dark: bool = False) -> dict[str, Any]:
-    """The Vega-Lite configuration of all charts, on a light ground or a dark one."""
+    """Return the Vega-Lite configuration of all charts, for a light or a dark background."""
     ink, muted, line, ground = (
         ("#eceef0", "#b4bac2", "#3a4048", "#16191d") if dark else ("#1b1f24", "#525a64", "#dfe3e8", "#ffffff")
     )
@@ -109,26 +108,26 @@ def look(*, dark: bool = False) -> dict[str, Any]:
 
 
 def in_notebooks() -> None:
-    """Show charts in notebooks as they look in the report, as pictures: no network is asked, and files stay small."""
+    """Show charts in notebooks as in the report: as pictures, which need no network and keep notebooks small."""
     config: Any = look()
     alt.theme.register("ratchet", enable=True)(lambda: {"config": config})
     alt.renderers.enable("svg")
 
 
 def to_svg(chart: Chart) -> str:
-    """A picture of a chart, on a light ground."""
+    """Return a chart as SVG, on a light background."""
     import vl_convert
 
     return str(vl_convert.vegalite_to_svg(chart.to_dict(), config=look()))
 
 
 def to_png(chart: Chart) -> bytes:
-    """The same as pixels, two to each of its own."""
+    """Return a chart as PNG, with two pixels for each pixel of the chart."""
     import vl_convert
 
     return bytes(vl_convert.vegalite_to_png(chart.to_dict(), scale=2, config=look()))
 
 
 def _first(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """As many as there are names, from the beginning again where there are more names."""
+    """Return a value for each name; they repeat if there are more names."""
     return [values[index % len(values)] for index in range(len(names))]

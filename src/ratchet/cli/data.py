@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.cli.lines import print_facts
-from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import compose, configs_of, headline, parse_options, register, take_config_dir
 from ratchet.errors import UserError, did_you_mean
 from ratchet.models import all_settings
+from ratchet.reporting.terminal import Format, print_facts, print_json, print_table
 
 
 @dataclass

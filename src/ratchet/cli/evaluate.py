@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ratchet.cli.lines import print_facts, print_text
-from ratchet.cli.summary import print_figures
 from ratchet.config import Config, compose, is_option, load, register, take_config_dir
 from ratchet.errors import UserError
 from ratchet.models import all_settings
+from ratchet.reporting.run_details import describe_accesses, metric_tables
+from ratchet.reporting.terminal import print_blocks, print_facts, print_text
 from ratchet.runs import find_run
 
 
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
     done = rescore(stored, config, part)
     print_text(f"{stored.record.name} ({stored.record.id}) on {config.data.name}, {part}: {done.records} records")
     print()
-    print_figures(done.figures, [part])
+    print_blocks(metric_tables(done.figures, [part]))
     print()
     if done.seen_in_training:
         seen, records = done.seen_in_training, done.records
@@ -44,6 +44,6 @@ def run(arguments: list[str]) -> int:
         missed = sum(done.unknown_labels.values())
         print_text(f"labels that the run does not know ({missed} times): {', '.join(sorted(done.unknown_labels))}")
     if done.test_readings is not None:
-        print_facts([("test split", f"read {done.test_readings} times so far")])
+        print_facts([("test set", describe_accesses(done.test_readings))])
     print_facts([("written to", str(done.directory))])
     return 0

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import is_option, parse_options
 from ratchet.errors import UserError
+from ratchet.reporting.terminal import Format, print_json, print_table
 from ratchet.runs import find_run
 from ratchet.taggers import Explainer
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.selecting import progress
 from ratchet.config import is_option, parse_options, register
 from ratchet.errors import UserError
 from ratchet.models import all_settings
+from ratchet.reporting.terminal import print_facts, print_text
 from ratchet.runs import find_run
 from ratchet.taggers import ExportPrecision
 

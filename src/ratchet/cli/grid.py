@@ -99,7 +99,7 @@ def _shown(config: Config, overrides: Sequence[str], number: int) -> str:
 
 def _made(config: Config, overrides: Sequence[str], shown: str) -> tuple[Outcome, Path]:
     """The directory of the job's run, and whether it was made now or before."""
-    from ratchet.cli.summary import print_job_line
+    from ratchet.reporting.run_details import print_job_line
     from ratchet.search.pruning import watch_of
     from ratchet.training import read_inputs, settle_devices, train
 

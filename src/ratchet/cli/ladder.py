@@ -1,6 +1,5 @@
 """The table at the end of a grid: one row a candidate, the simplest (the MVP) first; read from the run directories."""
 
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
-from ratchet.cli.lines import print_text
 from ratchet.cli.main import report
-from ratchet.cli.tables import COST_COLUMNS, number, print_table, short, with_interval
 from ratchet.errors import UserError
+from ratchet.reporting.run_tables import ladder
+from ratchet.reporting.terminal import print_blocks
 from ratchet.runs import StoredRun
 from ratchet.runs.sweeps import Job, jobs_of, runs_of, study_of
 
@@ -39,7 +38,7 @@ def _print_end(runs_dir: Path, sweep_id: str) -> int:
     finished = [run for run in runs if run.status == "finished"]
     if finished and not is_search:
         print()
-        print_ladder(finished)
+        print_blocks(ladder(finished))
     lost, unnoted = _lost(runs, jobs), _unnoted(jobs, finished)
     for line in [*lost, *unnoted]:
         print(line, file=sys.stderr)
@@ -85,78 +84,3 @@ def _without_run(jobs: Sequence[Job], runs: Sequence[StoredRun]) -> list[str]:
     there = [run.record.overrides for run in runs]
     missing = [job for job in jobs if job.run is None and job.overrides not in there]
     return [f"{job.outcome}: {' '.join(job.overrides)}: {(job.reason or 'nothing was heard of it')}" for job in missing]
-
-
-Candidates = dict[tuple[Any, ...], list[StoredRun]]
-
-
-def print_ladder(runs: Sequence[StoredRun], *, markdown: bool = False) -> None:
-    """One table a data set and part; several seeds of a candidate become one row."""
-    for number_of_table, ((data, part), candidates) in enumerate(_tables(runs)):
-        if number_of_table:
-            print()
-        several = any(len(group) > 1 for group in candidates.values())
-        spread = "mean and sd over runs" if several else "with 95 % interval over records"
-        _print_title(f"{data}, {part}: F1, precision and recall weighted, {spread}", markdown)
-        print_table([ladder_row(candidates[key], part) for key in sorted(candidates)], markdown=markdown)
-
-
-def print_costs(runs: Sequence[StoredRun], *, markdown: bool = False) -> None:
-    """What the candidates cost, laid out as `print_ladder`; means over runs."""
-    for number_of_table, ((data, _), candidates) in enumerate(_tables(runs)):
-        if number_of_table:
-            print()
-        title = f"{data}: cost of a fit, of one text (ms), of a batch (texts/s), at its peak, on disk"
-        _print_title(title, markdown)
-        print_table([cost_row(candidates[key]) for key in sorted(candidates)], markdown=markdown)
-
-
-def _print_title(title: str, markdown: bool) -> None:
-    print_text(title, whole=markdown)
-    print("\n" * markdown, end="")
-
-
-def _tables(runs: Sequence[StoredRun]) -> list[tuple[tuple[str, str], Candidates]]:
-    """Candidates by data set and part."""
-    tables: dict[tuple[str, str], Candidates] = {}
-    for run in runs:
-        record = run.record
-        candidate = (record.complexity, record.name, record.config_hash)
-        tables.setdefault((record.data, record.evaluate), {}).setdefault(candidate, []).append(run)
-    return sorted(tables.items())
-
-
-def cost_row(runs: Sequence[StoredRun]) -> dict[str, str]:
-    """The costs of one candidate, as means over all of its runs."""
-    figures = [run.figures() for run in runs]
-    costs = {column: short(_mean(figures, f"cost/{key}")) for column, key in COST_COLUMNS.items()}
-    parameters = f"{runs[0].record.num_parameters or 0:,}"
-    return {"model": runs[0].record.name, "runs": str(len(runs)), "parameters": parameters, **costs}
-
-
-def ladder_row(runs: Sequence[StoredRun], part: str) -> dict[str, str]:
-    """The figures of one candidate, over all of its runs."""
-    figures = [run.figures() for run in runs]
-    key = f"{part}/f1_weighted"
-    values = [each[key] for each in figures]
-    spread = (
-        f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
-        if len(runs) > 1
-        else with_interval(figures[0], key)
-    )
-    return {
-        "model": runs[0].record.name,
-        "runs": str(len(runs)),
-        "F1": spread,
-        "prec.": number(_mean(figures, f"{part}/precision_weighted")),
-        "recall": number(_mean(figures, f"{part}/recall_weighted")),
-        "AP": number(_mean(figures, f"{part}/average_precision_macro")),
-        "fit s": short(_mean(figures, "cost/fit_seconds")),
-        "p95ms": short(_mean(figures, "cost/latency_ms_p95")),
-        "MB": short(_mean(figures, "cost/size_mb")),
-    }
-
-
-def _mean(figures: Sequence[dict[str, Any]], key: str) -> float | None:
-    values = [each[key] for each in figures if each.get(key) is not None]
-    return statistics.mean(values) if values else None

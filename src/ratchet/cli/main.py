@@ -51,7 +51,7 @@ def _run(verb: str, arguments: list[str]) -> int:
 
 
 def _print_overview() -> int:
-    from ratchet.cli.lines import print_facts, print_text
+    from ratchet.reporting.terminal import print_facts, print_text
 
     print("usage: ratchet <verb> [key=value ...]\n")
     print_facts([(f"  {verb}", what) for verb, what in VERBS.items()], at=13)
@@ -70,7 +70,7 @@ def actions_of(verb: str) -> dict[str, type]:
 
 
 def _print_usage(verb: str) -> int:
-    from ratchet.cli.lines import print_facts, print_text
+    from ratchet.reporting.terminal import print_facts, print_text
 
     print_text(f"ratchet {verb}: {VERBS[verb]}")
     for action, options in actions_of(verb).items():

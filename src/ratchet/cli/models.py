@@ -5,8 +5,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ratchet.cli.lines import print_text
-from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import (
     configs_of,
     headline,
@@ -18,6 +16,7 @@ from ratchet.config import (
     take_config_dir,
 )
 from ratchet.models import all_settings
+from ratchet.reporting.terminal import Format, print_json, print_table, print_text
 
 
 @dataclass

@@ -1,23 +1,19 @@
 """`ratchet pipeline STAGE` runs a stage of dvc.yaml; `lock`, `check` and `diff` compare its results with a commit."""
 
-import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ratchet
-from ratchet.cli.lines import print_text
 from ratchet.cli.selecting import progress
-from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import bounded, parse_options
 from ratchet.errors import UserError, did_you_mean
-from ratchet.files import write_text
-from ratchet.pipeline.plan import LEADERBOARD, PAGE, PARAMS, REPORT, VERDICT_TEXT, read_pipeline
+from ratchet.pipeline.plan import PAGE, PARAMS, REPORT, read_pipeline
+from ratchet.reporting.terminal import Format, print_blocks, print_json, print_table, print_text
 
 Value = TypeVar("Value")
 DIFFERENT = 3  # exit code of `check`: not what the commit says
@@ -106,46 +102,32 @@ def _split(options: SplitOptions) -> None:
 
 
 def _train(options: TrainOptions) -> None:
-    from ratchet.cli.summary import print_job_line
     from ratchet.pipeline.train_stage import train_run
+    from ratchet.reporting.run_details import print_job_line
 
     model, repeat = _given(options.model, "train", "model"), _given(options.repeat, "train", "repeat")
     print_job_line(f"{model} {repeat}", train_run(model, repeat).path)
 
 
 def _compare(_: NoOptions) -> None:
-    from ratchet.cli.compare_tables import print_comparison
     from ratchet.pipeline.decision_stages import compare_runs
 
     with progress() as bar:
-        found = compare_runs(read_pipeline(PARAMS), bar)
-    write_text(LEADERBOARD, _printed(lambda: print_comparison(found, markdown=True)))
+        compare_runs(read_pipeline(PARAMS), bar)
 
 
 def _gate(_: NoOptions) -> None:
-    from ratchet.cli.gate import print_verdict
     from ratchet.pipeline.decision_stages import judge_runs
 
     with progress() as bar:
-        found = judge_runs(read_pipeline(PARAMS), bar("drawing records"))
-    write_text(VERDICT_TEXT, _printed(lambda: print_verdict(found, markdown=True)))
+        judge_runs(read_pipeline(PARAMS), bar("bootstrapping records"))
 
 
 def _report(_: NoOptions) -> None:
     from ratchet.pipeline.report_stage import write_report
 
-    rows, headline = write_report(read_pipeline(PARAMS))
-    print_table(rows)
-    print()
-    print_text(headline)
-    print(f"{PAGE} has the rest; {REPORT} is the same in short")
-
-
-def _printed(show: Callable[[], None]) -> str:
-    text = io.StringIO()
-    with redirect_stdout(text):
-        show()
-    return text.getvalue()
+    print_blocks(write_report(read_pipeline(PARAMS)))
+    print(f"{PAGE} contains all of it, {REPORT} the tables")
 
 
 def _lock(_: NoOptions) -> None:

@@ -4,9 +4,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ratchet.cli.lines import print_facts
 from ratchet.cli.selecting import row_bars
-from ratchet.cli.tables import Format, print_json, print_table, short
 from ratchet.config import bounded, is_option, parse_options, register
 from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError
@@ -16,6 +14,8 @@ from ratchet.predicting.model import Model, open_model
 from ratchet.predicting.parts import parts_of
 from ratchet.predicting.results import Layout, ScoreDetail
 from ratchet.predicting.scoring import Request, Summary, predict_file
+from ratchet.reporting.blocks import format_amount
+from ratchet.reporting.terminal import Format, print_facts, print_json, print_table
 
 USAGE = "`ratchet predict RUN input=texts.csv output=predictions.csv`"
 
@@ -104,7 +104,7 @@ def _print(model: Model, request: Request, summary: Summary, form: Format) -> No
         ("without text", f"{summary.without_text:,}"),
         ("without label", f"{summary.without_label:,}"),
         ("labels a text", "-" if labels is None else f"{labels:.2f}"),
-        ("texts/s", short(summary.texts_per_second)),
+        ("texts/s", format_amount(summary.texts_per_second)),
         ("written to", str(request.output)),
     ]
     if form is Format.md:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.cli.gate import NOT_SHIPPED, headline
-from ratchet.cli.lines import print_text
+from ratchet.cli.gate import NOT_SHIPPED
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
-from ratchet.cli.tables import Format, print_json, print_table
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.gate import gather_and_judge
 from ratchet.objective.promote import Refused, check_request, find_data_set, promote, roll_back
+from ratchet.reporting.terminal import Format, print_json, print_table, print_text
+from ratchet.reporting.verdict_tables import verdict_headline
 from ratchet.runs.promotions import promoted, read_decisions, said_of
 
 
@@ -60,8 +60,11 @@ def _promote(arguments: Sequence[str]) -> int:
     selection = selection_of(options)
     check_request(selection, options.candidate, force=options.force, reason=options.reason)
     with progress() as bar:
-        verdict = gather_and_judge(selection, objective, resamples=options.resamples, begin=bar("drawing records"))
-    print_text(headline(verdict))
+        verdict = gather_and_judge(
+            selection, objective, resamples=options.resamples, begin=bar("bootstrapping records")
+        )
+    decision = verdict.decision
+    print_text(verdict_headline(verdict.data, decision.ships, decision.outcome, decision.why))
     outcome = promote(
         verdict,
         selection,

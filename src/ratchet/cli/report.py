@@ -1,4 +1,4 @@
-"""`ratchet report`: what the iterations bought, on one page that needs no network."""
+"""`ratchet report`: write what the iterations improved as one HTML page that needs no network."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from ratchet.errors import UserError
 
 @dataclass
 class Options(SelectingOptions):
-    """Arguments of `report`, beside those of the selection. `texts=false` leaves the records' texts out of the page."""
+    """Arguments of `report`, in addition to those of the selection. `texts=false` omits the texts of the records."""
 
     baseline: str = "rule"
     part: Part = Part.test
@@ -20,11 +20,10 @@ class Options(SelectingOptions):
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `report`; writes the page and says where it is."""
+    """Run the verb `report`: write the page and print its path."""
     from ratchet.files import write_text
-    from ratchet.reporting.findings import find
+    from ratchet.reporting.findings import Texts, compute_findings, read_texts
     from ratchet.reporting.page import build_page
-    from ratchet.reporting.texts import Texts, texts_of
 
     options, objective = parse_selecting(Options, arguments)
     path = Path(options.out)
@@ -32,7 +31,7 @@ def run(arguments: list[str]) -> int:
         raise UserError(f"out={options.out}: {'a directory' if path.is_dir() else 'no such directory'}: name a file")
     selection = selection_of(options, options.part.name)
     with progress() as bar:
-        found = find(
+        findings = compute_findings(
             selection,
             objective,
             runs_dir=Path(options.runs_dir),
@@ -41,8 +40,8 @@ def run(arguments: list[str]) -> int:
             resamples=options.resamples,
             bar=bar,
         )
-    texts = texts_of(selection) if options.texts else Texts(None, "texts=false")
-    page = build_page(found, texts)
+    texts = read_texts(selection) if options.texts else Texts(None, "texts=false")
+    page = build_page(findings, texts)
     write_text(path, page)
     print(f"{path} ({len(page.encode()) / 1e6:.1f} MB): open it in a browser; it needs no network")
     return 0

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.cli.lines import print_text
-from ratchet.cli.tables import Format, number, print_json, print_table
 from ratchet.config import is_option, parse_options, plain
 from ratchet.errors import UserError
+from ratchet.reporting.blocks import format_number
+from ratchet.reporting.terminal import Format, print_json, print_table, print_text
 from ratchet.reproducing import Reproduction, reproduce
 from ratchet.runs import StoredRun, find_run
 
@@ -74,7 +74,10 @@ def _print_details(found: Reproduction, markdown: bool) -> None:
         print()
         said = "code, data, split, packages and machine are as they were: the run is not deterministic"
         print_text(said, whole=markdown)
-    rows = [{"metric": key, "then": number(a, 4), "now": number(b, 4)} for key, (a, b) in found.moved.items()]
+    rows = [
+        {"metric": key, "then": format_number(a, ".4f"), "now": format_number(b, ".4f")}
+        for key, (a, b) in found.moved.items()
+    ]
     if rows:
         print()
         print_table(rows, markdown=markdown)

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from ratchet.cli.lines import print_facts
 from ratchet.cli.search_request import Request
-from ratchet.cli.tables import number, short
 from ratchet.comparison.results import metric_name
 from ratchet.config import Config, SearchConfig, compose, config_hash, hashed
 from ratchet.machine import available_cores
 from ratchet.project import CONF
+from ratchet.reporting.blocks import format_amount, format_number
+from ratchet.reporting.terminal import print_facts
 from ratchet.runs.stored import read_run
 from ratchet.search.experiment import differences, experiment_text, write_experiment
 from ratchet.search.results import SearchResult, TrialResult, results_of
@@ -63,8 +63,8 @@ def search_facts(found: SearchResult, settings: SearchConfig) -> list[tuple[str,
 
 
 def _measured(trial: TrialResult, settings: SearchConfig) -> str:
-    cost = "" if settings.cost is None else f", {settings.cost.name} {short(trial.cost)}"
-    return f"{metric_name(settings.metric.name)} {number(trial.metric)}{cost}"
+    cost = "" if settings.cost is None else f", {settings.cost.name} {format_amount(trial.cost)}"
+    return f"{metric_name(settings.metric.name)} {format_number(trial.metric)}{cost}"
 
 
 def _write(request: Request, best: TrialResult, trials: int) -> tuple[Path, str]:

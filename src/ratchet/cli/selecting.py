@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ratchet.cli.tables import Format
 from ratchet.config import Objective, bounded, compose_objective, parse_options, register, take_config_dir
+from ratchet.reporting.terminal import Format
 from ratchet.runs.selection import Selection, select
 
 Advance = Callable[[int], None]

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.cli.lines import print_facts, print_text
 from ratchet.cli.search_summary import search_facts
-from ratchet.cli.tables import Format, number, print_json, print_table, short
 from ratchet.config import SearchConfig, parse_options, plain, search_settings
 from ratchet.errors import UserError, did_you_mean
 from ratchet.files import write_text
+from ratchet.reporting.blocks import format_amount, format_number
+from ratchet.reporting.terminal import Format, print_facts, print_json, print_table, print_text
 from ratchet.runs.stored import read_run
 from ratchet.runs.sweeps import Job, jobs_of, known_sweeps, last_sweep, study_of
 from ratchet.search.places import find_study
@@ -108,8 +108,8 @@ def _job_row(runs_dir: Path, job: Job) -> dict[str, str]:
         "job": f"#{job.number}",
         "overrides": " ".join(job.overrides),
         "outcome": said,
-        "F1 weighted": f"{part} {number(figures.get(f'{part}/f1_weighted'))}",
-        "fit s": short(figures.get("cost/fit_seconds")),
+        "F1 weighted": f"{part} {format_number(figures.get(f'{part}/f1_weighted'))}",
+        "fit s": format_amount(figures.get("cost/fit_seconds")),
     }
 
 
@@ -138,14 +138,14 @@ def _in_order(found: SearchResult) -> list[TrialResult]:
 
 
 def _trial_row(trial: TrialResult, settings: SearchConfig) -> dict[str, str]:
-    cost = {} if settings.cost is None else {settings.cost.name: short(trial.cost)}
+    cost = {} if settings.cost is None else {settings.cost.name: format_amount(trial.cost)}
     return {
         "trial": f"#{trial.number}",
         "state": trial.state,
         "settings": " ".join(each.removeprefix("model.") for each in overrides_of(trial.values)),
-        "val": number(trial.metric),
+        "val": format_number(trial.metric),
         **cost,
-        "s": short(trial.seconds),
+        "s": format_amount(trial.seconds),
     }
 
 

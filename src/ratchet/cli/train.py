@@ -87,7 +87,9 @@ def _job(cfg: "DictConfig") -> None:
     if hydra.mode is RunMode.MULTIRUN:
         run_job(to_config(cfg, origin), overrides, hydra.job.num, full=FULL)
         return
-    from ratchet.cli.summary import print_summary
+    from ratchet.reporting.run_details import summarise_run
+    from ratchet.reporting.terminal import print_blocks
+    from ratchet.runs.stored import read_run
     from ratchet.training import train
 
     try:
@@ -97,10 +99,11 @@ def _job(cfg: "DictConfig") -> None:
                 f"command line, sweep={origin.choices['sweep']}: a search needs -m: python train.py -m sweep=..."
             )
         if config.resume is None:
-            print_summary(train(config, overrides))
+            outcome = train(config, overrides)
         else:
             stored, config = _resumed(config, overrides)
-            print_summary(train(config, overrides, resume=stored))
+            outcome = train(config, overrides, resume=stored)
+        print_blocks(summarise_run(read_run(outcome.path), outcome.test_readings))
     except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
         sys.exit(report(error, full=FULL))
     except OSError:  # of what is printed: for `guarded` to say

@@ -171,7 +171,7 @@ def compare_selected(
     runs = find_runs(runs_dir)
     parents = parents_of(selection, runs)
     others = other_parents(selection, parents, runs)
-    evidence = gather(selection, others=others, resamples=resamples, begin=bar("drawing records"))
+    evidence = gather(selection, others=others, resamples=resamples, begin=bar("bootstrapping records"))
     standing = promoted(promotions_dir, selection.data) if promotions_dir else None
     found = compare(
         evidence,
@@ -180,37 +180,37 @@ def compare_selected(
         baseline=baseline,
         promoted={(str(standing.name), str(standing.config_hash)): said_of(standing)} if standing else {},
         parents=parents,
-        begin=bar("swapping predictions"),
+        begin=bar("permuting predictions"),
     )
     return evidence, found
 
 
-def candidate_row(each: Measured, metric: str, part: str, promoted: str | None) -> CandidateResult:
-    """Figures, spreads, costs; what it is compared with is filled in later."""
-    estimates = {name: estimate(each.drawn[name]) for name in HEADLINE}
-    primary = each.drawn[metric]
+def candidate_row(measured: Measured, metric: str, part: str, promoted: str | None) -> CandidateResult:
+    """Return metrics, spreads and costs; `compare` fills in the differences later."""
+    estimates = {name: estimate(measured.drawn[name]) for name in HEADLINE}
+    primary = measured.drawn[metric]
     between_splits, between_seeds = (number_or_none(float(value)) for value in training_spread(primary))
-    precisions = [run.figures().get(f"{part}/average_precision_macro") for run in each.candidate.runs]
-    told = [float(value) for value in precisions if value is not None]
+    precisions = [run.figures().get(f"{part}/average_precision_macro") for run in measured.candidate.runs]
+    known = [float(value) for value in precisions if value is not None]
     return CandidateResult(
-        name=each.name,
-        model=each.candidate.model,
-        complexity=each.candidate.complexity,
-        config_hash=each.candidate.config_hash,
-        runs=[run.record.id for run in each.candidate.runs],
-        splits=each.num_splits,
+        name=measured.name,
+        model=measured.candidate.model,
+        complexity=measured.candidate.complexity,
+        config_hash=measured.candidate.config_hash,
+        runs=[run.record.id for run in measured.candidate.runs],
+        splits=measured.num_splits,
         metrics={
             name: Interval(
-                float(found.value), *clipped(float(found.value), float(found.lower(TAIL)), float(found.upper(TAIL)))
+                float(value.value), *clipped(float(value.value), float(value.lower(TAIL)), float(value.upper(TAIL)))
             )
-            for name, found in estimates.items()
+            for name, value in estimates.items()
         },
-        average_precision_macro=sum(told) / len(told) if told else None,
+        average_precision_macro=sum(known) / len(known) if known else None,
         spread_between_splits=between_splits,
         spread_between_seeds=between_seeds,
         error_from_records=float(np.sqrt(estimates[metric].record_variance)),
-        costs=each.costs,
-        behaviour=each.behaviour,
+        costs=measured.costs,
+        behaviour=measured.behaviour,
         promoted=promoted,
         baseline=None,
         predecessor=None,
@@ -220,18 +220,21 @@ def candidate_row(each: Measured, metric: str, part: str, promoted: str | None) 
 
 
 def splits_read(selection: Selection, runs_dir: Path | None) -> list[SplitRead]:
-    """The splits of a selection, and how often each was read: so far, or without `runs_dir` by what its runs noted."""
-    found = {}
+    """Return the splits of a selection with their test-set accesses.
+
+    They are counted in `runs_dir`; without it, the highest number that the runs recorded is used.
+    """
+    splits = {}
     for run in selection.candidates[0].runs:
         record, readings = run.record, None
         if selection.part == "test":
-            noted = [other.record.test_readings or 0 for other in selection.runs if _same_split(run, other)]
+            recorded = [other.record.test_readings or 0 for other in selection.runs if _same_split(run, other)]
             version, split_hash = selection.dataset_version, str(record.split_hash)
-            readings = count_readings(runs_dir, selection.data, version, split_hash) if runs_dir else max(noted)
-        found[record.split_hash] = SplitRead(
+            readings = count_readings(runs_dir, selection.data, version, split_hash) if runs_dir else max(recorded)
+        splits[record.split_hash] = SplitRead(
             record.split_seed, str(record.split_hash), record.records[selection.part], readings
         )
-    return list(found.values())
+    return list(splits.values())
 
 
 def _same_split(run: StoredRun, other: StoredRun) -> bool:
@@ -239,21 +242,21 @@ def _same_split(run: StoredRun, other: StoredRun) -> bool:
 
 
 def notes_on(evidence: Evidence) -> list[str]:
-    """What the figures do not say, where that matters."""
+    """Return what limits the conclusions from a comparison."""
     notes = []
     if len({run.split for run in evidence.candidates[0].judged}) == 1:
         unknown = [
-            each.name for each in evidence.candidates
-            if len(each.judged) == 1 and not each.candidate.runs[0].record.deterministic
+            measured.name for measured in evidence.candidates
+            if len(measured.judged) == 1 and not measured.candidate.runs[0].record.deterministic
         ]  # fmt: skip
-        told = f", nor of another training of {', '.join(unknown)}" if unknown else ""
-        notes.append(f"one split only: the intervals say nothing of another division of the data{told}")
+        training = f", nor another training of {', '.join(unknown)}" if unknown else ""
+        notes.append(f"one split only: the intervals do not cover another split of the data{training}")
     if evidence.slices_left_out:
         notes.append(
-            f"slices that do not mean the same records in all runs are left out: {', '.join(evidence.slices_left_out)}"
+            f"slices with different records in different runs are left out: {', '.join(evidence.slices_left_out)}"
         )
     if evidence.selection.part == "val":
-        notes.append("on val, where thresholds were tuned and epochs chosen: for choosing, not for reporting")
+        notes.append("on val, where thresholds were tuned and epochs chosen: use it to choose, not to report")
     return notes
 
 

@@ -5,6 +5,14 @@ from typing import Literal
 
 SCHEMA_VERSION = 1
 Verdict = Literal["better", "worse", "not distinguishable"]
+COST_TITLES = {
+    "fit_seconds": "fit (s)",
+    "latency_ms_p50": "latency p50 (ms)",
+    "latency_ms_p95": "latency p95 (ms)",
+    "items_per_second": "texts/s",
+    "peak_memory_mb": "peak memory (MB)",
+    "size_mb": "size (MB)",
+}  # keys of cost.json -> titles in tables and charts
 _NAMES = {"f1": "F1", "precision": "precision", "recall": "recall"}
 
 

@@ -21,16 +21,21 @@ from ratchet.objective.review import review
 from ratchet.pipeline.plan import (
     COMPARISON,
     CONFIG,
+    LEADERBOARD,
     METRICS,
     OBJECTIVES,
     PLOTS,
     REVIEW,
     RUNS,
     VERDICT,
+    VERDICT_TEXT,
     PipelineConfig,
     run_directories,
 )
 from ratchet.project import CONF
+from ratchet.reporting.comparison_tables import comparison_blocks
+from ratchet.reporting.markdown import to_markdown
+from ratchet.reporting.verdict_tables import verdict_blocks
 from ratchet.runs.selection import Selection, select
 from ratchet.runs.stored import read_run
 from ratchet.statistics.bootstrap import Advance
@@ -55,54 +60,56 @@ def load_objective(path: Path) -> Objective:
 
 
 def compare_runs(plan: PipelineConfig, bar: Bar) -> Comparison:
-    """Write build/comparison.json, build/metrics.json (quality alone, small enough for a table) and build/plots.
+    """Write build/comparison.json, build/leaderboard.md, build/metrics.json (quality only) and build/plots.
 
     Raises:
         UserError: runs that cannot be compared.
     """
     selection = selected(plan)
-    _, found = compare_selected(
+    _, comparison = compare_selected(
         selection,
         runs_dir=RUNS,
         metric=load_objective(CONFIG / "objective.yaml").settings.metric.name,
         baseline=plan.baseline,
-        count_readings=False,  # nothing but the runs counts: the stage depends on nothing else
+        count_readings=False,  # the stage depends on the runs only, so what they recorded must do
         bar=bar,
     )
-    write_json(COMPARISON, plain(found))
-    write_json(METRICS, {each.name: _headline(each, found.metric) for each in found.candidates})
+    write_json(COMPARISON, plain(comparison))
+    write_text(LEADERBOARD, to_markdown(comparison_blocks(comparison)))
+    write_json(METRICS, {row.name: _headline(row, comparison.metric) for row in comparison.candidates})
     PLOTS.mkdir(parents=True, exist_ok=True)
-    _write_csv(PLOTS / "ladder.csv", ("model", "value", "low", "high"), _ladder(found))
+    _write_csv(PLOTS / "ladder.csv", ("model", "value", "low", "high"), _ladder(comparison))
     _write_csv(PLOTS / "curves.csv", ("model", "repeat", "epoch", "value"), _curves(selection))
-    return found
+    return comparison
 
 
 def selected(plan: PipelineConfig) -> Selection:
-    """The runs of the plan, on the part that all of them report."""
+    """Select the runs of the plan, on the part that all of them report."""
     directories = run_directories(plan)
     part = read_run(directories[0]).record.evaluate
-    found = select(RUNS, data=plan.data, ids=[str(each) for each in directories], part=part)
-    left_out = tuple(each for each in found.left_out if not each.startswith("not named"))  # left by an earlier plan
-    return replace(found, left_out=left_out, not_named=())
+    selection = select(RUNS, data=plan.data, ids=[str(directory) for directory in directories], part=part)
+    # Runs of an earlier plan may still be there. A fresh clone does not have them, so they are not reported.
+    left_out = tuple(reason for reason in selection.left_out if not reason.startswith("not named"))
+    return replace(selection, left_out=left_out, not_named=())
 
 
-def _headline(each: CandidateResult, metric: str) -> dict[str, float]:
-    """The primary metric, and the difference to the baseline with its 95 % interval: few enough for DVC's tables."""
-    headline = {metric: each.metrics[metric].value}
-    if each.baseline:
-        headline |= {"difference": each.baseline.value, "low": each.baseline.low, "high": each.baseline.high}
+def _headline(row: CandidateResult, metric: str) -> dict[str, float]:
+    """Return the primary metric, and the difference to the baseline with its 95 % interval."""
+    headline = {metric: row.metrics[metric].value}
+    if row.baseline:
+        headline |= {"difference": row.baseline.value, "low": row.baseline.low, "high": row.baseline.high}
     return headline
 
 
-def _ladder(found: Comparison) -> Iterator[dict[str, Any]]:
-    """A row a candidate, the simplest first."""
-    for each in found.candidates:
-        interval = each.metrics[found.metric]
-        yield {"model": each.name, "value": interval.value, "low": interval.low, "high": interval.high}
+def _ladder(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Yield a row for each candidate, the simplest first."""
+    for row in comparison.candidates:
+        interval = row.metrics[comparison.metric]
+        yield {"model": row.name, "value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def _curves(selection: Selection) -> Iterator[dict[str, Any]]:
-    """What models that train in epochs reached on val, epoch by epoch."""
+    """Yield the F1 on val after each epoch, for models that train in epochs."""
     for candidate in selection.candidates:
         for run in candidate.runs:
             repeat = run.record.split_seed
@@ -120,7 +127,7 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, A
 
 
 def judge_runs(plan: PipelineConfig, begin: Begin) -> Verdict:
-    """Write build/verdict.json and build/review.json.
+    """Write build/verdict.json, build/verdict.md and build/review.json, and return the verdict.
 
     Raises:
         UserError: runs that cannot be compared, or a label of the objective that the data do not have.
@@ -130,5 +137,6 @@ def judge_runs(plan: PipelineConfig, begin: Begin) -> Verdict:
     verdict = judge(evidence, objective)
     named = {path.stem: load_objective(path).settings for path in sorted(OBJECTIVES.glob("*.yaml"))}
     write_json(VERDICT, plain(verdict))
+    write_text(VERDICT_TEXT, to_markdown(verdict_blocks(verdict)))
     write_json(REVIEW, plain(review(evidence, objective.settings, named)))
     return verdict

@@ -62,14 +62,8 @@ _PREPARING = {
 }
 # The stages that only read runs: the code of each, and its outputs.
 _READING = {
-    "compare": (
-        ["ratchet.pipeline.decision_stages:compare_runs", "ratchet.cli.compare_tables:print_comparison"],
-        [COMPARISON, LEADERBOARD, METRICS, PLOTS],
-    ),
-    "gate": (
-        ["ratchet.pipeline.decision_stages:judge_runs", "ratchet.cli.gate:print_verdict"],
-        [VERDICT, VERDICT_TEXT, REVIEW],
-    ),
+    "compare": (["ratchet.pipeline.decision_stages:compare_runs"], [COMPARISON, LEADERBOARD, METRICS, PLOTS]),
+    "gate": (["ratchet.pipeline.decision_stages:judge_runs"], [VERDICT, VERDICT_TEXT, REVIEW]),
     "report": (["ratchet.pipeline.report_stage"], [PAGE, REPORT, PICTURES]),
 }
 _OF_THE_PAGE = Path(__file__).parents[1] / "reporting" / "page"  # what no import names: style, scripts, template

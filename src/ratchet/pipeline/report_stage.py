@@ -14,69 +14,41 @@ from ratchet.files import write_text
 from ratchet.objective.gate import Verdict
 from ratchet.objective.review import Review
 from ratchet.pipeline.decision_stages import selected
-from ratchet.pipeline.plan import (
-    COMPARISON,
-    DATA,
-    LEADERBOARD,
-    PAGE,
-    PICTURES,
-    REPORT,
-    REVIEW,
-    VERDICT,
-    VERDICT_TEXT,
-    PipelineConfig,
-)
-from ratchet.reporting.findings import Findings
+from ratchet.pipeline.plan import COMPARISON, DATA, PAGE, PICTURES, REPORT, REVIEW, VERDICT, PipelineConfig
+from ratchet.reporting.blocks import Paragraph, TextBlock
+from ratchet.reporting.comparison_tables import comparison_blocks, leaderboard
+from ratchet.reporting.findings import Findings, match_texts
+from ratchet.reporting.markdown import to_markdown
 from ratchet.reporting.page import build_page
-from ratchet.reporting.texts import texts_in
+from ratchet.reporting.verdict_tables import verdict_blocks, verdict_headline
 
 Content = TypeVar("Content")
 
 
-def write_report(plan: PipelineConfig) -> tuple[list[dict[str, str]], str]:
-    """Write build/report.html, build/report.md, build/pictures; the ladder as rows, and the verdict in a line.
+def write_report(plan: PipelineConfig) -> list[TextBlock]:
+    """Write build/report.html, build/report.md and build/pictures; return the leaderboard and the verdict in a line.
 
     Raises:
         UserError: the stages before were not run.
     """
-    leaderboard, verdict = (_text(path).strip() for path in (LEADERBOARD, VERDICT_TEXT))
-    headline, _, clauses = verdict.partition("\n")
-    write_text(REPORT, f"# {headline}\n\n{leaderboard}\n\n## The verdict\n\n{clauses.strip()}\n")
-    found = Findings(selected(plan), _read(COMPARISON, Comparison), _read(VERDICT, Verdict), _read(REVIEW, Review))
-    write_text(PAGE, build_page(found, texts_in(read_prepared(DATA), found.selection)))
+    comparison, verdict = _read(COMPARISON, Comparison), _read(VERDICT, Verdict)
+    findings = Findings(selected(plan), comparison, verdict, _read(REVIEW, Review))
+    decision = verdict.decision
+    headline = verdict_headline(verdict.data, decision.ships, decision.outcome, decision.why)
+    tables, criteria = to_markdown(comparison_blocks(comparison)), to_markdown(verdict_blocks(verdict))
+    write_text(REPORT, f"# {headline}\n\n{tables}\n## The verdict\n\n{criteria}")
+    write_text(PAGE, build_page(findings, match_texts(read_prepared(DATA), findings.selection)))
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for name, chart in pictures_of(found.comparison, found.selection).items():
+    for name, chart in pictures_of(comparison, findings.selection).items():
         write_text(PICTURES / f"{name}.svg", to_svg(chart))
-    return ladder_rows(found.comparison), headline
+    return [leaderboard(comparison), Paragraph(headline)]
 
 
 def _read(path: Path, kind: type[Content]) -> Content:
     try:
-        return TypeAdapter(kind).validate_json(_text(path))
-    except ValidationError as error:
-        said = error.errors()[0]["msg"]
-        raise UserError(f"{path}: not what this code writes ({said}): `dvc repro` writes it anew") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
+        return TypeAdapter(kind).validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path}: not there: `dvc repro` runs the stages that write it") from error
-
-
-def ladder_rows(found: Comparison) -> list[dict[str, str]]:
-    """A comparison as rows of a table, a model each."""
-    rows = []
-    for each in found.candidates:
-        own, against = each.metrics[found.metric], each.baseline
-        rows.append(
-            {
-                "model": each.name,
-                found.metric: f"{own.value:.3f} [{own.low:.3f}, {own.high:.3f}]",
-                f"against {found.baseline}": (
-                    f"{against.value:+.3f} [{against.low:+.3f}, {against.high:+.3f}]" if against else "-"
-                ),
-            }
-        )
-    return rows
+        raise UserError(f"{path}: does not exist: `dvc repro` runs the stages that write it") from error
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise UserError(f"{path}: not of this version ({reason}): `dvc repro` writes it again") from error

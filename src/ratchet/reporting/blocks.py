@@ -1,19 +1,27 @@
-"""What a page is made of: sections of text, tables, figures, and things that fold away. No HTML here."""
+"""The parts of a report: tables, facts, paragraphs and charts, without any HTML, Markdown or terminal codes.
 
-from collections.abc import Sequence
+Each table is built once, from `Cell`s that are already formatted. `terminal`, `markdown` and `page` draw it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ratchet.charts.theme import Chart
 from ratchet.comparison.results import Difference, Interval
-from ratchet.reporting.examples import Example
+
+if TYPE_CHECKING:  # altair takes 0.3 s to import, and a table in a terminal has no charts
+    from ratchet.charts.theme import Chart
+    from ratchet.reporting.examples import Example
+
+NONE = "-"  # the text of a value that does not exist
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as people read it, and what a table is sorted by (the text, unless given).
+    """A formatted value. The page sorts a column by `order`, or by the text where there is none.
 
-    `tone` says that it is good, bad or neither; `code` that it is a command.
+    `tone` is good, bad or even; `code` marks a command.
     """
 
     text: str
@@ -24,16 +32,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column; numbers stand to the right."""
+    """The head of a column. Numeric columns are aligned to the right.
+
+    `about` explains the column: as a tooltip on the page, in a line below the table elsewhere. In a narrow terminal
+    columns of words fold, except where `whole` is set (ids, for example).
+    """
 
     title: str
     numeric: bool = False
     about: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that can be sorted, and filtered where there are many. `title` is for those who do not see it."""
+    """Rows of cells, which can be sorted on the page; there the title is for screen readers."""
 
     kind: ClassVar[str] = "table"
     title: str
@@ -42,24 +55,21 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A chart, with a line on how to read it. `name` is its place in the page."""
+class Facts:
+    """Pairs of a name and a text. An empty name continues the fact above it.
 
-    kind: ClassVar[str] = "figure"
-    name: str
+    The texts of the names in `whole` are never wrapped, so that a command can be copied.
+    """
+
+    kind: ClassVar[str] = "facts"
     title: str
-    caption: str
-    chart: Chart
-
-    def spec(self) -> dict[str, Any]:
-        """As Vega-Lite takes it, without what the page sets itself: its width."""
-        content: dict[str, Any] = self.chart.to_dict()
-        return {key: value for key, value in content.items() if key not in ("width", "config")}
+    facts: Sequence[tuple[str, str]]
+    whole: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Some words; `tone` is `note` for what must not be overlooked."""
+    """Plain text. The tone `note` marks what must not be overlooked."""
 
     kind: ClassVar[str] = "paragraph"
     text: str
@@ -67,19 +77,35 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A chart with a caption that explains how to read it. `name` is its id on the page."""
+
+    kind: ClassVar[str] = "figure"
+    name: str
+    title: str
+    caption: str
+    chart: "Chart"
+
+    def spec(self) -> dict[str, Any]:
+        """Return the Vega-Lite specification, without the width and the configuration, which the page sets."""
+        content: dict[str, Any] = self.chart.to_dict()
+        return {key: value for key, value in content.items() if key not in ("width", "config")}
+
+
+@dataclass(frozen=True)
 class ExampleList:
-    """Records with their texts."""
+    """Records with their texts and labels."""
 
     kind: ClassVar[str] = "examples"
     title: str
-    examples: Sequence[Example]
+    examples: Sequence["Example"]
     baseline: str
     candidate: str
 
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks under a title that opens and closes."""
+    """Blocks under a title that the reader opens and closes."""
 
     kind: ClassVar[str] = "details"
     title: str
@@ -88,55 +114,120 @@ class Details:
     tone: str = ""
 
 
-Block = Table | Figure | Paragraph | ExampleList | Details
+TextBlock = Table | Facts | Paragraph  # what a terminal and Markdown can show
+Block = TextBlock | Figure | ExampleList | Details
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; `name` is its word in the list of contents."""
+    """A part of the page. `name` is its entry in the list of contents."""
 
     name: str
     title: str
     blocks: Sequence[Block] = field(default=())
 
     @property
-    def place(self) -> str:
-        """Where links lead."""
+    def anchor(self) -> str:
+        """The id that links point to."""
         return self.name.lower()
 
 
+# --- values as texts --------------------------------------------------------------------------------------------------
+
+
+def format_number(value: float | None, form: str = ".3f") -> str:
+    """Format a value with three decimals, or as `form` says; a dash if there is none."""
+    return NONE if value is None else format(value, form)
+
+
+def format_amount(value: float | None) -> str:
+    """Format a cost with about three significant digits."""
+    if value is None:
+        return NONE
+    if value < 0.01:
+        return "<0.01"
+    return format(value, ",.0f" if value >= 100 else ".1f" if value >= 10 else ".2f")
+
+
+def format_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """Format a value with its interval, as `0.561 [0.512, 0.604]`; without the interval if there is none."""
+    bounds = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+    return format_number(value) + bounds
+
+
+def format_metric(metrics: Mapping[str, Any], key: str) -> str:
+    """Format a metric of a run with its 95 % interval over records."""
+    return format_interval(metrics.get(key), metrics.get(f"{key}_ci_low"), metrics.get(f"{key}_ci_high"))
+
+
+# --- values as cells --------------------------------------------------------------------------------------------------
+
+
 def text(value: str, tone: str = "") -> Cell:
-    """Words."""
+    """Return a cell of words."""
     return Cell(value, tone=tone)
 
 
 def number(value: float | None, form: str = ".3f") -> Cell:
-    """A figure; a dash where there is none."""
-    return Cell("–", float("-inf")) if value is None else Cell(format(value, form), value)
+    """Return a cell of a number; missing ones are sorted below all others."""
+    return Cell(format_number(value, form), float("-inf") if value is None else value)
 
 
 def amount(value: float | None) -> Cell:
-    """About three digits, for what is spent."""
-    if value is None:
+    """Return a cell of a cost."""
+    return Cell(format_amount(value), float("-inf") if value is None else value)
+
+
+def interval(estimate: Interval) -> Cell:
+    """Return a cell of a value and its interval, sorted by the value."""
+    return Cell(format_interval(estimate.value, estimate.low, estimate.high), estimate.value)
+
+
+def difference(estimate: Difference | Interval | None) -> Cell:
+    """Return a cell of a difference and its interval, with signs."""
+    if estimate is None:
         return number(None)
-    form = ",.0f" if value >= 100 else ".1f" if value >= 10 else ".2f"
-    return Cell("<0.01" if value < 0.01 else format(value, form), value)
-
-
-def interval(found: Interval) -> Cell:
-    """A value and its interval, sorted by the value."""
-    return Cell(f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]", found.value)
-
-
-def difference(found: Difference | Interval | None) -> Cell:
-    """A difference and its interval."""
-    if found is None:
-        return Cell("–", float("-inf"))
-    return Cell(f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", found.value)
+    return Cell(f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]", estimate.value)
 
 
 def p_value(value: float | None) -> Cell:
-    """Three digits, or that it is smaller."""
+    """Return a cell of a p-value; missing ones are sorted above all others."""
     if value is None:
-        return Cell("–", float("inf"))
+        return Cell(NONE, float("inf"))
     return Cell("<.001" if value < 0.001 else f"{value:.3f}", value)
+
+
+# --- tables from simple rows ------------------------------------------------------------------------------------------
+
+
+def table_of_texts(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table of words alone."""
+    return Table(title, [Column(name) for name in columns], [[text(value) for value in row] for row in rows])
+
+
+def table_of_rows(
+    rows: Sequence[Mapping[str, str]], *, left: int = 1, whole: Sequence[str] = (), title: str = ""
+) -> Table:
+    """Return a table of at least one row, as mappings with equal keys.
+
+    The first `left` columns are words and those named in `whole` do not fold; the others are numeric.
+    """
+    columns = [Column(name, numeric=index >= left, whole=name in whole) for index, name in enumerate(rows[0])]
+    return Table(title, columns, [[text(value) for value in row.values()] for row in rows])
+
+
+# --- for the renderers of text ----------------------------------------------------------------------------------------
+
+
+def notes_on(table: Table) -> str:
+    """Return what the columns mean, in one line; columns with the same explanation share it."""
+    titles: dict[str, list[str]] = {}
+    for column in table.columns:
+        if column.about:
+            titles.setdefault(column.about, []).append(column.title)
+    return "; ".join(f"{', '.join(names)}: {about}" for about, names in titles.items())
+
+
+def one_line(value: str) -> str:
+    """Replace the characters that would move the cursor out of the line, such as tabs and line ends, by spaces."""
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", value)

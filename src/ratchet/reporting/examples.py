@@ -1,4 +1,4 @@
-"""Records that a candidate gets right where the baseline does not, and the other way round."""
+"""Records that a candidate predicts better or worse than the baseline."""
 
 import hashlib
 import statistics
@@ -21,7 +21,7 @@ _DIGITS = 9
 
 @dataclass(frozen=True)
 class Example:
-    """A record, its true labels, and what both predicted on the first split that it was measured on."""
+    """A record, its true labels, and the predictions of baseline and candidate in the first run that measured it."""
 
     id: str
     text: str
@@ -33,7 +33,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """Of one candidate: how many records it gained, lost and neither, and some of the first two, the largest first."""
+    """The number of records that a candidate gained and lost, and the largest gains and losses."""
 
     candidate: str
     gained: int
@@ -44,54 +44,59 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What the runs of one candidate made of a record: F1 by itself in each, and the labels of the first."""
+class _Outcome:
+    """The results of one candidate on a record: its own F1 in each run, and the labels in the first run."""
 
     values: list[float]
     true: list[str]
     predicted: list[str]
 
 
-def examples_of(selection: Selection, baseline: str, texts: Mapping[str, str]) -> list[Examples]:
-    """For every candidate but the baseline; a record's gain is its mean F1 in the candidate's runs less the other's."""
-    seen = {each.name: _seen(each, selection.part) for each in selection.candidates}
-    return [_compared(name, seen[name], seen[baseline], texts) for name in seen if name != baseline]
+def find_examples(selection: Selection, baseline: str, texts: Mapping[str, str]) -> list[Examples]:
+    """Return the examples of every candidate except the baseline.
+
+    The gain of a record is its mean F1 over the candidate's runs minus that over the baseline's runs.
+    """
+    outcomes = {candidate.name: _outcomes_of(candidate, selection.part) for candidate in selection.candidates}
+    return [_contrast(name, outcomes[name], outcomes[baseline], texts) for name in outcomes if name != baseline]
 
 
-def _compared(name: str, ours: Mapping[str, _Seen], theirs: Mapping[str, _Seen], texts: Mapping[str, str]) -> Examples:
+def _contrast(
+    name: str, ours: Mapping[str, _Outcome], theirs: Mapping[str, _Outcome], texts: Mapping[str, str]
+) -> Examples:
     gains = {key: _gain(ours[key].values, theirs[key].values) for key in sorted(ours.keys() & theirs.keys())}
-    ordered = sorted(gains, key=lambda key: (-gains[key], _draw(key)))
-    shown = [
+    ordered = sorted(gains, key=lambda key: (-gains[key], _hash_id(key)))
+    examples = [
         Example(key, texts[key], ours[key].true, theirs[key].predicted, ours[key].predicted, gains[key])
         for key in ordered
     ]
-    gained, lost = (sum(1 for each in gains.values() if sign * each > 0) for sign in (1, -1))
+    gained, lost = (sum(1 for gain in gains.values() if sign * gain > 0) for sign in (1, -1))
     return Examples(
         candidate=name,
         gained=gained,
         lost=lost,
         alike=len(gains) - gained - lost,
-        best=[each for each in shown[:MOST] if each.gain > 0],
-        worst=[each for each in reversed(shown[-MOST:]) if each.gain < 0],
+        best=[example for example in examples[:MOST] if example.gain > 0],
+        worst=[example for example in reversed(examples[-MOST:]) if example.gain < 0],
     )
 
 
-def _seen(candidate: Candidate, part: str) -> dict[str, _Seen]:
-    found: dict[str, _Seen] = {}
+def _outcomes_of(candidate: Candidate, part: str) -> dict[str, _Outcome]:
+    outcomes: dict[str, _Outcome] = {}
     for run in candidate.runs:
-        for identifier, value, true, predicted in _judged(run, part):
-            found.setdefault(identifier, _Seen([], true, predicted)).values.append(value)
-    return found
+        for identifier, value, true, predicted in _score_records(run, part):
+            outcomes.setdefault(identifier, _Outcome([], true, predicted)).values.append(value)
+    return outcomes
 
 
-def _judged(run: StoredRun, part: str) -> Iterator[tuple[str, float, list[str], list[str]]]:
-    """Every record of a run: its id, its F1 by itself, its true and its predicted labels."""
+def _score_records(run: StoredRun, part: str) -> Iterator[tuple[str, float, list[str], list[str]]]:
+    """Yield each record of a run: its id, its own F1, its true and its predicted labels."""
     labels: list[str] = run.read_json("labels.json")
-    found = read_predictions(run.path / "predictions" / f"{part}.parquet")
-    decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(found.scores)
-    values = item_metrics(found.targets, decisions)["f1"].tolist()
-    for row, identifier in enumerate(found.ids):
-        yield identifier, values[row], _names(labels, found.targets[row]), _names(labels, decisions[row])
+    predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
+    decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(predictions.scores)
+    values = item_metrics(predictions.targets, decisions)["f1"].tolist()
+    for row, identifier in enumerate(predictions.ids):
+        yield identifier, values[row], _names(labels, predictions.targets[row]), _names(labels, decisions[row])
 
 
 def _names(labels: Sequence[str], chosen: npt.NDArray[Any]) -> list[str]:
@@ -99,10 +104,10 @@ def _names(labels: Sequence[str], chosen: npt.NDArray[Any]) -> list[str]:
 
 
 def _gain(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Rounded: the mean of several equal values may differ from one of them by the last bit, which is no gain."""
+    # The mean of several equal values may differ from one of them in the last bit, which is no gain: round it away.
     return round(statistics.fmean(ours) - statistics.fmean(theirs), _DIGITS)
 
 
-def _draw(identifier: str) -> bytes:
-    """Of records that gained the same, the same ones are shown each time, whatever their ids say."""
+def _hash_id(identifier: str) -> bytes:
+    """Order records of equal gain: always the same way, and independent of the order of the ids."""
     return hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).digest()

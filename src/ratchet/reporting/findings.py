@@ -1,13 +1,16 @@
-"""What a report shows, read from run directories: comparison, verdict, and what other objectives would say."""
+"""The content of a report, computed from run directories: comparison, verdict, review, and the texts of the records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.comparison.compare import Bar, compare_selected
 from ratchet.comparison.evidence import RESAMPLES
 from ratchet.comparison.results import Comparison
-from ratchet.config import Objective, compose_objective, named_objectives, register
+from ratchet.config import Objective, compose_objective, load, named_objectives, register
+from ratchet.data.prepared import Prepared, prepare
+from ratchet.errors import UserError
+from ratchet.models import all_settings
 from ratchet.objective.gate import Verdict, judge
 from ratchet.objective.review import Review, review
 from ratchet.runs.selection import Selection, select
@@ -15,12 +18,20 @@ from ratchet.runs.selection import Selection, select
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found of the runs of `selection`; `charts` and the page only draw it."""
+    """The results for the runs of `selection`; charts and pages only draw them."""
 
     selection: Selection
     comparison: Comparison
     verdict: Verdict
     review: Review
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of the records by id, or None with the reason why they are missing."""
+
+    by_id: Mapping[str, str] | None
+    missing: str | None = None
 
 
 def findings_in(
@@ -32,18 +43,18 @@ def findings_in(
     objective: str = "default",
     resamples: int = RESAMPLES,
 ) -> Findings:
-    """The newest runs of each name in a directory of runs, under the objective of that name.
+    """Compare and judge the newest runs of each name in a directory, under the objective of that name.
 
     Raises:
-        UserError: nothing to compare, runs that cannot be compared, no such baseline or objective.
+        UserError: no runs, runs that cannot be compared, or no such baseline or objective.
     """
     register({})
     selection = select(runs_dir, data=data, names=names)
     composed = compose_objective([f"objective={objective}"])
-    return find(selection, composed, runs_dir=runs_dir, baseline=baseline, resamples=resamples)
+    return compute_findings(selection, composed, runs_dir=runs_dir, baseline=baseline, resamples=resamples)
 
 
-def find(
+def compute_findings(
     selection: Selection,
     objective: Objective,
     *,
@@ -53,7 +64,7 @@ def find(
     resamples: int = RESAMPLES,
     bar: Bar = lambda what: lambda steps: lambda done: None,
 ) -> Findings:
-    """Compare, judge, and ask what other objectives would say, all from the same draws of the records.
+    """Compare and judge selected runs, and review the objective, all with the same bootstrap samples of the records.
 
     Raises:
         UserError: no such baseline, or predictions that cannot be compared.
@@ -69,3 +80,24 @@ def find(
     )
     verdict = judge(evidence, objective)
     return Findings(selection, comparison, verdict, review(evidence, objective.settings, named_objectives()))
+
+
+def read_texts(selection: Selection) -> Texts:
+    """Read the texts from the data set of the newest run."""
+    run = max(selection.runs, key=lambda run: run.record.started_at)
+    try:
+        register(all_settings())
+        return match_texts(prepare(load(run.path / "config.yaml", all_settings()).data), selection)
+    except UserError as error:
+        return Texts(None, f"the texts cannot be read: {error}")
+
+
+def match_texts(prepared: Prepared, selection: Selection) -> Texts:
+    """Return the texts of a prepared data set, unless it is not the version that the runs used."""
+    if prepared.version != selection.dataset_version:
+        return Texts(
+            None,
+            f"the data set {selection.data} now has version {prepared.version[:12]}, but these runs used version "
+            f"{selection.dataset_version[:12]}",
+        )
+    return Texts({record.id: record.text for record in prepared.records})

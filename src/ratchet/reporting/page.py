@@ -1,4 +1,4 @@
-"""One HTML file that needs no network: tables, charts, and the library that draws them."""
+"""Sections as one HTML file that needs no network: tables, charts, and the library that draws them."""
 
 import base64
 import hashlib
@@ -9,27 +9,25 @@ from importlib import resources
 from ratchet.charts.theme import look
 from ratchet.comparison.results import metric_name
 from ratchet.reporting.blocks import Block, Details, Figure, Section
-from ratchet.reporting.findings import Findings
-from ratchet.reporting.sections import sections_of
-from ratchet.reporting.texts import Texts
+from ratchet.reporting.comparison_tables import P_VALUE
+from ratchet.reporting.findings import Findings, Texts
+from ratchet.reporting.sections import build_sections
 
-_FOOTNOTE = (
-    "Triangles up are better, triangles down worse, circles neither. p: the larger of a swap test over records and a "
-    "t-test that counts training too, adjusted after Holm."
-)
-FILTERED_FROM = 8  # rows: shorter tables are seen at once
+_FOOTNOTE = f"Triangles up are better, triangles down worse, circles not distinguishable. p: {P_VALUE}."
+FILTERED_FROM = 8  # rows: shorter tables need no filter
 
 
-def build_page(found: Findings, texts: Texts) -> str:
-    """The report as HTML."""
-    title = f"{found.comparison.data}: what each iteration bought"
-    return render_page(title, _headline(found), _facts(found), sections_of(found, texts), _FOOTNOTE)
+def build_page(findings: Findings, texts: Texts) -> str:
+    """Return the report as HTML."""
+    title = f"{findings.comparison.data}: what each iteration improved"
+    sections = build_sections(findings, texts)
+    return render_page(title, _headline(findings), _facts(findings), sections, _FOOTNOTE)
 
 
 def render_page(
     title: str, headline: dict[str, str], facts: Sequence[tuple[str, str]], sections: Sequence[Section], footnote: str
 ) -> str:
-    """A page as HTML. What the data say stays text: it is escaped, and no script but the page's own would run."""
+    """Return a page as HTML. Content from the data is escaped; the policy allows only the page's own scripts."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -39,7 +37,9 @@ def render_page(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # keys stay in order: they become columns
+    environment.policies["json.dumps_kwargs"] = {
+        "separators": (",", ":")
+    }  # the order of the keys is that of the columns
     figures = _figures_of([block for section in sections for block in section.blocks])
     charts = {figure.name: figure.spec() for figure in figures}
     scripts = [chart_library(), _resource("page.js")]
@@ -55,12 +55,12 @@ def render_page(
         scripts=scripts,
         policy=_policy(scripts),
     )
-    return page.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is shown as its escape
+    return page.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is written as its escape
 
 
 @cache
 def chart_library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script."""
     import vl_convert
     from altair import SCHEMA_VERSION
 
@@ -70,29 +70,26 @@ def chart_library() -> str:
     )
 
 
-def _headline(found: Findings) -> dict[str, str]:
-    decision = found.verdict.decision
-    state = {"ships": "good", "nothing ships": "bad"}.get(decision.outcome, "even")
-    said = f"{decision.ships} ships" if decision.ships else decision.outcome
-    return {"said": said, "why": decision.why, "tone": state}
+def _headline(findings: Findings) -> dict[str, str]:
+    decision = findings.verdict.decision
+    tone = {"ships": "good", "nothing ships": "bad"}.get(decision.outcome, "even")
+    answer = f"{decision.ships} ships" if decision.ships else decision.outcome
+    return {"answer": answer, "why": decision.why, "tone": tone}
 
 
-def _facts(found: Findings) -> Sequence[tuple[str, str]]:
-    """What every figure of the page rests on."""
-    comparison, runs = found.comparison, found.selection.runs
+def _facts(findings: Findings) -> Sequence[tuple[str, str]]:
+    """Return what all numbers of the page are based on."""
+    comparison, runs = findings.comparison, findings.selection.runs
     splits = f"{len(comparison.splits)} split{'s' if len(comparison.splits) > 1 else ''}"
-    read = [split.test_readings for split in comparison.splits if split.test_readings is not None]
-    begun = sorted(run.record.started_at[:10] for run in runs)
+    accesses = [split.test_readings for split in comparison.splits if split.test_readings is not None]
+    days = sorted(run.record.started_at[:10] for run in runs)
     return [
         ("data", f"{comparison.data}, version {comparison.dataset_version[:12]}"),
-        (
-            "measured on",
-            f"{comparison.part}, {comparison.records:,} records, {splits}",
-        ),
+        ("measured on", f"{comparison.part}, {comparison.records:,} records, {splits}"),
         ("metric", metric_name(comparison.metric)),
-        ("objective", found.verdict.objective.name),
-        ("runs", f"{len(runs)}, {begun[0]}" + (f" to {begun[-1]}" if begun[-1] != begun[0] else "")),
-        *([("test splits read", f"{max(read)} times so far" if max(read) > 1 else "once")] if read else []),
+        ("objective", findings.verdict.objective.name),
+        ("runs", f"{len(runs)}, {days[0]}" + (f" to {days[-1]}" if days[-1] != days[0] else "")),
+        *([("test-set accesses", f"{max(accesses)} so far")] if accesses else []),
     ]
 
 
@@ -105,9 +102,9 @@ def _figures_of(blocks: Sequence[Block]) -> Iterator[Figure]:
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """No address is ever asked, and no script runs that is not one of these: not even if something was not escaped."""
+    """Allow these scripts and no network access, as a second line of defence should an escape be missing."""
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     others = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     return f"default-src 'none'; script-src {allowed}; {others}"
 

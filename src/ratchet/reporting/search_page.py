@@ -1,87 +1,175 @@
-"""A search on one page that needs no network: how it went, what mattered, and every trial."""
+"""A search of settings on one page that needs no network: its charts, and a table of all trials."""
 
 from collections.abc import Iterator
 
-from ratchet.charts.comparison_charts import COSTS
-from ratchet.charts.search import search_front, search_history, search_importance
-from ratchet.comparison.results import metric_name
+import altair as alt
+
+from ratchet.charts.theme import NEUTRAL, ROW, WIDTH, Chart, Row
+from ratchet.comparison.results import COST_TITLES, metric_name
 from ratchet.config import SearchConfig
 from ratchet.reporting.blocks import Block, Cell, Column, Figure, Paragraph, Section, Table, amount, number, text
 from ratchet.reporting.page import render_page
 from ratchet.search.results import SearchResult, TrialResult
 from ratchet.search.space import overrides_of
 
-_FOOTNOTE = "Every figure is one of val, on which the best trial was chosen. Test says, once, what it is worth."
+_FOOTNOTE = (
+    "All numbers are from val, on which the best trial was chosen. A single test-set access measures its quality."
+)
+_KINDS = {"default": ("#d5600f", "diamond"), "tried": ("#1f83c4", "circle"), "pruned": (NEUTRAL, "cross")}
+_BEST = "#159a72"
+_BAR = "#1f83c4"
 
 
-def build_search_page(title: str, found: SearchResult, settings: SearchConfig, facts: list[tuple[str, str]]) -> str:
-    """The page as HTML; `facts` are said at its head."""
-    best, default = found.best, found.default
-    gained = best is not None and default is not None and best is not default
-    said = "something better was found" if gained else "nothing better was found"
-    why = "on val, where it was chosen; what it is worth test alone can say" if gained else "than the settings before"
+def build_search_page(title: str, result: SearchResult, settings: SearchConfig, facts: list[tuple[str, str]]) -> str:
+    """Return the page as HTML, with `facts` at its head."""
+    best, default = result.best, result.default
+    improved = best is not None and default is not None and best is not default
+    answer = "a better setting was found" if improved else "no better setting was found"
+    why = "on val, where it was chosen; only test can measure its quality" if improved else "than the default settings"
     parts: list[tuple[str, str, Iterator[Block]]] = [
-        ("History", "Trial by trial", _history(found, settings)),
-        ("Importance", "What mattered", _importance(found)),
-        *([("Cost", "Quality against cost", _front(found, settings))] if found.front else []),
-        ("Trials", "Every trial", _trials(found, settings)),
+        ("History", "Trial by trial", _history(result, settings)),
+        ("Importance", "Importance of the keys", _importance(result)),
+        *([("Cost", "Quality against cost", _front(result, settings))] if result.front else []),
+        ("Trials", "All trials", _trials(result, settings)),
     ]
     sections = [Section(name, heading, list(blocks)) for name, heading, blocks in parts]
-    headline = {"said": said, "why": why, "tone": "good" if gained else "even"}
+    headline = {"answer": answer, "why": why, "tone": "good" if improved else "even"}
     return render_page(title, headline, facts, sections, _FOOTNOTE)
 
 
-def _history(found: SearchResult, settings: SearchConfig) -> Iterator[Block]:
-    chart = search_history(found, _metric(settings))
+def _history(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
+    chart = chart_history(result, _metric(settings))
     if chart is None:
         yield Paragraph("No trial has finished.")
         return
     caption = (
-        "Circles are trials, the diamond is the settings as they were before; crosses were pruned, and stand at what "
-        "they had reached by then. The line is the best so far."
+        "Circles are trials, the diamond is the default. Crosses were pruned and show the metric of their last epoch. "
+        "The line is the best so far."
     )
-    yield Figure("history-chart", "What each trial reached", caption, chart)
+    yield Figure("history-chart", "The metric of each trial", caption, chart)
 
 
-def _importance(found: SearchResult) -> Iterator[Block]:
-    chart = search_importance(found)
+def _importance(result: SearchResult) -> Iterator[Block]:
+    chart = chart_importance(result)
     if chart is None:
-        yield Paragraph("Fewer than ten trials finished, or all are equally good: too little to tell what mattered.")
+        yield Paragraph("Fewer than ten trials finished, or all are equally good: too few to estimate importance.")
         return
     caption = (
-        "How much of the variance between finished trials each key explains by itself (fANOVA), within the ranges that "
-        "were searched. With few trials this is rough."
+        "The share of the variance between finished trials that each key explains by itself (fANOVA), within the "
+        "searched ranges. With few trials this is a rough estimate."
     )
-    yield Figure("importance-chart", "Which keys mattered", caption, chart)
+    yield Figure("importance-chart", "Which keys matter", caption, chart)
 
 
-def _front(found: SearchResult, settings: SearchConfig) -> Iterator[Block]:
+def _front(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
     assert settings.cost is not None
-    chart = search_front(found, _metric(settings), COSTS.get(settings.cost.name, settings.cost.name))
+    chart = chart_front(result, _metric(settings), COST_TITLES.get(settings.cost.name, settings.cost.name))
     if chart is not None:
-        yield Figure(
-            "front-chart", "What quality costs", "Nothing that was tried beats the trials on the line in both.", chart
-        )
+        caption = "The trials on the line form the Pareto front: no other trial is better in both."
+        yield Figure("front-chart", "Quality against cost", caption, chart)
 
 
-def _trials(found: SearchResult, settings: SearchConfig) -> Iterator[Block]:
+def _trials(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
     cost = [] if settings.cost is None else [Column(settings.cost.name, numeric=True)]
     columns = [Column("trial", numeric=True), Column("state"), Column(_metric(settings), numeric=True), *cost]
     columns += [
         Column("epochs", numeric=True),
-        Column("s", numeric=True, about="seconds from asked to told"),
+        Column("s", numeric=True, about="seconds from the start of the trial to its result"),
         Column("settings"),
     ]
-    yield Table("Every trial", columns, [_row(trial, settings, found.best) for trial in found.trials])
+    yield Table("All trials", columns, [_row(trial, settings, result.best) for trial in result.trials])
 
 
 def _row(trial: TrialResult, settings: SearchConfig, best: TrialResult | None) -> list[Cell]:
     cost = [] if settings.cost is None else [amount(trial.cost)]
     state = text("best", "good") if trial is best else text(trial.state, "bad" if trial.state == "failed" else "")
     measured = [number(trial.metric), *cost, number(trial.epochs, "d"), amount(trial.seconds)]
-    settings_of = " ".join(each.removeprefix("model.") for each in overrides_of(trial.values))
-    return [number(trial.number, "d"), state, *measured, Cell(settings_of, code=True)]
+    values = " ".join(override.removeprefix("model.") for override in overrides_of(trial.values))
+    return [number(trial.number, "d"), state, *measured, Cell(values, code=True)]
 
 
 def _metric(settings: SearchConfig) -> str:
     return f"{metric_name(settings.metric.name)} on val"
+
+
+# --- charts -----------------------------------------------------------------------------------------------------------
+
+
+def chart_history(result: SearchResult, metric: str) -> Chart | None:
+    """Draw the metric of each trial, and the best so far as a line; None if no trial finished."""
+    best = _best_so_far(result)
+    if not best:
+        return None
+    rows = [row for trial in result.trials for row in _points(result, trial)]
+    x = alt.X("trial:Q", title="trial", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False))
+    y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, nice=True))
+    tooltip = ["trial:Q", "kind:N", alt.Tooltip("value:Q", format=".3f"), "settings:N"]
+    line = alt.Chart(alt.InlineData(values=best)).mark_line(interpolate="step-after", color=_BEST, strokeWidth=2)
+    points = alt.Chart(alt.InlineData(values=rows)).mark_point(filled=True, size=80, opacity=1)
+    return alt.layer(
+        line.encode(x=x, y=y), points.encode(x=x, y=y, color=_colour(), shape=_shape(), tooltip=tooltip)
+    ).properties(width=WIDTH, height=300)
+
+
+def chart_importance(result: SearchResult) -> Chart | None:
+    """Draw the share of the variance that each key explains; None if too few trials finished."""
+    if not result.importance:
+        return None
+    shares = {key.removeprefix("model."): share for key, share in result.importance.items()}
+    rows = [{"key": key, "share": share} for key, share in shares.items()]
+    chart: alt.Chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(color=_BAR, height={"band": 0.6})
+        .encode(
+            x=alt.X("share:Q", title="share of the variance between trials", axis=alt.Axis(format="%")),
+            y=alt.Y("key:N", title=None, sort=list(shares)),
+            tooltip=["key:N", alt.Tooltip("share:Q", format=".0%")],
+        )
+        .properties(width=WIDTH, height=ROW * len(rows))
+    )
+    return chart
+
+
+def chart_front(result: SearchResult, metric: str, cost: str) -> Chart | None:
+    """Draw the metric over a cost on a logarithmic scale, with the Pareto front as a line; None without a cost."""
+    if not result.front:
+        return None
+    trials = [trial for trial in result.trials if trial.cost]
+    rows = [{**row, "amount": trial.cost} for trial in trials for row in _points(result, trial)]
+    front = [{"amount": trial.cost, "value": trial.metric} for trial in result.front]
+    x = alt.X("amount:Q", title=f"{cost}, on a logarithmic scale", scale=alt.Scale(type="log", nice=True))
+    y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, nice=True))
+    values = [alt.Tooltip("value:Q", format=".3f"), alt.Tooltip("amount:Q", format=",.3~g")]
+    line = alt.Chart(alt.InlineData(values=front)).mark_line(interpolate="step-after", color=_BEST, strokeWidth=2)
+    points = alt.Chart(alt.InlineData(values=rows)).mark_point(filled=True, size=80, opacity=1)
+    tooltip = ["trial:Q", *values, "settings:N"]
+    return alt.layer(
+        line.encode(x=x, y=y), points.encode(x=x, y=y, color=_colour(), shape=_shape(), tooltip=tooltip)
+    ).properties(width=WIDTH, height=300)
+
+
+def _colour() -> alt.Color:
+    scale = alt.Scale(domain=list(_KINDS), range=[colour for colour, _ in _KINDS.values()])
+    return alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="top", symbolOpacity=1))
+
+
+def _shape() -> alt.Shape:
+    return alt.Shape("kind:N", scale=alt.Scale(domain=list(_KINDS), range=[shape for _, shape in _KINDS.values()]))
+
+
+def _points(result: SearchResult, trial: TrialResult) -> list[Row]:
+    """Return the point of a trial, at the metric of its last epoch if it was pruned; none if it failed."""
+    value = trial.metric if trial.metric is not None else trial.reported
+    if value is None or trial.state not in ("finished", "pruned"):
+        return []
+    kind = "pruned" if trial.state == "pruned" else "default" if trial is result.default else "tried"
+    settings = ", ".join(f"{key.removeprefix('model.')} {value}" for key, value in trial.values.items())
+    return [{"trial": trial.number, "value": round(value, 5), "kind": kind, "settings": settings}]
+
+
+def _best_so_far(result: SearchResult) -> list[Row]:
+    rows: list[Row] = []
+    for trial in result.trials:
+        if trial.metric is not None and (not rows or trial.metric > rows[-1]["value"]):
+            rows.append({"trial": trial.number, "value": round(trial.metric, 5)})
+    return [*rows, {**rows[-1], "trial": result.trials[-1].number}] if rows else []

@@ -1,4 +1,4 @@
-"""The report, section by section: what was found, drawn and said how to read it."""
+"""The sections of the report: charts and tables, each with an explanation of how to read it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -6,214 +6,194 @@ from typing import Literal
 from ratchet.charts.comparison_charts import MOST, differences, group_differences, ladder, quality_and_cost
 from ratchet.charts.run_charts import calibration, confusions, learning_curves, threshold_curves
 from ratchet.charts.theme import Chart
-from ratchet.comparison.results import CandidateResult, Changes
-from ratchet.objective.gate import Judgement
-from ratchet.reporting import tables
-from ratchet.reporting.blocks import Block, Details, ExampleList, Figure, Paragraph, Section, difference, p_value
-from ratchet.reporting.examples import Examples, examples_of
-from ratchet.reporting.findings import Findings
-from ratchet.reporting.provenance import data_table, environment_tables, environments, runs_table
-from ratchet.reporting.texts import Texts
+from ratchet.reporting import comparison_tables as tables
+from ratchet.reporting import run_tables, verdict_tables
+from ratchet.reporting.blocks import Block, Details, ExampleList, Figure, Paragraph, Section
+from ratchet.reporting.examples import Examples, find_examples
+from ratchet.reporting.findings import Findings, Texts
 
-_TONES = {"pass": "good", "fail": "bad", "too little evidence": "even"}
-_ALONE = "There is nothing but the baseline yet."
+_NO_RIVAL = "There is no candidate besides the baseline yet."
 
 
-def sections_of(found: Findings, texts: Texts) -> list[Section]:
-    """All of the page."""
+def build_sections(findings: Findings, texts: Texts) -> list[Section]:
+    """Return all sections of the page."""
     parts: list[tuple[str, str, Iterator[Block]]] = [
-        ("Ladder", "The ladder", _ladder(found)),
-        ("Steps", "What each step bought", _steps(found)),
-        ("Cost", "Quality against cost", _cost(found)),
-        ("Gate", "The gate", _gate(found)),
-        ("Objectives", "Other objectives", _review(found)),
-        ("Labels", "Labels against the baseline", _groups(found, "label")),
-        ("Slices", "Slices against the baseline", _groups(found, "slice")),
-        ("Learning", "Learning curves", _learning(found)),
-        ("Thresholds", "Other thresholds", _thresholds(found)),
-        ("Calibration", "Are scores probabilities?", _calibration(found)),
-        ("Confusions", "Labels that are confused", _confusions(found)),
-        ("Examples", "Examples gained and lost", _examples(found, texts)),
-        ("Changes", "Since the parent", _changes(found)),
-        ("Provenance", "Where it comes from", _provenance(found)),
+        ("Ladder", "The ladder", _ladder(findings)),
+        ("Steps", "What each step improved", _steps(findings)),
+        ("Cost", "Quality against cost", _cost(findings)),
+        ("Gate", "The gate", _gate(findings)),
+        ("Objectives", "Other objectives", _review(findings)),
+        ("Labels", "Labels against the baseline", _groups(findings, "label")),
+        ("Slices", "Slices against the baseline", _groups(findings, "slice")),
+        ("Learning", "Learning curves", _learning(findings)),
+        ("Thresholds", "Other thresholds", _thresholds(findings)),
+        ("Calibration", "Are scores probabilities?", _calibration(findings)),
+        ("Confusions", "Confused labels", _confusions(findings)),
+        ("Examples", "Examples gained and lost", _examples(findings, texts)),
+        ("Changes", "Changes since the parent", _changes(findings)),
+        ("Provenance", "Provenance", _provenance(findings)),
     ]
     return [Section(name, title, list(blocks)) for name, title, blocks in parts]
 
 
-def _ladder(found: Findings) -> Iterator[Block]:
+def _ladder(findings: Findings) -> Iterator[Block]:
+    comparison = findings.comparison
     yield Figure(
         "ladder-chart",
         "The metric of every candidate, with its interval",
-        "The dot is the mean, the bar its 95 % interval: what another draw of the records and another training could "
-        "have given. Thin strokes are single runs. Bars of two models that overlap do not say that the models are "
-        "equal: they were measured on the same records, so read their difference, below.",
-        ladder(found.comparison, found.selection),
+        "The dot is the mean. The bar is its 95 % interval: the range to expect with another sample of records and "
+        "another training. Thin strokes are single runs. Overlapping bars do not mean that two models are equal: both "
+        "were measured on the same records, so read their difference, below.",
+        ladder(comparison, findings.selection),
     )
-    yield tables.leaderboard(found.comparison, found.verdict)
-    yield from (Paragraph(note, "note") for note in found.comparison.notes)
-    for text in found.comparison.left_out:
-        yield Paragraph(f"left out: {text}", "note")
-    yield Details("Other metrics", [tables.figures(found.comparison)])
+    yield verdict_tables.judged_leaderboard(comparison, findings.verdict)
+    yield tables.verdicts(comparison)
+    yield from (Paragraph(note, "note") for note in comparison.notes)
+    yield from (Paragraph(f"left out: {reason}", "note") for reason in comparison.left_out)
+    yield Details("Other metrics", [tables.other_metrics(comparison)])
 
 
-def _steps(found: Findings) -> Iterator[Block]:
-    chart = differences(found.comparison)
+def _steps(findings: Findings) -> Iterator[Block]:
+    chart = differences(findings.comparison)
     if chart is None:
-        yield Paragraph(_ALONE)
+        yield Paragraph(_NO_RIVAL)
         return
     yield Figure(
         "differences-chart",
-        "What each candidate gained",
-        "To the right of the dashed line is better. A bar that crosses it cannot be told from no difference.",
+        "The difference of each candidate",
+        "To the right of the dashed line is better. A bar that crosses the line is compatible with no difference.",
         chart,
     )
-    table = tables.steps(found.comparison)
-    if table is not None:  # candidates may all stand on one rung
+    table = tables.steps(findings.comparison)
+    if table is not None:  # all candidates may have the same complexity
         yield table
-    yield Details("Why it is uncertain", [tables.uncertainty(found.comparison)])
+    yield Details("Sources of uncertainty", [tables.uncertainty(findings.comparison)])
 
 
-def _cost(found: Findings) -> Iterator[Block]:
-    budgets = found.verdict.settings["budgets"]
-    caption = "Up is better, left is cheaper (for texts a second: right). A dashed line is a budget of the objective."
-    yield from _figure(
-        "cost-chart", "Quality over cost", caption, quality_and_cost(found.comparison, budgets), "No cost."
-    )
-    yield tables.costs(found.comparison)
-    if len(environments(found.selection)) > 1:
-        yield Paragraph("These costs were not all measured in the same environment (see Provenance).", "note")
+def _cost(findings: Findings) -> Iterator[Block]:
+    budgets = findings.verdict.settings["budgets"]
+    caption = "Up is better, left is cheaper (for texts/s: right). A dashed line is a budget of the objective."
+    chart = quality_and_cost(findings.comparison, budgets)
+    yield from _figure("cost-chart", "Quality over cost", caption, chart, "No cost was measured.")
+    yield tables.costs(findings.comparison)
+    if len(run_tables.environments(findings.selection)) > 1:
+        yield Paragraph("These costs were measured in different environments (see Provenance).", "note")
 
 
-def _gate(found: Findings) -> Iterator[Block]:
-    objective = found.verdict.objective
-    commit = f"commit {objective.commit[:12]}" if objective.commit else "not committed"
-    yield Paragraph(f"Objective {objective.name} ({objective.hash[:12]}, {commit}).")
-    if objective.changed:
-        yield Paragraph(objective.changed, "note")
-    for each in found.verdict.decision.judgements:
-        yield Details(_judged(each), [tables.clauses(each)], open=each.ships, tone=_TONES[each.state])
+def _gate(findings: Findings) -> Iterator[Block]:
+    state = findings.verdict.objective
+    yield Paragraph(f"Objective {verdict_tables.describe_objective(state)}.")
+    if state.changed:
+        yield Paragraph(state.changed, "note")
+    for judgement in findings.verdict.decision.judgements:
+        title = verdict_tables.describe_judgement(judgement)
+        yield Details(
+            title,
+            [verdict_tables.criteria(judgement)],
+            open=judgement.ships,
+            tone=verdict_tables.TONES[judgement.state],
+        )
 
 
-def _judged(each: Judgement) -> str:
-    return f"{each.name} {'ships' if each.ships else 'does not ship'}: {each.in_short}"
+def _review(findings: Findings) -> Iterator[Block]:
+    review = findings.review
+    current = f"Under the objective in force: {review.current.in_words}. With one change to it at a time, "
+    yield Paragraph(f"{current}{review.in_words}.")
+    yield verdict_tables.alternatives(review)
 
 
-def _review(found: Findings) -> Iterator[Block]:
-    told = f"Under the objective in force: {found.review.current.in_words}. With one change to it at a time, "
-    yield Paragraph(told + found.review.in_words + ".")
-    yield tables.alternatives(found.review)
-
-
-def _groups(found: Findings, kind: Literal["label", "slice"]) -> Iterator[Block]:
-    table = tables.groups(found.comparison, kind)
-    chart = group_differences(found.comparison, kind)
+def _groups(findings: Findings, kind: Literal["label", "slice"]) -> Iterator[Block]:
+    comparison = findings.comparison
+    table = tables.groups(comparison, kind)
+    chart = group_differences(comparison, kind)
     if chart is None or table is None:
-        alone = len(found.comparison.candidates) == 1
-        yield Paragraph(_ALONE if alone else f"No {kind} has enough positives to be compared.")
+        alone = len(comparison.candidates) == 1
+        yield Paragraph(_NO_RIVAL if alone else f"No {kind} has enough positives to be compared.")
         return
     caption = (
-        "Exploratory: p-values are adjusted for all labels and slices of a model, and those with few positives are not "
-        f"shown. At most the {MOST} largest differences are drawn; the table has all."
+        "Exploratory: p-values are adjusted for all labels and slices of a model; labels and slices with few positives "
+        f"are hidden. The chart shows at most the {MOST} largest differences, the table all of them."
     )
-    yield Figure(
-        f"{kind}-chart", f"{kind.capitalize()}s that differ most from {found.comparison.baseline}", caption, chart
-    )
+    yield Figure(f"{kind}-chart", f"{kind.capitalize()}s that differ most from {comparison.baseline}", caption, chart)
     yield table
 
 
-def _learning(found: Findings) -> Iterator[Block]:
-    caption = "A line is a run. A gap that grows between train/loss and val/loss is overfitting."
-    nothing = "No model of these trains in epochs."
-    yield from _figure("learning-chart", "After each epoch", caption, learning_curves(found.selection), nothing)
+def _learning(findings: Findings) -> Iterator[Block]:
+    caption = "Each line is a run. A growing gap between train/loss and val/loss means overfitting."
+    nothing = "None of these models trains in epochs."
+    yield from _figure("learning-chart", "After each epoch", caption, learning_curves(findings.selection), nothing)
 
 
-def _thresholds(found: Findings) -> Iterator[Block]:
+def _thresholds(findings: Findings) -> Iterator[Block]:
     caption = (
-        "What one threshold for all labels gives on val, mean over runs; marks are the thresholds that single runs "
-        "chose, each at what it gave that run. A flat top says that little hangs on it. On test there is no such "
-        "curve: it would be tuning."
+        "The metric on val that one threshold for all labels gives, mean over runs. A mark is the threshold that a run "
+        "chose, with its metric. A flat top means that the threshold matters little. There is no such curve for test: "
+        "it would be tuning."
     )
     nothing = "No threshold decides here: scores are only 0 and 1, or the highest score wins."
-    chart = threshold_curves(found.selection, found.comparison.metric)
+    chart = threshold_curves(findings.selection, findings.comparison.metric)
     yield from _figure("threshold-chart", "The metric by threshold", caption, chart, nothing)
 
 
-def _calibration(found: Findings) -> Iterator[Block]:
+def _calibration(findings: Findings) -> Iterator[Block]:
     caption = (
-        "Scores in ten bins. On the dashed line a score is a probability; below it the model is too sure of itself, "
-        "above it not sure enough."
+        "Scores in ten bins. On the dashed line a score is a probability. Below it the model is over-confident, above "
+        "it under-confident."
     )
-    nothing = "No scores but 0 and 1: there is nothing to calibrate."
-    yield from _figure(
-        "calibration-chart", "What is true of each score", caption, calibration(found.selection), nothing
-    )
+    nothing = "All scores are 0 or 1: there is nothing to calibrate."
+    chart = calibration(findings.selection)
+    yield from _figure("calibration-chart", "Share of true labels by score", caption, chart, nothing)
 
 
-def _confusions(found: Findings) -> Iterator[Block]:
+def _confusions(findings: Findings) -> Iterator[Block]:
     caption = (
-        "Left of the arrow the label that was missed, right of it what was predicted in the same record and is wrong. "
-        "Numbers are records, mean over runs."
+        "Left of the arrow is the label that was missed, right of it the wrong label that was predicted for the same "
+        "record. Numbers are records, mean over runs."
     )
-    yield from _figure("confusions-chart", "Most frequent errors", caption, confusions(found.selection), "No errors.")
+    chart = confusions(findings.selection)
+    yield from _figure("confusions-chart", "Most frequent errors", caption, chart, "No errors.")
 
 
 def _figure(name: str, title: str, caption: str, chart: Chart | None, nothing: str) -> Iterator[Block]:
     yield Paragraph(nothing) if chart is None else Figure(name, title, caption, chart)
 
 
-def _examples(found: Findings, texts: Texts) -> Iterator[Block]:
-    baseline = found.comparison.baseline
+def _examples(findings: Findings, texts: Texts) -> Iterator[Block]:
+    baseline = findings.comparison.baseline
     if texts.by_id is None:
         yield Paragraph(f"Left out: {texts.missing}.", "note")
         return
-    all_of_them = examples_of(found.selection, baseline, texts.by_id)
-    if not all_of_them:
-        yield Paragraph(_ALONE)
+    examples = find_examples(findings.selection, baseline, texts.by_id)
+    if not examples:
+        yield Paragraph(_NO_RIVAL)
         return
     yield Paragraph(
-        f"Records by how much their own F1 differs from that of {baseline}, mean over the runs that were measured on "
-        "them. Labels are those of the first such run."
+        f"Records whose own F1 differs most from that of {baseline}, mean over the runs that were measured on them. "
+        "Labels are those of the first of these runs."
     )
-    for each in all_of_them:
-        yield Details(_counted(each), _lists(each, baseline), open=each is all_of_them[-1])
+    for of_candidate in examples:
+        counts = f"{of_candidate.gained:,} records gained, {of_candidate.lost:,} lost, {of_candidate.alike:,} alike"
+        title = f"{of_candidate.candidate}: {counts}"
+        yield Details(title, _lists(of_candidate, baseline), open=of_candidate is examples[-1])
 
 
-def _counted(each: Examples) -> str:
-    return f"{each.candidate}: {each.gained:,} records gained, {each.lost:,} lost, {each.alike:,} alike"
+def _lists(examples: Examples, baseline: str) -> Sequence[Block]:
+    titles = (("gained most", examples.best), ("lost most", examples.worst))
+    return [ExampleList(title, records, baseline, examples.candidate) for title, records in titles if records]
 
 
-def _lists(each: Examples, baseline: str) -> Sequence[Block]:
-    titles = (("gained most", each.best), ("lost most", each.worst))
-    return [ExampleList(title, examples, baseline, each.candidate) for title, examples in titles if examples]
+def _changes(findings: Findings) -> Iterator[Block]:
+    blocks = tables.change_blocks(findings.comparison)
+    if not blocks:
+        yield Paragraph("No run here names a parent. Train with parent=RUN to record which run it iterates on.")
+    yield from blocks
 
 
-def _changes(found: Findings) -> Iterator[Block]:
-    changed = [(each, each.changes) for each in found.comparison.candidates if each.changes is not None]
-    if not changed:
-        yield Paragraph("No run here names a parent: parent=RUN says which one a run iterates on.")
-    for each, changes in changed:
-        yield from _since(each, changes)
-
-
-def _since(each: CandidateResult, changes: Changes) -> Iterator[Block]:
-    rows = [[group, ", ".join(items)] for group, items in changes.changed.items()]
-    effect = changes.effect
-    if effect:
-        told = f"{difference(effect).text}, p {p_value(effect.p).text} (not adjusted)"
-        rows.append(["effect", f"{told}: {effect.in_words}"])
-    if changes.hypothesis:
-        rows.append(["hypothesis", changes.hypothesis])
-    title = f"{each.name}, since {changes.parent} ({changes.parent_name})"
-    yield tables.of_texts(title, ["what", "change"], rows or [["nothing", "changed"]])
-    if changes.warning:
-        yield Paragraph(changes.warning, "note")
-
-
-def _provenance(found: Findings) -> Iterator[Block]:
+def _provenance(findings: Findings) -> Iterator[Block]:
     yield Paragraph(
-        "Every row can be made again: its command checks out the commit beside your working tree, trains with the same "
+        "Every run can be reproduced. Its command checks out the commit in a separate directory, trains with the same "
         "configuration, data, split and seed, and compares the predictions bit for bit."
     )
-    yield runs_table(found.selection)
-    yield Details("Data", [data_table(found.comparison, found.selection)])
-    yield Details("Machine and packages", environment_tables(found.selection))
+    yield run_tables.provenance(findings.selection)
+    yield Details("Data", [run_tables.data_table(findings.comparison, findings.selection)])
+    yield Details("Machine and packages", run_tables.environment_tables(findings.selection))

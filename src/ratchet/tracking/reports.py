@@ -199,43 +199,43 @@ def _named(name: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_.-]", "-", name)[:128]
 
 
-def describe_comparison(found: Comparison, group: str) -> Description:
-    """How a comparison is listed: beside the runs that it compares."""
+def describe_comparison(comparison: Comparison, group: str) -> Description:
+    """Return how a tracker lists a comparison: in the group of the runs that it compares."""
     identifier = f"compare-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     config = {
         "group": group,
         "job_type": "compare",
-        "data": {"name": found.data},
-        "part": found.part,
-        "dataset_version": found.dataset_version,
-        "metric": found.metric,
-        "baseline": found.baseline,
-        "resamples": found.resamples,
-        "records": found.records,
-        "split_hashes": [split.split_hash for split in found.splits],
-        "candidates": {each.name: each.runs for each in found.candidates},
+        "data": {"name": comparison.data},
+        "part": comparison.part,
+        "dataset_version": comparison.dataset_version,
+        "metric": comparison.metric,
+        "baseline": comparison.baseline,
+        "resamples": comparison.resamples,
+        "records": comparison.records,
+        "split_hashes": [split.split_hash for split in comparison.splits],
+        "candidates": {candidate.name: candidate.runs for candidate in comparison.candidates},
     }
-    return Description(identifier, f"compare {found.data}", group, "compare", (), config)
+    return Description(identifier, f"compare {comparison.data}", group, "compare", (), config)
 
 
-def report_comparison(found: Comparison, selection: Selection) -> Report:
-    """The table `leaderboard`, `<candidate>/<metric>`, `<candidate>/delta`, ... in the summary, the report's charts."""
+def report_comparison(comparison: Comparison, selection: Selection) -> Report:
+    """Return the table `leaderboard`, a summary (`<candidate>/<metric>`, `<candidate>/delta`, ...), and the charts."""
     from ratchet.charts.pictures import pictures_of
     from ratchet.charts.theme import to_png
 
-    rows = [_row(each, found.metric) for each in found.candidates]
+    rows = [_row(candidate, comparison.metric) for candidate in comparison.candidates]
     summary = {
-        f"{row['model']}/{found.metric if key == 'value' else key}": row[key] for row in rows for key in _KEYS
-    }  # the baseline's own delta is null
-    columns = [*_COLUMNS, *found.candidates[0].costs]
+        f"{row['model']}/{comparison.metric if key == 'value' else key}": row[key] for row in rows for key in _KEYS
+    }  # the delta of the baseline is null
+    columns = [*_COLUMNS, *comparison.candidates[0].costs]
     table = Table("leaderboard", columns, [[row[name] for name in columns] for row in rows])
-    pictures = {name: to_png(chart) for name, chart in pictures_of(found, selection).items()}
+    pictures = {name: to_png(chart) for name, chart in pictures_of(comparison, selection).items()}
     return Report(summary, tables=[table], pictures=pictures)
 
 
-def _row(each: CandidateResult, metric: str) -> dict[str, Any]:
-    own, against = each.metrics[metric], each.baseline
-    row: dict[str, Any] = {"model": each.name, "complexity": each.complexity, "runs": len(each.runs)}
+def _row(candidate: CandidateResult, metric: str) -> dict[str, Any]:
+    own, against = candidate.metrics[metric], candidate.baseline
+    row: dict[str, Any] = {"model": candidate.name, "complexity": candidate.complexity, "runs": len(candidate.runs)}
     row |= {"value": own.value, "low": own.low, "high": own.high}
     if against is None:
         row |= dict.fromkeys(("delta", "delta_low", "delta_high", "p")) | {"verdict": "the baseline"}
@@ -243,4 +243,4 @@ def _row(each: CandidateResult, metric: str) -> dict[str, Any]:
         p = against.p if against.p_adjusted is None else against.p_adjusted
         row |= {"delta": against.value, "delta_low": against.low, "delta_high": against.high, "p": p}
         row |= {"verdict": against.in_words}
-    return row | each.costs
+    return row | candidate.costs

@@ -1,10 +1,10 @@
 "use strict";
-// Draws the charts, sorts and filters the tables. All that is shown stands in the page already, as text or in #payload.
+// Draws the charts, sorts and filters the tables. All content is already in the page, as text or in #payload.
 (() => {
   const payload = JSON.parse(document.getElementById("payload").textContent);
   const root = document.documentElement;
   const prefersDark = matchMedia("(prefers-color-scheme: dark)");
-  const views = new Map(); // chart name -> what vegaEmbed made of it
+  const views = new Map(); // chart name -> the result of vegaEmbed
 
   function setLook(look) {
     root.dataset.look = look;
@@ -13,10 +13,10 @@
     button.textContent = look === "dark" ? "Light" : "Dark";
   }
 
-  function fitted(spec, place, look) {
+  function fitSpec(spec, place, look) {
     const width = place.clientWidth;
     const config = structuredClone(payload.looks[look]);
-    config.background = "transparent"; // the page's own ground
+    config.background = "transparent"; // the background of the page
     config.axis.labelLimit = Math.min(240, Math.round(width * 0.38));
     config.legend.columns = width < 480 ? 1 : 4;
     return { ...spec, width: "container", config };
@@ -27,9 +27,9 @@
     const title = document.getElementById(`${name}-title`).textContent;
     const chosen = views.has(name) ? views.get(name).view.getState().signals : {};
     views.get(name)?.finalize();
-    const spec = fitted(payload.charts[name], place, root.dataset.look);
+    const spec = fitSpec(payload.charts[name], place, root.dataset.look);
     spec.description = title;
-    spec.params = (spec.params ?? []).map((each) => (each.name in chosen ? { ...each, value: chosen[each.name] } : each));
+    spec.params = (spec.params ?? []).map((param) => (param.name in chosen ? { ...param, value: chosen[param.name] } : param));
     const tooltip = { theme: root.dataset.look, disableDefaultStyle: false };
     views.set(name, await vegaEmbed(place, spec, { actions: false, renderer: "svg", ast: true, tooltip }));
   }
@@ -37,13 +37,13 @@
   let drawn = Promise.resolve();
   function drawAll() {
     delete root.dataset.ready;
-    drawn = drawn.then(drawEach); // one after the other, however often the look is changed
+    drawn = drawn.then(drawInTurn); // never two at once, however often the look changes
   }
 
-  async function drawEach() {
+  async function drawInTurn() {
     for (const name of Object.keys(payload.charts)) {
       await draw(name);
-      await new Promise((go) => setTimeout(go)); // the page answers in between
+      await new Promise((go) => setTimeout(go)); // let the page respond in between
     }
     root.dataset.ready = "true";
   }
@@ -57,11 +57,11 @@
     const down = head.getAttribute("aria-sort") === "ascending";
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    const rows = [...body.rows].sort((left, right) => compared(left.cells[column], right.cells[column]));
+    const rows = [...body.rows].sort((left, right) => compareCells(left.cells[column], right.cells[column]));
     body.append(...(down ? rows.reverse() : rows));
   }
 
-  function compared(left, right) {
+  function compareCells(left, right) {
     const numbers = [left, right].map((cell) => Number(cell.dataset.order?.replace("inf", "Infinity")));
     if (!numbers.some(Number.isNaN)) return numbers[0] < numbers[1] ? -1 : Number(numbers[0] > numbers[1]);
     return left.textContent.localeCompare(right.textContent, undefined, { numeric: true });
@@ -79,11 +79,11 @@
     data.querySelector(".count").textContent = shown === rows.length ? `${shown} rows` : `${shown} of ${rows.length} rows`;
   }
 
-  // The values behind a chart, as a table: for those who cannot see it, or want to copy them.
+  // The values of a chart as a table: for readers who cannot see the chart, or want to copy them.
 
   function valuesOf(spec) {
     const named = Object.values(spec.datasets ?? {});
-    const inline = [spec, ...(spec.layer ?? [])].map((each) => each.data?.values).filter(Array.isArray);
+    const inline = [spec, ...(spec.layer ?? [])].map((layer) => layer.data?.values).filter(Array.isArray);
     const distinct = new Map([...named, ...inline].map((rows) => [JSON.stringify(rows), rows]));
     return [...distinct.values()].filter((rows) => rows.length && ("model" in rows[0] || "name" in rows[0]));
   }
@@ -132,7 +132,7 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches(".filter input")) filter(event.target);
   });
-  document.querySelectorAll("details.values").forEach((each) => each.addEventListener("toggle", () => fillValues(each)));
+  document.querySelectorAll("details.values").forEach((details) => details.addEventListener("toggle", () => fillValues(details)));
   document.getElementById("look").addEventListener("click", () => {
     setLook(root.dataset.look === "dark" ? "light" : "dark");
     drawAll();

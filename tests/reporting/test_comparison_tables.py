@@ -11,7 +11,8 @@ from tests.reporting.conftest import tables as tables_in
 from ratchet.objective.criteria import Clause
 from ratchet.objective.gate import Decision, Judgement, Verdict
 from ratchet.objective.review import Alternative, Review
-from ratchet.reporting import tables
+from ratchet.reporting import comparison_tables as tables
+from ratchet.reporting import verdict_tables
 from ratchet.reporting.blocks import Cell, Section, Table
 from ratchet.reporting.findings import Findings
 
@@ -52,35 +53,35 @@ def column(table: Table, title: str) -> list[Cell]:
 
 
 def test_the_leaderboard_has_a_row_a_candidate() -> None:
-    table = tables.leaderboard(FOUND, VERDICT)
+    table = verdict_tables.judged_leaderboard(FOUND, VERDICT)
     assert [each.title for each in table.columns] == [
-        *("model", "runs", "weighted F1", "against rule", "p", "verdict", "gate", "fit s", "p95 ms", "MB")
+        *("model", "runs", "weighted F1", "against rule", "p", "verdict", "gate", "fit (s)", "p95 (ms)", "size (MB)")
     ]
     assert cells(table) == [
-        ["rule", "3", "0.500 [0.400, 0.600]", "–", "–", "the baseline", "fail", "<0.01", "0.50", "8.00"],
+        ["rule", "3", "0.500 [0.400, 0.600]", "-", "-", "the baseline", "fail", "<0.01", "0.50", "8.00"],
         [
             *("cnn", "1", "0.750 [0.650, 0.850]", "+0.250 [+0.200, +0.310]", "0.004", "better", "ships"),
             *("2.00", "0.50", "8.00"),
         ],
         [
             *("big", "1", "0.625 [0.525, 0.725]", "+0.125 [+0.075, +0.185]", "0.500", "not distinguishable"),
-            *("passes, promoted gate: ships", "500", "–", "<0.01"),
+            *("passes, promoted gate: ships", "500", "-", "<0.01"),
         ],
     ]
 
 
 def test_the_leaderboard_is_sorted_by_what_was_found() -> None:
-    table = tables.leaderboard(FOUND, VERDICT)
+    table = verdict_tables.judged_leaderboard(FOUND, VERDICT)
     assert [cell.order for cell in column(table, "weighted F1")] == [0.5, 0.75, 0.625]
     assert [cell.order for cell in column(table, "against rule")] == [-math.inf, 0.25, 0.125]
     assert [cell.order for cell in column(table, "p")] == [math.inf, 0.004, 0.5]
-    assert [cell.order for cell in column(table, "fit s")] == [0.001, 2, 500]
-    assert [cell.order for cell in column(table, "p95 ms")] == [0.5, 0.5, -math.inf]
+    assert [cell.order for cell in column(table, "fit (s)")] == [0.001, 2, 500]
+    assert [cell.order for cell in column(table, "p95 (ms)")] == [0.5, 0.5, -math.inf]
 
 
 def test_tones_say_what_is_good_and_bad() -> None:
     unclear = verdict(judgement("rule", "too little evidence"), *VERDICT.decision.judgements[1:])
-    table = tables.leaderboard(FOUND, unclear)
+    table = verdict_tables.judged_leaderboard(FOUND, unclear)
     assert [cell.tone for cell in column(table, "verdict")] == ["", "good", "even"]
     assert [(cell.text.partition(",")[0], cell.tone) for cell in column(table, "gate")] == [
         ("too little evidence", "even"),
@@ -89,16 +90,19 @@ def test_tones_say_what_is_good_and_bad() -> None:
     ]
     steps = tables.steps(FOUND)
     assert steps is not None
-    assert column(steps, "in words") == [Cell("better than rule", tone="good"), Cell("worse than cnn", tone="bad")]
+    assert column(steps, "verdict") == [Cell("better", tone="good"), Cell("worse", tone="bad")]
 
 
 def test_a_p_that_is_adjusted_for_nothing_is_shown_as_it_is() -> None:
     big = dataclasses.replace(BIG, baseline=dataclasses.replace(BETTER, p_adjusted=None))
-    assert [cell.text for cell in column(tables.leaderboard(comparison(RULE, big), VERDICT), "p")] == ["–", "0.002"]
+    assert [cell.text for cell in column(verdict_tables.judged_leaderboard(comparison(RULE, big), VERDICT), "p")] == [
+        "-",
+        "0.002",
+    ]
 
 
 def test_the_metric_is_the_comparisons() -> None:
-    table = tables.leaderboard(comparison(RULE, CNN, BIG, metric="precision_macro"), VERDICT)
+    table = verdict_tables.judged_leaderboard(comparison(RULE, CNN, BIG, metric="precision_macro"), VERDICT)
     assert [cell.order for cell in column(table, "macro precision")] == [0.25, 0.375, 0.3125]
 
 
@@ -106,8 +110,8 @@ def test_a_step_is_a_difference_and_how_many_times_the_cost() -> None:
     table = tables.steps(FOUND)
     assert table is not None
     assert cells(table) == [
-        ["rule → cnn", "+0.250 [+0.200, +0.310]", "0.004", "better than rule", "2,000", "1.00", "1.00"],
-        ["cnn → big", "-0.050 [-0.100, +0.010]", "<.001", "worse than cnn", "250", "–", "<0.01"],
+        ["rule → cnn", "+0.250 [+0.200, +0.310]", "0.004", "better", "2,000", "1.00", "1.00"],
+        ["cnn → big", "-0.050 [-0.100, +0.010]", "<.001", "worse", "250", "-", "<0.01"],
     ]
     assert [cell.order for cell in column(table, "difference")] == [0.25, -0.05]
 
@@ -123,7 +127,7 @@ def test_a_step_from_the_best_below_is_a_row_too() -> None:
 def test_a_ratio_to_nothing_is_a_dash(below: float | None) -> None:
     table = tables.steps(comparison(result("rule", costs={**COSTS, "size_mb": below}), CNN))
     assert table is not None
-    assert [cell.text for cell in column(table, "size ×")] == ["–"]
+    assert [cell.text for cell in column(table, "size ×")] == ["-"]
 
 
 def test_the_baseline_alone_has_taken_no_step() -> None:
@@ -132,17 +136,17 @@ def test_the_baseline_alone_has_taken_no_step() -> None:
 
 def test_other_metrics_are_all_but_the_one_that_decides() -> None:
     told = result("cnn", 0.5, average_precision_macro=0.875, behaviour={"score": 0.9, "minimum": 1.0})
-    table = tables.figures(comparison(RULE, told))
+    table = tables.other_metrics(comparison(RULE, told))
     assert [each.title for each in table.columns] == [
-        *("model", "macro precision", "average precision, macro", "behaviour")
+        *("model", "macro precision", "macro average precision", "behaviour")
     ]
-    assert cells(table) == [["rule", "0.250", "–", "–"], ["cnn", "0.250", "0.875", "0.900"]]
+    assert cells(table) == [["rule", "0.250", "-", "-"], ["cnn", "0.250", "0.875", "0.900"]]
 
 
 def test_uncertainty_is_told_by_its_sources() -> None:
     told = result("cnn", spread_between_splits=0.02, spread_between_seeds=0.003, baseline=BETTER)
     assert cells(tables.uncertainty(comparison(RULE, told))) == [
-        ["rule", "–", "–", "–", "–", "–"],
+        ["rule", "-", "-", "-", "-", "-"],
         ["cnn", "0.020", "0.003", "0.010", "0.015", "0.070"],
     ]
 
@@ -150,11 +154,11 @@ def test_uncertainty_is_told_by_its_sources() -> None:
 def test_costs_are_the_medians_of_the_comparison() -> None:
     table = tables.costs(FOUND)
     assert [each.title for each in table.columns[1:]] == [
-        *("fit (s)", "latency p50 (ms)", "latency p95 (ms)", "texts a second", "peak memory (MB)", "size on disk (MB)")
+        *("fit (s)", "latency p50 (ms)", "latency p95 (ms)", "texts/s", "peak memory (MB)", "size (MB)")
     ]
     assert cells(table)[1:] == [
         ["cnn", "2.00", "0.20", "0.50", "900", "64.0", "8.00"],
-        ["big", "500", "0.20", "–", "900", "64.0", "<0.01"],
+        ["big", "500", "0.20", "-", "900", "64.0", "<0.01"],
     ]
     assert [[cell.order for cell in row[1:]] for row in table.rows] == [
         [-math.inf if each.costs[name] is None else each.costs[name] for name in COSTS] for each in FOUND.candidates
@@ -189,12 +193,12 @@ def test_all_groups_are_in_the_table_however_many() -> None:
 def test_what_the_gate_asked_and_what_it_takes() -> None:
     asked = [Clause("floor", "fail", "0.5", "0.1 more"), Clause("repeats", "pass", "3", None)]
     asked.append(Clause("records", "too little evidence", "30", "170 more"))
-    table = tables.clauses(judgement("cnn", "fail", clauses=asked))
-    assert table.title == "Clauses for cnn"
+    table = verdict_tables.criteria(judgement("cnn", "fail", clauses=asked))
+    assert table.title == "cnn does not ship: why"
     assert cells(table) == [
-        ["fail", "floor", "0.5", "0.1 more"],
-        ["pass", "repeats", "3", "–"],
-        ["too little evidence", "records", "30", "170 more"],
+        ["floor", "fail", "0.5", "0.1 more"],
+        ["repeats", "pass", "3", "-"],
+        ["records", "too little evidence", "30", "170 more"],
     ]
     assert [cell.tone for cell in column(table, "state")] == ["bad", "good", "even"]
 
@@ -202,9 +206,9 @@ def test_what_the_gate_asked_and_what_it_takes() -> None:
 def test_other_objectives_that_differ_are_told() -> None:
     others = [Alternative("margin", "0.01", "ships", "cnn"), Alternative("floor", "none", "ships", "rule")]
     others.append(Alternative("floor", "0.9", "nothing ships", None))
-    table = tables.alternatives(Review(Alternative("in force", "", "ships", "cnn"), others))
+    table = verdict_tables.alternatives(Review(Alternative("in force", "", "ships", "cnn"), others))
     assert cells(table) == [
-        ["margin", "0.01", "cnn ships", "the same"],
+        ["margin", "0.01", "cnn ships", "same"],
         ["floor", "none", "rule ships", "differs"],
         ["floor", "0.9", "nothing ships", "differs"],
     ]
@@ -214,7 +218,7 @@ def test_other_objectives_that_differ_are_told() -> None:
 
 
 def test_real_figures_are_those_of_the_comparison(found: Findings) -> None:
-    table = tables.leaderboard(found.comparison, found.verdict)
+    table = verdict_tables.judged_leaderboard(found.comparison, found.verdict)
     for each, row in zip(found.comparison.candidates, table.rows, strict=True):
         told = each.metrics["f1_weighted"]
         assert row[2] == Cell(f"{told.value:.3f} [{told.low:.3f}, {told.high:.3f}]", told.value)

@@ -12,7 +12,7 @@ from tests.reporting.conftest import cells
 from ratchet.comparison.results import SplitRead
 from ratchet.reporting.blocks import Table
 from ratchet.reporting.findings import Findings
-from ratchet.reporting.provenance import data_table, environment_tables, environments, runs_table
+from ratchet.reporting.run_tables import data_table, environment_tables, environments, provenance
 from ratchet.runs.selection import Candidate, Selection
 
 JUDGED = {"a": ("audio", "audio")}
@@ -37,7 +37,7 @@ def test_a_row_is_a_run(tmp_path: Path) -> None:
     told = {"git": CLEAN, "config_hash": "abcdef0123456789", "started_at": "2026-03-01T12:34:56.789+00:00"}
     rule = made_candidate(tmp_path, "rule", JUDGED, JUDGED, **{**told, "threads": 8})
     cnn = made_candidate(tmp_path, "cnn", JUDGED, seed=7, threads=1, git=CLEAN)
-    table = runs_table(selected(rule, cnn))
+    table = provenance(selected(rule, cnn))
     assert cells(table)[1] == [
         *("rule", "1", "0", f"ratchet reproduce {rule.runs[1].path.as_posix()}", "0123456789ab", "2026-03-01 12:34"),
         *("abcdef01", "split 1", "8", rule.runs[1].record.id),
@@ -53,7 +53,7 @@ def test_a_row_is_a_run(tmp_path: Path) -> None:
 def test_a_command_can_be_pasted_whatever_the_directory_is_called(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
     selection = one(tmp_path / name)
-    [command] = column(runs_table(selection), "train it again")
+    [command] = column(provenance(selection), "train it again")
     assert shlex.split(command) == ["ratchet", "reproduce", selection.runs[0].path.as_posix()]
 
 
@@ -67,14 +67,14 @@ def test_a_command_can_be_pasted_whatever_the_directory_is_called(name: str, tmp
     ],
 )
 def test_the_commit_is_said_and_what_it_does_not_hold(git: dict[str, Any], said: str, tmp_path: Path) -> None:
-    assert column(runs_table(one(tmp_path, git=git)), "commit") == [said]
+    assert column(provenance(one(tmp_path, git=git)), "commit") == [said]
 
 
 def test_runs_of_one_environment_share_a_table(tmp_path: Path) -> None:
     told = {"machine": MACHINE, "packages": {"numpy": "2.4.6", "ratchet": "0.1.0"}, "lock_hash": "f" * 64}
     selection = selected(made_candidate(tmp_path, "rule", JUDGED, JUDGED, **told))
     [table] = environment_tables(selection)
-    assert table.title == "All runs were made with"
+    assert table.title == "Environment of all runs"
     assert facts(table) == {
         **{"python": "3.11.7", "system": "Linux 6", "processor": "a fast one", "cores": "2"},
         **{"lock": "f" * 16, "numpy": "2.4.6", "ratchet": "0.1.0"},
@@ -121,16 +121,16 @@ def test_the_data_are_told_with_how_often_they_were_read(tmp_path: Path) -> None
         "labels": "2",
         "distinct records of test": "12,345",
         "resamples": "10,000",
-        "split 7": "0123456789abcdef, 1,234 records, read 2 times so far",
+        "split 7": "0123456789abcdef, 1,234 records, 2 test-set accesses",
         "split 8": "ffffffffffffffff, 10 records",
-        "split 9": "eeeeeeeeeeeeeeee, 10 records, read once so far",
+        "split 9": "eeeeeeeeeeeeeeee, 10 records, 1 test-set access",
     }
     on_val = data_table(replace(found, part="val"), selection)
     assert "distinct records of val" in facts(on_val)
 
 
 def test_real_runs_can_be_found_again(found: Findings) -> None:
-    table = runs_table(found.selection)
+    table = provenance(found.selection)
     paths = [Path(shlex.split(command)[-1]) for command in column(table, "train it again")]
     assert [path.name for path in paths] == column(table, "run")
     assert all((path / "record.json").is_file() for path in paths)

@@ -1,5 +1,6 @@
 """Sentences on a terminal and in a pipe."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from ratchet.cli.lines import print_facts, print_text, terminal_width, wrapped
+from ratchet.reporting.blocks import Column, Table, text
+from ratchet.reporting.terminal import print_blocks, print_facts, print_text, terminal_width, wrapped
 
 Terminal = Callable[[int], None]
 SENTENCE = "not distinguishable from regression; about 8,400 more test records would tell a difference of this size"
@@ -116,3 +118,26 @@ def test_wrapping_loses_nothing_and_fits(text: str, width: int, hanging: int) ->
     lines = wrapped(text, width, hanging=hanging, hard=True)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert all(cell_len(line.rstrip()) <= width for line in lines)
+
+
+def test_a_command_among_facts_is_not_wrapped(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal(60)
+    print_facts([("command", SENTENCE), ("name", SENTENCE)], whole=["command"])
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first == f"command  {SENTENCE}"
+    assert len(others) == 3
+
+
+def test_a_terminal_shows_good_and_bad_in_colour_and_a_pipe_does_not(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    cells = [text("pass", "good"), text("fail", "bad"), text("other")]
+    table = Table("", [Column("a"), Column("b"), Column("c")], [cells])
+    print_blocks([table])
+    assert capsys.readouterr().out == "a     b     c\npass  fail  other\n"
+    terminal(80)
+    monkeypatch.setenv("TERM", "xterm")
+    print_blocks([table])
+    row = capsys.readouterr().out.splitlines()[1]
+    assert re.findall(r"\x1b\[(\d+)m(\w+)", row) == [("32", "pass"), ("31", "fail")]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ratchet.cli.summary import print_figures, print_job_line, print_summary
+from ratchet.reporting.run_details import metric_tables, print_job_line, summarise_run
+from ratchet.reporting.terminal import print_blocks
 from ratchet.runs.stored import read_run
-from ratchet.training import Outcome
 
 Make = Callable[..., Path]
 Terminal = Callable[[int], None]
@@ -31,7 +31,7 @@ def metrics(path: Path) -> dict[str, Any]:
 
 def summary(path: Path, readings: int | None, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    print_summary(Outcome(path, readings))
+    print_blocks(summarise_run(read_run(path), readings))
     return capsys.readouterr().out
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_looks_at_val_says_nothing_of_test(validated: Path, capsys: p
     assert not re.search(r"\btest\b", body.replace(str(validated), ""))
 
 
-@pytest.mark.parametrize(("readings", "text"), [(1, "read once so far"), (2, "read 2 times so far")])
+@pytest.mark.parametrize(("readings", "text"), [(1, "1 access so far"), (2, "2 accesses so far")])
 def test_readings_of_the_test_split_are_counted(
     readings: int, text: str, tested: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,9 +132,9 @@ def test_no_line_is_wider_than_a_page(tested: Path, capsys: pytest.CaptureFixtur
 
 
 def test_figures_of_one_part_alone(tested: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    print_figures(read_run(tested).figures(), ["val"])
+    print_blocks(metric_tables(read_run(tested).figures(), ["val"]))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["val"]
+    assert lines[0].split() == ["metric", "val"]
     assert any(line.startswith("slice of val") for line in lines)
 
 
