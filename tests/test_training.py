@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -418,7 +419,7 @@ def test_data_that_cannot_be_read_leave_a_failed_run(tmp_path: Path) -> None:
 
 def test_a_directory_that_exists_is_refused_before_anything_is_done(tmp_path: Path, use: Use) -> None:
     made = use(Fake)
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match=re.escape(str(tmp_path))):
         train(configure(tmp_path, f"run_dir={tmp_path}"))
     assert made == []
     assert list(tmp_path.iterdir()) == []

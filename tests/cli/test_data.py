@@ -140,14 +140,14 @@ def test_bad_rows_are_all_named(verb: Verb) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["descrbe"], ["descrbe", "did you mean 'describe'?"]),
+        (["descrbe"], ["descrbe", "'describe'"]),
         (["list", "data=sample"], ["data=sample"]),
-        (["list", "format=xml"], ["format", "valid: json, md, table"]),
-        (["describe", "data=sampel"], ["data=sampel", "did you mean 'sample'?"]),
+        (["list", "format=xml"], ["format", "json, md, table"]),
+        (["describe", "data=sampel"], ["data=sampel", "'sample'"]),
         (["describe", "data=null"], ["data"]),
-        (["describe", "seeed=1"], ["'seeed'", "did you mean 'seed'?"]),
+        (["describe", "seeed=1"], ["'seeed'", "'seed'"]),
         (["describe", "data.records.path=nowhere.csv"], ["nowhere.csv"]),
-        (["describe", "--config-dir", "nowhere"], ["nowhere", "no such directory"]),
+        (["describe", "--config-dir", "nowhere"], ["nowhere"]),
         (["describe", "sample"], ["sample"]),
     ],
 )
@@ -277,7 +277,7 @@ def test_files_of_a_data_set_are_put_under_the_name_that_it_is_chosen_by(url: st
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["fetch", "data=sampel"], "did you mean 'sample'?"),
+        (["fetch", "data=sampel"], "'sample'"),
         (["fetch", "data.records.path=nowhere.csv"], "nowhere.csv"),
         (["fetch", "dta=sample"], "'dta'"),
         (["fetch", "--config-dir", "nowhere"], "no such directory"),

@@ -78,13 +78,13 @@ def test_a_refusal_is_exit_code_3_with_the_figure_and_writes_nothing(
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["which run?", "ratchet export RUN"]),
+        ([], ["ratchet export RUN"]),
         (["precision=int8"], ["which run?"]),
         (["nobody"], ["'nobody'"]),
-        (["{rule}", "precision=int8", "replace=true"], ["rule has no int8"]),
-        (["{rule}", "precision=int4"], ["precision", "did you mean 'int8'?"]),
-        (["{rule}", "replce=true"], ["did you mean 'replace'?"]),
-        (["{rule}", "out=runs"], ["is no export", "out=DIR"]),
+        (["{rule}", "precision=int8", "replace=true"], ["rule", "int8"]),
+        (["{rule}", "precision=int4"], ["precision", "'int8'"]),
+        (["{rule}", "replce=true"], ["'replace'"]),
+        (["{rule}", "out=runs"], ["out=DIR"]),
     ],
     ids=lambda value: " ".join(value),
 )

@@ -41,5 +41,5 @@ def test_one_is_shown_with_all_that_can_be_set(verb: Verb) -> None:
 def test_a_misspelt_name_gets_the_nearest(verb: Verb) -> None:
     code, out, err = verb("models", "transfomer")
     assert (code, out) == (2, "")
-    assert "did you mean 'transformer'?" in err
+    assert "'transformer'" in err
     assert "unknown key" in verb("models", "rule", "fromat=json")[2]

@@ -98,12 +98,12 @@ def test_the_review_writes_nothing(review: Verb) -> None:
     ("arguments", "parts"),
     [
         ([], ["review"]),
-        (["reviw"], ["objective reviw", "did you mean 'review'?"]),
-        (["review", "objective=strct"], ["did you mean 'strict'?"]),
-        (["review", "objective.margn=0.1"], ["did you mean 'margin'?"]),
-        (["review", "nme=rule"], ["did you mean 'name'?"]),
-        (["review", "name=rul"], ["did you mean 'rule'?"]),
-        (["review", "runs_dir=elsewhere"], ["no runs in elsewhere"]),
+        (["reviw"], ["objective reviw", "'review'"]),
+        (["review", "objective=strct"], ["'strict'"]),
+        (["review", "objective.margn=0.1"], ["'margin'"]),
+        (["review", "nme=rule"], ["'name'"]),
+        (["review", "name=rul"], ["'rule'"]),
+        (["review", "runs_dir=elsewhere"], ["elsewhere"]),
     ],
     ids=lambda value: " ".join(value),
 )

@@ -118,9 +118,9 @@ def _other_order(found: Predictions) -> Predictions:
 def test_predictions_that_were_changed_by_hand_are_refused(change: Change, runs_dir: Path) -> None:
     changed = find_named_runs(runs_dir, "regression")[1]
     change_predictions(changed.path, change)
-    with pytest.raises(UserError, match="not comparable") as caught:
+    with pytest.raises(UserError, match=r"test\.parquet|predictions") as caught:
         gather(select(runs_dir), resamples=10)
-    for part in (str(find_named_runs(runs_dir, "rule")[1].path), str(changed.path), "one of the files was changed"):
+    for part in (str(find_named_runs(runs_dir, "rule")[1].path), str(changed.path)):
         assert part in str(caught.value)
 
 
@@ -128,7 +128,7 @@ def test_other_labels_are_refused(runs_dir: Path) -> None:
     changed = find_named_runs(runs_dir, "regression")[0]
     labels = json.loads((changed.path / "labels.json").read_text())
     (changed.path / "labels.json").write_text(json.dumps(labels[::-1]))
-    with pytest.raises(UserError, match=r"not comparable: labels of .* differ \(labels\.json\)"):
+    with pytest.raises(UserError, match=r"labels\.json"):
         gather(select(runs_dir), resamples=10)
 
 

@@ -59,7 +59,7 @@ def test_remarks_are_inherited_with_the_values(own: Path) -> None:
 
 
 def test_a_model_that_is_not_there_is_told_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean 'regression'"):
+    with pytest.raises(UserError, match="'regression'"):
         settings_of("regresion")
 
 

@@ -67,16 +67,16 @@ def test_a_budget_can_be_taken_away() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("objective=strct", "command line, objective=strct: there is no conf/objective/strct.yaml; did you mean"),
-        ("objective.margn=0.1", "unknown key 'objective.margn'; did you mean 'margin'?"),
-        ("objective.margin=2", "objective.margin=2.0 is out of range: it must be above 0 and at most 1"),
+        ("objective=strct", "conf/objective/strct.yaml"),
+        ("objective.margn=0.1", "'margin'"),
+        ("objective.margin=2", "objective.margin=2.0"),
         ("objective.margin=much", "objective.margin"),
-        ("objective.metric=f1_wighted", "did you mean 'f1_weighted'?"),
-        ("objective.labels.audio=0.5", "put a + before it to add one: +objective.labels.audio=..."),
-        ("+objective.labels.audio=1.5", "objective.labels.audio=1.5 is out of range"),
-        ("+objective.slices.short_text=-1", "objective.slices.short_text=-1.0 is out of range"),
-        ("objective.behaviour.minimal=0.5", "did you mean 'minimum'?"),
-        ("objective.evidence.repeats=0", "it must be at least 1"),
+        ("objective.metric=f1_wighted", "'f1_weighted'"),
+        ("objective.labels.audio=0.5", "+objective.labels.audio="),
+        ("+objective.labels.audio=1.5", "objective.labels.audio=1.5"),
+        ("+objective.slices.short_text=-1", "objective.slices.short_text=-1.0"),
+        ("objective.behaviour.minimal=0.5", "'minimum'"),
+        ("objective.evidence.repeats=0", "at least 1"),
     ],
 )
 def test_a_wrong_objective_is_told(override: str, message: str) -> None:

@@ -58,9 +58,7 @@ def test_a_value_out_of_range_is_told() -> None:
     class Bounded:
         resamples: int = bounded(1000, low=100)
 
-    with pytest.raises(
-        UserError, match=r"command line, resamples=0: resamples=0 is out of range: it must be at least 100"
-    ):
+    with pytest.raises(UserError, match=r"resamples=0\b.*\b100\b"):
         parse_options(Bounded, ["resamples=0"])
 
 
@@ -76,13 +74,13 @@ def test_lists_are_not_shared_between_calls() -> None:
 @pytest.mark.parametrize(
     ("argument", "parts"),
     [
-        ("nmae=x", ["nmae=x", "'nmae'", "did you mean 'name'?"]),
+        ("nmae=x", ["nmae=x", "'nmae'", "'name'"]),
         ("zzz=1", ["'zzz'", "valid:", "colour, count"]),
         ("count", ["'count'", "key=value", "keys: name, count"]),
         ("count=many", ["count=many", "'many'", "Integer"]),
         ("share=half", ["share=half", "'half'"]),
         ("yes=perhaps", ["yes=perhaps", "bool"]),
-        ("colour=gren", ["colour=gren", "did you mean 'green'?"]),
+        ("colour=gren", ["colour=gren", "'green'"]),
         ("items=b", ["items=b", "list"]),
         ("count=null", ["count=null"]),
         ("count.x=1", ["count.x=1", "count"]),
@@ -119,7 +117,7 @@ def test_without_a_config_directory_nothing_is_taken() -> None:
 
 
 def test_a_config_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"command line: --config-dir .*nowhere: no such directory"):
+    with pytest.raises(UserError, match=r"--config-dir .*nowhere"):
         take_config_dir(["--config-dir", str(tmp_path / "nowhere")])
 
 

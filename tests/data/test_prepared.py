@@ -154,7 +154,7 @@ def test_records_that_lost_their_labels_stay_unless_dropped(make_config: MakeCon
 @pytest.mark.parametrize("filters", [{"min_records": 5}, {"exclude": ["a", "b", "c", "d"]}, {"drop_unlabelled": True}])
 def test_nothing_left_to_learn_from_is_refused(make_config: MakeConfig, filters: dict[str, Any]) -> None:
     rows = [{**row, "labels": []} for row in ROWS] if "drop_unlabelled" in filters else ROWS
-    with pytest.raises(UserError, match=r"records\.jsonl: no label is left: 6 rows read.*data\.filter.*data\.labels"):
+    with pytest.raises(UserError, match=r"records\.jsonl: .*\b6 rows.*data\.filter.*data\.labels"):
         prepare(make_config(rows, filter=FilterConfig(**filters)))
 
 
@@ -209,7 +209,7 @@ def test_an_empty_line_in_a_label_file_is_refused_because_indices_count_lines(
 def test_a_label_file_says_which_labels_there_are(make_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
     labels = LabelsConfig(column="labels", names=FileConfig(path=str(tmp_path / "labels.txt")))
-    with pytest.raises(UserError, match=r"line 4: label 'd'"):
+    with pytest.raises(UserError, match=r"line 4: .*'d'"):
         prepare(make_config(ROWS, labels=labels))
 
 

@@ -113,7 +113,7 @@ def test_what_is_no_index_into_the_label_file_is_an_unknown_label(make_config: M
     )
     assert problem.kind == "unknown label"
     assert str(value) in problem.message
-    assert "label file" in problem.message
+    assert "file" in problem.message
 
 
 def test_an_unknown_label_names_the_nearest_known_one(make_config: MakeConfig) -> None:

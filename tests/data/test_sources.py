@@ -102,7 +102,7 @@ def test_a_missing_file_is_named_with_the_places_looked_in(
 
 
 def test_a_path_without_a_value_is_said_to_be_missing() -> None:
-    with pytest.raises(UserError, match="taxonomy: no path"):
+    with pytest.raises(UserError, match=r"taxonomy: .*path"):
         read_file(FileConfig(path=None), "taxonomy")
 
 
@@ -190,7 +190,7 @@ def test_an_unreachable_server_is_named_with_the_way_to_go_on_offline(cache: Pat
     with pytest.raises(UserError) as caught:
         read_file(FileConfig(path=str(missing), url=url, sha256=SHA256), "records")
     message = str(caught.value)
-    assert f"{missing} does not exist" in message
+    assert str(missing) in message
     assert url in message
     assert "refused" in message
     assert "environment variable" in message

@@ -215,7 +215,7 @@ def test_the_seed_alone_decides(make_prepared: MakePrepared, task: Task) -> None
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_too_few_records_are_refused_with_their_number(make_prepared: MakePrepared, size: int) -> None:
-    with pytest.raises(UserError, match=rf"small: {size} records are too few"):
+    with pytest.raises(UserError, match=rf"small: {size} records"):
         make_split(make_prepared([("a",)] * size), configured(), None)
 
 
@@ -273,13 +273,13 @@ def test_the_seed_does_not_change_a_temporal_split(make_prepared: MakePrepared) 
 
 def test_a_record_without_a_date_is_named(make_prepared: MakePrepared) -> None:
     prepared = make_prepared([("a",)] * 10, dates=[*days(7), None, START, None])
-    with pytest.raises(UserError, match=r"file\.csv, row 8: .*2 lack it"):
+    with pytest.raises(UserError, match=r"file\.csv, row 8: .*\b2\b"):
         make_split(prepared, configured(SplitMethod.temporal), None)
 
 
 def test_a_temporal_part_that_would_be_empty_is_named(make_prepared: MakePrepared) -> None:
     prepared = make_prepared([("a",)] * 4, dates=days(4))
-    with pytest.raises(UserError, match=r"the test part would be empty \(4 records.*split\.test=0\.1"):
+    with pytest.raises(UserError, match=r"\btest\b.*\b4 records.*split\.test=0\.1"):
         make_split(prepared, configured(SplitMethod.temporal, test=0.1, val=0.3), None)
 
 
@@ -333,7 +333,7 @@ def test_a_val_part_that_is_not_given_is_drawn_from_train(make_prepared: MakePre
 )
 def test_a_given_part_that_is_empty_is_named(make_prepared: MakePrepared, parts: list[str], empty: str) -> None:
     prepared = make_prepared([("a",)] * 20, parts=parts * 10)
-    with pytest.raises(UserError, match=f"the {empty} part would be empty"):
+    with pytest.raises(UserError, match=rf"\b{empty}\b.*empty"):
         make_split(prepared, configured(SplitMethod.given), "part")
 
 
@@ -360,7 +360,7 @@ def test_many_leaks_are_counted_and_the_first_ones_shown(make_prepared: MakePrep
     generator = np.random.default_rng(0)
     texts = ["".join(generator.choice(list("abcdefgh"), 30)) for _ in range(20)]
     prepared = make_prepared([("a",)] * 40, texts=texts * 2, parts=["train"] * 20 + ["test"] * 20)
-    with pytest.raises(UserError, match=r"20 \(nearly\) identical texts") as caught:
+    with pytest.raises(UserError, match=r"\b20\b.*texts") as caught:
         make_split(prepared, configured(SplitMethod.given), "part")
     shown = sum("(train) and" in line for line in str(caught.value).splitlines())
     assert 1 < shown < 20

@@ -134,7 +134,7 @@ def test_a_record_that_was_changed_is_refused(key: str, value: Any, prepared: Pr
     path = write(prepared, tmp_path) / "records.jsonl"
     first, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join([json.dumps({**json.loads(first), key: value}) + "\n", *rest]), encoding="utf-8")
-    with pytest.raises(UserError, match=f"records.jsonl: not the records of version {prepared.version[:12]}"):
+    with pytest.raises(UserError, match=f"records.jsonl: .*{prepared.version[:12]}"):
         read_prepared(tmp_path)
 
 
@@ -146,7 +146,7 @@ def test_records_that_are_missing_or_in_another_order_are_refused(
 ) -> None:
     path = write(prepared, tmp_path) / "records.jsonl"
     path.write_text("".join(change(path.read_text(encoding="utf-8").splitlines(keepends=True))), encoding="utf-8")
-    with pytest.raises(UserError, match="not the records of version"):
+    with pytest.raises(UserError, match=r"records\.jsonl: .*version"):
         read_prepared(tmp_path)
 
 
@@ -154,7 +154,7 @@ def test_labels_in_another_order_are_refused(prepared: Prepared, tmp_path: Path)
     path = write(prepared, tmp_path) / "dataset.json"
     facts = json.loads(path.read_text(encoding="utf-8"))
     write_json(path, {**facts, "labels": facts["labels"][::-1]})
-    with pytest.raises(UserError, match="not the records of version"):
+    with pytest.raises(UserError, match=r"records\.jsonl: .*version"):
         read_prepared(tmp_path)
 
 
@@ -170,7 +170,7 @@ def test_a_broken_file_is_told_by_its_path(name: str, content: bytes, prepared: 
 @pytest.mark.parametrize("name", ["dataset.json", "records.jsonl"])
 def test_a_file_that_is_not_there_is_told(name: str, prepared: Prepared, tmp_path: Path) -> None:
     (write(prepared, tmp_path) / name).unlink()
-    with pytest.raises(UserError, match=f"{name}: cannot be read: No such file"):
+    with pytest.raises(UserError, match=f"{name}: .*No such file"):
         read_prepared(tmp_path)
 
 
@@ -214,13 +214,13 @@ def test_a_split_comes_back_as_it_was(prepared: Prepared, tmp_path: Path) -> Non
 )
 def test_a_split_of_other_records_is_refused(other: Split, prepared: Prepared, tmp_path: Path) -> None:
     write_json(tmp_path / "0.json", split_to_json(other))
-    with pytest.raises(UserError, match=rf"0\.json: not a split of small, version {prepared.version[:12]}"):
+    with pytest.raises(UserError, match=rf"0\.json: .*small.*{prepared.version[:12]}"):
         read_split(tmp_path / "0.json", prepared)
 
 
 def test_ids_that_went_to_another_part_are_refused(prepared: Prepared, tmp_path: Path) -> None:
     write_json(tmp_path / "0.json", {**split_to_json(SPLIT), "val": ["0003"], "test": ["0002"]})
-    with pytest.raises(UserError, match=r"0\.json: its ids do not give its hash"):
+    with pytest.raises(UserError, match=r"0\.json: .*hash"):
         read_split(tmp_path / "0.json", prepared)
 
 
@@ -236,5 +236,5 @@ def test_a_file_that_is_no_split_is_told(content: Any, prepared: Prepared, tmp_p
 
 
 def test_a_split_that_is_not_there_is_told(prepared: Prepared, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"0\.json: cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"0\.json: .*No such file"):
         read_split(tmp_path / "0.json", prepared)

@@ -83,7 +83,8 @@ def test_a_run_without_room_says_so_and_goes_on_once_there_is(tmp_path: Path) ->
     done = train_with_small_files(tmp_path, "run_dir=run")
     assert (done.returncode, done.stdout) == (1, "")
     first, second = done.stderr.splitlines()
-    assert first.startswith("error: the run's directory: File too large. ")
+    assert first.startswith("error: ")
+    assert "File too large" in first
     assert first.endswith("; then `python train.py resume=run` goes on")
     assert second == "The run's record: run"
     assert status(tmp_path / "run") == "failed"
@@ -101,8 +102,8 @@ def test_a_grid_that_fills_the_disk_goes_on_once_there_is_room(tmp_path: Path) -
         done = train(tmp_path, *grid)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
-        assert "No space left on device. Make room there" in done.stderr
-        assert done.stderr.endswith("1 of 2 runs did not finish\n")
+        assert "No space left on device" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("1 of 2 runs ")
         finished, full = find_runs(tmp_path / "runs")
         assert (finished.status, full.status in ("failed", "killed")) == ("finished", True)
         assert nothing_is_half_written(tmp_path)
@@ -146,4 +147,4 @@ def test_a_damaged_configuration_of_the_run_to_resume_is_named(stopped: Path) ->
     path.write_bytes(whole)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
-    assert line.startswith("error: runs/run/config.yaml: not a run's configuration: ")
+    assert line.startswith("error: runs/run/config.yaml: ")

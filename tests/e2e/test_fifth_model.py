@@ -113,7 +113,7 @@ def test_its_settings_are_checked_like_those_of_the_others(checkout: Path) -> No
     done = run_python(checkout, "train.py", "model=majority", "model.smothing=2")
     assert done.returncode == 2
     assert "smothing" in done.stderr
-    assert "did you mean 'smoothing'?" in done.stderr
+    assert "'smoothing'" in done.stderr
     done = run_python(checkout, "train.py", "model=majority", "model.smoothing=-1")
     assert done.returncode == 2
     assert "model.smoothing=-1" in done.stderr
@@ -122,7 +122,7 @@ def test_its_settings_are_checked_like_those_of_the_others(checkout: Path) -> No
 def test_a_misspelt_name_is_led_to_it(checkout: Path) -> None:
     done = run_python(checkout, "train.py", "model=majorty")
     assert done.returncode == 2
-    assert "did you mean 'majority'?" in done.stderr
+    assert "'majority'" in done.stderr
 
 
 @pytest.mark.usefixtures("grid")

@@ -138,7 +138,7 @@ def test_stopped_politely_amid_an_epoch_it_says_so_and_goes_on_with_the_same_dat
     records.write_text(text.replace("Skat against myself", "Chess against myself"), encoding="utf-8")
     refused = run_command(sys.executable, PROJECT / "train.py", "resume=stopped", cwd=tmp_path)
     assert refused.returncode == 2
-    assert "the data changed since the run began" in refused.stderr
+    assert "data changed" in refused.stderr
 
     records.write_text(text, encoding="utf-8")
     resume(tmp_path, "stopped")

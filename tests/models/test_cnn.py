@@ -186,7 +186,7 @@ def test_the_encoder_is_not_needed_once_it_is_fitted(
 
 
 def test_an_encoder_that_is_not_there_is_named(make_dataset: MakeDataset, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"model\.encoder=.*nowhere.* cannot be loaded"):
+    with pytest.raises(UserError, match=r"model\.encoder=.*nowhere"):
         fitted(make_dataset(12), tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(tmp_path / "nowhere"))
 
 
@@ -257,7 +257,7 @@ def test_widths_below_1_are_refused_by_name(widths: list[int]) -> None:
         lambda: make_settings(widths=widths),
         lambda: compose(["model=cnn", f"model.widths={json.dumps(widths)}"]),
     ):
-        with pytest.raises(UserError, match=r"model\.widths=.*at least 1"):
+        with pytest.raises(UserError, match=r"model\.widths="):
             make()
 
 

@@ -137,7 +137,7 @@ def test_the_largest_settings_that_are_let_in_can_be_fitted(make_dataset: MakeDa
 
 
 def test_a_min_df_that_leaves_nothing_names_its_own_key(make_dataset: MakeDataset, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^model\.min_df=1000 leaves no n-gram.*: set model\.min_df=1$"):
+    with pytest.raises(UserError, match=r"^model\.min_df=1000 .*: .*model\.min_df=1$"):
         fitted(make_dataset(30), tmp_path, min_df=1000)
 
 

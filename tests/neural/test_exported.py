@@ -163,9 +163,9 @@ def test_a_missing_library_names_the_extra(
 ) -> None:
     exported(fitted, tmp_path)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UserError, match=r"needs onnxruntime, the extra ratchet\[export\]: .*'\.\[export\]'"):
+    with pytest.raises(UserError, match=r"onnxruntime.*ratchet\[export\].*\[export\]'"):
         load_exported(tmp_path)
-    with pytest.raises(UserError, match=r"needs onnx, onnxscript and onnxruntime, the extra ratchet\[export\]"):
+    with pytest.raises(UserError, match=r"onnx\b.*onnxscript.*onnxruntime.*ratchet\[export\]"):
         export_classifier(fitted, tmp_path, ExportPrecision.float32)
 
 

@@ -51,7 +51,7 @@ def test_each_way_to_treat_rare_labels_is_an_override(model: str) -> None:
         ("lexical.C=0", ["model.lexical.C", "above 0"]),
         ("lexical.min_df=0", ["model.lexical.min_df", "at least 1"]),
         ("lexical.char_ngrams=[3]", ["model.lexical.char_ngrams", "[shortest, longest]"]),
-        ("lexical.stop_words=german", ["model.lexical.stop_words", "english or null"]),
+        ("lexical.stop_words=german", ["model.lexical.stop_words", "english"]),
         ("lexical.mention_wait=1", ["mention_wait", "mention_weight"]),
     ],
 )
@@ -65,7 +65,7 @@ def test_a_wrong_setting_of_the_lexical_classifier_is_named(model: str, override
 def test_settings_of_a_lexical_classifier_that_has_no_say_are_refused() -> None:
     alone = ["model=cnn", "model.teacher_share=0", "model.lexical_share=0"]
     compose(alone)
-    with pytest.raises(UserError, match=r"model\.lexical=.*changes nothing unless model\.teacher_share or"):
+    with pytest.raises(UserError, match=r"model\.lexical=.*model\.teacher_share"):
         compose([*alone, "model.lexical.C=5"])
     for share in ("teacher_share", "lexical_share"):
         settings = compose([*alone, f"model.{share}=0.1", "model.lexical.C=5"]).model
@@ -85,7 +85,7 @@ def test_one_process_for_each_gpu_unless_it_is_said(
 
 def test_processes_without_a_gpu_of_their_own_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(UserError, match=r"trainer\.devices=3: torch finds 2 GPUs.*set fewer, or trainer=ddp_cpu"):
+    with pytest.raises(UserError, match=r"trainer\.devices=3: .*\b2 GPUs.*trainer=ddp_cpu"):
         check_devices(TrainerConfig(accelerator=Accelerator.gpu, devices=3))
     for accelerator, devices in ((Accelerator.gpu, 2), (Accelerator.gpu, None), (Accelerator.cpu, 3)):
         check_devices(TrainerConfig(accelerator=accelerator, devices=devices))

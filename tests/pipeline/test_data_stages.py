@@ -119,7 +119,7 @@ def test_a_data_set_without_behavioural_tests_has_none(prepare_here: Prepare) ->
     ("tests", "message"),
     [
         ("- {name: one, kind: minimum, cases: [{text: a, has: [no-such]}]}", r"test 1 .*case 1: .*'no-such'"),
-        ("- {name: one, kind: minimal, cases: []}", "did you mean 'minimum'"),
+        ("- {name: one, kind: minimal, cases: []}", "'minimum'"),
         ("- [", "not valid YAML"),
     ],
     ids=["label", "kind", "YAML"],
@@ -141,7 +141,7 @@ def test_a_missing_file_says_what_to_do_though_the_project_has_one(
 ) -> None:
     freeze_the_sample(tmp_path, monkeypatch)
     Path(name).unlink()
-    with pytest.raises(UserError, match=f"^{name}: not there"):
+    with pytest.raises(UserError, match=f"^{name}: "):
         prepare_data()
     assert not DATA.exists()
 
@@ -155,13 +155,13 @@ def test_what_brings_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest
 
 def test_content_that_is_not_what_was_promised_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch, f"data.records.sha256={'0' * 64}")
-    with pytest.raises(UserError, match=r"data/sample/projects\.jsonl: wrong content"):
+    with pytest.raises(UserError, match=r"data/sample/projects\.jsonl: .*sha256"):
         prepare_data()
 
 
 def test_without_a_frozen_configuration_nothing_is_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"build/config/data\.yaml: cannot be read"):
+    with pytest.raises(UserError, match=r"build/config/data\.yaml: "):
         prepare_data()
 
 
@@ -210,5 +210,5 @@ def test_the_same_repeat_is_the_same_bytes(tmp_path: Path, monkeypatch: pytest.M
 
 def test_what_was_not_prepared_cannot_be_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch)
-    with pytest.raises(UserError, match=r"build/data/dataset\.json: cannot be read"):
+    with pytest.raises(UserError, match=r"build/data/dataset\.json: "):
         split_data(0)

@@ -88,12 +88,12 @@ def test_texts_of_another_version_are_left_out_with_the_reason() -> None:
 @pytest.mark.usefixtures("_here")
 def test_what_is_missing_is_named(name: str) -> None:
     Path("build", name).unlink()
-    with pytest.raises(UserError, match=rf"build/{name}: does not exist: `dvc repro` runs"):
+    with pytest.raises(UserError, match=rf"build/{name}: .*`dvc repro`"):
         write_report(PLAN)
 
 
 @pytest.mark.usefixtures("_here")
 def test_a_file_of_another_shape_is_named() -> None:
     Path("build/review.json").write_text('{"current": 3}', encoding="utf-8")
-    with pytest.raises(UserError, match=r"build/review.json: not of this version \(.+\): `dvc repro` writes it again"):
+    with pytest.raises(UserError, match=r"build/review\.json: .*`dvc repro`"):
         write_report(PLAN)

@@ -145,14 +145,14 @@ def test_a_run_dir_is_used_as_it_is(configure: Configure, tmp_path: Path) -> Non
 def test_a_run_dir_that_exists_is_refused_and_left_alone(configure: Configure, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
-    with pytest.raises(UserError, match=r"taken: exists already.*run_dir"):
+    with pytest.raises(UserError, match=r"taken: .*run_dir"):
         run_that_raises(configure(f"run_dir={taken}"), AssertionError("the block was entered"))
     assert list(taken.iterdir()) == []
 
 
 def test_a_directory_that_cannot_be_made_is_told(configure: Configure, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match=r"file/run: the run directory cannot be made: Not a directory"):
+    with pytest.raises(UserError, match=r"file/run: .*Not a directory"):
         run_that_raises(configure(f"run_dir={tmp_path}/file/run"), AssertionError("the block was entered"))
 
 
@@ -333,7 +333,7 @@ def test_a_resumed_run_has_its_directory_its_id_and_a_line_about_it(
     assert (run.path / "log.txt").read_text().count("interrupted: KeyboardInterrupt") == 1
 
 
-@pytest.mark.parametrize(("status", "message"), [("finished", "is finished"), ("running", "still runs")])
+@pytest.mark.parametrize(("status", "message"), [("finished", "finished"), ("running", "run")])
 def test_only_a_run_that_ended_before_its_time_is_resumed(
     status: str, message: str, configure: Configure, store: Callable[..., StoredRun]
 ) -> None:
@@ -374,9 +374,9 @@ def test_a_run_goes_on_with_the_data_that_it_began_with_or_not_at_all(
         run.check_same_data("version", "split")  # a new run has none yet
         run.update(dataset_version="version", split_hash="split")
         run.check_same_data("version", "split")
-        with pytest.raises(UserError, match="the data changed since the run began"):
+        with pytest.raises(UserError, match="data changed"):
             run.check_same_data("other", "split")
-        with pytest.raises(UserError, match="the split changed since the run began"):
+        with pytest.raises(UserError, match="split changed"):
             run.check_same_data("version", "other")
 
 
@@ -402,7 +402,7 @@ def test_a_run_that_has_no_room_to_begin_leaves_no_directory(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full_for(monkeypatch, "record.json")
-    with pytest.raises(DiskFull, match=r"one: No space left on device\. Make room there, or .*runs_dir="):
+    with pytest.raises(DiskFull, match=r"one: No space left on device.*runs_dir="):
         run_that_raises(configure(f"run_dir={tmp_path / 'one'}"), AssertionError("the block was entered"))
     assert not (tmp_path / "one").exists()
 

@@ -94,12 +94,12 @@ def test_one_run_without_randomness_stands_for_every_seed_of_its_split(finish: S
 @pytest.mark.parametrize(
     ("overrides", "fields", "reason"),
     [
-        ([], {"status": "failed"}, "the run is failed"),
-        ([], {"status": "interrupted"}, "the run is interrupted"),
-        ([], {"status": "running"}, "the run is running"),
-        ([], {"status": "running", "process_started": 1.0}, "the run is killed"),
-        (["tags=[debug]"], {}, "a debug run"),
-        (["evaluate=val"], {}, "made with evaluate=val, no test predictions"),
+        ([], {"status": "failed"}, "failed"),
+        ([], {"status": "interrupted"}, "interrupted"),
+        ([], {"status": "running"}, "running"),
+        ([], {"status": "running", "process_started": 1.0}, "killed"),
+        (["tags=[debug]"], {}, "debug"),
+        (["evaluate=val"], {}, "evaluate=val"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -110,9 +110,13 @@ def test_a_run_that_cannot_be_compared_is_left_out_and_said(
     finish(*overrides, split=1, **fields)
     found = chosen()
     assert ids(found.runs) == [kept.record.id]
-    assert found.left_out == (f"1 run: {reason}",)
+    [line] = found.left_out
+    assert line.startswith("1 run: ")
+    assert reason in line
     finish(*overrides, split=2, **fields)
-    assert chosen().left_out == (f"2 runs: {reason}",), "one line for all of a kind"
+    [line] = chosen().left_out
+    assert line.startswith("2 runs: "), "one line for all of a kind"
+    assert reason in line
 
 
 def test_on_val_every_finished_run_counts(finish: Store, chosen: Chosen) -> None:
@@ -133,24 +137,24 @@ def test_a_name_is_chosen(finish: Store, chosen: Chosen) -> None:
 def test_an_unknown_name_is_told_with_the_nearest(finish: Store, chosen: Chosen) -> None:
     finish("model=regression")
     finish("model=cnn", status="failed")
-    with pytest.raises(UserError, match="name=regresion: no finished run of that name; did you mean 'regression'"):
+    with pytest.raises(UserError, match=r"name=regresion: .*'regression'"):
         chosen(names=["regression", "regresion"])
-    with pytest.raises(UserError, match="name=cnn: no finished run of that name; valid: regression"):
+    with pytest.raises(UserError, match=r"name=cnn: .*regression"):
         chosen(names=["cnn"])
 
 
 def test_of_several_data_sets_one_must_be_named(finish: Store, chosen: Chosen) -> None:
     finish()
     other = finish("data.name=other")
-    with pytest.raises(UserError, match=r"runs of 2 data sets in .*: which one\? data=other or data=sample"):
+    with pytest.raises(UserError, match=r"\b2 data sets.*data=other.*data=sample"):
         chosen()
     assert ids(chosen(data="other").runs) == [other.record.id]
-    with pytest.raises(UserError, match=r"data=smaple: no runs of it in .*; did you mean 'sample'"):
+    with pytest.raises(UserError, match=r"data=smaple: .*'sample'"):
         chosen(data="smaple")
 
 
 def test_nothing_to_select_from_is_told_with_what_makes_some(chosen: Chosen) -> None:
-    with pytest.raises(UserError, match=r"no runs in .*: `python train\.py -m model=rule,regression` makes some"):
+    with pytest.raises(UserError, match=r"`python train\.py -m model=rule,regression`"):
         chosen()
 
 
@@ -159,7 +163,7 @@ def test_nothing_usable_is_told_with_the_reasons(finish: Store, chosen: Chosen) 
     finish("evaluate=val")
     with pytest.raises(UserError) as caught:
         chosen()
-    for part in ("no finished run of data=sample", "of test", "1 run: the run is failed", "1 run: made with evaluate"):
+    for part in ("data=sample", "of test", "1 run: the run is failed", "1 run: made with evaluate"):
         assert part in str(caught.value)
 
 
@@ -181,15 +185,15 @@ def test_ids_of_two_configurations_of_a_name_are_two_candidates(finish: Store, c
 
 @pytest.mark.parametrize(
     ("overrides", "fields", "reason"),
-    [([], {"status": "failed"}, "the run is failed"), (["evaluate=val"], {}, "made with evaluate=val")],
+    [([], {"status": "failed"}, "failed"), (["evaluate=val"], {}, "evaluate=val")],
 )
 def test_a_run_that_was_asked_for_must_be_usable(
     overrides: list[str], fields: dict[str, str], reason: str, finish: Store, chosen: Chosen
 ) -> None:
     good, bad = finish(), finish(*overrides, split=1, **fields)
-    with pytest.raises(UserError, match=f"{bad.record.id}: {reason}.*: nothing to compare"):
+    with pytest.raises(UserError, match=f"{bad.record.id}: .*{reason}"):
         chosen(ids=ids([good, bad]))
-    with pytest.raises(UserError, match="no run 'nobody'"):
+    with pytest.raises(UserError, match="'nobody'"):
         chosen(ids=["nobody"])
 
 
@@ -216,8 +220,8 @@ def test_candidates_on_other_data_are_refused_and_named(finish: Store, chosen: C
     finish("model=rule", dataset_version="version-0")
     finish("model=regression")
     finish("model=cnn")
-    told = "the data differ: rule on version version-0; regression, cnn on version version-1"
-    with pytest.raises(UserError, match=f"not comparable, {told}"):
+    told = r"rule .*version-0.*regression, cnn .*version-1"
+    with pytest.raises(UserError, match=told):
         chosen()
     assert names(chosen(names=["regression", "cnn"])) == ["regression", "cnn"]
 
@@ -225,7 +229,7 @@ def test_candidates_on_other_data_are_refused_and_named(finish: Store, chosen: C
 def test_one_split_seed_with_two_divisions_is_refused(finish: Store, chosen: Chosen) -> None:
     finish("model=rule")
     finish("model=regression", split_hash="another-division")
-    with pytest.raises(UserError, match=r"split\.seed=0 of rule and of regression are different splits \(split-0, "):
+    with pytest.raises(UserError, match=r"split\.seed=0 .*rule.*regression.*split-0"):
         chosen()
 
 
@@ -246,7 +250,7 @@ def test_no_common_split_is_refused_and_shown(finish: Store, chosen: Chosen) -> 
     finish("model=rule", split=0)
     finish("model=regression", split=1)
     finish("model=regression", split=2)
-    with pytest.raises(UserError, match=r"no split that all were measured on\. .* rule: 0; regression: 1,2"):
+    with pytest.raises(UserError, match=r"rule: 0; regression: 1,2"):
         chosen()
 
 

@@ -72,12 +72,12 @@ def test_the_last_sweep_is_the_newest_even_if_all_of_it_was_done_before(store: S
 
 def test_where_nothing_can_be_written_the_file_is_named(tmp_path: Path) -> None:
     (tmp_path / ".sweeps").write_text("a file")
-    with pytest.raises(UserError, match=r"\.sweeps/one/plan\.json: cannot be written: "):
+    with pytest.raises(UserError, match=r"\.sweeps/one/plan\.json: "):
         plan_sweep(tmp_path, "one", PLAN)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     plan_sweep(tmp_path, "one", PLAN)
     (tmp_path / ".sweeps" / "one" / "plan.json").write_text("[")
-    with pytest.raises(UserError, match=r"plan\.json: cannot be read: "):
+    with pytest.raises(UserError, match=r"plan\.json: "):
         jobs_of(tmp_path, "one")
