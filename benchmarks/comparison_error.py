@@ -15,23 +15,23 @@ import numpy as np
 from scipy import stats
 from worlds import Design, Model, equally_good, make_world
 
-from ratchet.statistics.bootstrap import redraw
-from ratchet.statistics.estimates import Drawn, difference
+from ratchet.statistics.bootstrap import bootstrap_metrics
+from ratchet.statistics.estimates import ResampledMetric, estimate_difference
 from ratchet.statistics.permutation import permutation_p_values
 
 REPEATS = ((1, True), (3, True), (5, True), (3, False), (5, False))
 TRAINING = (0.0, 0.05, 0.12)  # nothing, about .6 of the noise of one test set, twice that noise
 
 
-def percentile(left: Drawn, right: Drawn, generator: np.random.Generator) -> tuple[float, float]:
+def percentile(left: ResampledMetric, right: ResampledMetric, generator: np.random.Generator) -> tuple[float, float]:
     """The peer's interval: each draw takes records, and repeats with replacement."""
-    draws = left.draws - right.draws
+    draws = left.resampled - right.resampled
     picked = generator.integers(draws.shape[1], size=draws.shape)
     low, high = np.quantile(np.take_along_axis(draws, picked, 1).mean(axis=1), [0.025, 0.975])
     return float(low), float(high)
 
 
-def over_repeats(left: Drawn, right: Drawn) -> tuple[float, float]:
+def over_repeats(left: ResampledMetric, right: ResampledMetric) -> tuple[float, float]:
     """Student's interval over the repeats' differences."""
     values = left.values - right.values
     if len(values) < 2:
@@ -46,10 +46,10 @@ def try_design(design: Design, worlds: int, resamples: int, seed: int = 0) -> di
     for number in range(worlds):
         generator = np.random.default_rng([seed, number])
         world = make_world(generator, design)
-        drawn = redraw(world.runs, world.num_ids, resamples, seed=number)
+        drawn = bootstrap_metrics(world.runs, world.num_ids, resamples, seed=number)
         for metric in ("f1_weighted", "f1_macro"):
             right, left = (each[metric] for each in drawn[:2])
-            found = difference(left, right)
+            found = estimate_difference(left, right)
             swap = permutation_p_values(world.runs[1], world.runs[0], metric, world.num_ids, resamples, seed=number)[
                 metric
             ]

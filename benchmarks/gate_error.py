@@ -15,8 +15,8 @@ import numpy as np
 from worlds import Design, Model, make_world
 
 from ratchet.objective.criteria import corrected_alpha, no_more_below
-from ratchet.statistics.bootstrap import redraw
-from ratchet.statistics.estimates import Estimate, difference
+from ratchet.statistics.bootstrap import bootstrap_metrics
+from ratchet.statistics.estimates import Estimate, estimate_difference
 
 ALPHA, METRIC = 0.05, "f1_weighted"
 MARGINS = (0.01, 0.02, 0.03, 0.05)
@@ -34,9 +34,9 @@ def pairs_of(design: Design, worlds: int, resamples: int, seed: int) -> list[Pai
     found = []
     for number in range(worlds):
         world = make_world(np.random.default_rng([seed, number]), design)
-        drawn = [each[METRIC] for each in redraw(world.runs, world.num_ids, resamples, seed=number)]
+        drawn = [each[METRIC] for each in bootstrap_metrics(world.runs, world.num_ids, resamples, seed=number)]
         count = range(len(drawn))
-        found.append({(i, j): difference(drawn[i], drawn[j]) for i in count for j in count if i != j})
+        found.append({(i, j): estimate_difference(drawn[i], drawn[j]) for i in count for j in count if i != j})
     return found
 
 

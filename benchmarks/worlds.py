@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from ratchet.statistics.bootstrap import JudgedRun
+from ratchet.statistics.bootstrap import RunDecisions
 
 RECORDS, LABELS, TESTED = 1_439, 34, 217
 PREVALENCE = np.arange(1, LABELS + 1) ** -0.9
@@ -44,7 +44,7 @@ class Design:
 class World:
     """`runs` of each model, over `num_ids` records; `expected` weighted F1 (num_models, num_repeats) of those runs."""
 
-    runs: list[list[JudgedRun]]
+    runs: list[list[RunDecisions]]
     num_ids: int
     expected: np.ndarray
 
@@ -59,7 +59,7 @@ def make_world(generator: np.random.Generator, design: Design) -> World:
     ids, places = np.unique(np.concatenate(sets), return_inverse=True)
     rows = places.reshape(design.repeats, TESTED)
     shared = design.training * generator.standard_normal(design.repeats)
-    runs: list[list[JudgedRun]] = [[] for _ in design.models]
+    runs: list[list[RunDecisions]] = [[] for _ in design.models]
     expected = np.zeros((len(design.models), design.repeats))
     for repeat, tested in enumerate(sets):
         split = "only" if design.same_test_set else str(repeat)
@@ -70,7 +70,7 @@ def make_world(generator: np.random.Generator, design: Design) -> World:
                 (TESTED, LABELS)
             )
             decisions = (difficulty < np.where(targets[tested] > 0, hit, alarm)).astype(np.uint8)
-            runs[number].append(JudgedRun(split, rows[repeat], targets[tested], decisions, {}))
+            runs[number].append(RunDecisions(split, rows[repeat], targets[tested], decisions, {}))
             expected[number, repeat] = _weighted_f1(hit, alarm)
     return World(runs, len(ids), expected)
 
@@ -88,7 +88,7 @@ def _weighted_f1(hit: float, alarm: float) -> float:
     return float((2 * found / (predicted + PREVALENCE) * PREVALENCE).sum() / PREVALENCE.sum())
 
 
-def weighted_f1(runs: Sequence[JudgedRun]) -> float:
+def weighted_f1(runs: Sequence[RunDecisions]) -> float:
     """The mean over runs, quickly: what a calibration of worlds needs."""
     values = []
     for run in runs:

@@ -11,7 +11,7 @@ from tests.charts.contents import Render, marks
 from ratchet.charts.pictures import pictures_of, pictures_of_runs
 from ratchet.charts.theme import Chart
 from ratchet.comparison.compare import compare
-from ratchet.comparison.evidence import gather
+from ratchet.comparison.evidence import gather_evidence
 from ratchet.comparison.results import Comparison
 from ratchet.runs.selection import Candidate, Selection, select
 
@@ -26,7 +26,7 @@ def selection(sample_runs: Path) -> Selection:
 
 @pytest.fixture(scope="module")
 def found(selection: Selection) -> Comparison:
-    evidence = gather(selection, resamples=100)
+    evidence = gather_evidence(selection, resamples=100)
     return compare(evidence, runs_dir=None, metric="f1_weighted", baseline="rule", promoted={}, parents={})
 
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from tests.sample_runs import copy_run, find_named_runs, rewrite_record
 
 from ratchet.comparison.compare import check_baseline, compare, compare_selected
-from ratchet.comparison.evidence import Evidence, gather
+from ratchet.comparison.evidence import Evidence, gather_evidence
 from ratchet.comparison.results import CandidateResult, Comparison, Difference
 from ratchet.config import plain
 from ratchet.errors import UserError
@@ -49,7 +49,7 @@ def ladder(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compared(runs_dir: Path, *names: str, baseline: str = "rule", part: str = "test", **options: Any) -> Comparison:
-    evidence = gather(select(runs_dir, names=names, part=part), resamples=RESAMPLES)
+    evidence = gather_evidence(select(runs_dir, names=names, part=part), resamples=RESAMPLES)
     return of_evidence(evidence, runs_dir, baseline=baseline, **options)
 
 
@@ -211,7 +211,7 @@ def test_an_unknown_baseline_is_told_with_the_nearest_and_what_to_do(ladder: Pat
 
 def test_one_split_speaks_of_itself_only(ladder: Path) -> None:
     ids = [find_named_runs(ladder, name)[0].record.id for name in ("rule", "regression")]
-    found = of_evidence(gather(select(ladder, ids=ids), resamples=RESAMPLES), ladder)
+    found = of_evidence(gather_evidence(select(ladder, ids=ids), resamples=RESAMPLES), ladder)
     [difference] = {each.in_words for each in differences(found)}
     assert difference == "better than rule (this one split)"
     assert row(found, "regression").spread_between_splits is None

@@ -6,16 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.statistics.arrays import certain
 
-from ratchet.comparison.compare import clipped, number_or_none
-from ratchet.comparison.differences import in_words, verdict_on
-from ratchet.statistics.estimates import Estimate, difference, more_records, rounded
+from ratchet.comparison.compare import clip_interval, nan_to_none
+from ratchet.comparison.differences import decide_verdict, describe_verdict
+from ratchet.statistics.estimates import Estimate, estimate_difference, estimate_more_records, round_up
 
 DETECTABLE = 2.8  # standard errors
 
 
-def of(value: float, records: float, training: float = 0.0, freedom: float = 1e6) -> Estimate:
+def of(value: float, records: float, training: float = 0.0, degrees_of_freedom: float = 1e6) -> Estimate:
     """A difference with these standard errors."""
-    return Estimate(*(np.array(each) for each in (value, records**2, training**2, freedom)))
+    return Estimate(*(np.array(each) for each in (value, records**2, training**2, degrees_of_freedom)))
 
 
 def error_with(found: Estimate, times: float) -> float:
@@ -40,7 +40,7 @@ def error_with(found: Estimate, times: float) -> float:
 def test_a_verdict_needs_a_small_p_and_an_interval_without_0(
     value: float, low: float, high: float, p: float, expected: str
 ) -> None:
-    assert verdict_on(value, low, high, p) == expected
+    assert decide_verdict(value, low, high, p) == expected
 
 
 @given(
@@ -51,7 +51,7 @@ def test_with_so_many_more_records_the_difference_is_found_in_four_cases_of_five
     value: float, records: float, training: float, count: int
 ) -> None:
     found = of(value, records, training)
-    more = more_records(found, count)
+    more = estimate_more_records(found, count)
     if more is None:
         too_far = value < DETECTABLE * error_with(found, 100) * 1.001
         assert too_far or value >= DETECTABLE * error_with(found, 1) * 0.999, "no number of records, or none needed"
@@ -63,47 +63,47 @@ def test_with_so_many_more_records_the_difference_is_found_in_four_cases_of_five
 
 
 def test_half_the_difference_takes_four_times_the_records() -> None:
-    assert more_records(of(0.0561, 0.02), 200) is None, "it is told already"
-    assert more_records(of(0.028, 0.02), 200) == 600
-    assert more_records(of(-0.028, 0.02), 200) == 600
-    assert more_records(of(0.014, 0.02), 200) == 3000
+    assert estimate_more_records(of(0.0561, 0.02), 200) is None, "it is told already"
+    assert estimate_more_records(of(0.028, 0.02), 200) == 600
+    assert estimate_more_records(of(-0.028, 0.02), 200) == 600
+    assert estimate_more_records(of(0.014, 0.02), 200) == 3000
 
 
 def test_what_the_training_moves_is_not_for_records_to_find() -> None:
-    assert more_records(of(0.028, 0.02, 0.008), 200) == 2100  # .02² / (.01² - .008²) = 11.1 times as many
-    assert more_records(of(0.028, 0.02, 0.011), 200) is None
-    assert more_records(of(0.028, 0.0, 0.02), 200) is None
+    assert estimate_more_records(of(0.028, 0.02, 0.008), 200) == 2100  # .02² / (.01² - .008²) = 11.1 times as many
+    assert estimate_more_records(of(0.028, 0.02, 0.011), 200) is None
+    assert estimate_more_records(of(0.028, 0.0, 0.02), 200) is None
 
 
 def test_a_hundred_times_the_records_is_as_far_as_advice_goes() -> None:
-    assert more_records(of(0.0057, 0.02), 200) == 20_000
-    assert more_records(of(0.0055, 0.02), 200) is None
-    assert more_records(of(0.0, 0.02), 200) is None
+    assert estimate_more_records(of(0.0057, 0.02), 200) == 20_000
+    assert estimate_more_records(of(0.0055, 0.02), 200) is None
+    assert estimate_more_records(of(0.0, 0.02), 200) is None
 
 
 def test_another_distance_and_another_bound_can_be_asked_for() -> None:
     found = of(0.5, 0.02)  # 1.645 + 0.84 standard errors at .05
-    assert more_records(found, 100, distance=0.02, alpha=0.05) == 520
-    assert more_records(found, 100, distance=-0.02, alpha=0.05) == 520
-    assert more_records(found, 100, distance=0.06, alpha=0.05) is None
+    assert estimate_more_records(found, 100, distance=0.02, alpha=0.05) == 520
+    assert estimate_more_records(found, 100, distance=-0.02, alpha=0.05) == 520
+    assert estimate_more_records(found, 100, distance=0.06, alpha=0.05) is None
 
 
 def test_few_repeats_are_not_told_to_fetch_records() -> None:
     """With two splits t wants 12.7 standard errors, of which none comes from the records here."""
-    found = difference(certain([0.65, 0.67]), certain([0.6, 0.6]))
+    found = estimate_difference(certain([0.65, 0.67]), certain([0.6, 0.6]))
     assert found.lower(0.025) < 0 < found.upper(0.025)
-    assert more_records(found, 217) is None
-    assert "more repeats" in in_words("not distinguishable", "rule", found, None)
+    assert estimate_more_records(found, 217) is None
+    assert "more repeats" in describe_verdict("not distinguishable", "rule", found, None)
 
 
 def test_what_the_training_nearly_hides_needs_repeats() -> None:
     found = of(0.028, 0.02, 0.00999)
-    assert "more repeats" in in_words("not distinguishable", "cnn", found, more_records(found, 217))
+    assert "more repeats" in describe_verdict("not distinguishable", "cnn", found, estimate_more_records(found, 217))
 
 
 def test_what_cannot_be_told_is_no_finding() -> None:
-    assert verdict_on(np.nan, np.nan, np.nan, 0.0) == "not distinguishable"
-    assert difference(certain([[np.nan]]), certain([[np.nan]])).p_value()[0] == 1
+    assert decide_verdict(np.nan, np.nan, np.nan, 0.0) == "not distinguishable"
+    assert estimate_difference(certain([[np.nan]]), certain([[np.nan]])).p_value()[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -111,49 +111,45 @@ def test_what_cannot_be_told_is_no_finding() -> None:
     [(1, 1), (1.2, 2), (9.5, 10), (99, 99), (99.5, 100), (101, 110), (110, 110), (994, 1000), (12_001, 13_000)],
 )
 def test_numbers_are_rounded_up_to_two_digits(count: float, expected: int) -> None:
-    assert rounded(count) == expected
+    assert round_up(count) == expected
 
 
 @given(st.integers(1, 10**7))
 @settings(deadline=None)
 def test_rounding_up_adds_less_than_a_tenth(count: int) -> None:
-    found = rounded(count)
+    found = round_up(count)
     assert count <= found
     assert found - count < max(count / 10, 1)
     assert len(str(found).rstrip("0")) <= 2
 
 
 def test_the_sentence_says_the_verdict_and_else_what_would_bring_one() -> None:
-    assert in_words("better", "rule", of(0.1, 0.01), None) == "better than rule"
-    assert in_words("worse", "rule", of(-0.1, 0.01), 400) == "worse than rule"
+    assert describe_verdict("better", "rule", of(0.1, 0.01), None) == "better than rule"
+    assert describe_verdict("worse", "rule", of(-0.1, 0.01), 400) == "worse than rule"
     told = "not distinguishable from cnn"
-    assert in_words("not distinguishable", "cnn", of(0.0, 0.01), None) == told
-    assert (
-        in_words("not distinguishable", "cnn", of(0.01, 0.01), 1400)
-        == f"{told}; about 1,400 more test records would tell a difference of this size"
-    )
-    assert (
-        in_words("not distinguishable", "cnn", of(-0.01, 0.01, 0.02), None)
-        == f"{told}; more repeats, not more records, would tell"
-    )
-    assert (
-        in_words("not distinguishable", "cnn", of(0.0001, 0.02), None)
-        == f"{told}; a difference this small is out of reach of any test set like this one"
-    )
+    assert describe_verdict("not distinguishable", "cnn", of(0.0, 0.01), None) == told
+    for difference, more, remedy in (
+        (of(0.01, 0.01), 1400, "1,400 more test records"),
+        (of(-0.01, 0.01, 0.02), None, "more repeats"),
+        (of(0.0001, 0.02), None, "no test set"),
+    ):
+        sentence = describe_verdict("not distinguishable", "cnn", difference, more)
+        assert sentence.startswith(f"{told}; ")
+        assert remedy in sentence
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 @settings(deadline=None)
 def test_the_interval_of_a_share_is_a_share_and_holds_its_value(value: float, below: float, above: float) -> None:
-    low, high = clipped(value, value - below, value + above)
+    low, high = clip_interval(value, value - below, value + above)
     assert 0 <= low <= value <= high <= 1
     assert (low, high) == (max(value - below, 0.0), min(value + above, 1.0))
 
 
 def test_an_interval_that_rounding_moved_off_its_value_holds_it_again() -> None:
-    assert clipped(0.9, 0.9 + 1e-15, 0.9 - 1e-15) == (0.9, 0.9)
+    assert clip_interval(0.9, 0.9 + 1e-15, 0.9 - 1e-15) == (0.9, 0.9)
 
 
 def test_nan_is_none_in_json() -> None:
-    assert number_or_none(float("nan")) is None
-    assert number_or_none(np.float64(0.25)) == 0.25
+    assert nan_to_none(float("nan")) is None
+    assert nan_to_none(np.float64(0.25)) == 0.25

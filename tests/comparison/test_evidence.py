@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.sample_runs import Change, change_predictions, find_named_runs
 
-from ratchet.comparison.evidence import gather
+from ratchet.comparison.evidence import gather_evidence
 from ratchet.errors import UserError
 from ratchet.evaluation.metrics import averaged
 from ratchet.runs import find_runs
@@ -20,14 +20,14 @@ from ratchet.runs.selection import select
 
 @pytest.mark.parametrize("part", ["test", "val"])
 def test_figures_are_those_that_the_runs_wrote_down(part: str, sample_runs: Path) -> None:
-    evidence = gather(select(sample_runs, part=part), resamples=10)
+    evidence = gather_evidence(select(sample_runs, part=part), resamples=10)
     assert [each.name for each in evidence.candidates] == ["rule", "regression"]
     for each in evidence.candidates:
         metrics = [run.figures() for run in each.candidate.runs]
         for name in ("f1_weighted", "precision_macro", "recall_micro", "f1_samples"):
             expected = [figures[f"{part}/{name}"] for figures in metrics]
-            assert each.drawn[name].values == pytest.approx(expected)
-        assert each.drawn["slices/terse"].values == pytest.approx(
+            assert each.metrics[name].values == pytest.approx(expected)
+        assert each.metrics["slices/terse"].values == pytest.approx(
             [figures[f"{part}/slices/terse/f1_weighted"] for figures in metrics]
         )
         assert each.num_splits == 3
@@ -35,7 +35,7 @@ def test_figures_are_those_that_the_runs_wrote_down(part: str, sample_runs: Path
 
 
 def test_a_record_keeps_its_place_in_all_runs(sample_runs: Path) -> None:
-    evidence = gather(select(sample_runs), resamples=10)
+    evidence = gather_evidence(select(sample_runs), resamples=10)
     ids = {
         run.record.id: read_predictions(run.path / "predictions" / "test.parquet").ids
         for run in evidence.selection.runs
@@ -43,13 +43,13 @@ def test_a_record_keeps_its_place_in_all_runs(sample_runs: Path) -> None:
     every = sorted({identifier for each in ids.values() for identifier in each})
     assert evidence.num_records == len(every)
     for each in evidence.candidates:
-        for run, judged in zip(each.candidate.runs, each.judged, strict=True):
+        for run, judged in zip(each.candidate.runs, each.run_decisions, strict=True):
             assert [every[row] for row in judged.rows] == ids[run.record.id]
             assert judged.split == run.record.split_hash
 
 
 def test_positives_are_counted_over_distinct_records(sample_runs: Path) -> None:
-    evidence = gather(select(sample_runs), resamples=10)
+    evidence = gather_evidence(select(sample_runs), resamples=10)
     truth: dict[str, np.ndarray[Any, Any]] = {}
     terse: set[str] = set()
     for run in find_named_runs(sample_runs, "rule"):
@@ -69,11 +69,11 @@ def test_decisions_are_made_at_the_thresholds_of_each_run(runs_dir: Path) -> Non
     path = run.path / "thresholds.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "values": dict.fromkeys(content["values"], 0.9)}))
-    found = gather(select(runs_dir), resamples=10).of("regression")
+    found = gather_evidence(select(runs_dir), resamples=10).of("regression")
     predicted = read_predictions(run.path / "predictions" / "test.parquet")
-    assert (found.judged[1].decisions == (predicted.scores >= 0.9)).all()
+    assert (found.run_decisions[1].decisions == (predicted.scores >= 0.9)).all()
     expected = averaged(predicted.targets, (predicted.scores >= 0.9).astype(np.uint8))["f1_weighted"]
-    assert found.drawn["f1_weighted"].values[1] == pytest.approx(float(expected))
+    assert found.metrics["f1_weighted"].values[1] == pytest.approx(float(expected))
 
 
 def test_costs_are_medians_and_behaviour_is_a_mean_over_runs(runs_dir: Path) -> None:
@@ -85,7 +85,7 @@ def test_costs_are_medians_and_behaviour_is_a_mean_over_runs(runs_dir: Path) -> 
         ):
             content = json.loads((run.path / name).read_text())
             (run.path / name).write_text(json.dumps({**content, **values}))
-    found = gather(select(runs_dir), resamples=10).of("rule")
+    found = gather_evidence(select(runs_dir), resamples=10).of("rule")
     assert found.costs["latency_ms_p95"] == 2.0
     assert found.costs["items_per_second"] is None, "not measured is not 0"
     assert found.behaviour["minimum"] == pytest.approx(0.7)
@@ -97,7 +97,7 @@ def test_data_without_behavioural_tests_have_no_shares(runs_dir: Path) -> None:
         content = json.loads((run.path / "metrics.json").read_text())
         kept = {key: value for key, value in content.items() if not key.startswith("behaviour/")}
         (run.path / "metrics.json").write_text(json.dumps(kept))
-    assert gather(select(runs_dir), resamples=10).of("rule").behaviour == {}
+    assert gather_evidence(select(runs_dir), resamples=10).of("rule").behaviour == {}
 
 
 def _other_truth(found: Predictions) -> Predictions:
@@ -119,7 +119,7 @@ def test_predictions_that_were_changed_by_hand_are_refused(change: Change, runs_
     changed = find_named_runs(runs_dir, "regression")[1]
     change_predictions(changed.path, change)
     with pytest.raises(UserError, match=r"test\.parquet|predictions") as caught:
-        gather(select(runs_dir), resamples=10)
+        gather_evidence(select(runs_dir), resamples=10)
     for part in (str(find_named_runs(runs_dir, "rule")[1].path), str(changed.path)):
         assert part in str(caught.value)
 
@@ -129,7 +129,7 @@ def test_other_labels_are_refused(runs_dir: Path) -> None:
     labels = json.loads((changed.path / "labels.json").read_text())
     (changed.path / "labels.json").write_text(json.dumps(labels[::-1]))
     with pytest.raises(UserError, match=r"labels\.json"):
-        gather(select(runs_dir), resamples=10)
+        gather_evidence(select(runs_dir), resamples=10)
 
 
 @pytest.mark.parametrize("name", ["predictions/test.parquet", "labels.json", "thresholds.json"])
@@ -137,12 +137,12 @@ def test_a_file_that_is_not_there_is_told(name: str, runs_dir: Path) -> None:
     path = find_named_runs(runs_dir, "regression")[2].path / name
     path.unlink()
     with pytest.raises(UserError, match=path.name):
-        gather(select(runs_dir), resamples=10)
+        gather_evidence(select(runs_dir), resamples=10)
 
 
 def test_others_are_measured_beside_the_candidates(sample_runs: Path) -> None:
     both, rule = select(sample_runs), select(sample_runs, names=["rule"])
-    evidence = gather(rule, others=[both.candidates[1]], resamples=10)
+    evidence = gather_evidence(rule, others=[both.candidates[1]], resamples=10)
     assert [each.name for each in evidence.candidates] == ["rule"]
     assert [each.name for each in evidence.others] == ["regression"]
 
@@ -154,7 +154,7 @@ def test_progress_is_told_to_its_end(sample_runs: Path) -> None:
         announced.append(steps)
         return done.append
 
-    gather(select(sample_runs), resamples=50, begin=begin)
+    gather_evidence(select(sample_runs), resamples=50, begin=begin)
     assert announced == [sum(done)] == [50 * 6]
 
 
@@ -164,8 +164,8 @@ def test_slices_of_one_name_that_mean_other_records_are_left_out(runs_dir: Path)
         found = read_predictions(path)
         slices = [[*names, "mine"] if row < 20 else names for row, names in enumerate(found.slices)]
         write_predictions(path, dataclasses.replace(found, slices=slices))
-    evidence = gather(select(runs_dir), resamples=100)
+    evidence = gather_evidence(select(runs_dir), resamples=100)
     assert list(evidence.slices_left_out) == ["mine"]
-    assert all("slices/mine" not in each.drawn for each in evidence.candidates)
-    assert any(key.startswith("slices/") for key in evidence.candidates[0].drawn), "the others stay"
+    assert all("slices/mine" not in each.metrics for each in evidence.candidates)
+    assert any(key.startswith("slices/") for key in evidence.candidates[0].metrics), "the others stay"
     assert "slices/mine" not in evidence.positives

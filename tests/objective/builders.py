@@ -14,7 +14,7 @@ from ratchet.objective.criteria import Clause, own_clauses
 from ratchet.runs import StoredRun
 from ratchet.runs.selection import Candidate, Selection
 from ratchet.runs.stored import RunRecord
-from ratchet.statistics.bootstrap import JudgedRun, redraw
+from ratchet.statistics.bootstrap import RunDecisions, redraw
 
 LABELS = ["audio", "graphs", "vision", "rare"]
 RARE = 15  # records that are labelled so
@@ -47,7 +47,7 @@ def build_evidence(
     return Evidence(selection, LABELS, records, measured, [], positives, 200)
 
 
-def _judged(truth: Any, accuracy: float, number: int, splits: int) -> list[JudgedRun]:
+def _judged(truth: Any, accuracy: float, number: int, splits: int) -> list[RunDecisions]:
     generator, unit = np.random.default_rng(number), np.eye(len(LABELS), dtype=np.uint8)
     runs = []
     for split in range(splits):
@@ -55,7 +55,7 @@ def _judged(truth: Any, accuracy: float, number: int, splits: int) -> list[Judge
         right = generator.permutation(len(rows)) < accuracy * len(rows)
         said = np.where(right, truth[rows], (truth[rows] + 1) % len(LABELS))
         slices = {"even": np.flatnonzero(rows % 2 == 0), "tiny": np.flatnonzero(rows < 19)}
-        runs.append(JudgedRun(f"s{split}", rows, unit[truth[rows]], unit[said], slices))
+        runs.append(RunDecisions(f"s{split}", rows, unit[truth[rows]], unit[said], slices))
     return runs
 
 

@@ -28,7 +28,7 @@ def test_a_candidate_passes_when_all_of_its_clauses_do() -> None:
 
 
 def test_the_floor_holds_for_the_lower_bound(good: Evidence) -> None:
-    found = estimate(good.of("a").drawn["f1_weighted"])
+    found = estimate(good.of("a").metrics["f1_weighted"])
     low, value, high = float(found.lower(0.05)), float(found.value), float(found.upper(0.05))
     assert low < value - 0.01
     floors = {low - 1e-6: "pass", low + 1e-6: "too little evidence", value: "too little evidence"}

@@ -9,7 +9,7 @@ from ratchet.comparison.evidence import Evidence
 from ratchet.config import BehaviourFloors
 from ratchet.errors import UserError
 from ratchet.objective.criteria import MIN_POSITIVES, Clause, own_clauses
-from ratchet.statistics.estimates import Drawn, estimate
+from ratchet.statistics.estimates import ResampledMetric, estimate
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +25,15 @@ def perfect() -> Evidence:
 def without_a_slice(evidence: Evidence, name: str) -> Evidence:
     """As when one test part has no record in it: its figures are left out."""
     only = evidence.candidates[0]
-    drawn = {key: each for key, each in only.drawn.items() if key != f"slices/{name}"}
-    return replace(evidence, candidates=[replace(only, drawn=drawn)])
+    drawn = {key: each for key, each in only.metrics.items() if key != f"slices/{name}"}
+    return replace(evidence, candidates=[replace(only, metrics=drawn)])
 
 
 @pytest.mark.parametrize("kind", ["labels", "slices"])
 def test_a_floor_holds_for_the_lower_bound_of_the_group(kind: str, good: Evidence) -> None:
-    drawn = good.of("a").drawn["labels" if kind == "labels" else "slices/even"]
+    drawn = good.of("a").metrics["labels" if kind == "labels" else "slices/even"]
     if kind == "labels":
-        drawn = Drawn(drawn.values[:, 1], drawn.draws[:, :, 1], drawn.splits)
+        drawn = ResampledMetric(drawn.values[:, 1], drawn.resampled[:, :, 1], drawn.splits)
     found = estimate(drawn)
     name = "graphs" if kind == "labels" else "even"
     low, high = float(found.lower(0.05)), float(found.upper(0.05))

@@ -7,7 +7,7 @@ import pytest
 from tests.reporting.conftest import RESAMPLES, objective
 
 from ratchet.comparison.compare import compare
-from ratchet.comparison.evidence import gather
+from ratchet.comparison.evidence import gather_evidence
 from ratchet.config import named_objectives
 from ratchet.errors import UserError
 from ratchet.objective.gate import gather_and_judge
@@ -21,7 +21,7 @@ from ratchet.statistics.bootstrap import Advance
 def test_all_three_are_what_their_commands_find(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found, selection = findings_in(trained, resamples=RESAMPLES), select(trained)
-    evidence = gather(selection, resamples=RESAMPLES)
+    evidence = gather_evidence(selection, resamples=RESAMPLES)
     assert found.selection == selection
     assert found.comparison == compare(
         evidence, runs_dir=trained, metric="f1_weighted", baseline="rule", promoted={}, parents={}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ratchet.reporting.blocks import Cell, Column, Facts, Paragraph, Table, notes_on, number, table_of_rows, text
+from ratchet.reporting.blocks import Cell, Column, Facts, Paragraph, Table, list_notes, number, table_of_rows, text
 from ratchet.reporting.markdown import to_markdown
 from ratchet.reporting.terminal import print_blocks
 
@@ -40,14 +40,14 @@ def test_an_empty_line_separates_two_blocks_and_none_ends_the_file() -> None:
 
 
 def test_columns_with_the_same_note_share_it() -> None:
-    assert notes_on(TABLE) == "fit, size: medians"
-    assert notes_on(table_of_rows([{"a": "1"}])) == ""
+    assert list_notes(TABLE) == "fit, size: medians"
+    assert list_notes(table_of_rows([{"a": "1"}])) == ""
 
 
 def test_markdown_and_terminal_show_the_same_cells(capsys: pytest.CaptureFixture[str]) -> None:
     print_blocks([TABLE])
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "Costs"
-    assert out.splitlines()[-1] == notes_on(TABLE)
+    assert out.splitlines()[-1] == list_notes(TABLE)
     rows = [line.split() for line in out.splitlines()[1:-1]]
     assert rows == [["model", "fit", "size"], ["rule", "1.000", "-"], ["a|b", "c", "2.500", "12.0"]]

@@ -6,18 +6,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.evaluation.metrics import Binary
-from ratchet.statistics.bootstrap import JudgedRun
-from ratchet.statistics.estimates import Drawn
+from ratchet.statistics.bootstrap import RunDecisions
+from ratchet.statistics.estimates import ResampledMetric
 
 IDS = 8  # records of the overlapping candidates
 SLICES = {"short": [0, 2, 3], "long": [1, 4, 5]}
 
 
-def certain(values: Sequence[float] | npt.NDArray[np.float64], splits: Sequence[str] | None = None) -> Drawn:
+def certain(values: Sequence[float] | npt.NDArray[np.float64], splits: Sequence[str] | None = None) -> ResampledMetric:
     """Figures that other records would not move: every draw is as the values are; a split each unless given."""
     array = np.asarray(values, dtype=np.float64)
     names = splits or [f"split {row}" for row in range(len(array))]
-    return Drawn(array, np.repeat(array[None], 8, axis=0), tuple(names))
+    return ResampledMetric(array, np.repeat(array[None], 8, axis=0), tuple(names))
 
 
 def truth(items: int, labels: int = 4, *, seed: int = 0) -> Binary:
@@ -35,12 +35,12 @@ def judged(
     split: str = "a",
     rows: Sequence[int] | npt.NDArray[np.intp] | None = None,
     slices: Mapping[str, Sequence[int]] | None = None,
-) -> JudgedRun:
+) -> RunDecisions:
     """A run on `rows` of the records with these `targets` that errs in this share of its decisions, or in these."""
     own = np.arange(len(targets)) if rows is None else np.asarray(rows)
     if isinstance(wrong, float):
         wrong = (np.random.default_rng(seed).random(targets.shape) < wrong).astype(np.uint8)
-    return JudgedRun(
+    return RunDecisions(
         split,
         own,
         targets[own],
@@ -49,7 +49,7 @@ def judged(
     )
 
 
-def overlapping() -> tuple[list[JudgedRun], list[JudgedRun]]:
+def overlapping() -> tuple[list[RunDecisions], list[RunDecisions]]:
     """Two candidates on two test sets with four records in common; two seeds against one on the second of them."""
     targets = truth(IDS, 3)
     first, second = [0, 1, 2, 3, 4, 5], [7, 5, 6, 4, 3, 2]

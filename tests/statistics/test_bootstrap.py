@@ -14,7 +14,7 @@ from tests.statistics.arrays import IDS, judged, overlapping, truth
 from ratchet.evaluation import metrics
 from ratchet.evaluation.metrics import Counts, averaged, f1, item_metrics, resampled_weights
 from ratchet.statistics import permutation
-from ratchet.statistics.bootstrap import JudgedRun, redraw
+from ratchet.statistics.bootstrap import RunDecisions, bootstrap_metrics
 from ratchet.statistics.permutation import permutation_p_values
 
 METRICS = ("f1_weighted", "f1_macro", "precision_micro", "recall_weighted", "f1_samples")
@@ -22,7 +22,7 @@ Keep = npt.NDArray[np.bool_]
 Figures = dict[str, npt.NDArray[np.float64]]
 
 
-def figures(run: JudgedRun, places: Sequence[int] | npt.NDArray[np.intp]) -> Figures:
+def figures(run: RunDecisions, places: Sequence[int] | npt.NDArray[np.intp]) -> Figures:
     """Every figure of the run on these of its records, which may be there several times."""
     found = averaged(run.targets[places], run.decisions[places])
     counts = Counts.of(run.targets[places], run.decisions[places])
@@ -34,12 +34,12 @@ def figures(run: JudgedRun, places: Sequence[int] | npt.NDArray[np.intp]) -> Fig
     return found
 
 
-def swapped(left: JudgedRun, right: JudgedRun, keep: Keep) -> Figures:
+def swapped(left: RunDecisions, right: RunDecisions, keep: Keep) -> Figures:
     """The differences once the decisions on the ids not in `keep` changed sides."""
     own = keep[left.rows][:, None]
     mixed = [np.where(own, left.decisions, right.decisions), np.where(own, right.decisions, left.decisions)]
     ours, theirs = (
-        figures(JudgedRun("", left.rows, left.targets, decisions, left.slices), range(len(left.rows)))
+        figures(RunDecisions("", left.rows, left.targets, decisions, left.slices), range(len(left.rows)))
         for decisions in mixed
     )
     return {name: ours[name] - theirs[name] for name in ours}
@@ -72,7 +72,7 @@ def _mean(found: Sequence[Figures]) -> Figures:
 
 def test_values_are_the_metrics_of_the_run() -> None:
     candidates = overlapping()
-    for runs, drawn in zip(candidates, redraw(candidates, IDS, 3), strict=True):
+    for runs, drawn in zip(candidates, bootstrap_metrics(candidates, IDS, 3), strict=True):
         assert set(drawn) == {*averaged(runs[0].targets, runs[0].decisions), "labels", "slices/short", "slices/long"}
         for name, figure in drawn.items():
             assert figure.splits == tuple(run.split for run in runs)
@@ -83,23 +83,25 @@ def test_values_are_the_metrics_of_the_run() -> None:
 
 def test_draws_are_the_metrics_of_records_that_are_there_several_times_or_not_at_all() -> None:
     candidates = overlapping()
-    drawn = redraw(candidates, IDS, 40, seed=3)
+    drawn = bootstrap_metrics(candidates, IDS, 40, seed=3)
     (weights,) = resampled_weights(IDS, 40, 3)
     for runs, found in zip(candidates, drawn, strict=True):
         for row, run in enumerate(runs):
             for number, weight in enumerate(weights):
                 places = np.repeat(np.arange(len(run.rows)), weight[run.rows].astype(int))
                 for name, expected in figures(run, places).items():
-                    np.testing.assert_allclose(found[name].draws[number, row], expected, err_msg=name)
+                    np.testing.assert_allclose(found[name].resampled[number, row], expected, err_msg=name)
                 told = f1_score(run.targets[places], run.decisions[places], average="weighted", zero_division=0)
-                assert found["f1_weighted"].draws[number, row] == pytest.approx(told)
+                assert found["f1_weighted"].resampled[number, row] == pytest.approx(told)
 
 
 def test_a_draw_takes_the_same_records_for_all_candidates_and_all_repeats() -> None:
     targets = truth(30)
     run = judged(targets)
     mirrored = judged(targets, split="b", rows=np.arange(30)[::-1])
-    one, other = (each["f1_weighted"].draws for each in redraw([[run, mirrored], [mirrored, run]], 30, 50))
+    one, other = (
+        each["f1_weighted"].resampled for each in bootstrap_metrics([[run, mirrored], [mirrored, run]], 30, 50)
+    )
     assert np.ptp(one[:, 0]) > 0
     for same in (one[:, 1], other[:, 0], other[:, 1]):
         np.testing.assert_allclose(same, one[:, 0])
@@ -109,16 +111,16 @@ def test_test_sets_without_a_record_in_common_are_drawn_without_regard_to_each_o
     targets = np.concatenate([truth(60), truth(60)])
     wrong = np.tile((np.random.default_rng(1).random((60, 4)) < 0.2).astype(np.uint8), (2, 1))
     runs = [judged(targets, wrong, rows=range(60)), judged(targets, wrong, split="b", rows=range(60, 120))]
-    (found,) = redraw([runs], 120, 400)
+    (found,) = bootstrap_metrics([runs], 120, 400)
     assert found["f1_weighted"].values[0] == found["f1_weighted"].values[1]
-    assert abs(np.corrcoef(found["f1_weighted"].draws.T)[0, 1]) < 0.2
+    assert abs(np.corrcoef(found["f1_weighted"].resampled.T)[0, 1]) < 0.2
 
 
 def test_a_slice_that_is_not_in_every_run_is_left_out() -> None:
     targets = truth(12)
     with_both = judged(targets, slices={"short": [0, 1], "rare": [2]})
     with_one = judged(targets, split="b", slices={"short": [3, 4]})
-    both, one = redraw([[with_both, with_one], [with_both]], 12, 5)
+    both, one = bootstrap_metrics([[with_both, with_one], [with_both]], 12, 5)
     assert [name for name in both if name.startswith("slices/")] == ["slices/short"]
     assert [name for name in one if name.startswith("slices/")] == ["slices/short", "slices/rare"]
     p_values = permutation_p_values([with_both, with_one], [with_both, with_one], "f1_weighted", 12, 5)
@@ -128,9 +130,9 @@ def test_a_slice_that_is_not_in_every_run_is_left_out() -> None:
 def test_a_label_without_support_cannot_be_told() -> None:
     targets = truth(20)
     targets[:, 1], targets[:, 2] = 0, np.eye(20, dtype=np.uint8)[0]
-    (found,) = redraw([[judged(targets)]], 20, 200)
+    (found,) = bootstrap_metrics([[judged(targets)]], 20, 200)
     assert np.isnan(found["labels"].values).tolist() == [[False, True, False, False]]
-    unknown = np.isnan(found["labels"].draws[:, 0]).mean(axis=0)
+    unknown = np.isnan(found["labels"].resampled[:, 0]).mean(axis=0)
     assert unknown[1] == 1
     assert unknown[2] == pytest.approx(np.exp(-1), abs=0.1)  # its only record is not drawn
     assert unknown[[0, 3]].tolist() == [0, 0]
@@ -138,16 +140,18 @@ def test_a_label_without_support_cannot_be_told() -> None:
 
 def test_blocks_of_draws_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     candidates = overlapping()
-    whole = redraw(candidates, IDS, 50)
+    whole = bootstrap_metrics(candidates, IDS, 50)
     monkeypatch.setattr(metrics, "_CELLS", 7 * IDS)
-    for one, other in zip(whole, redraw(candidates, IDS, 50), strict=True):
+    for one, other in zip(whole, bootstrap_metrics(candidates, IDS, 50), strict=True):
         for name, figure in one.items():
-            np.testing.assert_allclose(other[name].draws, figure.draws, err_msg=name)
+            np.testing.assert_allclose(other[name].resampled, figure.resampled, err_msg=name)
 
 
 def test_the_same_seed_gives_the_same_draws_and_the_same_swaps() -> None:
     left, right = overlapping()
-    one, other, another = (redraw([left], IDS, 20, seed=seed)[0]["f1_weighted"].draws for seed in (1, 1, 2))
+    one, other, another = (
+        bootstrap_metrics([left], IDS, 20, seed=seed)[0]["f1_weighted"].resampled for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, other)
     assert not np.array_equal(one, another)
     p_values = [
@@ -163,7 +167,7 @@ def test_the_same_seed_gives_the_same_draws_and_the_same_swaps() -> None:
 def test_every_step_is_counted() -> None:
     left, right = overlapping()
     steps: list[int] = []
-    redraw([left, right], IDS, 30, advance=steps.append)
+    bootstrap_metrics([left, right], IDS, 30, advance=steps.append)
     assert sum(steps) == 30 * (len(left) + len(right))
     steps.clear()
     permutation_p_values(left, right, "f1_weighted", IDS, 2_345, advance=steps.append)
@@ -191,7 +195,7 @@ def test_p_values_are_the_share_of_all_swaps_that_do_as_well(monkeypatch: pytest
     def all_swaps(num_ids: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
         yield every
 
-    monkeypatch.setattr(permutation, "_swaps", all_swaps)
+    monkeypatch.setattr(permutation, "_generate_swaps", all_swaps)
     for metric in METRICS:
         for name, found in permutation_p_values(left, right, metric, IDS, len(every)).items():
             exact = of_all_swaps()[name]
@@ -267,11 +271,11 @@ def test_a_split_counts_once_however_many_seeds_it_has() -> None:
 def test_a_slice_without_a_true_label_cannot_be_told() -> None:
     targets = truth(20)
     targets[:3] = 0
-    (found,) = redraw([[judged(targets, slices={"s": [0, 1, 2]})]], 20, 20)
+    (found,) = bootstrap_metrics([[judged(targets, slices={"s": [0, 1, 2]})]], 20, 20)
     assert np.isnan(found["slices/s"].values).all()
     targets[0, 0] = 1
-    (found,) = redraw([[judged(targets, 0.0, slices={"s": [0, 1, 2]})]], 20, 200)
-    draws = found["slices/s"].draws
+    (found,) = bootstrap_metrics([[judged(targets, 0.0, slices={"s": [0, 1, 2]})]], 20, 200)
+    draws = found["slices/s"].resampled
     assert np.isnan(draws).any()
     assert (draws[~np.isnan(draws)] == 1).all()
 

@@ -12,22 +12,32 @@ from scipy import stats
 from scipy.linalg import hadamard
 from tests.statistics.arrays import certain
 
-from ratchet.statistics.estimates import Drawn, Estimate, difference, estimate, mean_of, training_spread, variance_of
+from ratchet.statistics.estimates import (
+    Estimate,
+    ResampledMetric,
+    estimate,
+    estimate_difference,
+    estimate_training_spread,
+    mean_without_nan,
+    variance_without_nan,
+)
 
 BY_T = {2: [0.61, 0.64], 3: [0.6, -0.7, 0.65], 5: [0.02, -0.01, 0.03, 0.01, 0.005]}
 ERROR = 0.02
 DRAWS = 32
 
 
-def moved(values: list[float], columns: list[int]) -> Drawn:
+def moved(values: list[float], columns: list[int]) -> ResampledMetric:
     """A split each, whose draws are off by exactly ERROR, up or down; unequal `columns` have nothing in common."""
     signs = hadamard(DRAWS)[:, columns].astype(np.float64)
-    return Drawn(np.array(values), np.array(values) + ERROR * signs, tuple(str(row) for row in range(len(values))))
+    return ResampledMetric(
+        np.array(values), np.array(values) + ERROR * signs, tuple(str(row) for row in range(len(values)))
+    )
 
 
 def assert_is_test(found: Estimate, test: Any) -> None:
     low, high = test.confidence_interval(0.95)
-    assert found.freedom == pytest.approx(test.df)
+    assert found.degrees_of_freedom == pytest.approx(test.df)
     assert found.p_value() == pytest.approx(test.pvalue)
     assert found.lower(0.025) == pytest.approx(low)
     assert found.upper(0.025) == pytest.approx(high)
@@ -35,7 +45,7 @@ def assert_is_test(found: Estimate, test: Any) -> None:
 
 def test_one_run_is_as_uncertain_as_its_records_are() -> None:
     draws = np.random.default_rng(0).normal(0.6, 0.03, (500, 1))
-    found = estimate(Drawn(np.array([0.6]), draws, ("a",)))
+    found = estimate(ResampledMetric(np.array([0.6]), draws, ("a",)))
     error = draws.std(ddof=1)
     assert found.value == 0.6
     assert found.standard_error == pytest.approx(error)
@@ -48,10 +58,10 @@ def test_one_run_is_as_uncertain_as_its_records_are() -> None:
 def test_the_difference_of_one_run_and_another_is_that_of_their_draws() -> None:
     generator = np.random.default_rng(1)
     shared = generator.normal(0, 0.05, (400, 1))
-    left = Drawn(np.array([0.7]), 0.7 + shared + generator.normal(0, 0.01, (400, 1)), ("a",))
-    right = Drawn(np.array([0.68]), 0.68 + shared + generator.normal(0, 0.01, (400, 1)), ("a",))
-    found = difference(left, right)
-    error = (left.draws - right.draws).std(ddof=1)
+    left = ResampledMetric(np.array([0.7]), 0.7 + shared + generator.normal(0, 0.01, (400, 1)), ("a",))
+    right = ResampledMetric(np.array([0.68]), 0.68 + shared + generator.normal(0, 0.01, (400, 1)), ("a",))
+    found = estimate_difference(left, right)
+    error = (left.resampled - right.resampled).std(ddof=1)
     assert error < 0.02
     assert found.standard_error == pytest.approx(error)
     assert found.p_value() == pytest.approx(2 * stats.norm.sf(0.02 / error), rel=1e-4)
@@ -63,7 +73,7 @@ def test_without_doubt_about_records_an_estimate_is_students_over_splits(splits:
     found = estimate(certain(values))
     assert found.value == pytest.approx(np.mean(values))
     assert found.standard_error == pytest.approx(np.std(values, ddof=1) / np.sqrt(splits))
-    assert found.freedom == pytest.approx(splits - 1)
+    assert found.degrees_of_freedom == pytest.approx(splits - 1)
     assert_is_test(found, stats.ttest_1samp(values, 0.0))
 
 
@@ -71,20 +81,20 @@ def test_without_doubt_about_records_an_estimate_is_students_over_splits(splits:
 def test_a_difference_on_several_splits_is_the_paired_t_test(splits: int) -> None:
     left = BY_T[splits]
     right = np.random.default_rng(splits).normal(0.3, 0.1, splits)
-    assert_is_test(difference(certain(left), certain(right)), stats.ttest_rel(left, right))
+    assert_is_test(estimate_difference(certain(left), certain(right)), stats.ttest_rel(left, right))
 
 
 @pytest.mark.parametrize("seeds", [(2, 2), (3, 5), (5, 3), (8, 4)])
 def test_a_difference_of_several_seeds_on_one_split_is_welchs_t_test(seeds: tuple[int, int]) -> None:
     generator = np.random.default_rng(seeds)
     left, right = generator.normal(0.72, 0.01, seeds[0]), generator.normal(0.7, 0.04, seeds[1])
-    found = difference(certain(left, ["a"] * seeds[0]), certain(right, ["a"] * seeds[1]))
+    found = estimate_difference(certain(left, ["a"] * seeds[0]), certain(right, ["a"] * seeds[1]))
     assert_is_test(found, stats.ttest_ind(left, right, equal_var=False))
 
 
 def test_seeds_against_a_single_run_count_the_training_of_the_one_that_is_known() -> None:
     several = [0.7, 0.73, 0.76]
-    found = difference(certain(several, ["a"] * 3), certain([0.7], ["a"]))
+    found = estimate_difference(certain(several, ["a"] * 3), certain([0.7], ["a"]))
     assert found.value == pytest.approx(0.03)
     assert_is_test(found, stats.ttest_1samp(np.array(several) - 0.7, 0.0))
 
@@ -94,17 +104,17 @@ def test_seeds_are_averaged_before_splits() -> None:
     split = drawn.by_split()
     assert split.splits == ("b", "a")
     np.testing.assert_allclose(split.values, [0.8, 0.5])
-    np.testing.assert_allclose(split.draws, np.tile([0.8, 0.5], (8, 1)))
+    np.testing.assert_allclose(split.resampled, np.tile([0.8, 0.5], (8, 1)))
     assert estimate(drawn).value == pytest.approx(0.65)  # 0.725 is the mean of the runs
     assert_is_test(estimate(drawn), stats.ttest_1samp([0.8, 0.5], 0.0))
     other = certain([0.6, 0.4, 0.5], ["b", "a", "a"])
-    assert_is_test(difference(drawn, other), stats.ttest_rel([0.8, 0.5], [0.6, 0.45]))
+    assert_is_test(estimate_difference(drawn, other), stats.ttest_rel([0.8, 0.5], [0.6, 0.45]))
 
 
 def test_seeds_of_several_splits_may_be_in_another_order() -> None:
-    left = Drawn(*_noise(4, seed=3), ("a", "b", "a", "b"))
+    left = ResampledMetric(*_noise(4, seed=3), ("a", "b", "a", "b"))
     order = [2, 0, 1, 3]
-    shuffled = Drawn(left.values[order], left.draws[:, order], ("a", "a", "b", "b"))
+    shuffled = ResampledMetric(left.values[order], left.resampled[:, order], ("a", "a", "b", "b"))
     assert estimate(shuffled).p_value() == pytest.approx(estimate(left).p_value())
     assert estimate(shuffled).lower(0.025) == pytest.approx(estimate(left).lower(0.025))
 
@@ -114,7 +124,7 @@ def test_a_spread_that_the_records_explain_is_no_training() -> None:
     found = estimate(moved(values, [1, 2, 3, 4]))
     assert found.training_variance == 0
     assert found.record_variance == pytest.approx(ERROR**2 / 4 * DRAWS / (DRAWS - 1))
-    assert training_spread(moved(values, [1, 2, 3, 4]))[0] == 0
+    assert estimate_training_spread(moved(values, [1, 2, 3, 4]))[0] == 0
 
 
 def test_what_the_records_do_not_explain_is_training() -> None:
@@ -123,9 +133,11 @@ def test_what_the_records_do_not_explain_is_training() -> None:
     found = estimate(drawn)
     assert found.training_variance == pytest.approx((spread - ERROR**2) / 4)
     assert found.standard_error == pytest.approx(np.sqrt(spread / 4), rel=1e-2)
-    assert training_spread(drawn)[0] == pytest.approx(np.sqrt(spread - ERROR**2))
+    assert estimate_training_spread(drawn)[0] == pytest.approx(np.sqrt(spread - ERROR**2))
     whole = found.record_variance + found.training_variance
-    assert found.freedom == pytest.approx(whole**2 / ((spread / 4) ** 2 / 3))  # Satterthwaite: 3 for the spread
+    assert found.degrees_of_freedom == pytest.approx(
+        whole**2 / ((spread / 4) ** 2 / 3)
+    )  # Satterthwaite: 3 for the spread
 
 
 def test_repeats_on_the_same_records_do_not_lessen_the_doubt_about_these() -> None:
@@ -136,32 +148,32 @@ def test_repeats_on_the_same_records_do_not_lessen_the_doubt_about_these() -> No
 
 
 def test_what_moves_both_candidates_does_not_move_their_difference() -> None:
-    found = difference(moved([0.5, 0.6], [1, 2]), moved([0.4, 0.45], [1, 2]))
+    found = estimate_difference(moved([0.5, 0.6], [1, 2]), moved([0.4, 0.45], [1, 2]))
     assert found.record_variance == pytest.approx(0, abs=1e-30)
-    assert difference(moved([0.5, 0.6], [1, 2]), moved([0.4, 0.45], [3, 4])).record_variance > ERROR**2 / 2
+    assert estimate_difference(moved([0.5, 0.6], [1, 2]), moved([0.4, 0.45], [3, 4])).record_variance > ERROR**2 / 2
 
 
 def test_a_single_runs_spread_is_told_between_splits_and_between_seeds() -> None:
-    between, within = training_spread(certain([0.5, 0.7, 0.7, 0.6, 0.9, 0.8], ["a", "b", "b", "a", "b", "c"]))
+    between, within = estimate_training_spread(certain([0.5, 0.7, 0.7, 0.6, 0.9, 0.8], ["a", "b", "b", "a", "b", "c"]))
     seeds = [np.var([0.5, 0.6], ddof=1), np.var([0.7, 0.7, 0.9], ddof=1)]
     assert between == pytest.approx(np.std([0.55, 2.3 / 3, 0.8], ddof=1))
     assert within == pytest.approx(np.sqrt(np.mean(seeds)))
 
 
 def test_a_spread_that_nothing_tells_of_is_nan() -> None:
-    assert np.isnan(training_spread(certain([0.6]))).all()
-    assert [np.isnan(each) for each in training_spread(certain([0.6, 0.7]))] == [False, True]
-    assert [np.isnan(each) for each in training_spread(certain([0.6, 0.7], ["a", "a"]))] == [True, False]
+    assert np.isnan(estimate_training_spread(certain([0.6]))).all()
+    assert [np.isnan(each) for each in estimate_training_spread(certain([0.6, 0.7]))] == [False, True]
+    assert [np.isnan(each) for each in estimate_training_spread(certain([0.6, 0.7], ["a", "a"]))] == [True, False]
 
 
 def test_a_run_that_cannot_tell_is_left_out() -> None:
     values, draws = _noise(4, 2, seed=5)
     values[1, 0] = np.nan
     draws[:, 1, 0] = np.nan
-    found = estimate(Drawn(values, draws, ("a", "b", "c", "d")))
+    found = estimate(ResampledMetric(values, draws, ("a", "b", "c", "d")))
     for column, rows in enumerate(([0, 2, 3], [0, 1, 2, 3])):
-        alone = Drawn(values[rows, column], draws[:, rows, column], tuple(str(row) for row in rows))
-        for name in ("value", "record_variance", "training_variance", "freedom"):
+        alone = ResampledMetric(values[rows, column], draws[:, rows, column], tuple(str(row) for row in rows))
+        for name in ("value", "record_variance", "training_variance", "degrees_of_freedom"):
             assert getattr(found, name)[column] == pytest.approx(getattr(estimate(alone), name)), name
 
 
@@ -169,7 +181,7 @@ def test_draws_that_cannot_tell_are_left_out() -> None:
     values, draws = _noise(1, seed=6)
     without = draws.copy()
     without[3:] = np.nan
-    assert estimate(Drawn(values, without, ("a",))).standard_error == pytest.approx(draws[:3].std(ddof=1))
+    assert estimate(ResampledMetric(values, without, ("a",))).standard_error == pytest.approx(draws[:3].std(ddof=1))
 
 
 def test_where_no_run_can_tell_there_is_no_value() -> None:
@@ -179,7 +191,7 @@ def test_where_no_run_can_tell_there_is_no_value() -> None:
 
 
 def test_a_value_without_error_is_0_or_it_is_not() -> None:
-    found = difference(certain([[0.6, 0.75, 0.25]]), certain([[0.6, 0.5, 0.5]]))
+    found = estimate_difference(certain([[0.6, 0.75, 0.25]]), certain([[0.6, 0.5, 0.5]]))
     assert found.standard_error.tolist() == [0, 0, 0]
     assert found.p_value().tolist() == [1, 0, 0]
     assert found.lower(0.025).tolist() == found.upper(0.025).tolist() == [0, 0.25, -0.25]
@@ -187,7 +199,7 @@ def test_a_value_without_error_is_0_or_it_is_not() -> None:
 
 def test_the_detectable_difference_is_found_in_four_cases_of_five() -> None:
     found = estimate(moved([0.5], [1]))
-    shift = found.detectable / found.standard_error
+    shift = found.minimum_detectable_effect / found.standard_error
     power = stats.norm.sf(stats.norm.ppf(0.975) - shift) + stats.norm.cdf(-stats.norm.ppf(0.975) - shift)
     assert power == pytest.approx(0.8, abs=0.001)
 
@@ -199,7 +211,7 @@ def _noise(*shape: int, seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray
 
 
 @st.composite
-def several(draw: st.DrawFn, count: int = 1) -> list[Drawn]:
+def several(draw: st.DrawFn, count: int = 1) -> list[ResampledMetric]:
     """Candidates on the same splits, with three figures each; some runs and some draws cannot tell."""
     splits = tuple(draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=5)))
     shares = st.integers(0, 16).map(lambda number: number / 16) | st.just(np.nan)
@@ -207,28 +219,30 @@ def several(draw: st.DrawFn, count: int = 1) -> list[Drawn]:
     for _ in range(count):
         values = draw(arrays(np.float64, (len(splits), 3), elements=shares))
         draws = draw(arrays(np.float64, (5, len(splits), 3), elements=shares))
-        found.append(Drawn(values, np.where(np.isnan(values), np.nan, draws), splits))
+        found.append(ResampledMetric(values, np.where(np.isnan(values), np.nan, draws), splits))
     return found
 
 
 @given(several(2))
 @settings(max_examples=60, deadline=None)
-def test_several_figures_at_once_are_each_as_if_alone(pair: list[Drawn]) -> None:
-    whole = difference(*pair)
+def test_several_figures_at_once_are_each_as_if_alone(pair: list[ResampledMetric]) -> None:
+    whole = estimate_difference(*pair)
     for column in range(3):
-        alone = difference(*(Drawn(each.values[:, column], each.draws[..., column], each.splits) for each in pair))
+        alone = estimate_difference(
+            *(ResampledMetric(each.values[:, column], each.resampled[..., column], each.splits) for each in pair)
+        )
         assert whole.value[column] == pytest.approx(alone.value, nan_ok=True)
         assert whole.standard_error[column] == pytest.approx(alone.standard_error, abs=1e-7)
         if alone.standard_error > 1e-3:  # p and freedom of what is rounding alone are of no interest
-            assert whole.freedom[column] == pytest.approx(alone.freedom)
+            assert whole.degrees_of_freedom[column] == pytest.approx(alone.degrees_of_freedom)
             assert whole.p_value()[column] == pytest.approx(alone.p_value(), nan_ok=True)
 
 
 @given(several(2))
 @settings(max_examples=60, deadline=None)
-def test_a_difference_the_other_way_round_has_the_other_sign_and_no_other_doubt(pair: list[Drawn]) -> None:
+def test_a_difference_the_other_way_round_has_the_other_sign_and_no_other_doubt(pair: list[ResampledMetric]) -> None:
     left, right = pair
-    one, other = difference(left, right), difference(right, left)
+    one, other = estimate_difference(left, right), estimate_difference(right, left)
     np.testing.assert_allclose(one.value, -other.value)
     np.testing.assert_allclose(one.standard_error, other.standard_error)
     np.testing.assert_allclose(one.lower(0.025), -other.upper(0.025), atol=1e-12)
@@ -237,13 +251,13 @@ def test_a_difference_the_other_way_round_has_the_other_sign_and_no_other_doubt(
 
 @given(several())
 @settings(max_examples=60, deadline=None)
-def test_intervals_are_symmetrical_and_training_never_lessens_the_doubt(drawn: list[Drawn]) -> None:
+def test_intervals_are_symmetrical_and_training_never_lessens_the_doubt(drawn: list[ResampledMetric]) -> None:
     found = estimate(drawn[0])
     told = ~np.isnan(found.value)
     low, high = found.lower(0.025), found.upper(0.025)
     np.testing.assert_allclose((high - found.value)[told], (found.value - low)[told], atol=1e-9)
     assert (low[told] <= found.value[told] + 1e-12).all()
-    assert (found.freedom >= 1).all()
+    assert (found.degrees_of_freedom >= 1).all()
     assert (found.training_variance >= 0).all()
     assert (found.standard_error >= np.sqrt(found.record_variance)).all()
     assert (found.upper(0.05) <= high + 1e-12)[told].all()
@@ -253,7 +267,7 @@ def test_intervals_are_symmetrical_and_training_never_lessens_the_doubt(drawn: l
 @given(arrays(np.float64, (4, 3, 2), elements=st.floats(-1, 1, width=16) | st.just(np.nan)), st.integers(0, 2))
 @settings(max_examples=60, deadline=None)
 def test_means_and_variances_are_those_of_what_is_there(values: npt.NDArray[np.float64], axis: int) -> None:
-    mean, variance = mean_of(values, axis), variance_of(values, axis)
+    mean, variance = mean_without_nan(values, axis), variance_without_nan(values, axis)
     for place in np.ndindex(mean.shape):
         whole = np.moveaxis(values, axis, 0)[(slice(None), *place)]
         there = whole[~np.isnan(whole)]

@@ -7,7 +7,7 @@ from tests.sample_runs import find_named_runs, rewrite_record
 
 from ratchet.charts.pictures import pictures_of
 from ratchet.comparison.compare import compare
-from ratchet.comparison.evidence import gather
+from ratchet.comparison.evidence import gather_evidence
 from ratchet.comparison.results import Comparison
 from ratchet.config import compose, plain
 from ratchet.runs import StoredRun
@@ -95,7 +95,7 @@ def test_the_figures_are_those_of_compare(runs_dir: Path) -> None:
     run = regression(runs_dir)
     [rule] = [each for each in find_named_runs(runs_dir, "rule") if each.record.split_hash == run.record.split_hash]
     found = against_baseline(run, runs_dir, "rule")
-    evidence = gather(select(runs_dir, ids=[run.record.id, rule.record.id]))
+    evidence = gather_evidence(select(runs_dir, ids=[run.record.id, rule.record.id]))
     shown = compare(evidence, runs_dir=runs_dir, metric="f1_weighted", baseline="rule", promoted={}, parents={})
     [expected] = [each.baseline for each in shown.candidates if each.baseline]
     assert found["delta/p"] == expected.p
@@ -239,7 +239,7 @@ def test_the_model_can_decide_by_itself_and_the_records_stay_here(run: StoredRun
 
 @pytest.fixture
 def found(runs_dir: Path) -> Comparison:
-    evidence = gather(select(runs_dir), resamples=200)
+    evidence = gather_evidence(select(runs_dir), resamples=200)
     return compare(evidence, runs_dir=runs_dir, metric="f1_weighted", baseline="rule", promoted={}, parents={})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
-from ratchet.comparison.evidence import gather
+from ratchet.comparison.evidence import gather_evidence
 from ratchet.config import named_objectives, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.gate import objective_state
@@ -29,7 +29,7 @@ def _review(arguments: Sequence[str]) -> None:
     options, objective = parse_selecting(SelectingOptions, arguments)
     selection = selection_of(options)
     with progress() as bar:
-        evidence = gather(selection, resamples=options.resamples, begin=bar("bootstrapping records"))
+        evidence = gather_evidence(selection, resamples=options.resamples, begin=bar("bootstrapping records"))
     reviewed = review(evidence, objective.settings, named_objectives())
     if options.format is Format.json:
         state = plain(objective_state(objective, selection.runs))

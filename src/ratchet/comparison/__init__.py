@@ -1,1 +1,1 @@
-"""Paired statistics over stored predictions: nothing here trains or predicts again."""
+"""Compare candidates on the splits that all of them were measured on: from stored runs to one `Comparison`."""

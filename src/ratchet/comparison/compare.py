@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from ratchet.comparison.differences import (
-    HEADLINE,
+    HEADLINE_METRICS,
     TAIL,
     Pair,
     Tested,
-    common_splits,
+    adjust_p_values,
+    compare_groups,
     compare_pair,
-    family,
-    group_differences,
+    find_common_splits,
 )
-from ratchet.comparison.evidence import RESAMPLES, Evidence, Measured, gather
-from ratchet.comparison.lineage import changes_since, other_parents, parents_of
+from ratchet.comparison.evidence import RESAMPLES, CandidateEvidence, Evidence, gather_evidence
+from ratchet.comparison.lineage import describe_changes, find_other_parents, find_parents
 from ratchet.comparison.results import CandidateResult, Comparison, Interval, SplitRead
 from ratchet.errors import UserError, did_you_mean
 from ratchet.runs import find_runs
@@ -26,9 +26,9 @@ from ratchet.runs.promotions import promoted, said_of
 from ratchet.runs.selection import Selection
 from ratchet.runs.stored import StoredRun, candidate_key
 from ratchet.statistics.bootstrap import Advance
-from ratchet.statistics.estimates import estimate, training_spread
+from ratchet.statistics.estimates import Estimate, estimate, estimate_training_spread
 
-Bar = Callable[[str], Callable[[int], Advance]]
+Bar = Callable[[str], Callable[[int], Advance]]  # from a title to a progress bar: its steps, then what is done
 
 
 def compare(
@@ -43,29 +43,40 @@ def compare(
 ) -> Comparison:
     """Compare every candidate with `baseline`, its predecessor (next lower complexity) and the best simpler one.
 
-    Readings of test splits are counted in `runs_dir`; without, by what the runs noted (all of it is in them then).
-    `promoted` says of a name and config hash that it is, `parents` which run a candidate iterates on.
+    Args:
+        evidence: The candidates and their resampled metrics.
+        runs_dir: Where test-set accesses are counted. None: the highest count that the runs recorded is reported.
+        metric: The primary metric, such as `f1_weighted`.
+        baseline: Name of the candidate that the others are compared with.
+        promoted: The gate's verdict on what is promoted, by name and config hash.
+        parents: The parent run of each candidate that has one, by candidate name.
+        begin: Gets the number of steps and returns a function that reports finished steps, for a progress bar.
 
     Raises:
         UserError: there is no candidate of the baseline's name.
     """
     selection = evidence.selection
     check_baseline(selection, baseline)
-    against = {each.name: _pairs_of(each, evidence, metric, baseline, parents) for each in evidence.candidates}
-    pairs = {(left.name, right.name): (left, right) for each in against.values() for left, right in each.values()}
+    pairs_of = {
+        candidate.name: _find_pairs(candidate, evidence, metric, baseline, parents) for candidate in evidence.candidates
+    }
+    pairs = {(left.name, right.name): (left, right) for kinds in pairs_of.values() for left, right in kinds.values()}
     advance = begin(evidence.resamples * len(pairs))
     tested = {names: compare_pair(*pair, evidence, metric, advance) for names, pair in pairs.items()}
-    found = family(["baseline"], against, tested) | family(["predecessor", "best_simpler"], against, tested)
+    differences = adjust_p_values(["baseline"], pairs_of, tested) | adjust_p_values(
+        ["predecessor", "best_simpler"], pairs_of, tested
+    )
     rows = []
-    for each in evidence.candidates:
-        row = candidate_row(each, metric, selection.part, promoted.get(candidate_key(each.candidate.runs[0])))
+    for candidate in evidence.candidates:
+        name = candidate.name
+        row = build_row(candidate, metric, selection.part, promoted.get(candidate_key(candidate.candidate.runs[0])))
         row = replace(
             row,
-            baseline=found.get((each.name, "baseline")),
-            predecessor=found.get((each.name, "predecessor")),
-            best_simpler=found.get((each.name, "best_simpler")),
+            baseline=differences.get((name, "baseline")),
+            predecessor=differences.get((name, "predecessor")),
+            best_simpler=differences.get((name, "best_simpler")),
         )
-        rows.append(_with_details(row, each, against[each.name], evidence, parents.get(each.name), tested))
+        rows.append(_add_details(row, candidate, pairs_of[name], evidence, parents.get(name), tested))
     return Comparison(
         data=selection.data,
         part=selection.part,
@@ -74,16 +85,16 @@ def compare(
         baseline=baseline,
         resamples=evidence.resamples,
         records=evidence.num_records,
-        splits=splits_read(selection, runs_dir),
+        splits=list_splits(selection, runs_dir),
         candidates=rows,
         left_out=list(selection.left_out),
-        notes=notes_on(evidence),
+        notes=list_notes(evidence),
     )
 
 
-def _with_details(
+def _add_details(
     row: CandidateResult,
-    each: Measured,
+    candidate: CandidateEvidence,
     pairs: Mapping[str, Pair],
     evidence: Evidence,
     parent: StoredRun | None,
@@ -92,11 +103,11 @@ def _with_details(
     """Return the row with label and slice differences, and what changed since the parent."""
     if "baseline" in pairs:
         left, right = pairs["baseline"]
-        groups = group_differences(left, right, evidence, tested[left.name, right.name][1])
+        groups = compare_groups(left, right, evidence, tested[left.name, right.name][1])
         row = replace(row, groups=groups)
     if parent is not None:
-        effect = tested[each.name, pairs["parent"][1].name][0] if "parent" in pairs else None
-        row = replace(row, changes=changes_since(each.candidate, parent, effect))
+        effect = tested[candidate.name, pairs["parent"][1].name][0] if "parent" in pairs else None
+        row = replace(row, changes=describe_changes(candidate.candidate, parent, effect))
     return row
 
 
@@ -106,46 +117,55 @@ def check_baseline(selection: Selection, baseline: str) -> None:
     Raises:
         UserError: no candidate of that name.
     """
-    names = [each.name for each in selection.candidates]
+    names = [candidate.name for candidate in selection.candidates]
     if baseline not in names:
         raise UserError(
             f"baseline={baseline}: no such candidate among the selected; {did_you_mean(baseline, names)} "
-            f"(train it on data={selection.data}, or take another: baseline=NAME)"
+            f"(train it on data={selection.data}, or choose another baseline: baseline=NAME)"
         )
 
 
-def _pairs_of(
-    each: Measured, evidence: Evidence, metric: str, baseline: str, parents: Mapping[str, StoredRun]
+def _find_pairs(
+    candidate: CandidateEvidence,
+    evidence: Evidence,
+    metric: str,
+    baseline: str,
+    parents: Mapping[str, StoredRun],
 ) -> dict[str, Pair]:
-    """Return the pairs to compare for a candidate, by kind (baseline, predecessor, ...)."""
-    others: dict[str, Measured | None] = {}
-    if each.name != baseline:
+    """Return the pairs to compare for a candidate, by kind (baseline, predecessor, best_simpler, parent)."""
+    others: dict[str, CandidateEvidence | None] = {}
+    if candidate.name != baseline:
         others["baseline"] = evidence.of(baseline)
-        others["predecessor"] = _predecessor(each, evidence.candidates)
-        best = _best_simpler(each, evidence.candidates, metric)
+        others["predecessor"] = _find_predecessor(candidate, evidence.candidates)
+        best = _find_best_simpler(candidate, evidence.candidates, metric)
         others["best_simpler"] = best if best not in others.values() else None
-    if each.name in parents:
-        key = candidate_key(parents[each.name])
+    if candidate.name in parents:
+        key = candidate_key(parents[candidate.name])
         known = [*evidence.candidates, *evidence.others]
         parent = next((other for other in known if candidate_key(other.candidate.runs[0]) == key), None)
-        others["parent"] = parent if parent is not each and parent and common_splits(each, parent) else None
-    return {kind: (each, other) for kind, other in others.items() if other is not None}
+        if parent is not None and parent is not candidate and find_common_splits(candidate, parent):
+            others["parent"] = parent
+    return {kind: (candidate, other) for kind, other in others.items() if other is not None}
 
 
-def _best_simpler(each: Measured, candidates: Sequence[Measured], metric: str) -> Measured | None:
-    """Return the best simpler candidate: beating a predecessor that itself got worse is no progress."""
-    lower = [other for other in candidates if other.candidate.complexity < each.candidate.complexity]
-    return max(lower, key=lambda other: float(estimate(other.drawn[metric]).value)) if lower else None
+def _find_best_simpler(
+    candidate: CandidateEvidence, candidates: Sequence[CandidateEvidence], metric: str
+) -> CandidateEvidence | None:
+    """Return the best of the simpler candidates: beating a predecessor that itself got worse is no progress."""
+    simpler = [other for other in candidates if other.candidate.complexity < candidate.candidate.complexity]
+    return max(simpler, key=lambda other: float(estimate(other.metrics[metric]).value)) if simpler else None
 
 
-def _predecessor(each: Measured, candidates: Sequence[Measured]) -> Measured | None:
+def _find_predecessor(
+    candidate: CandidateEvidence, candidates: Sequence[CandidateEvidence]
+) -> CandidateEvidence | None:
     """Return the candidate of next lower complexity. Ties: the one named after its model, else the first by name."""
-    lower = [other for other in candidates if other.candidate.complexity < each.candidate.complexity]
-    if not lower:
+    simpler = [other for other in candidates if other.candidate.complexity < candidate.candidate.complexity]
+    if not simpler:
         return None
-    rung = max(other.candidate.complexity for other in lower)
-    same = [other for other in lower if other.candidate.complexity == rung]
-    return min(same, key=lambda other: (other.name != other.candidate.model, other.name))
+    highest = max(other.candidate.complexity for other in simpler)
+    tied = [other for other in simpler if other.candidate.complexity == highest]
+    return min(tied, key=lambda other: (other.name != other.candidate.model, other.name))
 
 
 def compare_selected(
@@ -159,21 +179,21 @@ def compare_selected(
     resamples: int = RESAMPLES,
     bar: Bar = lambda what: lambda steps: lambda done: None,
 ) -> tuple[Evidence, Comparison]:
-    """Return the evidence and the comparison; the objective judges by the same bootstrap samples.
+    """Return the evidence and the comparison of selected runs. The gate then judges by the same bootstrap samples.
 
-    Parents are sought in `runs_dir`, where readings of test splits are counted too, unless what the runs noted of them
-    shall do. Without `promotions_dir` nothing is promoted.
+    Parents are looked up in `runs_dir`. With `count_readings` the test-set accesses are counted there, too; without,
+    the highest count that the runs recorded is reported. Without `promotions_dir` nothing counts as promoted.
 
     Raises:
         UserError: no such baseline, or predictions that cannot be compared.
     """
     check_baseline(selection, baseline)
     runs = find_runs(runs_dir)
-    parents = parents_of(selection, runs)
-    others = other_parents(selection, parents, runs)
-    evidence = gather(selection, others=others, resamples=resamples, begin=bar("bootstrapping records"))
+    parents = find_parents(selection, runs)
+    others = find_other_parents(selection, parents, runs)
+    evidence = gather_evidence(selection, others=others, resamples=resamples, begin=bar("bootstrapping records"))
     standing = promoted(promotions_dir, selection.data) if promotions_dir else None
-    found = compare(
+    comparison = compare(
         evidence,
         runs_dir=runs_dir if count_readings else None,
         metric=metric,
@@ -182,35 +202,30 @@ def compare_selected(
         parents=parents,
         begin=bar("permuting predictions"),
     )
-    return evidence, found
+    return evidence, comparison
 
 
-def candidate_row(measured: Measured, metric: str, part: str, promoted: str | None) -> CandidateResult:
-    """Return metrics, spreads and costs; `compare` fills in the differences later."""
-    estimates = {name: estimate(measured.drawn[name]) for name in HEADLINE}
-    primary = measured.drawn[metric]
-    between_splits, between_seeds = (number_or_none(float(value)) for value in training_spread(primary))
-    precisions = [run.figures().get(f"{part}/average_precision_macro") for run in measured.candidate.runs]
-    known = [float(value) for value in precisions if value is not None]
+def build_row(candidate: CandidateEvidence, metric: str, part: str, promoted: str | None) -> CandidateResult:
+    """Return a candidate's metrics, spreads and costs; `compare` adds the differences to other candidates."""
+    estimates = {name: estimate(candidate.metrics[name]) for name in HEADLINE_METRICS}
+    primary = candidate.metrics[metric]
+    between_splits, between_seeds = (nan_to_none(float(value)) for value in estimate_training_spread(primary))
+    stored = [run.figures().get(f"{part}/average_precision_macro") for run in candidate.candidate.runs]
+    precisions = [float(value) for value in stored if value is not None]
     return CandidateResult(
-        name=measured.name,
-        model=measured.candidate.model,
-        complexity=measured.candidate.complexity,
-        config_hash=measured.candidate.config_hash,
-        runs=[run.record.id for run in measured.candidate.runs],
-        splits=measured.num_splits,
-        metrics={
-            name: Interval(
-                float(value.value), *clipped(float(value.value), float(value.lower(TAIL)), float(value.upper(TAIL)))
-            )
-            for name, value in estimates.items()
-        },
-        average_precision_macro=sum(known) / len(known) if known else None,
+        name=candidate.name,
+        model=candidate.candidate.model,
+        complexity=candidate.candidate.complexity,
+        config_hash=candidate.candidate.config_hash,
+        runs=[run.record.id for run in candidate.candidate.runs],
+        splits=candidate.num_splits,
+        metrics={name: _clipped_interval(of_metric) for name, of_metric in estimates.items()},
+        average_precision_macro=sum(precisions) / len(precisions) if precisions else None,
         spread_between_splits=between_splits,
         spread_between_seeds=between_seeds,
         error_from_records=float(np.sqrt(estimates[metric].record_variance)),
-        costs=measured.costs,
-        behaviour=measured.behaviour,
+        costs=candidate.costs,
+        behaviour=candidate.behaviour,
         promoted=promoted,
         baseline=None,
         predecessor=None,
@@ -219,11 +234,8 @@ def candidate_row(measured: Measured, metric: str, part: str, promoted: str | No
     )
 
 
-def splits_read(selection: Selection, runs_dir: Path | None) -> list[SplitRead]:
-    """Return the splits of a selection with their test-set accesses.
-
-    They are counted in `runs_dir`; without it, the highest number that the runs recorded is used.
-    """
+def list_splits(selection: Selection, runs_dir: Path | None) -> list[SplitRead]:
+    """Return the splits of a selection with their test-set accesses: counted in `runs_dir`, or as the runs recorded."""
     splits = {}
     for run in selection.candidates[0].runs:
         record, readings = run.record, None
@@ -241,30 +253,36 @@ def _same_split(run: StoredRun, other: StoredRun) -> bool:
     return run.record.split_hash == other.record.split_hash
 
 
-def notes_on(evidence: Evidence) -> list[str]:
-    """Return what limits the conclusions from a comparison."""
+def list_notes(evidence: Evidence) -> list[str]:
+    """Return the limits of this comparison, as sentences: what its intervals do not cover, what was left out."""
     notes = []
-    if len({run.split for run in evidence.candidates[0].judged}) == 1:
-        unknown = [
-            measured.name for measured in evidence.candidates
-            if len(measured.judged) == 1 and not measured.candidate.runs[0].record.deterministic
+    if len({run.split for run in evidence.candidates[0].run_decisions}) == 1:
+        trained_once = [
+            candidate.name for candidate in evidence.candidates
+            if len(candidate.run_decisions) == 1 and not candidate.candidate.runs[0].record.deterministic
         ]  # fmt: skip
-        training = f", nor another training of {', '.join(unknown)}" if unknown else ""
+        training = f", nor another training of {', '.join(trained_once)}" if trained_once else ""
         notes.append(f"one split only: the intervals do not cover another split of the data{training}")
     if evidence.slices_left_out:
         notes.append(
-            f"slices with different records in different runs are left out: {', '.join(evidence.slices_left_out)}"
+            f"slices with other records in some of the runs are left out: {', '.join(evidence.slices_left_out)}"
         )
     if evidence.selection.part == "val":
         notes.append("on val, where thresholds were tuned and epochs chosen: use it to choose, not to report")
     return notes
 
 
-def clipped(value: float, low: float, high: float) -> tuple[float, float]:
+def _clipped_interval(metric: Estimate) -> Interval:
+    """Return a metric and its 95 % interval, which cannot leave [0, 1]."""
+    value = float(metric.value)
+    return Interval(value, *clip_interval(value, float(metric.lower(TAIL)), float(metric.upper(TAIL))))
+
+
+def clip_interval(value: float, low: float, high: float) -> tuple[float, float]:
     """Return the bounds of an interval, clipped to [0, 1] and including `value`."""
     return min(max(low, 0.0), value), max(min(high, 1.0), value)
 
 
-def number_or_none(value: float) -> float | None:
+def nan_to_none(value: float) -> float | None:
     """Return None for NaN, which JSON cannot represent; else a float."""
     return None if np.isnan(value) else float(value)

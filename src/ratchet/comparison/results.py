@@ -1,4 +1,4 @@
-"""What a comparison found: `ratchet compare format=json` prints it, docs/compare.schema.json describes it."""
+"""Define the result of a comparison, which `ratchet compare format=json` prints (docs/compare.schema.json)."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,11 +27,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a candidate differs from `to` in the primary metric. Errors are standard errors of the difference.
+    """The difference to candidate `to` in the primary metric. Errors are standard errors of the difference.
 
-    `p` is the larger of the swap test's and that of t (records and training); `p_adjusted` is Holm's over its family,
-    None outside of one. `more_records` is about how many more distinct records would tell a difference of this size,
-    None where the verdict is in or no number of records would do.
+    `p` is the larger p-value of the paired permutation test and of the t distribution (records and training).
+    `p_adjusted` is Holm's over the multiple-testing family, None outside of one. `detectable` is the minimum
+    detectable effect. `more_records` is about how many more distinct records would detect a difference of this size:
+    None if it is detected, or if no number of records would do.
     """
 
     to: str
@@ -53,7 +54,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class GroupDifference:
-    """A label (F1) or a slice (weighted F1) against the baseline. Exploratory: p is Benjamini-Hochberg's over all."""
+    """A label (F1) or a slice (weighted F1) against the baseline. Exploratory.
+
+    `p_adjusted` is Benjamini and Hochberg's over all labels and slices of the candidate.
+    """
 
     kind: Literal["label", "slice"]
     name: str
@@ -67,7 +71,7 @@ class GroupDifference:
 
 @dataclass(frozen=True)
 class Changes:
-    """What was changed since the parent, by group (model, data, training, code, lock), and what came of it."""
+    """The changes since the parent, by group (model, data, training, code, lock), and their measured effect."""
 
     parent: str
     parent_name: str
@@ -79,10 +83,11 @@ class Changes:
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """One row of the leaderboard. Spreads are of a single run, less what the records explain; None if unknown.
+    """One row of the leaderboard.
 
-    `predecessor` is the candidate of next lower complexity; `best_simpler` is the one of any lower complexity that
-    scores highest, where that is neither the predecessor nor the baseline.
+    Spreads are standard deviations of a single run, less the part that the records explain; None if unknown.
+    `predecessor` is the candidate of next lower complexity. `best_simpler` is the highest-scoring candidate of any
+    lower complexity, unless it is the predecessor or the baseline.
     """
 
     name: str
@@ -108,7 +113,7 @@ class CandidateResult:
 
 @dataclass(frozen=True)
 class SplitRead:
-    """A split that all candidates were measured on, and how often its test part was read so far."""
+    """A split that all candidates were measured on, and the number of test-set accesses so far."""
 
     split_seed: int
     split_hash: str
@@ -118,7 +123,7 @@ class SplitRead:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The whole of it. `left_out` and `notes` are sentences for people."""
+    """The complete comparison of the selected candidates. `left_out` and `notes` are sentences for readers."""
 
     data: str
     part: str

@@ -8,8 +8,8 @@ from ratchet.config import SplitConfig, SplitMethod
 from ratchet.exporting.manifest import Check
 from ratchet.exporting.trial import Trial
 from ratchet.runs import StoredRun
-from ratchet.statistics.bootstrap import JudgedRun, redraw
-from ratchet.statistics.estimates import difference
+from ratchet.statistics.bootstrap import RunDecisions, bootstrap_metrics
+from ratchet.statistics.estimates import estimate_difference
 
 LARGEST = 1e-4  # difference of a score that is the same score, computed by another library
 F1_MARGIN = 0.005  # F1 that int8 may cost
@@ -77,10 +77,10 @@ def _f1_difference(trials: Sequence[Trial], metric: str) -> tuple[float, float, 
     place = {identifier: number for number, identifier in enumerate(ids)}
     rows = [np.array([place[identifier] for identifier in trial.val.ids], dtype=np.intp) for trial in trials]
     repeats = list(zip(_units(trials), rows, trials, strict=True))
-    exports = [JudgedRun(unit, places, trial.val.targets, trial.decided, {}) for unit, places, trial in repeats]
-    runs = [JudgedRun(unit, places, trial.val.targets, trial.decisions, {}) for unit, places, trial in repeats]
-    left, right = (drawn[metric] for drawn in redraw([exports, runs], len(ids), _RESAMPLES))
-    estimate = difference(left, right)
+    exports = [RunDecisions(unit, places, trial.val.targets, trial.decided, {}) for unit, places, trial in repeats]
+    runs = [RunDecisions(unit, places, trial.val.targets, trial.decisions, {}) for unit, places, trial in repeats]
+    left, right = (drawn[metric] for drawn in bootstrap_metrics([exports, runs], len(ids), _RESAMPLES))
+    estimate = estimate_difference(left, right)
     return float(estimate.value), float(estimate.lower(_ALPHA)), len(ids)
 
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from ratchet.comparison.evidence import Evidence, Measured
+from ratchet.comparison.evidence import CandidateEvidence, Evidence
 from ratchet.config import ObjectiveConfig
 from ratchet.errors import UserError, did_you_mean
-from ratchet.statistics.estimates import Drawn, Estimate, difference, estimate, more_records
+from ratchet.statistics.estimates import Estimate, ResampledMetric, estimate, estimate_difference, estimate_more_records
 
 MIN_POSITIVES = 20  # below this a floor of a label or a slice cannot pass
 State = Literal["pass", "fail", "too little evidence"]
@@ -31,7 +31,7 @@ def combined(clauses: Sequence[Clause]) -> State:
     return "fail" if "fail" in states else "too little evidence" if "too little evidence" in states else "pass"
 
 
-def own_clauses(each: Measured, evidence: Evidence, objective: ObjectiveConfig) -> list[Clause]:
+def own_clauses(each: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> list[Clause]:
     """All that a candidate must reach by itself.
 
     Raises:
@@ -41,7 +41,7 @@ def own_clauses(each: Measured, evidence: Evidence, objective: ObjectiveConfig) 
     floor = f"{metric} at least {objective.floor:g}"
     return [
         *_evidence(each, evidence, objective),
-        _bound(floor, estimate(each.drawn[metric]), objective.floor, evidence, objective),
+        _bound(floor, estimate(each.metrics[metric]), objective.floor, evidence, objective),
         *_budgets(each, objective),
         *_labels(each, evidence, objective),
         *_slices(each, evidence, objective),
@@ -49,12 +49,14 @@ def own_clauses(each: Measured, evidence: Evidence, objective: ObjectiveConfig) 
     ]
 
 
-def not_worse(each: Measured, rival: Measured, evidence: Evidence, objective: ObjectiveConfig) -> Clause:
+def not_worse(
+    each: CandidateEvidence, rival: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig
+) -> Clause:
     """No more than the margin below the rival, at alpha divided by the number of comparisons that may err."""
     metric = objective.metric.name
     return no_more_below(
         f"no more than {objective.margin:g} below {rival.name}",
-        difference(each.drawn[metric], rival.drawn[metric]),
+        estimate_difference(each.metrics[metric], rival.metrics[metric]),
         objective.margin,
         corrected_alpha(objective.alpha, len(evidence.candidates)),
         evidence.num_records,
@@ -74,7 +76,7 @@ def no_more_below(name: str, found: Estimate, margin: float, alpha: float, num_r
         return Clause(name, "pass", said)
     if high < -margin:
         return Clause(name, "fail", said, f"{-margin - value:.3f} more of the metric")
-    more = more_records(found, num_records, distance=value + margin, alpha=alpha) if value > -margin else None
+    more = estimate_more_records(found, num_records, distance=value + margin, alpha=alpha) if value > -margin else None
     return Clause(name, "too little evidence", said, _more(more, -margin - value))
 
 
@@ -88,7 +90,7 @@ def _bound(name: str, found: Estimate, floor: float, evidence: Evidence, objecti
     if high < floor:
         return Clause(name, "fail", f"{value:.3f}, at most {min(high, 1.0):.3f}", f"{floor - value:.3f} more")
     distance = value - floor
-    more = more_records(found, evidence.num_records, distance=distance, alpha=alpha) if distance > 0 else None
+    more = estimate_more_records(found, evidence.num_records, distance=distance, alpha=alpha) if distance > 0 else None
     return Clause(name, "too little evidence", said, _more(more, floor - value))
 
 
@@ -98,7 +100,7 @@ def _more(records: int | None, short: float) -> str:
     return f"{short:.3f} more, or more repeats" if short > 0 else "more repeats"
 
 
-def _evidence(each: Measured, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
+def _evidence(each: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
     if evidence.selection.part != "test":
         where = f"measured on {evidence.selection.part}, where it was chosen"
         yield Clause("measured on test", "too little evidence", where, "runs with evaluate=test")
@@ -113,7 +115,7 @@ def _evidence(each: Measured, evidence: Evidence, objective: ObjectiveConfig) ->
             yield Clause(title, "too little evidence", f"{found:,}", f"{least - found:,} more{how}")
 
 
-def _budgets(each: Measured, objective: ObjectiveConfig) -> Iterator[Clause]:
+def _budgets(each: CandidateEvidence, objective: ObjectiveConfig) -> Iterator[Clause]:
     seconds = each.costs["fit_seconds"]
     minutes = None if seconds is None else seconds / 60
     for name, unit, found, most in (
@@ -136,33 +138,35 @@ def _amount(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}" if value >= 0.01 else f"less than 0.01 {unit}"
 
 
-def _labels(each: Measured, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
-    drawn = each.drawn["labels"]
+def _labels(each: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
+    drawn = each.metrics["labels"]
     for label, floor in objective.labels.items():
         if label not in evidence.labels:
             raise UserError(f"objective.labels: there is no label {label!r}; {did_you_mean(label, evidence.labels)}")
         index = evidence.labels.index(label)
-        one = Drawn(drawn.values[:, index], drawn.draws[:, :, index], drawn.splits)
+        one = ResampledMetric(drawn.values[:, index], drawn.resampled[:, :, index], drawn.splits)
         yield _floor_of_group(f"label {label}", one, evidence.positives[label], floor, evidence, objective)
 
 
-def _slices(each: Measured, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
+def _slices(each: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
     for name, floor in objective.slices.items():
         key = f"slices/{name}"
-        if key not in each.drawn:
+        if key not in each.metrics:
             said = "no such slice in every test part"
             yield Clause(f"slice {name} at least {floor:g}", "too little evidence", said, _known_slices(each))
         else:
-            yield _floor_of_group(f"slice {name}", each.drawn[key], evidence.positives[key], floor, evidence, objective)
+            yield _floor_of_group(
+                f"slice {name}", each.metrics[key], evidence.positives[key], floor, evidence, objective
+            )
 
 
-def _known_slices(each: Measured) -> str:
-    known = sorted(found.removeprefix("slices/") for found in each.drawn if found.startswith("slices/"))
+def _known_slices(each: CandidateEvidence) -> str:
+    known = sorted(found.removeprefix("slices/") for found in each.metrics if found.startswith("slices/"))
     return f"records in it, or one of {', '.join(known)}" if known else "records in it"
 
 
 def _floor_of_group(
-    title: str, drawn: Drawn, positives: int, floor: float, evidence: Evidence, objective: ObjectiveConfig
+    title: str, drawn: ResampledMetric, positives: int, floor: float, evidence: Evidence, objective: ObjectiveConfig
 ) -> Clause:
     title = f"{title} at least {floor:g}"
     if positives < MIN_POSITIVES or np.isnan(drawn.values).all():
@@ -171,7 +175,7 @@ def _floor_of_group(
     return _bound(title, estimate(drawn), floor, evidence, objective)
 
 
-def _behaviour(each: Measured, objective: ObjectiveConfig) -> Iterator[Clause]:
+def _behaviour(each: CandidateEvidence, objective: ObjectiveConfig) -> Iterator[Clause]:
     for name, floor in vars(objective.behaviour).items():
         if floor is None:
             continue

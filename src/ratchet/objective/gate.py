@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ratchet.comparison.evidence import Evidence, Measured, gather
+from ratchet.comparison.evidence import CandidateEvidence, Evidence, gather_evidence
 from ratchet.config import Objective, ObjectiveConfig, plain
 from ratchet.objective.criteria import Clause, State, combined, not_worse, own_clauses
 from ratchet.runs.provenance import run_git
@@ -72,13 +72,13 @@ def decide(evidence: Evidence, objective: ObjectiveConfig) -> Decision:
     }
     passing = [each for each in evidence.candidates if combined(clauses[each.name]) == "pass"]
     metric = objective.metric.name
-    value = {each.name: float(estimate(each.drawn[metric]).value) for each in evidence.candidates}
+    value = {each.name: float(estimate(each.metrics[metric]).value) for each in evidence.candidates}
     first = min(passing, key=lambda each: (each.candidate.complexity, -value[each.name])) if passing else None
     judgements = [_judged(each, clauses[each.name], value[each.name], first) for each in evidence.candidates]
     return Decision(*_outcome(first, passing, judgements), judgements)
 
 
-def _judged(each: Measured, clauses: list[Clause], value: float, first: Measured | None) -> Judgement:
+def _judged(each: CandidateEvidence, clauses: list[Clause], value: float, first: CandidateEvidence | None) -> Judgement:
     state = combined(clauses)
     return Judgement(
         name=each.name,
@@ -94,7 +94,7 @@ def _judged(each: Measured, clauses: list[Clause], value: float, first: Measured
     )
 
 
-def _why(each: Measured, state: State, clauses: list[Clause], first: Measured | None) -> str:
+def _why(each: CandidateEvidence, state: State, clauses: list[Clause], first: CandidateEvidence | None) -> str:
     if each is first:
         return "passes every clause, and nothing simpler does"
     if state == "pass" and first is not None:
@@ -108,7 +108,7 @@ def _why(each: Measured, state: State, clauses: list[Clause], first: Measured | 
 
 
 def _outcome(
-    first: Measured | None, passing: list[Measured], judgements: list[Judgement]
+    first: CandidateEvidence | None, passing: list[CandidateEvidence], judgements: list[Judgement]
 ) -> tuple[Outcome, str | None, str]:
     if first is not None:
         many = len(passing) > 1
@@ -199,7 +199,7 @@ def gather_and_judge(
     Raises:
         UserError: predictions that cannot be compared, or a label of the objective that the data do not have.
     """
-    return judge(gather(selection, resamples=resamples, begin=begin), objective)
+    return judge(gather_evidence(selection, resamples=resamples, begin=begin), objective)
 
 
 def judge(evidence: Evidence, objective: Objective) -> Verdict:

@@ -104,7 +104,7 @@ def _with_floors(objective: ObjectiveConfig, evidence: Evidence) -> Iterator[tup
     """Clauses that are not there but could be: slices a tenth below the floor, four of five behavioural cases."""
     first = evidence.candidates[0]
     floor = round(max(objective.floor - 0.1, 0.05), 3)
-    for key in first.drawn:
+    for key in first.metrics:
         name = key.removeprefix("slices/")
         if name != key and name not in objective.slices and evidence.positives[key] >= MIN_POSITIVES:
             yield f"slice {name}", f"at least {floor:g}", replace(objective, slices={**objective.slices, name: floor})

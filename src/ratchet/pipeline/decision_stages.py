@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.comparison.compare import Bar, compare_selected
-from ratchet.comparison.evidence import gather
+from ratchet.comparison.evidence import gather_evidence
 from ratchet.comparison.results import CandidateResult, Comparison
 from ratchet.config import plain
 from ratchet.config.messages import Origin
@@ -133,7 +133,7 @@ def judge_runs(plan: PipelineConfig, begin: Begin) -> Verdict:
         UserError: runs that cannot be compared, or a label of the objective that the data do not have.
     """
     objective = load_objective(CONFIG / "objective.yaml")
-    evidence = gather(selected(plan), begin=begin)
+    evidence = gather_evidence(selected(plan), begin=begin)
     verdict = judge(evidence, objective)
     named = {path.stem: load_objective(path).settings for path in sorted(OBJECTIVES.glob("*.yaml"))}
     write_json(VERDICT, plain(verdict))

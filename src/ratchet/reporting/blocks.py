@@ -219,7 +219,7 @@ def table_of_rows(
 # --- for the renderers of text ----------------------------------------------------------------------------------------
 
 
-def notes_on(table: Table) -> str:
+def list_notes(table: Table) -> str:
     """Return what the columns mean, in one line; columns with the same explanation share it."""
     titles: dict[str, list[str]] = {}
     for column in table.columns:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ratchet.reporting.blocks import Facts, Paragraph, Table, TextBlock, notes_on, one_line
+from ratchet.reporting.blocks import Facts, Paragraph, Table, TextBlock, list_notes, one_line
 
 
 def to_markdown(blocks: Sequence[TextBlock]) -> str:
@@ -17,7 +17,7 @@ def _lines(block: TextBlock) -> list[str]:
         case Facts():
             return [*_title(block.title), *_facts(block)]
         case Table():
-            notes = notes_on(block)
+            notes = list_notes(block)
             return [*_title(block.title), *_table(block), *(["", notes] if notes else [])]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
-from ratchet.reporting.blocks import Cell, Facts, Paragraph, Table, TextBlock, notes_on, one_line, table_of_rows
+from ratchet.reporting.blocks import Cell, Facts, Paragraph, Table, TextBlock, list_notes, one_line, table_of_rows
 from ratchet.reporting.markdown import to_markdown
 
 _MIN_WIDTH = 40  # a narrower terminal wraps by itself
@@ -62,7 +62,7 @@ def print_blocks(blocks: Sequence[TextBlock], *, markdown: bool = False) -> None
             case Table():
                 _print_title(block.title)
                 _print_table(block)
-                _print_title(notes_on(block))
+                _print_title(list_notes(block))
 
 
 def print_table(

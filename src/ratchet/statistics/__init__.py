@@ -1,1 +1,1 @@
-"""Statistics on arrays: resampling, estimates, p-values. Nothing here knows a run directory."""
+"""Compute statistics on arrays: bootstrap, estimates, p-values. Nothing here reads a run directory."""

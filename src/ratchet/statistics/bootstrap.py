@@ -7,17 +7,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.evaluation.metrics import Binary, Counts, average_of, averaged, f1, resampled_weights
-from ratchet.statistics.estimates import Drawn, Floats
+from ratchet.statistics.estimates import Floats, ResampledMetric
 
-Advance = Callable[[int], None]
-_BLOCK = 1_000  # swaps drawn at once
+Advance = Callable[[int], None]  # reports how many more steps are done, to a progress bar
 SLICE_METRIC = "f1_weighted"
-_TIE = 1e-9  # sums of F1 values that differ by less are equal
 
 
 @dataclass(frozen=True)
-class JudgedRun:
-    """What one run decided on its part: `rows` are the records' places among all ids, slices are places in `rows`."""
+class RunDecisions:
+    """The true labels and the decisions of one run on its part, both of shape (num_records, num_labels).
+
+    `rows` are the indices of its records among the ids of all runs; `slices` holds indices into `rows` by name.
+    """
 
     split: str
     rows: npt.NDArray[np.intp]
@@ -26,51 +27,54 @@ class JudgedRun:
     slices: Mapping[str, npt.NDArray[np.intp]]
 
 
-def redraw(
-    candidates: Sequence[Sequence[JudgedRun]],
+def bootstrap_metrics(
+    candidates: Sequence[Sequence[RunDecisions]],
     num_ids: int,
     resamples: int,
     *,
     seed: int = 20_210_401,
     advance: Advance = lambda steps: None,
-) -> list[dict[str, Drawn]]:
+) -> list[dict[str, ResampledMetric]]:
     """Return by candidate all averages (`f1_weighted`, ...), `labels` (F1 of each) and `slices/<name>` (weighted F1).
 
     All candidates and repeats share each bootstrap sample of record ids, so that differences are paired. Thresholds
     stay as they were tuned on val.
     """
-    drawn: list[list[list[dict[str, Floats]]]] = [[[] for _ in runs] for runs in candidates]
+    blocks_of: list[list[list[dict[str, Floats]]]] = [[[] for _ in runs] for runs in candidates]
     for weights in resampled_weights(num_ids, resamples, seed):
-        for runs, blocks in zip(candidates, drawn, strict=True):
-            for run, block in zip(runs, blocks, strict=True):
-                block.append(_figures(run, weights))
+        for runs, run_blocks in zip(candidates, blocks_of, strict=True):
+            for run, blocks in zip(runs, run_blocks, strict=True):
+                blocks.append(_compute_metrics(run, weights))
                 advance(len(weights))
-    return [_by_figure(runs, blocks) for runs, blocks in zip(candidates, drawn, strict=True)]
+    return [_group_by_metric(runs, run_blocks) for runs, run_blocks in zip(candidates, blocks_of, strict=True)]
 
 
-def _figures(run: JudgedRun, weights: Floats | None = None) -> dict[str, Floats]:
+def _compute_metrics(run: RunDecisions, weights: Floats | None = None) -> dict[str, Floats]:
+    """Return the metrics of a run, one value for each row of `weights` (num_resamples, num_ids)."""
     weight = np.ones(len(run.rows)) if weights is None else weights[:, run.rows]
     counts = Counts.of(run.targets, run.decisions, weight)
-    found = averaged(run.targets, run.decisions, weight)
-    found["labels"] = np.where(counts.actual > 0, f1(counts), np.nan)
-    for name, places in run.slices.items():
-        found[f"slices/{name}"] = _slice(Counts.of(run.targets[places], run.decisions[places], weight[..., places]))
-    return found
+    metrics = averaged(run.targets, run.decisions, weight)
+    metrics["labels"] = np.where(counts.actual > 0, f1(counts), np.nan)
+    for name, rows in run.slices.items():
+        metrics[f"slices/{name}"] = slice_f1(Counts.of(run.targets[rows], run.decisions[rows], weight[..., rows]))
+    return metrics
 
 
-def _slice(counts: Counts) -> Floats:
-    """Return a slice's metric; NaN if the slice has no true label."""
+def slice_f1(counts: Counts) -> Floats:
+    """Return the weighted F1 of a slice; NaN if the slice has no true label."""
     return np.where(counts.actual.sum(axis=-1) > 0, average_of(counts, SLICE_METRIC), np.nan)
 
 
-def _by_figure(runs: Sequence[JudgedRun], blocks: Sequence[Sequence[dict[str, Floats]]]) -> dict[str, Drawn]:
+def _group_by_metric(
+    runs: Sequence[RunDecisions], blocks: Sequence[Sequence[dict[str, Floats]]]
+) -> dict[str, ResampledMetric]:
     """Regroup metrics by run into runs by metric. Slices that some run lacks are left out."""
     splits = tuple(run.split for run in runs)
-    values = [_figures(run) for run in runs]
-    names = [name for name in values[0] if all(name in each for each in values)]
+    metrics = [_compute_metrics(run) for run in runs]
+    names = [name for name in metrics[0] if all(name in of_run for of_run in metrics)]
     return {
-        name: Drawn(
-            np.stack([each[name] for each in values]),
+        name: ResampledMetric(
+            np.stack([of_run[name] for of_run in metrics]),
             np.stack([np.concatenate([block[name] for block in run_blocks]) for run_blocks in blocks], axis=1),
             splits,
         )

@@ -7,8 +7,11 @@ import numpy as np
 from scipy.stats import false_discovery_control
 
 from ratchet.evaluation.metrics import Counts, average_of, f1, item_metrics
-from ratchet.statistics.bootstrap import _BLOCK, _TIE, Advance, JudgedRun, _slice
-from ratchet.statistics.estimates import Floats, mean_of
+from ratchet.statistics.bootstrap import Advance, RunDecisions, slice_f1
+from ratchet.statistics.estimates import Floats, mean_without_nan
+
+_BLOCK = 1_000  # resamples computed at once, which bounds memory
+_TIE = 1e-9  # sums of F1 values that differ by less count as equal
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -26,8 +29,8 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def permutation_p_values(
-    left: Sequence[JudgedRun],
-    right: Sequence[JudgedRun],
+    left: Sequence[RunDecisions],
+    right: Sequence[RunDecisions],
     metric: str,
     num_ids: int,
     resamples: int,
@@ -35,27 +38,25 @@ def permutation_p_values(
     seed: int = 20_210_903,
     advance: Advance = lambda steps: None,
 ) -> dict[str, Floats]:
-    """Return p-values of the differences in `metric`, `labels` and `slices/<name>`.
+    """Return the p-values of the differences in `metric`, `labels` and `slices/<name>` by a paired permutation test.
 
-    The null hypothesis is that the two candidates are exchangeable.
-
-    For each id the two candidates' predictions are swapped or not, in all repeats at once (an approximate
-    randomization test, Yeh 2000): p = (b + 1) / (B + 1), with b the resamples whose difference is at least as large.
+    The null hypothesis is that the two candidates are exchangeable. In each resample the predictions of the two
+    candidates for an id are swapped or not, in all repeats at once (an approximate randomization test,
+    Yeh 2000): p = (b + 1) / (B + 1), where b of B resamples have a difference that is at least as large.
     """
-    pairs = _pairs(left, right)
-    observed = _mean_over_splits(pairs, [_differences(*pair, metric, np.ones((1, num_ids))) for pair in pairs])
+    pairs = _pair_runs(left, right)
+    observed = _average_over_splits(pairs, [_differences(*pair, metric, np.ones((1, num_ids))) for pair in pairs])
     larger = {name: np.zeros(value.shape[1:]) for name, value in observed.items()}
-    for swaps in _swaps(num_ids, resamples, seed):
+    for swaps in _generate_swaps(num_ids, resamples, seed):
         parts = [_differences(*pair, metric, swaps) for pair in pairs]
-        for name, value in _mean_over_splits(pairs, parts).items():
-            larger[name] += (~(np.abs(value) < np.abs(observed[name]) - _TIE)).sum(
-                axis=0
-            )  # count NaN as at least as large
+        for name, value in _average_over_splits(pairs, parts).items():
+            smaller = np.abs(value) < np.abs(observed[name]) - _TIE
+            larger[name] += (~smaller).sum(axis=0)  # NaN counts as at least as large
         advance(len(swaps))
     return {name: (count + 1) / (resamples + 1) for name, count in larger.items()}
 
 
-def _pairs(left: Sequence[JudgedRun], right: Sequence[JudgedRun]) -> list[tuple[JudgedRun, JudgedRun]]:
+def _pair_runs(left: Sequence[RunDecisions], right: Sequence[RunDecisions]) -> list[tuple[RunDecisions, RunDecisions]]:
     """Pair the runs of each split: seed by seed if both have equally many, else all combinations."""
     pairs = []
     for split in dict.fromkeys(run.split for run in left):
@@ -65,36 +66,38 @@ def _pairs(left: Sequence[JudgedRun], right: Sequence[JudgedRun]) -> list[tuple[
     return pairs
 
 
-def _swaps(num_ids: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """Yield blocks of shape (num_swaps, num_ids): 1 keeps an id's predictions, 0 swaps them. Deterministic by seed."""
+def _generate_swaps(num_ids: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield blocks of shape (num_swaps, num_ids): 1 keeps an id's predictions, 0 swaps them."""
     generator = np.random.default_rng(seed)
     for start in range(0, resamples, _BLOCK):
         yield generator.integers(0, 2, size=(min(_BLOCK, resamples - start), num_ids)).astype(np.float64)
 
 
-def _differences(left: JudgedRun, right: JudgedRun, metric: str, keeps: Floats) -> dict[str, Floats]:
-    """Return the differences after swapping; shapes (num_swaps,) and, for labels, (num_swaps, num_labels)."""
+def _differences(left: RunDecisions, right: RunDecisions, metric: str, keeps: Floats) -> dict[str, Floats]:
+    """Return the differences after swapping, of shape (num_swaps,); of labels (num_swaps, num_labels)."""
     keep = keeps[:, left.rows]
-    ours, theirs = _mixed(left, right, keep)
-    found = {}
+    ours, theirs = _count_after_swaps(left, right, keep)
+    differences = {}
     if metric.endswith("_samples"):
         name = metric.removesuffix("_samples")
         by_item = [item_metrics(run.targets, run.decisions)[name] for run in (left, right)]
-        found[metric] = (2 * keep - 1) @ (by_item[0] - by_item[1]) / len(left.rows)
+        differences[metric] = (2 * keep - 1) @ (by_item[0] - by_item[1]) / len(left.rows)
     else:
-        found[metric] = average_of(ours, metric) - average_of(theirs, metric)
-    found["labels"] = np.where(ours.actual > 0, f1(ours) - f1(theirs), np.nan)
+        differences[metric] = average_of(ours, metric) - average_of(theirs, metric)
+    differences["labels"] = np.where(ours.actual > 0, f1(ours) - f1(theirs), np.nan)
     for name in left.slices.keys() & right.slices.keys():
-        places = left.slices[name]
-        ours, theirs = _mixed(left, right, keep[:, places], places)
-        found[f"slices/{name}"] = _slice(ours) - _slice(theirs)
-    return found
+        rows = left.slices[name]
+        ours, theirs = _count_after_swaps(left, right, keep[:, rows], rows)
+        differences[f"slices/{name}"] = slice_f1(ours) - slice_f1(theirs)
+    return differences
 
 
-def _mixed(left: JudgedRun, right: JudgedRun, keep: Floats, places: Any = slice(None)) -> tuple[Counts, Counts]:
+def _count_after_swaps(
+    left: RunDecisions, right: RunDecisions, keep: Floats, rows: Any = slice(None)
+) -> tuple[Counts, Counts]:
     """Return the counts of both runs after swapping their predictions where `keep` is 0."""
     targets, ours, theirs = (
-        array[places].astype(np.float64) for array in (left.targets, left.decisions, right.decisions)
+        array[rows].astype(np.float64) for array in (left.targets, left.decisions, right.decisions)
     )
     actual = targets.sum(axis=0)
     columns = np.concatenate([targets * (ours - theirs), ours - theirs], axis=1)
@@ -104,8 +107,8 @@ def _mixed(left: JudgedRun, right: JudgedRun, keep: Floats, places: Any = slice(
     return Counts(hits, predicted, actual), Counts(both[0] - hits, both[1] - predicted, actual)
 
 
-def _mean_over_splits(
-    pairs: Sequence[tuple[JudgedRun, JudgedRun]], parts: Sequence[Mapping[str, Floats]]
+def _average_over_splits(
+    pairs: Sequence[tuple[RunDecisions, RunDecisions]], parts: Sequence[Mapping[str, Floats]]
 ) -> dict[str, Floats]:
     """Average over the pairs of a split, then over splits. Slices that some pair lacks are left out."""
     splits: dict[str, list[int]] = {}
@@ -113,8 +116,8 @@ def _mean_over_splits(
         splits.setdefault(left.split, []).append(index)
     names = [name for name in parts[0] if all(name in part for part in parts)]
     return {
-        name: mean_of(
-            np.stack([mean_of(np.stack([parts[row][name] for row in rows]), 0) for rows in splits.values()]), 0
+        name: mean_without_nan(
+            np.stack([mean_without_nan(np.stack([parts[row][name] for row in rows]), 0) for rows in splits.values()]), 0
         )
         for name in names
     }

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.comparison.differences import compare_pair
-from ratchet.comparison.evidence import gather
+from ratchet.comparison.evidence import gather_evidence
 from ratchet.comparison.results import CandidateResult, Comparison
 from ratchet.config import Config, plain
 from ratchet.evaluation.metrics import Binary, Counts, f1, precision, recall
@@ -97,7 +97,7 @@ def against_baseline(run: StoredRun, runs_dir: Path, baseline: str) -> dict[str,
         log.info("tracker: no finished run of %s on this split of these data: nothing to be compared with", baseline)
         return {}
     candidates = tuple(Candidate(each.record.name, (each,)) for each in (run, other))
-    evidence = gather(Selection(run.record.data, part, str(run.record.dataset_version), candidates, ()))
+    evidence = gather_evidence(Selection(run.record.data, part, str(run.record.dataset_version), candidates, ()))
     ours, theirs = evidence.candidates
     found, _ = compare_pair(ours, theirs, evidence, PRIMARY, lambda done: None)
     deltas: dict[str, float] = {}
