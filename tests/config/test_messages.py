@@ -151,7 +151,7 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
     """`edit("data/sample", text)` writes that file in a copy of conf/, which is read instead."""
     copy = tmp_path / "conf"
     shutil.copytree(CONF, copy)
-    for module in ("compose", "messages"):  # by sys.modules: ratchet.config.compose is also a function
+    for module in ("composition", "messages", "options"):
         monkeypatch.setattr(importlib.import_module(f"ratchet.config.{module}"), "CONF", copy)
 
     def write(name: str, text: str) -> None:

@@ -19,8 +19,11 @@ class Options(SelectingOptions):
     """Arguments of `compare`, in addition to those of the selection."""
 
     baseline: str = "rule"
+    """Name of the candidate that all others are compared with."""
     part: Part = Part.test
+    """Part whose metrics are compared."""
     promotions_dir: str = "promotions"
+    """Directory of the promotions log."""
 
 
 def run(arguments: list[str]) -> int:

@@ -14,6 +14,7 @@ class Options:
     """Arguments of the `data` verbs that are no configuration overrides."""
 
     format: Format = Format.table
+    """How the result is printed."""
 
 
 ACTIONS = dict.fromkeys(("describe", "list", "fetch"), Options)

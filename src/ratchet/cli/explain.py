@@ -15,7 +15,9 @@ class Options:
     """Arguments of `explain` besides the text, which is taken as it is typed."""
 
     format: Format = Format.table
+    """How the result is printed."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
 
 
 def run(arguments: list[str]) -> int:

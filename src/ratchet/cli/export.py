@@ -23,9 +23,13 @@ class Options:
     """Arguments of `export`: int8 is written only where its F1 is not worse; `out` is RUN/export unless it is given."""
 
     precision: ExportPrecision = ExportPrecision.float32
+    """Numbers of the exported network; int8 is smaller, and written only if its F1 is not worse."""
     out: str | None = None
+    """Directory of the export; null is the directory export of the run."""
     replace: bool = False
+    """Whether to replace an earlier export."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
 
 
 def run(arguments: list[str]) -> int:

@@ -19,6 +19,7 @@ class CheckOptions:
     """Arguments of `gate --check`: the verdict that the pipeline wrote."""
 
     verdict: str = "build/verdict.json"
+    """Verdict of the pipeline to check."""
 
 
 ACTIONS = {"": SelectingOptions}

@@ -24,6 +24,7 @@ class Options:
     """Arguments of `models` besides a name and --config-dir."""
 
     format: Format = Format.table
+    """How the result is printed."""
 
 
 def run(arguments: list[str]) -> int:

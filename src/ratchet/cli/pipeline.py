@@ -29,6 +29,7 @@ class SplitOptions:
     """Arguments of the stage `split`."""
 
     repeat: int | None = bounded(None, low=0)
+    """Repeat to split for: its number is the seed of the split."""
 
 
 @dataclass
@@ -36,7 +37,9 @@ class TrainOptions:
     """Arguments of the stage `train`."""
 
     model: str | None = None
+    """Model to train, one of those in params.yaml."""
     repeat: int | None = bounded(None, low=0)
+    """Repeat to train: its number is the seed of the split and of the training."""
 
 
 @dataclass
@@ -44,7 +47,9 @@ class AgainstOptions:
     """Arguments of `check` and `diff`: a commit, a branch or a tag."""
 
     against: str = "HEAD"
+    """Commit, branch or tag to compare with."""
     format: Format = Format.table
+    """How the result is printed."""
 
 
 def run(arguments: list[str]) -> int:

@@ -25,16 +25,27 @@ class Options:
     """Arguments of `predict`. `text` names columns, separated by commas; `separator` stands between labels in CSV."""
 
     input: str = ""
+    """File of texts: CSV, TSV, JSON, JSON Lines or Parquet, or its address."""
     output: str = ""
+    """File to write; its suffix decides the format."""
     text: str | None = None
+    """Columns that are joined into the text, separated by commas; null uses those of the run."""
     scores: ScoreDetail = ScoreDetail.predicted
+    """Labels whose scores are written."""
     separator: str = ";"
+    """Text between two labels of a row in CSV and TSV."""
     prefix: str = ""
+    """Text before the names of the new columns."""
     batch_size: int = bounded(1024, low=1, high=1_000_000)
+    """Number of rows that are read, scored and written at a time."""
     restart: bool = False
+    """Whether to start again instead of resuming an interrupted run of the command."""
     replace: bool = False
+    """Whether to replace an existing output."""
     format: Format = Format.table
+    """How the summary is printed."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
 
 
 def run(arguments: list[str]) -> int:

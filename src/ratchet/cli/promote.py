@@ -20,9 +20,13 @@ class PromoteOptions(SelectingOptions):
     """Arguments of `promote`: the candidate (what ships, unless named), and what it takes to go against the gate."""
 
     candidate: str | None = None
+    """Candidate to promote; null promotes the one that the gate lets ship."""
     force: bool = False
+    """Whether to promote against the gate; needs a reason."""
     reason: str | None = None
+    """Reason that is recorded with the promotion."""
     promotions_dir: str = "promotions"
+    """Directory of the promotions log."""
 
 
 @dataclass
@@ -30,8 +34,11 @@ class ShowOptions:
     """Arguments of `promote show`."""
 
     data: str | None = None
+    """Name of the data set; needed only if there are promotions of several."""
     format: Format = Format.table
+    """How the result is printed."""
     promotions_dir: str = "promotions"
+    """Directory of the promotions log."""
 
 
 @dataclass
@@ -39,8 +46,11 @@ class RollbackOptions:
     """Arguments of `promote rollback`."""
 
     data: str | None = None
+    """Name of the data set; needed only if there are promotions of several."""
     reason: str | None = None
+    """Reason that is recorded with the rollback."""
     promotions_dir: str = "promotions"
+    """Directory of the promotions log."""
 
 
 ACTIONS = {"": PromoteOptions, "show": ShowOptions, "rollback": RollbackOptions}

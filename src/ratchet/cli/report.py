@@ -13,10 +13,15 @@ class Options(SelectingOptions):
     """Arguments of `report`, in addition to those of the selection. `texts=false` omits the texts of the records."""
 
     baseline: str = "rule"
+    """Name of the candidate that all others are compared with."""
     part: Part = Part.test
+    """Part whose metrics are reported."""
     promotions_dir: str = "promotions"
+    """Directory of the promotions log."""
     out: str = "report.html"
+    """File of the page."""
     texts: bool = True
+    """Whether the page may show texts of records."""
 
 
 def run(arguments: list[str]) -> int:

@@ -21,8 +21,11 @@ class Options:
     """Arguments of `reproduce`; `keep=DIRECTORY` leaves the new run there."""
 
     keep: str | None = None
+    """Directory to keep the new run in; null deletes it."""
     format: Format = Format.table
+    """How the result is printed."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
 
 
 def run(arguments: list[str]) -> int:

@@ -22,7 +22,9 @@ class ShowOptions:
     """Arguments of `runs show`."""
 
     format: Format = Format.table
+    """How the result is printed."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
 
 
 def show(arguments: list[str]) -> None:
@@ -42,13 +44,21 @@ class ListOptions:
     """Arguments of `runs list`. `sweep` is a sweep's id or `last`; `ladder` and `costs` show one row per candidate."""
 
     data: str | None = None
+    """Data set whose runs are listed; null lists all."""
     name: str | None = None
+    """Candidate whose runs are listed; null lists all."""
     status: str | None = None
+    """Status of the runs to list: running, finished, failed, interrupted or killed; null lists all."""
     sweep: str | None = None
+    """Id of the grid or search whose runs are listed, or last; null lists all."""
     ladder: bool = False
+    """Whether to print one row per candidate, from simple to complex, with its metrics."""
     costs: bool = False
+    """Whether to print one row per candidate with its costs."""
     format: Format = Format.table
+    """How the result is printed."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
 
 
 @dataclass
@@ -56,11 +66,17 @@ class PruneOptions:
     """Arguments of `runs prune`. Runs are only deleted with `delete=true`, and never those that a promotion names."""
 
     status: list[str] = field(default_factory=lambda: ["failed", "interrupted", "killed"])
+    """Statuses of the runs to delete."""
     superseded: bool = False
+    """Whether to delete finished runs that a newer run of the same configuration replaces, too."""
     older_than_days: float = 0.0
+    """Only runs that started at least this many days ago are deleted."""
     delete: bool = False
+    """Whether to delete; without it, the runs are only listed."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
     promotions_dir: str = "promotions"
+    """Directory of the promotions log."""
 
 
 ACTIONS = {"list": ListOptions, "show": ShowOptions, "prune": PruneOptions}

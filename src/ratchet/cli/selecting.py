@@ -51,12 +51,19 @@ class SelectingOptions:
     """Which runs: of one data set, by name, by id (both separated by commas), or all configurations of a name."""
 
     data: str | None = None
+    """Name of the data set; needed only if there are runs of several."""
     name: str | None = None
+    """Names of candidates to use, separated by commas; null uses all."""
     runs: str | None = None
+    """Ids of runs to use, separated by commas; null uses the newest of each candidate."""
     all: bool = False
+    """Whether to use all configurations of a name instead of the newest one."""
     resamples: int = bounded(10_000, low=100, high=1_000_000)
+    """Number of bootstrap resamples and of permutations."""
     format: Format = Format.table
+    """How the result is printed."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
 
 
 Options = TypeVar("Options", bound=SelectingOptions)

@@ -22,7 +22,9 @@ class ListOptions:
     """Arguments of `sweep list`."""
 
     format: Format = Format.table
+    """How the result is printed."""
     runs_dir: str = "runs"
+    """Directory of all runs."""
 
 
 @dataclass
@@ -30,6 +32,7 @@ class ShowOptions(ListOptions):
     """Arguments of `sweep show`. `out` writes a search's charts as a page."""
 
     out: str | None = None
+    """File for the charts of a search; null writes none."""
 
 
 ACTIONS = {"list": ListOptions, "show": ShowOptions}

@@ -10,7 +10,7 @@ from typing import cast
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ratchet.config.compose import check_fields, compose_node
+from ratchet.config.composition import check_fields, compose_node
 from ratchet.config.identity import plain
 from ratchet.config.messages import Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig

@@ -1,38 +1,54 @@
-"""Options of the `ratchet` verbs: `key=value` arguments into a small dataclass, checked like a configuration."""
+"""Parse `key=value` arguments of the verbs into dataclasses, and describe every key that can be set."""
 
 import dataclasses
+import inspect
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from ratchet.config.compose import check_fields
+from ratchet.config.composition import check_fields, compose
+from ratchet.config.fields import allowed_values, help_of
 from ratchet.config.messages import Origin, explain
+from ratchet.config.schema import ModelConfig
 from ratchet.errors import UserError, did_you_mean
+from ratchet.project import CONF
 
 Options = TypeVar("Options")
 _CONFIG_DIR = ("--config-dir", "-cd")
 
 
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A key with its value, what is allowed (choices, or a type with its range), and its help sentence."""
+
+    key: str
+    value: Any
+    kind: str
+    remark: str
+
+
 def take_config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
-    """`arguments` without Hydra's `--config-dir DIR`, and that directory.
+    """Return `arguments` without Hydra's `--config-dir DIR`, and that directory.
 
     Raises:
-        UserError: the directory is not there.
+        UserError: the directory does not exist.
     """
     rest, directory = [], None
-    waiting = iter(arguments)
-    for argument in waiting:
+    remaining = iter(arguments)
+    for argument in remaining:
         flag, equals, value = argument.partition("=")
         if flag in _CONFIG_DIR:
-            named = value if equals else next(waiting, "")
-            if not named:
+            name = value if equals else next(remaining, "")
+            if not name:
                 raise UserError("command line: --config-dir needs a directory")
-            directory = Path(named)
+            directory = Path(name)
         else:
             rest.append(argument)
     if directory is not None and not directory.is_dir():
@@ -41,17 +57,17 @@ def take_config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
 
 
 def is_option(argument: str) -> bool:
-    """Whether it has the form key=value; a path that has a "=" somewhere has not, if it has a "/" before."""
+    """Return whether an argument has the form key=value; a path with a "=" behind a "/" has not."""
     return re.match(r"[\w.]+=", argument) is not None
 
 
 def parse_options(schema: type[Options], arguments: Sequence[str], also: Sequence[str] = ()) -> Options:
-    """`arguments` (`key=value`) as a `schema`; `also` are keys that were taken out before.
+    """Return `arguments` (`key=value`) as a `schema`; `also` are keys that were taken out before.
 
-    Text is taken as it stands (an id such as 26e551 is no number, "#" begins no comment), other values are YAML.
+    Text is taken as it is (an id such as 26e551 is no number, "#" begins no comment), other values are YAML.
 
     Raises:
-        UserError: an argument that is no key=value, an unknown key, a wrong type, a value out of range.
+        UserError: an argument is not key=value, a key is unknown, a type is wrong, or a value is out of range.
     """
     types = {field.name: field.type for field in dataclasses.fields(cast(Any, schema))}
     names = list(types)
@@ -85,5 +101,96 @@ def parse_options(schema: type[Options], arguments: Sequence[str], also: Sequenc
 
 
 def _unquoted(text: str) -> str:
-    """Without the quotes that are around all of it, as in name='"a b"'."""
+    """Remove quotes around the complete text, as in name='"a b"'."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def configs_of(group: str, config_dir: Path | None = None) -> dict[str, Path]:
+    """Return the files of a group of conf/ (and of a further directory) by the name that chooses them, sorted."""
+    directories = [directory / group for directory in (CONF, config_dir) if directory is not None]
+    paths = {
+        path.relative_to(directory).with_suffix("").as_posix(): path
+        for directory in directories
+        for path in directory.rglob("*.yaml")
+    }
+    return dict(sorted(paths.items()))
+
+
+def headline(path: Path) -> str:
+    """Return the first comment of a configuration file, which describes it."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("# @package")]
+    return lines[0].removeprefix("#").strip() if lines and lines[0].startswith("#") else ""
+
+
+def model_config(name: str, config_dir: Path | None = None) -> ModelConfig:
+    """Return the settings that `model=name` composes.
+
+    Raises:
+        UserError: there is no such file, or its content is wrong.
+    """
+    names = configs_of("model", config_dir)
+    if name not in names:
+        raise UserError(f"models {name}: {did_you_mean(name, names)}")
+    return compose([f"model={name}"], config_dir).model
+
+
+def settings_of(name: str, config_dir: Path | None = None) -> list[Setting]:
+    """Return every setting of a model, its own before those it shares with other models.
+
+    Raises:
+        UserError: there is no such file, or its content is wrong.
+    """
+    shared = {field.name for field in dataclasses.fields(ModelConfig)}
+    return [setting for setting in settings_in(model_config(name, config_dir)) if setting.key not in shared]
+
+
+def settings_in(node: Any, prefix: str = "") -> list[Setting]:
+    """Return every key of a dataclass and of those inside it, with its value and its description.
+
+    `node` may be the class, too, if all of its fields have a default. The fields of a derived class come before those
+    of its bases. Below a mapping, NAME stands for any name: `evaluation.slices.NAME.kind`.
+    """
+    return list(_walk(node() if isinstance(node, type) else node, prefix))
+
+
+def _walk(node: Any, prefix: str) -> Iterator[Setting]:
+    schema = type(node)
+    sentences = help_of(schema)
+    for field in _own_fields_first(schema):
+        key, value = f"{prefix}{field.name}", getattr(node, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _walk(value, f"{key}.")
+            continue
+        yield Setting(key, value, allowed_values(field.type, field.metadata), sentences.get(field.name, ""))
+        for entry in get_args(field.type):
+            if dataclasses.is_dataclass(entry):  # the values of a mapping, or what an optional node would be
+                inner = f"{key}.NAME." if isinstance(value, dict) else f"{key}."
+                assert isinstance(entry, type)
+                yield from _walk(entry(), inner)
+
+
+def _own_fields_first(schema: Any) -> list[dataclasses.Field[Any]]:
+    depth = {
+        name: base for base, parent in enumerate(schema.__mro__) for name in vars(parent).get("__annotations__", ())
+    }
+    return sorted(dataclasses.fields(schema), key=lambda field: depth[field.name])
+
+
+def written(value: Any) -> str:
+    """Return a value as one would write it on a command line."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if getattr(value, f.name)}
+    match value:
+        case bool():
+            return str(value).lower()
+        case None:
+            return "null"
+        case Enum():
+            return value.name
+        case list() | tuple():
+            return f"[{', '.join(written(item) for item in value)}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {written(item)}' for key, item in value.items())}}}"
+        case str() if not re.fullmatch(r"[^\s'\"{}\[\],]+", value):
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)

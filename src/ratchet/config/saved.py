@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from ratchet.config.compose import check_fields, to_config
+from ratchet.config.composition import check_fields, to_config
 from ratchet.config.identity import plain
 from ratchet.config.messages import COMPOSITION_ERRORS, Origin, explain
 from ratchet.config.schema import Config, ModelConfig, SearchConfig

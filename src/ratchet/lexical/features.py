@@ -23,19 +23,23 @@ Vocabularies = Sequence[dict[str, int] | None]
 
 @dataclass
 class LexicalSettings:
-    """N-gram lengths as [shortest, longest], words and characters within words; `C` is 1 / regularisation.
+    """The settings of the features and of the ridge regression.
 
-    `min_df` drops n-grams of fewer train texts, `stop_words` (english or null) drops words before n-grams are built.
-    The name of a label, or of another entry of the taxonomy, in a text is a feature with `mention_weight`; the n-grams
-    of each kind are scaled to unit length.
+    A name of another entry of the taxonomy in a text is a feature, too.
     """
 
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
+    """Shortest and longest n-gram of words."""
     char_ngrams: list[int] | None = field(default_factory=lambda: [3, 5])
+    """Shortest and longest n-gram of characters within a word; null uses none."""
     stop_words: str | None = "english"
+    """Words that are dropped before n-grams are made: english or null."""
     min_df: int = bounded(1, low=1)
+    """Smallest number of train texts that contain an n-gram."""
     mention_weight: float = bounded(0.3, low=0, high=10)  # far above these two bounds the texts' products are no longer
+    """Weight of a label's name in the text; all n-grams of a kind together have length 1."""
     C: float = bounded(1.5, above=0, high=1000)  # positive definite, as they are rounded to float32
+    """Inverse strength of the regularisation."""
 
 
 def check_lexical(settings: LexicalSettings, within: str = "") -> None:

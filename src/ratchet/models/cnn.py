@@ -19,21 +19,27 @@ if TYPE_CHECKING:
 
 @dataclass
 class Settings(NeuralSettings):
-    """`widths`: the widths of the convolutions in tokens; each has `filters` filters.
+    """The settings of the convolutional network.
 
-    With `tokens` pretrained, sub-words and their embeddings are those of `encoder` (as in the transformer) and are
-    tuned. Otherwise both are learnt from the train texts: `vocabulary_size` and `min_count` limit the tokens, and
-    `embedding_size` is the length of their embeddings.
+    With pretrained tokens, the sub-words and embeddings of `encoder` are used and tuned.
     """
 
     tokens: Tokens = Tokens.word
+    """Tokens of a text: sub-words of the encoder, or learnt from the train texts."""
     encoder: str = "all-MiniLM-L6-v2"
+    """Encoder whose sub-words and embeddings are used with pretrained tokens: a directory or a name on the hub."""
     vocabulary_size: int = bounded(20_000, low=2)
+    """Largest number of learnt tokens."""
     min_count: int = bounded(1, low=1)
+    """Smallest number of occurrences of a learnt token in train."""
     embedding_size: int = bounded(128, low=1)
+    """Length of the embeddings of learnt tokens."""
     widths: list[int] = field(default_factory=lambda: [1, 2, 3])
+    """Numbers of neighbouring tokens that a convolution sees, one convolution each."""
     filters: int = bounded(128, low=1)
+    """Number of patterns of each convolution."""
     dropout: float = bounded(0.5, low=0, high=0.95)
+    """Share of the features that are dropped while training."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,10 +16,12 @@ from ratchet.taggers import Evidence, FitContext, Scores
 
 @dataclass
 class Settings(ModelConfig):
-    """`stemming`: ignore endings. `parents`: predict the ancestors of a matching label in the taxonomy, too."""
+    """The settings of the rules."""
 
     stemming: bool = True
+    """Whether endings of words are ignored when names are matched."""
     parents: bool = True
+    """Whether a label brings its ancestors in the taxonomy."""
 
 
 class Tagger:

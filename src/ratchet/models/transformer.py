@@ -27,30 +27,38 @@ class Pooling(Enum):
 
 @dataclass
 class RandomEncoder:
-    """The size of an encoder without pretraining; its sub-words are learnt from the train texts."""
+    """The size of an encoder without pretraining."""
 
     layers: int = bounded(2, low=1)
+    """Number of layers."""
     hidden_size: int = bounded(32, low=1)
+    """Length of the vectors between layers; a multiple of the number of heads."""
     heads: int = bounded(2, low=1)
+    """Number of attention heads of a layer."""
     vocabulary_size: int = bounded(2000, low=2)
+    """Largest number of sub-words, learnt from the train texts."""
 
 
 @dataclass
 class Settings(NeuralSettings):
-    """`encoder`: a directory, a name on the hub, or null for a `random` one. `learning_rate` is that of its last layer.
-
-    Each layer below gets `layer_decay` times the rate of the one above it, the new layer on top `head_learning_rate`.
-    The lowest `freeze_layers` are frozen; so are the embeddings, below them or with `freeze_embeddings`.
-    """
+    """The settings of the fine-tuned encoder."""
 
     encoder: str | None = "all-MiniLM-L6-v2"
+    """Pretrained encoder: a directory or a name on the hub; null uses a random one."""
     random: RandomEncoder = field(default_factory=RandomEncoder)
+    """Size of a random encoder."""
     pooling: Pooling = Pooling.mean
+    """Vector that represents a text: the mean over its tokens, or its first token."""
     dropout: float = bounded(0.1, low=0, high=0.95)
+    """Share of the features that are dropped while training."""
     head_learning_rate: float = bounded(above=0)
+    """Learning rate of the new layer on top; learning_rate is that of the encoder's last layer."""
     layer_decay: float = bounded(1.0, above=0, high=1)
+    """Factor of the learning rate from one layer to the layer below it."""
     freeze_embeddings: bool = False
+    """Whether the embeddings of the encoder stay as they are."""
     freeze_layers: int = bounded(0, low=0)
+    """Number of lowest layers that stay as they are, together with the embeddings."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -29,34 +29,42 @@ class Tokens(Enum):
 
 @dataclass
 class NeuralSettings(ModelConfig):
-    """Training of a network, in epochs over the train texts.
+    """The settings of every network: its training, and its use of the lexical model.
 
-    `max_length`: tokens of a text; the rest is cut off. `patience`: epochs without a better validation metric until
-    training stops. `warmup`: the share of all steps in which the learning rate rises; then it falls linearly to 0.
-    `gradient_clip`: the largest norm of a gradient. `imbalance` chooses between a weight of (negatives / positives) **
-    `pos_weight_power` for positives and the focal loss with `focal_gamma`; counts are those of train.
-
-    A lexical classifier with the `lexical` settings may teach the network: each training target is mixed, with a weight
-    of `teacher_share`, with the classifier's score from a fit without that text. It may also join the final ensemble:
-    log-odds are averaged, its own with a weight of `lexical_share`.
+    Scores of the lexical model that serve as training targets are left out of its own fit. The ensemble averages
+    log-odds.
     """
 
     trains_in_epochs: ClassVar[bool] = True
 
     max_length: int = bounded(low=1)
+    """Largest number of tokens of a text; the rest is cut off."""
     batch_size: int = bounded(low=1)
+    """Number of texts in a training step."""
     max_epochs: int = bounded(low=1)
+    """Largest number of passes over the train records."""
     patience: int = bounded(low=1)
+    """Number of epochs without a better validation metric after which training stops."""
     learning_rate: float = bounded(above=0)
+    """Highest learning rate; it rises during the warm-up and then falls linearly to 0."""
     weight_decay: float = bounded(low=0)
+    """Strength of the weight decay of AdamW."""
     warmup: float = bounded(low=0, high=1)
+    """Share of all steps during which the learning rate rises."""
     gradient_clip: float = bounded(1.0, above=0)
+    """Largest norm of a gradient."""
     imbalance: Imbalance = Imbalance.pos_weight
+    """What is done for labels on few texts: nothing, heavier positives, or the focal loss."""
     pos_weight_power: float = bounded(0.5, low=0, high=1)
+    """With pos_weight: positives weigh (negatives / positives) to this power, counted on train."""
     focal_gamma: float = bounded(2.0, low=0)
+    """With focal: how strongly easy decisions are played down."""
     teacher_share: float = bounded(0.0, low=0, high=1)
+    """Weight of the lexical model's scores in the training targets (distillation)."""
     lexical_share: float = bounded(0.0, low=0, high=1)
+    """Weight of the lexical model in the final scores (ensemble)."""
     lexical: LexicalSettings = field(default_factory=LexicalSettings)
+    """Settings of the lexical model that teaches or joins the network."""
 
     def __post_init__(self) -> None:
         check_lexical(self.lexical, "lexical.")

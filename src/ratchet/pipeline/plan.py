@@ -39,11 +39,17 @@ class PipelineConfig:
     """
 
     data: str = "sample"
+    """Data set."""
     models: list[str] = field(default_factory=lambda: ["rule"])
+    """Models to train."""
     repeats: list[int] = field(default_factory=lambda: [0])
+    """Repeats to train each model with: k means split.seed=k seed=k."""
     baseline: str = "rule"
+    """Model that all others are compared with."""
     objective: str = "default"
+    """Objective of the gate."""
     overrides: list[str] = field(default_factory=list)
+    """Overrides of every model's configuration, as key=value."""
 
 
 def read_pipeline(path: Path) -> PipelineConfig:

@@ -1,0 +1,102 @@
+import dataclasses
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any, get_args
+
+import pytest
+
+from ratchet.cli.main import VERBS, actions_of
+from ratchet.config.data_schema import SplitMethod
+from ratchet.config.fields import allowed_values, bounded, choices_of, help_of, range_in_words, type_in_words
+from ratchet.config.objective_schema import GateConfig
+from ratchet.config.schema import Config, ParameterConfig
+from ratchet.models import all_settings
+from ratchet.pipeline.plan import PipelineConfig
+
+
+def nested(schema: Any) -> Iterator[type]:
+    """Yield a dataclass and those of its fields, also in lists, mappings and optional values."""
+    if dataclasses.is_dataclass(schema):
+        assert isinstance(schema, type)
+        yield schema
+        for field in dataclasses.fields(schema):
+            yield from nested(field.type)
+    for argument in get_args(schema):
+        yield from nested(argument)
+
+
+def schemas() -> list[type]:
+    """Return every dataclass whose fields a user can set: configuration, objective, params.yaml, options of verbs."""
+    options = [schema for verb in VERBS for schema in actions_of(verb).values()]
+    further = [import_module("ratchet.cli.gate").CheckOptions]
+    roots = [Config, GateConfig, PipelineConfig, *all_settings().values(), *options, *further]
+    return list(dict.fromkeys(schema for root in roots for schema in nested(root)))
+
+
+def test_schemas_are_found_however_deep_they_are() -> None:
+    assert {Config, ParameterConfig, PipelineConfig} <= set(schemas())
+    assert sum(len(dataclasses.fields(schema)) for schema in schemas()) > 200
+
+
+@pytest.mark.parametrize("schema", schemas(), ids=lambda schema: f"{schema.__module__}.{schema.__name__}")
+def test_every_field_has_one_help_sentence(schema: type) -> None:
+    helps = help_of(schema)
+    for field in dataclasses.fields(schema):
+        sentence = helps.get(field.name, "")
+        assert re.fullmatch(r"[^\W\d_].*\.", sentence), f"{field.name}: {sentence!r}: a sentence with a full stop"
+        assert not re.search(r"\. [A-Z]", sentence), f"{field.name}: {sentence!r}: one sentence"
+        assert len(sentence) <= 110, field.name
+        words = set(re.findall(r"\w+", sentence.lower())) - {"the", "a", "an", "of"}
+        assert words > set(field.name.lower().split("_")) or not words <= set(field.name.lower().split("_")), field.name
+
+
+@dataclasses.dataclass
+class _Base:
+    first: int = 1
+    """First of the base."""
+    second: int = 2
+    """Second of
+    the base."""
+
+
+@dataclasses.dataclass
+class _Derived(_Base):
+    """A docstring of the class is no help of a field."""
+
+    second: int = 3
+    """Second of the derived."""
+    third: int = 4  # a comment is none
+    fourth: int = 5
+
+    """Below a blank line, as Python has it."""
+
+
+def test_help_is_read_below_the_fields_of_a_class_and_of_its_bases() -> None:
+    assert help_of(_Base) == {"first": "First of the base.", "second": "Second of the base."}
+    assert help_of(_Derived) == {
+        "first": "First of the base.",
+        "second": "Second of the derived.",
+        "fourth": "Below a blank line, as Python has it.",
+    }
+
+
+def test_a_class_without_source_has_no_help() -> None:
+    made = dataclasses.make_dataclass("made", [("first", int, 1)])
+    assert help_of(made) == {}
+
+
+def test_choices_are_those_of_enumerations_and_truth_values() -> None:
+    assert choices_of(SplitMethod) == [member.name for member in SplitMethod]
+    assert choices_of(bool | None) == ["false", "true", "null"]
+    assert choices_of(int) == choices_of(str | None) == choices_of(list[int]) == []
+    assert [type_in_words(kind) for kind in (int, list[int] | None)] == ["int", "list[int] | null"]
+
+
+def test_a_range_is_written_as_it_was_declared() -> None:
+    assert range_in_words({"low": 0, "high": None, "above": None}) == "at least 0"
+    assert range_in_words(bounded(1, above=0, high=2).metadata) == "above 0 and at most 2"
+    assert range_in_words({}) == ""
+    assert allowed_values(float | None, {"above": 0}) == "float above 0 | null"
+    assert allowed_values(dict[str, ParameterConfig], {}) == "dict[str, ParameterConfig]"
+    assert allowed_values(bool, {}) == "false | true"
