@@ -141,7 +141,9 @@ Cores = Callable[[int], None]
 
 @pytest.fixture
 def cores(monkeypatch: pytest.MonkeyPatch) -> Cores:
-    return lambda count: monkeypatch.setattr(sys.modules["ratchet.config.composition"], "available_cores", lambda: count)
+    return lambda count: monkeypatch.setattr(
+        sys.modules["ratchet.config.composition"], "available_cores", lambda: count
+    )
 
 
 @pytest.mark.parametrize(("threads", "jobs"), [("1", 16), ("4", 4), ("5", 3), ("null", 1), ("32", 1)])

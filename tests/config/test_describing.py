@@ -4,8 +4,7 @@ import pytest
 
 from ratchet.config import configs_of, headline, settings_of
 from ratchet.config.data_schema import SplitMethod
-from ratchet.config.fields import choices_of, type_in_words
-from ratchet.config.fields import bounded, range_in_words
+from ratchet.config.fields import bounded, choices_of, range_in_words, type_in_words
 from ratchet.errors import UserError
 
 OWN = """\

@@ -1,7 +1,6 @@
 """Parse `key=value` arguments of the verbs into dataclasses, and describe every key that can be set."""
 
 import dataclasses
-import inspect
 import json
 import re
 from collections.abc import Iterator, Sequence
