@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import psutil
 
+TERMINATED = 143  # exit code after SIGTERM
+
 
 def seed_everything(seed: int) -> None:
     """Seed the generators of Python, NumPy and, only if it is already imported, torch (its import is slow)."""
@@ -64,6 +66,26 @@ def limited_threads(threads: int) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set environment variables until the block ends."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def terminate(*_: object) -> None:
+    """Handle SIGTERM: leave the process through SystemExit, so that the current run records that it was interrupted."""
+    sys.exit(TERMINATED)
 
 
 def machine() -> dict[str, Any]:

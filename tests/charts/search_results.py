@@ -1,6 +1,6 @@
 """The result of a search, made up."""
 
-from ratchet.search.results import SearchResult, State, TrialResult
+from ratchet.sweeps.trials import SearchResult, State, TrialResult
 
 
 def trial(

@@ -4,7 +4,7 @@ from tests.charts.contents import Render, marks, rows, texts
 from tests.charts.search_results import FOUND, TRIALS
 
 from ratchet.reporting.search_page import chart_front, chart_history, chart_importance
-from ratchet.search.results import SearchResult
+from ratchet.sweeps.trials import SearchResult
 
 
 def test_trials_stand_at_what_they_reached_and_pruned_ones_at_what_they_had() -> None:

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.search.conftest import DEFAULT, SPACE, run
+from tests.sweeps.studies import DEFAULT, SPACE, run_trials
 
 from ratchet.config import SearchConfig, plain
-from ratchet.runs.sweeps import Job, note_job, note_study, plan_sweep
-from ratchet.search.places import study_dir
-from ratchet.search.study import open_study
+from ratchet.sweeps.ledger import Job, plan_sweep, record_job, record_study
+from ratchet.sweeps.study import open_study, study_dir
 
 Verb = Callable[..., tuple[int, str, str]]
 GRID, SEARCH = "20260101T000000Z-aaaaaa", "20260102T000000Z-bbbbbb"
@@ -19,18 +18,18 @@ STUDY = "sample-made_search-12345678"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grid of three jobs, of which one failed and one was never heard of, and a search of twelve trials after it."""
+    """A grid of three jobs, of which one failed and one did not report, and a search of twelve trials after it."""
     runs = tmp_path_factory.mktemp("sweeps") / "runs"
     plan_sweep(runs, GRID, [["seed=0"], ["seed=1"], ["seed=2"]])
-    note_job(runs, GRID, Job(0, ["seed=0"], "finished"))
-    note_job(runs, GRID, Job(1, ["seed=1"], "failed", reason="no label is left"))
-    note_study(runs, SEARCH, STUDY)
-    note_job(runs, SEARCH, Job(0, ["sweep=made"], "finished"))
+    record_job(runs, GRID, Job(0, ["seed=0"], "finished"))
+    record_job(runs, GRID, Job(1, ["seed=1"], "failed", reason="no label is left"))
+    record_study(runs, SEARCH, STUDY)
+    record_job(runs, SEARCH, Job(0, ["sweep=made"], "finished"))
     settings = SearchConfig(trials=12)
     about = {"model": "made", "data": "sample", "overrides": ["sweep=made"]}
     about["settings"] = {**plain(settings), "space": plain(SPACE)}  # type: ignore[assignment]
     with open_study(study_dir(runs, STUDY), settings, SPACE, DEFAULT, about) as study:
-        run(study, 12, failing=[3])
+        run_trials(study, 12, failing=[3])
     return runs
 
 
@@ -51,7 +50,7 @@ def test_a_grid_is_shown_job_by_job(sweep: Verb) -> None:
     _, out, _ = sweep("show", GRID)
     assert "seed=1     failed: no label is left" in out
     assert "not run" in out
-    assert [each["outcome"] for each in json.loads(sweep("show", GRID, "format=json")[1])] == [
+    assert [job["outcome"] for job in json.loads(sweep("show", GRID, "format=json")[1])] == [
         "finished",
         "failed",
         "not run",
@@ -73,9 +72,9 @@ def test_a_search_is_shown_trial_by_trial_the_best_first(sweep: Verb, wanted: st
     assert "importance    share " in out
 
 
-def test_programs_get_all_of_it(sweep: Verb) -> None:
-    found = json.loads(sweep("show", STUDY, "format=json")[1])
-    assert (found["study"], found["model"], len(found["trials"])) == (STUDY, "made", 12)
+def test_json_contains_everything(sweep: Verb) -> None:
+    content = json.loads(sweep("show", STUDY, "format=json")[1])
+    assert (content["study"], content["model"], len(content["trials"])) == (STUDY, "made", 12)
 
 
 def test_its_charts_become_a_page(sweep: Verb, tmp_path: Path) -> None:
@@ -96,7 +95,7 @@ def test_its_charts_become_a_page(sweep: Verb, tmp_path: Path) -> None:
         (["list", "fromat=md"], "did you mean 'format'"),
     ],
 )
-def test_mistakes_are_told(sweep: Verb, arguments: list[str], message: str) -> None:
+def test_mistakes_are_refused(sweep: Verb, arguments: list[str], message: str) -> None:
     code, out, error = sweep(*arguments)
     assert (code, out) == (2, "")
     assert message in error

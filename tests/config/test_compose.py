@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
 from ratchet.config import (
     Config,
@@ -239,3 +241,18 @@ def test_a_config_of_ones_own_is_not_passed_over_for_one_of_the_same_name(mine: 
     (mine / "data" / "sample.yaml").write_text(OWN_DATA, encoding="utf-8")
     with suppress(UserError):
         assert compose(["data=sample"], mine).data.name == "tickets"
+
+
+def test_in_its_own_hydra_application_it_composes_without_a_second_initialisation() -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        assert compose(["seed=3"]).seed == 3
+        assert GlobalHydra.instance().is_initialized()
+    assert not GlobalHydra.instance().is_initialized()
+
+
+def test_in_another_hydra_application_it_refuses_to_compose(tmp_path: Path) -> None:
+    with (
+        initialize_config_dir(str(tmp_path), version_base="1.3"),
+        pytest.raises(UserError, match="another Hydra application"),
+    ):
+        compose([])

@@ -92,8 +92,8 @@ def test_an_interrupted_grid_starts_no_further_run_and_says_what_is_missing(
     assert (run["status"], run["seed"]) == ("interrupted", 0)
     assert errors.splitlines() == [
         f"interrupted: {LONG[0]} seed=0 ({run['path']})",
-        f"not run: {LONG[0]} seed=1: nothing was heard of it",
-        "2 of 2 runs did not finish; the same command goes on with them",
+        f"not run: {LONG[0]} seed=1: it did not report",
+        "2 of 2 runs did not finish; the same command continues",
         "interrupted",
     ]
 

@@ -44,7 +44,7 @@ def test_jobs_that_die_with_a_worker_are_told_and_the_same_command_goes_on(
     assert out.splitlines()[-1].split()[:2] == ["rule", "2"], "those that had not begun have run"
     *told, counted = err.splitlines()
     assert [line.split()[0] for line in told] == ["#0", "#1", "interrupted:", "interrupted:"]
-    assert all("its process died, or one beside it (SIGKILL(-9))" in line for line in told)
+    assert all("its process died, or another of the pool (SIGKILL(-9))" in line for line in told)
     assert counted == "2 of 4 runs did not finish"
 
     held_back.release()
@@ -80,7 +80,7 @@ def test_ctrl_c_ends_all_jobs(launcher: str, held_back: HeldBack, begin: Begin, 
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=HANG_SECONDS)
     assert (process.returncode, out, "Traceback" in err) == (130, "", False)
-    assert err.endswith("4 of 4 runs did not finish; the same command goes on with them\ninterrupted\n")
+    assert err.endswith("4 of 4 runs did not finish; the same command continues\ninterrupted\n")
     assert not psutil.wait_procs(jobs, HANG_SECONDS)[1]
     assert set(statuses(tmp_path)) <= {"interrupted", "killed"}
 

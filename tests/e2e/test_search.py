@@ -1,4 +1,4 @@
-"""A search as people run it: on val alone, killed and gone on with, ending in an experiment to be tested once."""
+"""A search from the command line: on val only, killed and resumed, ending in an experiment to be tested once."""
 
 import os
 import re
@@ -151,7 +151,7 @@ def test_what_is_done_is_not_done_again_and_more_trials_add_to_it(finished: Done
     before = len(find_runs(place / "runs"))
     again = search(place, *FIVE)
     assert (again.returncode, again.stderr) == (0, "")
-    assert ": 5 of 5 trials are there" in again.stdout
+    assert ": 5 of 5 trials exist" in again.stdout
     assert (tried(again), said(again, "best")) == ([], said(finished, "best"))
     more = search(place, *FIVE[:-1], "sweep.trials=6")
     assert len(tried(more)) == 1

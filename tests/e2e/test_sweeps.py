@@ -1,4 +1,4 @@
-"""A grid that is asked for again, or was killed: nothing is done twice, nothing is lost, and all is said."""
+"""A grid that is run again, or was killed: nothing is run twice, nothing is lost, and everything is reported."""
 
 import json
 import os
@@ -136,3 +136,45 @@ def test_a_job_that_cannot_make_its_directory_is_named_and_the_others_go_on(tmp_
     assert "the run directory cannot be made" in named
     assert counted == "1 of 2 runs did not finish"
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the package and of its configuration, whose sources a test may edit."""
+    directory = tmp_path / "copy"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("src", "conf"):
+        shutil.copytree(PROJECT / name, directory / name, ignore=ignored)
+    (directory / "data").symlink_to(PROJECT / "data")
+    shutil.copy(PROJECT / "train.py", directory)
+    return directory
+
+
+def add_comment(copy: Path) -> None:
+    """Add a comment to modules that a run and a search of the rule execute."""
+    for name in ("training.py", "models/rule.py", "evaluation/metrics.py", "sweeps/search.py"):
+        path = copy / "src" / "ratchet" / name
+        path.write_text(f"{path.read_text(encoding='utf-8')}\n# A comment that changes nothing.\n", encoding="utf-8")
+
+
+def sweep_copy(copy: Path, *arguments: str) -> Done:
+    done = run_command(
+        sys.executable, copy / "train.py", "-m", *arguments, cwd=copy.parent, PYTHONPATH=str(copy / "src")
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done
+
+
+def test_a_comment_in_the_code_neither_repeats_a_grid_nor_starts_another_study(copy: Path) -> None:
+    grid = ("model=rule", "evaluation.resamples=100")
+    search = ("sweep=rule", "sweep.trials=4", "evaluation.resamples=100")
+    sweep_copy(copy, *grid)
+    study = sweep_copy(copy, *search).stdout.partition(":")[0]
+    count = len(runs(copy.parent))
+    add_comment(copy)
+    assert "done before" in sweep_copy(copy, *grid).stdout
+    assert sweep_copy(copy, *search).stdout.startswith(f"{study}: 4 of 4 ")
+    assert len(runs(copy.parent)) == count
+    changed = copy / "src" / "ratchet" / "models" / "rule.py"
+    changed.write_text(f"{changed.read_text(encoding='utf-8')}\nIS_CHANGED = True\n", encoding="utf-8")
+    assert "done before" not in sweep_copy(copy, *grid).stdout, "the copy is what runs, and code counts"

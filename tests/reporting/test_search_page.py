@@ -5,7 +5,7 @@ from tests.reporting.conftest import parse
 
 from ratchet.config import Cost, SearchConfig
 from ratchet.reporting.search_page import build_search_page
-from ratchet.search.results import SearchResult
+from ratchet.sweeps.trials import SearchResult
 
 
 def headline(found: SearchResult) -> str:

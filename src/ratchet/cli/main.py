@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from ratchet.errors import RunFailed, UserError, did_you_mean, storage_error
+from ratchet.machine import terminate
 
-TERMINATED = 143  # exit code after SIGTERM
 VERBS = {
     "train": "run one configuration, or a grid with -m (the same as python train.py)",
     "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
@@ -128,8 +128,3 @@ def report(error: UserError | RunFailed, *, full: bool = False) -> int:
         traceback.print_exception(reason)
     print(f"error: {error}", file=sys.stderr)
     return reason.exit_code if isinstance(reason, UserError) else 1
-
-
-def terminate(*_: object) -> None:
-    """What SIGTERM does: the run that is under way gets to say that it was interrupted."""
-    sys.exit(TERMINATED)

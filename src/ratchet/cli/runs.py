@@ -12,7 +12,7 @@ from ratchet.reporting.terminal import Format, print_blocks, print_json
 from ratchet.runs import StoredRun, find_run, find_runs
 from ratchet.runs.promotions import promoted_runs
 from ratchet.runs.selection import prunable, remove
-from ratchet.runs.sweeps import last_sweep, runs_of
+from ratchet.sweeps.ledger import find_last_sweep, find_sweep_runs
 
 _STATUSES = ("running", "finished", "failed", "interrupted", "killed", "pruned")
 
@@ -110,7 +110,7 @@ def _list(arguments: list[str]) -> None:
 def _selected(runs: list[StoredRun], options: ListOptions) -> list[StoredRun]:
     if options.sweep is not None:
         runs_dir = Path(options.runs_dir)
-        runs = runs_of(runs_dir, last_sweep(runs_dir) if options.sweep == "last" else options.sweep)
+        runs = find_sweep_runs(runs_dir, find_last_sweep(runs_dir) if options.sweep == "last" else options.sweep)
     wanted = {"data": options.data, "name": options.name}
     return [
         run

@@ -1,25 +1,29 @@
-"""`ratchet sweep list | show [SWEEP]`: grids and searches, what became of their jobs, and how a search went."""
+"""The verb `sweep`: `list` grids and searches, `show` the jobs of one; and what a search prints."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ratchet.cli.search_summary import search_facts
+from ratchet.comparison.results import metric_name
 from ratchet.config import SearchConfig, parse_options, plain, search_settings
 from ratchet.errors import UserError, did_you_mean
 from ratchet.files import write_text
 from ratchet.reporting.blocks import format_amount, format_number
 from ratchet.reporting.terminal import Format, print_facts, print_json, print_table, print_text
 from ratchet.runs.stored import read_run
-from ratchet.runs.sweeps import Job, jobs_of, known_sweeps, last_sweep, study_of
-from ratchet.search.places import find_study
-from ratchet.search.results import SearchResult, TrialResult, results_of
-from ratchet.search.space import overrides_of
-from ratchet.search.study import read_about, read_study
+from ratchet.sweeps.ledger import Job, find_last_sweep, list_sweeps, read_jobs, read_study_id
+from ratchet.sweeps.space import to_overrides
+from ratchet.sweeps.study import find_study, read_about, read_study
+from ratchet.sweeps.trials import SearchResult, TrialResult, read_results
+
+if TYPE_CHECKING:
+    from ratchet.sweeps.search import SearchOutcome, SearchStart
 
 
 @dataclass
 class ListOptions:
-    """Arguments of `sweep list`."""
+    """Options of `sweep list`."""
 
     format: Format = Format.table
     """How the result is printed."""
@@ -29,7 +33,7 @@ class ListOptions:
 
 @dataclass
 class ShowOptions(ListOptions):
-    """Arguments of `sweep show`. `out` writes a search's charts as a page."""
+    """Options of `sweep show`. `out` writes the charts of a search as a page."""
 
     out: str | None = None
     """File for the charts of a search; null writes none."""
@@ -39,11 +43,12 @@ ACTIONS = {"list": ListOptions, "show": ShowOptions}
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `sweep`."""
+    """Run the verb, and return the exit code."""
     action, *rest = arguments or ["list"]
     if action not in ACTIONS:
         raise UserError(f"sweep {action}: {did_you_mean(action, ACTIONS)}")
-    named, given = [each for each in rest if "=" not in each], [each for each in rest if "=" in each]
+    named = [argument for argument in rest if "=" not in argument]
+    given = [argument for argument in rest if "=" in argument]
     if len(named) > (action == "show"):
         raise UserError(f"sweep {action}: {named[-1]!r} is not understood; only key=value")
     if action == "list":
@@ -55,7 +60,7 @@ def run(arguments: list[str]) -> int:
 
 def _list(options: ListOptions) -> None:
     runs_dir = Path(options.runs_dir)
-    rows = [_sweep_row(runs_dir, sweep_id) for sweep_id in known_sweeps(runs_dir)]
+    rows = [_sweep_row(runs_dir, sweep_id) for sweep_id in list_sweeps(runs_dir)]
     if options.format is Format.json:
         print_json(rows)
     elif not rows:
@@ -65,23 +70,23 @@ def _list(options: ListOptions) -> None:
 
 
 def _sweep_row(runs_dir: Path, sweep_id: str) -> dict[str, str]:
-    jobs = jobs_of(runs_dir, sweep_id)
+    jobs = read_jobs(runs_dir, sweep_id)
     outcomes = [job.outcome for job in jobs]
-    counts = ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
-    return {"sweep": sweep_id, "study": study_of(runs_dir, sweep_id) or "-", "jobs": counts or "none"}
+    counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes))
+    return {"sweep": sweep_id, "study": read_study_id(runs_dir, sweep_id) or "-", "jobs": counts or "none"}
 
 
 def _show(wanted: str, options: ShowOptions) -> None:
-    """A sweep by its id, a study by its id or the beginning of it, or the last sweep."""
+    """Show a sweep by its id, a study by its id or the beginning of it, or the last sweep."""
     runs_dir = Path(options.runs_dir)
-    sweeps = known_sweeps(runs_dir)
-    sweep_id = last_sweep(runs_dir) if wanted == "last" else wanted
+    sweeps = list_sweeps(runs_dir)
+    sweep_id = find_last_sweep(runs_dir) if wanted == "last" else wanted
     if wanted == "last" and not sweeps:
         raise UserError(f"no sweeps in {runs_dir}: `python train.py -m ...` makes one")
     if sweep_id not in sweeps:
         _show_study(find_study(runs_dir, wanted), options)
         return
-    study = study_of(runs_dir, sweep_id)
+    study = read_study_id(runs_dir, sweep_id)
     if study is not None:
         _show_study(find_study(runs_dir, study), options)
         return
@@ -91,7 +96,7 @@ def _show(wanted: str, options: ShowOptions) -> None:
 
 
 def _show_grid(runs_dir: Path, sweep_id: str, form: Format) -> None:
-    jobs = jobs_of(runs_dir, sweep_id)
+    jobs = read_jobs(runs_dir, sweep_id)
     if form is Format.json:
         print_json([plain(job) for job in jobs])
         return
@@ -102,42 +107,40 @@ def _show_grid(runs_dir: Path, sweep_id: str, form: Format) -> None:
 
 def _job_row(runs_dir: Path, job: Job) -> dict[str, str]:
     path = runs_dir / job.run if job.run is not None else None
-    there = path is not None and (path / "record.json").is_file()
-    stored = read_run(path) if path is not None and there else None
-    figures = stored.figures() if stored is not None else {}
+    stored = read_run(path) if path is not None and (path / "record.json").is_file() else None
+    metrics = stored.figures() if stored is not None else {}
     part = stored.record.evaluate if stored is not None else "test"
-    said = f"{job.outcome}: {job.reason}" if job.reason else job.outcome
     return {
         "job": f"#{job.number}",
         "overrides": " ".join(job.overrides),
-        "outcome": said,
-        "F1 weighted": f"{part} {format_number(figures.get(f'{part}/f1_weighted'))}",
-        "fit s": format_amount(figures.get("cost/fit_seconds")),
+        "outcome": f"{job.outcome}: {job.reason}" if job.reason else job.outcome,
+        "F1 weighted": f"{part} {format_number(metrics.get(f'{part}/f1_weighted'))}",
+        "fit s": format_amount(metrics.get("cost/fit_seconds")),
     }
 
 
 def _show_study(directory: Path, options: ShowOptions) -> None:
     about = read_about(directory)
     settings = search_settings(about["settings"])
-    found = results_of(read_study(directory, settings), settings)
+    result = read_results(read_study(directory, settings), settings)
     if options.format is Format.json:
-        print_json({"study": directory.name, **about, "trials": plain(found.trials), "importance": found.importance})
+        print_json({"study": directory.name, **about, "trials": plain(result.trials), "importance": result.importance})
         return
-    facts = search_facts(found, settings)
+    facts = search_facts(result, settings)
     if options.out is not None:
-        _write_page(Path(options.out), directory.name, about, found, settings)
+        _write_page(Path(options.out), directory.name, about, result, settings)
         return
     print_text(f"study {directory.name}: {' '.join(about['overrides'])}")
     print()
-    rows = [_trial_row(trial, settings) for trial in _in_order(found)]
+    rows = [_trial_row(trial, settings) for trial in _sort_trials(result)]
     print_table(rows, markdown=options.format is Format.md, left=3, whole=("trial", "state"))
     print()
     print_facts(facts, at=14)
 
 
-def _in_order(found: SearchResult) -> list[TrialResult]:
-    """The best first; what did not finish last, in its order."""
-    return sorted(found.trials, key=lambda trial: (trial.metric is None, -(trial.metric or 0), trial.number))
+def _sort_trials(result: SearchResult) -> list[TrialResult]:
+    """Return the best trial first, and those that did not finish last, in order."""
+    return sorted(result.trials, key=lambda trial: (trial.metric is None, -(trial.metric or 0), trial.number))
 
 
 def _trial_row(trial: TrialResult, settings: SearchConfig) -> dict[str, str]:
@@ -145,20 +148,71 @@ def _trial_row(trial: TrialResult, settings: SearchConfig) -> dict[str, str]:
     return {
         "trial": f"#{trial.number}",
         "state": trial.state,
-        "settings": " ".join(each.removeprefix("model.") for each in overrides_of(trial.values)),
+        "settings": " ".join(value.removeprefix("model.") for value in to_overrides(trial.values)),
         "val": format_number(trial.metric),
         **cost,
         "s": format_amount(trial.seconds),
     }
 
 
-def _write_page(path: Path, study: str, about: dict[str, object], found: SearchResult, settings: SearchConfig) -> None:
+def _write_page(path: Path, study: str, about: dict[str, object], result: SearchResult, settings: SearchConfig) -> None:
     from ratchet.reporting.search_page import build_search_page
 
     if path.is_dir() or not path.parent.is_dir():
         raise UserError(f"out={path}: {'a directory' if path.is_dir() else 'no such directory'}: name a file")
-    said = dict(search_facts(found, settings))
-    facts = [("study", study), *((name, said[name]) for name in ("trials", "best"))]
-    page = build_search_page(f"A search of {about['model']}'s settings on {about['data']}", found, settings, facts)
+    all_facts = dict(search_facts(result, settings))
+    facts = [("study", study), *((name, all_facts[name]) for name in ("trials", "best"))]
+    page = build_search_page(f"A search of {about['model']}'s settings on {about['data']}", result, settings, facts)
     write_text(path, page)
     print(f"{path} ({len(page.encode()) / 1e6:.1f} MB): open it in a browser; it needs no network")
+
+
+def print_search_start(start: "SearchStart") -> None:
+    """Print the state of a study before the first trial of a search."""
+    for setting in start.outside:
+        print(f"{setting}, the default, is outside the search space: it is not the first trial")
+    print(f"study {start.study_id}: {start.tried} of {start.wanted} trials exist")
+    sys.stdout.flush()
+
+
+def print_search(outcome: "SearchOutcome") -> None:
+    """Print the results of a search, the experiment that it wrote, and what to do next."""
+    if outcome.stopped_after is not None:
+        print(f"the first {outcome.stopped_after} trials failed: the search stops", file=sys.stderr)
+    facts = search_facts(outcome.result, outcome.settings)
+    if outcome.experiment is not None:
+        facts += [("experiment", str(outcome.experiment.path)), ("test it once", outcome.experiment.command)]
+    facts.append(("charts", f"ratchet sweep show {outcome.study_id} out=search.html"))
+    print()
+    print_facts(facts, at=14)
+
+
+def search_facts(result: SearchResult, settings: SearchConfig) -> list[tuple[str, str]]:
+    """Return the facts of a search: the trials, the best one and its gain, and the importance of each key."""
+    states = [trial.state for trial in result.trials]
+    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    facts = [("trials", ", ".join(counts) or "none")]
+    best, default = result.best, result.default
+    if best is None:
+        return [*facts, ("best", "no trial finished")]
+    text = f"#{best.number}, {_measured(best, settings)}"
+    if best is default:
+        text += ": the default settings; no trial is better"
+    elif default is not None and best.metric is not None and default.metric is not None:
+        gain = best.metric - default.metric
+        text += f"; the default {_measured(default, settings)}: {gain:+.3f}, biased by the selection"
+    facts += [("best", text), ("settings", " ".join(to_overrides(best.values)))]
+    if result.front:
+        front = [f"#{trial.number} ({_measured(trial, settings)})" for trial in result.front]
+        facts.append(("Pareto front", ", ".join(front)))
+    if result.importance:
+        shares = [
+            f"{key.removeprefix('model.')} {share:.0%}" for key, share in result.importance.items() if share >= 0.005
+        ]
+        facts.append(("importance", ", ".join(shares)))
+    return facts
+
+
+def _measured(trial: TrialResult, settings: SearchConfig) -> str:
+    cost = "" if settings.cost is None else f", {settings.cost.name} {format_amount(trial.cost)}"
+    return f"{metric_name(settings.metric.name)} {format_number(trial.metric)}{cost}"

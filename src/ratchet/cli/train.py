@@ -1,23 +1,27 @@
-"""`python train.py`: Hydra composes, every job is checked before the first one starts, then training.train runs."""
+"""The verb `train`: `python train.py [-m] [overrides]`. Hydra composes; a run or the jobs of a sweep follow."""
 
 import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 
-from ratchet.cli.grid import new_sweep_id, plan_grid, recorded, run_job
-from ratchet.cli.main import TERMINATED, guarded, report
+from ratchet.cli.main import guarded, report
 from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, register, take_config_dir, to_config
 from ratchet.errors import RunFailed, UserError
+from ratchet.machine import TERMINATED
 from ratchet.models import all_settings
 from ratchet.project import CONF
+from ratchet.sweeps.jobs import JobResult, new_sweep_id, plan_grid, recorded_overrides, run_job
+from ratchet.sweeps.ledger import Job, SweepResult, read_sweep
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,67 +29,80 @@ if TYPE_CHECKING:
     from ratchet.runs import StoredRun
 
 FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
-# Hydra takes overrides before or after a flag, not on both sides; people put this one anywhere, so it is put first.
+# Hydra takes overrides before or after a flag, not on both sides. Users write this one anywhere, so it goes first.
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _OTHER_CONFIG = ("--config-name", "-cn", "--config-path", "-cp")
-_WITH_RESUME = ("resume=", "runs_dir=", "trainer.progress_bar=")  # what does not change what is trained
+_WITH_RESUME = ("resume=", "runs_dir=", "trainer.progress_bar=")  # keys that do not change what is trained
 _ASKS = ("-h", "--help", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
 
 def main() -> int:
-    """`python train.py [overrides]`; returns the exit code."""
+    """Run `python train.py` with the arguments of the process, and return the exit code."""
     return guarded(lambda: run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The verb `train`: Hydra's command line with these arguments."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on, `guarded` says them
+    """Run Hydra's command line with these arguments, and return the exit code."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions, and `guarded` prints them
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
-    overrides = [_run_as_text(each) for each in overrides]
-    grid = [argument for argument in overrides if argument in _MULTIRUN]
+    overrides = [_quote_run(argument) for argument in overrides]
+    multirun = [argument for argument in overrides if argument in _MULTIRUN]
     overrides = [argument for argument in overrides if argument not in _MULTIRUN]
-    sys.argv = [sys.argv[0], *grid, *(["--config-dir", str(config_dir)] if config_dir else []), *overrides]
     asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
+    command = [*multirun, *(["--config-dir", str(config_dir)] if config_dir else []), *overrides]
     planned = None
     try:
-        if grid and not asks:
+        if multirun and not asks:
             sweep_id = new_sweep_id()
             if not any(argument.split("=")[0] in _OTHER_CONFIG for argument in arguments):
                 keys = [argument for argument in overrides if not argument.startswith("-")]
                 planned = plan_grid(keys, config_dir, sweep_id)
-            sys.argv.append(f"sweep_id={sweep_id}")
-        hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_job)()
+            command.append(f"sweep_id={sweep_id}")
+        with _command_line(command):
+            hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_run_hydra_job)()
     except COMPOSITION_ERRORS as error:
-        raise explain(error, Origin([each for each in overrides if "=" in each], config_dir=config_dir)) from error
+        keys = [argument for argument in overrides if "=" in argument]
+        raise explain(error, Origin(keys, config_dir=config_dir)) from error
     except (KeyboardInterrupt, SystemExit) as stop:
         if planned is not None and (isinstance(stop, KeyboardInterrupt) or stop.code == TERMINATED):
-            from ratchet.cli.ladder import print_interrupted
-
-            print_interrupted(planned, sweep_id)
+            _print_interrupted(read_sweep(planned, sweep_id))
         raise
     return 0
 
 
-def _run_as_text(override: str) -> str:
-    """A run's id that ends in 26e551 is no number to Hydra, nor has the directory to resume a grammar."""
+@contextmanager
+def _command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """Set sys.argv until the block ends: `hydra.main` parses it, and has no parameter for arguments."""
+    before = sys.argv
+    sys.argv = [before[0], *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _quote_run(override: str) -> str:
+    """Quote the run of `parent=` and `resume=`: Hydra would read an id that ends in 26e551 as a number."""
     key, _, value = override.partition("=")
     is_id = key in ("parent", "resume") and re.fullmatch(r"\d[\w-]*", value)
-    is_path = key == "resume" and not re.fullmatch(r"'.*'|\".*\"|[a-z]*", value)  # null and last are words
+    is_path = key == "resume" and not re.fullmatch(r"'.*'|\".*\"|[a-z]*", value)  # null and last are keywords
     if not (is_id or is_path):
         return override
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + "\\'" * bool(found[2]), value)
-    return f"{key}='{escaped}'"  # backslashes count in front of a quote alone
+    # A backslash counts only before a quote, the closing one included.
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + "\\'" * bool(match[2]), value)
+    return f"{key}='{escaped}'"
 
 
-def _job(cfg: "DictConfig") -> None:
-    """One job of Hydra's: one run."""
+def _run_hydra_job(cfg: "DictConfig") -> None:
+    """Run one job of Hydra: the only run, or a job of a sweep."""
     hydra = HydraConfig.get()
-    overrides = recorded(hydra.overrides.task)
-    extra = [Path(each.path) for each in hydra.runtime.config_sources if each.provider == "command-line"]
-    origin = Origin(overrides, dict(hydra.runtime.choices), extra[0] if extra else None)
+    overrides = recorded_overrides(hydra.overrides.task)
+    sources = hydra.runtime.config_sources
+    config_dir = next((Path(source.path) for source in sources if source.provider == "command-line"), None)
+    origin = Origin(overrides, dict(hydra.runtime.choices), config_dir)
     if hydra.mode is RunMode.MULTIRUN:
-        run_job(to_config(cfg, origin), overrides, hydra.job.num, full=FULL)
+        print_job(run_job(to_config(cfg, origin), overrides, hydra.job.num))
         return
     from ratchet.reporting.run_details import summarise_run
     from ratchet.reporting.terminal import print_blocks
@@ -104,26 +121,105 @@ def _job(cfg: "DictConfig") -> None:
             stored, config = _resumed(config, overrides)
             outcome = train(config, overrides, resume=stored)
         print_blocks(summarise_run(read_run(outcome.path), outcome.test_readings))
-    except (UserError, RunFailed) as error:  # said here: Hydra would put a line of its own before it
+    except (UserError, RunFailed) as error:  # printed here, because Hydra would add a line of its own
         sys.exit(report(error, full=FULL))
-    except OSError:  # of what is printed: for `guarded` to say
+    except OSError:  # of stdout: `guarded` reports it
         raise
-    except Exception:  # a defect of ours: not to be taken for one of the configuration's
+    except Exception:  # a bug; `run` would take it for an error of the configuration
         traceback.print_exc()
         sys.exit(1)
 
 
 def _resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun, Config]":
-    """The run that `resume` names, and the configuration that it began with."""
+    """Return the run that `resume` names, and the configuration that it started with."""
     from ratchet.runs import find_run
 
-    others = [each for each in overrides if not each.startswith(_WITH_RESUME)]
+    others = [override for override in overrides if not override.startswith(_WITH_RESUME)]
     if others:
         raise UserError(
-            f"command line, {others[0]}: resume={config.resume} goes on with the configuration that the run began "
+            f"command line, {others[0]}: resume={config.resume} uses the configuration that the run started "
             "with: leave the others out, or start a new run"
         )
     stored = find_run(Path(config.runs_dir), str(config.resume))
     own = load(stored.path / "config.yaml", all_settings())
     own.trainer.progress_bar = config.trainer.progress_bar
     return stored, own
+
+
+def print_job(result: JobResult) -> None:
+    """Print the outcome of a job in one line; unless the user made the error, with its stack trace."""
+    from ratchet.reporting.run_details import print_job_line
+
+    job, label = result.job, _label(result.job)
+    if job.outcome == "pruned":
+        print(f"{label}: pruned, {job.reason}")
+    elif result.error is not None:
+        if FULL or not isinstance(result.error, UserError):
+            traceback.print_exception(result.error)
+        print_failed_job(job)
+    elif result.path is not None:
+        print_job_line(f"{label}: done before" if job.outcome == "done before" else label, result.path)
+    if result.not_recorded is not None:
+        print(f"{label}: {job.outcome}, but not recorded: {result.not_recorded}", file=sys.stderr)
+
+
+def print_failed_job(job: Job) -> None:
+    """Print a job that failed, with the reason."""
+    print(f"{_label(job)}: failed: {job.reason}", file=sys.stderr)
+
+
+def print_output(out: str, err: str) -> None:
+    """Print what a job printed in its own process."""
+    print(out, end="", flush=True)
+    print(err, end="", file=sys.stderr)
+
+
+def _label(job: Job) -> str:
+    """Return the number and overrides of a job; of a trial, its own number and only what it tries."""
+    for index, override in enumerate(job.overrides):
+        key, _, trial = override.partition("=")
+        if key == "sweep.trial":
+            return " ".join([f"#{trial}", *(tried.removeprefix("model.") for tried in job.overrides[index + 1 :])])
+    return " ".join([f"#{job.number}", *job.overrides])
+
+
+class SweepEnd(Callback):
+    """Print the end of a sweep. Hydra calls it after the last job; it exits with code 1 if a job did not finish."""
+
+    def on_multirun_end(self, config: "DictConfig", **_: Any) -> None:
+        """Print the table of the sweep's runs, and the jobs that did not finish with their reasons."""
+        try:
+            sweep = read_sweep(Path(config.runs_dir), config.sweep_id)
+        except UserError as error:  # Hydra would turn it into a warning
+            sys.exit(report(error))
+        _print_end(sweep)
+        if not sweep.succeeded:
+            sys.exit(1)
+
+
+def _print_end(sweep: SweepResult) -> None:
+    from ratchet.reporting.run_tables import ladder
+    from ratchet.reporting.terminal import print_blocks
+
+    if sweep.finished and not sweep.is_search:  # a search has printed its results
+        print()
+        print_blocks(ladder(sweep.finished))
+    _print_lost(sweep)
+    for run in sweep.unrecorded:
+        overrides = " ".join(run.record.overrides)
+        print(f"finished, but not recorded in the sweep: {overrides} ({run.path})", file=sys.stderr)
+    if sweep.lost or not (sweep.runs or sweep.is_search):
+        total = max(len(sweep.jobs), len(sweep.runs))
+        print(f"{len(sweep.lost)} of {total} runs did not finish", file=sys.stderr)
+
+
+def _print_interrupted(sweep: SweepResult) -> None:
+    """Print which jobs of an interrupted sweep did not finish, and how to continue it."""
+    _print_lost(sweep)
+    print(f"{len(sweep.lost)} of {len(sweep.jobs)} runs did not finish; the same command continues", file=sys.stderr)
+
+
+def _print_lost(sweep: SweepResult) -> None:
+    for lost in sweep.lost:
+        line = ": ".join(filter(None, (lost.status, " ".join(lost.overrides), lost.reason)))
+        print(f"{line} ({lost.path})" if lost.path else line, file=sys.stderr)

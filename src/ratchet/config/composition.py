@@ -3,8 +3,8 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,7 +44,7 @@ def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
     store.store(group="data", name="base_data", node=DataConfig)
     store.store(group="tracker", name="base_tracker", node=TrackerConfig)
     store.store(name="base_gate", node=GateConfig)
-    store.store(group="hydra/sweeper", name="ratchet_search", node={"_target_": "hydra_plugins.ratchet_search.Search"})
+    store.store(group="hydra/sweeper", name="ratchet_search", node={"_target_": "hydra_plugins.ratchet_plugins.Search"})
     store.store(group="objective", name="base_objective", node=ObjectiveConfig)
     for module, settings in model_settings.items():
         store.store(group="model", name=f"base_{module}", node=settings)
@@ -83,7 +83,7 @@ def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = 
     searchpath = [f"hydra.searchpath=[{json.dumps(f'file://{config_dir.resolve()}')}]"] if config_dir else []
     origin = Origin(list(overrides), config_dir=config_dir)
     try:
-        with _beside_hydra(), initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet"):
+        with _hydra_of_ratchet():
             cfg = hydra_compose(name, overrides=[*overrides, *searchpath], return_hydra_config=True)
     except COMPOSITION_ERRORS as error:
         raise explain(error, origin) from error
@@ -93,15 +93,17 @@ def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = 
     return cfg, origin
 
 
-@contextmanager
-def _beside_hydra() -> Iterator[None]:
-    """A search composes while a Hydra application runs, which would not have it."""
-    known = GlobalHydra.instance()
-    running, known.hydra = known.hydra, None
-    try:
-        yield
-    finally:
-        known.hydra = running
+def _hydra_of_ratchet() -> AbstractContextManager[object]:
+    """Initialise Hydra, unless a Hydra application runs: `train.py`, whose search composes its trials."""
+    if not GlobalHydra.instance().is_initialized():
+        return initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet")
+    search_path = GlobalHydra.instance().config_loader().get_search_path().get_path()
+    if not any(Path(element.path.removeprefix("file://")) == CONF for element in search_path if element.path):
+        raise UserError(
+            "another Hydra application runs in this process, and Hydra has one configuration directory per process: "
+            "compose Ratchet's configuration before it starts, or in another process"
+        )
+    return nullcontext()
 
 
 def _refuse_same_names(config_dir: Path) -> None:

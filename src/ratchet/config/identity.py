@@ -10,6 +10,11 @@ from typing import Any, get_args
 
 from ratchet.config.schema import Config
 
+# Keys that say where, when, why or for whom a run happens: its metrics do not depend on them.
+_NOT_OF_RESULTS = {
+    *("runs_dir", "run_dir", "promotions_dir", "sweep_id", "resume", "fresh"),
+    *("parent", "hypothesis", "tracker", "threads", "sweep"),
+}
 # A configuration keeps its hash when a field is renamed or added; the hashes of finished runs are never recomputed.
 _HASHED_AS: dict[str, str] = {}  # name of a renamed field -> the name under which it is hashed
 _NEUTRAL: dict[str, Any] = {}  # name of a field added later -> the value with which runs were made before
@@ -58,3 +63,10 @@ def unhashed_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
         for kind in get_args(field.type) or (field.type,):
             if dataclasses.is_dataclass(kind):
                 yield from unhashed_keys(kind, f"{prefix}{field.name}.")
+
+
+def settings_of_results(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a plain configuration that the results of a run depend on, seeds included."""
+    kept = {key: value for key, value in config.items() if key not in _NOT_OF_RESULTS}
+    trainer = {key: value for key, value in config["trainer"].items() if key != "progress_bar"}
+    return {**kept, "trainer": trainer}

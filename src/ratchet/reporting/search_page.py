@@ -9,8 +9,8 @@ from ratchet.comparison.results import COST_TITLES, metric_name
 from ratchet.config import SearchConfig
 from ratchet.reporting.blocks import Block, Cell, Column, Figure, Paragraph, Section, Table, amount, number, text
 from ratchet.reporting.page import render_page
-from ratchet.search.results import SearchResult, TrialResult
-from ratchet.search.space import overrides_of
+from ratchet.sweeps.space import to_overrides
+from ratchet.sweeps.trials import SearchResult, TrialResult
 
 _FOOTNOTE = (
     "All numbers are from val, on which the best trial was chosen. A single test-set access measures its quality."
@@ -84,7 +84,7 @@ def _row(trial: TrialResult, settings: SearchConfig, best: TrialResult | None) -
     cost = [] if settings.cost is None else [amount(trial.cost)]
     state = text("best", "good") if trial is best else text(trial.state, "bad" if trial.state == "failed" else "")
     measured = [number(trial.metric), *cost, number(trial.epochs, "d"), amount(trial.seconds)]
-    values = " ".join(override.removeprefix("model.") for override in overrides_of(trial.values))
+    values = " ".join(override.removeprefix("model.") for override in to_overrides(trial.values))
     return [number(trial.number, "d"), state, *measured, Cell(values, code=True)]
 
 

@@ -1,11 +1,11 @@
-"""What came out of a study, as plain values: its trials, the best one, and which keys mattered."""
+"""Read the results of a study as plain values: its trials, the best one, and the importance of each key."""
 
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ratchet.config import SearchConfig
-from ratchet.search.space import Values, rounded
+from ratchet.sweeps.space import Values, round_values
 
 if TYPE_CHECKING:
     import optuna
@@ -16,9 +16,9 @@ _STATES: dict[str, State] = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL":
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial: its values by key, its metric and cost (if it finished), and its run as seen from the runs directory.
+    """A trial: its values by key, its metric and cost (if it finished), and its run relative to the runs directory.
 
-    `epochs` says how far it came, `reported` what the last of them reached; `seconds` how long all of it took.
+    `epochs` is the number of epochs it reported, `reported` the metric of the last one, `seconds` its total duration.
     """
 
     number: int
@@ -34,10 +34,10 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """All trials in their order; the best finished one, and, where a cost counts too, all that none beats in both.
+    """All trials in order, the best finished one, and, with a cost, the Pareto front of metric and cost.
 
     `importance` is the share of the metric's variance that each key explains (fANOVA: Hutter et al. 2014), the largest
-    first; empty while fewer than ten trials finished.
+    first. It is empty until ten trials have finished.
     """
 
     trials: list[TrialResult]
@@ -47,30 +47,32 @@ class SearchResult:
 
     @property
     def default(self) -> TrialResult | None:
-        """The trial of the settings as they were before the search, if it finished: the first one."""
+        """The trial of the settings without the search, if it finished. It is the first one."""
         first = self.trials[0] if self.trials else None
         return first if first is not None and first.metric is not None else None
 
 
-def results_of(study: "optuna.Study", settings: SearchConfig) -> SearchResult:
-    """What `study` holds by now."""
-    trials = [_result(trial) for trial in study.get_trials(deepcopy=False)]
+def read_results(study: "optuna.Study", settings: SearchConfig) -> SearchResult:
+    """Return the results of `study` so far."""
+    trials = [_read_trial(trial) for trial in study.get_trials(deepcopy=False)]
     finished = [trial for trial in trials if trial.metric is not None]
-    front = _front(finished) if settings.cost is not None else []
-    return SearchResult(trials, _best(finished, front, settings.margin), front, _importance(study, len(finished)))
+    front = _pareto_front(finished) if settings.cost is not None else []
+    best = _select_best(finished, front, settings.margin)
+    return SearchResult(trials, best, front, _compute_importance(study, len(finished)))
 
 
-def _result(trial: "optuna.trial.FrozenTrial") -> TrialResult:
+def _read_trial(trial: "optuna.trial.FrozenTrial") -> TrialResult:
     values = trial.values or []
+    reported = trial.intermediate_values  # by epoch
     return TrialResult(
         number=trial.number,
         state=_STATES.get(trial.state.name, "running"),
-        values=rounded(trial.params or trial.system_attrs.get("fixed_params", {})),
+        values=round_values(trial.params or trial.system_attrs.get("fixed_params", {})),
         metric=values[0] if values else None,
         cost=values[1] if len(values) > 1 else None,
         run=trial.user_attrs.get("run"),
-        epochs=max(trial.intermediate_values) + 1 if trial.intermediate_values else None,
-        reported=trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else None,
+        epochs=max(reported) + 1 if reported else None,
+        reported=reported[max(reported)] if reported else None,
         seconds=trial.duration.total_seconds() if trial.duration else None,
     )
 
@@ -85,8 +87,8 @@ def _cost(trial: TrialResult) -> float:
     return trial.cost
 
 
-def _best(finished: list[TrialResult], front: list[TrialResult], margin: float) -> TrialResult | None:
-    """The highest metric, of equal ones the first; with a cost, the cheapest that is no more than `margin` below it."""
+def _select_best(finished: list[TrialResult], front: list[TrialResult], margin: float) -> TrialResult | None:
+    """Return the first trial with the highest metric; with a cost, the cheapest trial within `margin` of it."""
     if not finished:
         return None
     best = max(finished, key=_metric)
@@ -94,25 +96,25 @@ def _best(finished: list[TrialResult], front: list[TrialResult], margin: float) 
     return min(near, key=_cost) if near else best
 
 
-def _front(finished: list[TrialResult]) -> list[TrialResult]:
-    """Trials that no other one beats in metric and cost at once (Pareto), the cheapest first."""
+def _pareto_front(finished: list[TrialResult]) -> list[TrialResult]:
+    """Return the trials that no other trial beats in both metric and cost, the cheapest first."""
     kept: list[TrialResult] = []
-    for trial in sorted(finished, key=lambda each: (_cost(each), -_metric(each))):
+    for trial in sorted(finished, key=lambda trial: (_cost(trial), -_metric(trial))):
         if not kept or _metric(trial) > _metric(kept[-1]):
             kept.append(trial)
     return kept
 
 
-def _importance(study: "optuna.Study", finished: int) -> dict[str, float]:
+def _compute_importance(study: "optuna.Study", finished: int) -> dict[str, float]:
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     if finished < 10:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values that were never drawn: the shares say it
+        warnings.simplefilter("ignore")  # Optuna warns of values that were never sampled
         try:
             return get_param_importances(
                 study, evaluator=FanovaImportanceEvaluator(seed=0), target=lambda trial: float(trial.values[0])
             )
-        except (RuntimeError, ValueError):  # all trials are equally good: nothing explains anything
+        except (RuntimeError, ValueError):  # all metrics are equal: there is no variance to explain
             return {}

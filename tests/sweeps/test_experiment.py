@@ -1,3 +1,5 @@
+"""The file that a search writes for its best trial."""
+
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +7,7 @@ import pytest
 import yaml
 
 from ratchet.errors import UserError
-from ratchet.search.experiment import differences, experiment_text, write_experiment
+from ratchet.sweeps.experiment import experiment_text, find_changes, write_experiment
 
 BEFORE: dict[str, Any] = {"model": {"rate": 0.1, "lexical": {"C": 1.0}, "widths": [1, 2]}, "threshold": {"value": 0.5}}
 
@@ -16,21 +18,21 @@ def text(changed: dict[str, Any]) -> str:
     )
 
 
-def test_only_what_differs_is_set() -> None:
+def test_only_changed_keys_are_set() -> None:
     after = {"model": {"rate": 0.2, "lexical": {"C": 2.0}, "widths": [1, 2]}, "threshold": {"value": 0.5}}
-    assert differences(BEFORE, after) == {"model": {"rate": 0.2, "lexical": {"C": 2.0}}}
-    assert differences(BEFORE, BEFORE) == {}
-    assert differences({"model": {"a": [1]}}, {"model": {"a": None}}) == {"model": {"a": None}}
+    assert find_changes(BEFORE, after) == {"model": {"rate": 0.2, "lexical": {"C": 2.0}}}
+    assert find_changes(BEFORE, BEFORE) == {}
+    assert find_changes({"model": {"a": [1]}}, {"model": {"a": None}}) == {"model": {"a": None}}
 
 
-def test_the_file_opens_with_its_command_and_is_a_configuration() -> None:
-    found = text({"model": {"widths": [1], "rate": 0.2}})
-    first, what, command, expected, *_ = found.splitlines()
+def test_the_file_begins_with_its_command_and_is_a_configuration() -> None:
+    content = text({"model": {"widths": [1], "rate": 0.2}})
+    first, title, command, expected, *_ = content.splitlines()
     assert first == "# @package _global_"
-    assert what.endswith(".")
+    assert title.endswith(".")
     assert command == "# python train.py experiment=cnn_tuned"
     assert expected == "# About 3 s."
-    assert yaml.safe_load(found) == {
+    assert yaml.safe_load(content) == {
         "defaults": [{"override /model": "cnn"}],
         "name": "cnn_tuned",
         "model": {"widths": [1], "rate": 0.2},
@@ -38,24 +40,24 @@ def test_the_file_opens_with_its_command_and_is_a_configuration() -> None:
     assert "model" not in yaml.safe_load(text({}))
 
 
-def test_a_searchs_own_file_is_replaced_and_no_other_one(tmp_path: Path) -> None:
+def test_only_a_file_that_a_search_wrote_is_replaced(tmp_path: Path) -> None:
     directory = tmp_path / "experiment"
     path = write_experiment(directory, "cnn_tuned", text({}))
     assert write_experiment(directory, "cnn_tuned", text({"seed": 1})) == path
     assert yaml.safe_load(path.read_text())["seed"] == 1
     path.write_text("# mine\n")
-    with pytest.raises(UserError, match=r"cnn_tuned\.yaml: is there already.*sweep\.experiment"):
+    with pytest.raises(UserError, match=r"cnn_tuned\.yaml: exists, and no search.*sweep\.experiment"):
         write_experiment(directory, "cnn_tuned", text({}))
     assert path.read_text() == "# mine\n"
 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "", ".hidden"])
-def test_a_name_that_is_no_files_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_name_that_is_not_a_file_name_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"sweep\.experiment="):
         write_experiment(tmp_path, name, text({}))
 
 
-def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_the_error_names_a_directory_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(UserError, match="cannot be written"):
         write_experiment(tmp_path / "taken", "cnn_tuned", text({}))

@@ -1,0 +1,82 @@
+"""Parse Hydra's override grammar: several values of a key, as jobs of a grid or as a range of a search."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from ratchet.config.schema import ParameterConfig
+from ratchet.errors import UserError
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An override of the command line: its key without `+` and `~`, its text, and whether it has several values."""
+
+    key: str
+    text: str
+    is_sweep: bool
+
+
+def parse_arguments(overrides: Sequence[str]) -> list[Argument]:
+    """Return the parsed overrides.
+
+    Raises:
+        hydra.errors.OverrideParseException: a syntax error (one of COMPOSITION_ERRORS).
+    """
+    return [
+        Argument(override.key_or_group, str(override.input_line), override.is_sweep_override())
+        for override in _parse(overrides)
+    ]
+
+
+def expand_grid(overrides: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of each job: the product of all values, in the order of Hydra's own sweeper.
+
+    The last key varies fastest. A key that is given twice keeps its first position and its last value.
+
+    Raises:
+        UserError: a range of real numbers, which has no list of values.
+        hydra.errors.OverrideParseException: a syntax error (one of COMPOSITION_ERRORS).
+    """
+    values: dict[str, list[str]] = {}
+    for override in _parse(overrides):
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            values[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise UserError(
+                f"command line, {override.input_line}: a grid needs a list of values, as {key}=a,b; "
+                "a search (sweep=<model>) takes interval()"
+            )
+    return [list(job) for job in product(*values.values())]
+
+
+def parse_parameter(text: str) -> ParameterConfig:
+    """Return the range or the choices of `key=a,b`, `key=interval(...)`, `key=range(...)`, also with `tag(log,...)`.
+
+    Raises:
+        UserError: another kind of sweep.
+    """
+    [override] = _parse([text])
+    value: Any = override.value()
+    if override.is_choice_sweep() and hasattr(value, "list"):
+        # A quoted text is an object that holds it.
+        return ParameterConfig(choices=[getattr(choice, "text", choice) for choice in value.list])
+    log = "log" in getattr(value, "tags", ())
+    if override.is_interval_sweep():
+        return ParameterConfig(low=value.start, high=value.end, log=log)
+    if override.is_range_sweep():
+        members = [json.loads(member) for member in override.sweep_string_iterator()]
+        return ParameterConfig(low=members[0], high=members[-1], step=value.step)
+    raise UserError(f"command line, {text}: a search takes choice(), interval() and range()")
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))

@@ -1,0 +1,1 @@
+"""Make many runs: grids, searches, and launchers for their jobs. Functions return what happened; `cli` prints."""

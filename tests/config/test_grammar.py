@@ -1,0 +1,66 @@
+"""Several values of a key: as jobs of a grid, in Hydra's order, and as a range of a search."""
+
+import pytest
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # the reference: it has no public name
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ratchet.config import COMPOSITION_ERRORS, ParameterConfig
+from ratchet.config.grammar import Argument, expand_grid, parse_arguments, parse_parameter
+from ratchet.errors import UserError
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["seed=1"],
+        ["model=rule,regression", "split.seed=0,1,2", "name=x"],
+        ["seed=range(0,3)", "+new=choice(a,b)", "++forced=1,2", "~model"],
+        ["model.widths=[1],[1,2]", "name='a b','c,d'", "data.records.path='x=y'"],
+        ["seed=0,1", "name=x", "seed=2,3"],
+        ["seed=sort(3,1,2)", "model@second=cnn,rule", "trainer.x=null,true,1e-3"],
+        ["model.options={a:1},{b:2}"],
+    ],
+    ids=" ".join,
+)
+def test_jobs_are_those_of_hydras_own_sweeper_in_its_order(overrides: list[str]) -> None:
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    [expected] = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    assert expand_grid(overrides) == expected
+
+
+def test_a_range_of_real_numbers_is_not_a_grid() -> None:
+    with pytest.raises(UserError, match=r"command line, model\.C=interval\(0,1\)"):
+        expand_grid(["model.C=interval(0,1)"])
+
+
+def test_a_syntax_error_is_left_to_the_messages_of_composition() -> None:
+    with pytest.raises(COMPOSITION_ERRORS):
+        parse_arguments(["seed=[1"])
+
+
+def test_arguments_have_their_key_without_its_prefix() -> None:
+    assert parse_arguments(["+a.b=1,2", "~model", "hydra/launcher=basic"]) == [
+        Argument("a.b", "+a.b=1,2", True),
+        Argument("model", "~model", False),
+        Argument("hydra/launcher", "hydra/launcher=basic", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "parameter"),
+    [
+        ("k=2,3", ParameterConfig(choices=[2, 3])),
+        ("k=choice('a b',3)", ParameterConfig(choices=["a b", 3])),
+        ("k=interval(0.1,0.5)", ParameterConfig(low=0.1, high=0.5)),
+        ("k=tag(log,interval(0.1,0.9))", ParameterConfig(low=0.1, high=0.9, log=True)),
+        ("k=range(1,6,2)", ParameterConfig(low=1, high=5, step=2)),
+    ],
+)
+def test_a_range_of_a_search(text: str, parameter: ParameterConfig) -> None:
+    assert parse_parameter(text) == parameter
+
+
+def test_another_kind_of_sweep_is_not_searched() -> None:
+    with pytest.raises(UserError, match=r"command line, k=glob\(\*\)"):
+        parse_parameter("k=glob(*)")

@@ -1,0 +1,213 @@
+"""Every job of a sweep has a recorded outcome, and a run that could only be repeated is found."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ratchet.config import Config, compose
+from ratchet.errors import Pruned, RunFailed, UserError
+from ratchet.project import PROJECT
+from ratchet.runs import StoredRun, provenance
+from ratchet.sweeps import jobs
+from ratchet.sweeps.jobs import find_done, plan_grid, recorded_overrides, run_job
+from ratchet.sweeps.ledger import Job, read_jobs
+
+TRIAL = ["sweep=regression", "sweep.study=made", "sweep.trial=4", "model.C=2.0", "model.mention_weight=0.5"]
+DATA = ("version", "split", "cases")
+FIELDS = {"dataset_version": "version", "split_hash": "split", "behaviour_hash": "cases"}
+Configure = Callable[..., Config]
+Store = Callable[..., StoredRun]
+Fail = Callable[[Exception], None]
+
+
+@pytest.fixture
+def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
+    """`fail(error)`: training raises it."""
+
+    def replace(error: Exception) -> None:
+        def train(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("ratchet.training.train", train)
+
+    return replace
+
+
+def test_a_pruned_trial_is_recorded_with_its_run(tmp_path: Path, fail: Fail) -> None:
+    stop = Pruned("epoch 3: 0.100 is below the median of the earlier trials")
+    stop.path = tmp_path / "sample" / "regression_search" / "x"
+    fail(stop)
+    config = compose([*TRIAL, f"runs_dir={tmp_path}", "sweep_id=one", "sweep.prune=false"])
+    result = run_job(config, TRIAL, 2)
+    assert (result.job.outcome, result.path, result.error) == ("pruned", stop.path, None)
+    assert read_jobs(tmp_path, "one") == [
+        Job(2, TRIAL, "pruned", run="sample/regression_search/x", reason=str(stop)),
+    ]
+
+
+def test_an_outcome_that_cannot_be_recorded_does_not_end_the_grid(tmp_path: Path, fail: Fail) -> None:
+    (tmp_path / ".sweeps").write_text("in the way")
+    fail(UserError("no label is left"))
+    result = run_job(compose([f"runs_dir={tmp_path}", "sweep_id=one"]), ["seed=0"], 0)
+    assert result.job.outcome == "failed"
+    assert f"{tmp_path}/.sweeps/one/0.json" in str(result.not_recorded)
+
+
+@pytest.mark.parametrize("with_run", [True, False])
+def test_a_failed_job_is_recorded_with_its_reason_and_its_run(tmp_path: Path, fail: Fail, with_run: bool) -> None:
+    reason = UserError("no label is left")
+    fail(RunFailed(tmp_path / "sample" / "x", reason) if with_run else reason)
+    result = run_job(compose([f"runs_dir={tmp_path}", "sweep_id=one"]), ["seed=0"], 0)
+    assert result.error is reason
+    run = "sample/x" if with_run else None
+    assert read_jobs(tmp_path, "one") == [Job(0, ["seed=0"], "failed", run=run, reason="no label is left")]
+
+
+def test_other_behavioural_cases_make_another_run(tmp_path: Path) -> None:
+    """Under the same file name, of the same records."""
+    cases = (PROJECT / "data" / "behaviour" / "sample.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "cases.yaml"
+    overrides = [f"runs_dir={tmp_path / 'runs'}", f"data.behaviour.path={path}", "evaluation.resamples=100"]
+    with_comment, with_other_case = cases + "# no case\n", cases.replace("photographs", "photos")
+    outcomes = []
+    for content in (cases, with_comment, with_other_case):
+        path.write_text(content, encoding="utf-8")
+        outcomes.append(run_job(compose(overrides), ["seed=0"], 0).job.outcome)
+    assert outcomes == ["finished", "done before", "finished"]
+
+
+def test_the_number_of_processes_is_settled_before_a_finished_run_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of a run with one process per GPU holds their number."""
+    devices: list[int | None] = []
+
+    def record_devices(config: Config, *_: object) -> None:
+        devices.append(config.trainer.devices)
+        raise UserError("stop here")
+
+    monkeypatch.setattr(jobs, "_find_done", record_devices)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    run_job(compose(["model=cnn", "trainer=ddp", f"runs_dir={tmp_path}"]), [], 0)
+    assert devices == [3]
+
+
+def test_a_record_holds_the_overrides_without_the_launcher_and_the_sweep() -> None:
+    overrides = ["launcher=joblib", "seed=1", "hydra.launcher.n_jobs=4", "sweep_id=x", "++hydra/launcher=basic"]
+    assert recorded_overrides([*overrides, "name=a"]) == ["seed=1", "name=a"]
+
+
+def test_a_plan_holds_the_overrides_that_records_will_hold(tmp_path: Path) -> None:
+    overrides = ["launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", f"runs_dir={tmp_path}"]
+    assert plan_grid(overrides, None, "two") == tmp_path
+    assert [job.overrides for job in read_jobs(tmp_path, "two")] == [
+        ["seed=0", f"runs_dir={tmp_path}"],
+        ["seed=1", f"runs_dir={tmp_path}"],
+    ]
+
+
+@pytest.mark.parametrize("override", ["launcher=basic,joblib", "resume=last", "run_dir=here", "seed=interval(0,1)"])
+def test_a_grid_refuses_what_makes_no_sense_for_several_runs(override: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="command line"):
+        plan_grid([override, f"runs_dir={tmp_path}"], None, "one")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def finished(store: Store) -> StoredRun:
+    return store("seed=3", **FIELDS)
+
+
+def find(config: Config, *, threads: int = 1, data: tuple[str, str, str | None] = DATA) -> StoredRun | None:
+    return find_done(config, threads, lambda: data)
+
+
+def test_an_equal_run_is_found(finished: StoredRun, configure: Configure) -> None:
+    assert find(configure("seed=3")) == finished
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["hypothesis=why", "parent=none", "trainer.progress_bar=false", "sweep_id=x", "tracker=wandb", "fresh=true"],
+)
+def test_keys_that_do_not_affect_results_make_no_other_run(
+    finished: StoredRun, configure: Configure, override: str
+) -> None:
+    assert find(configure("seed=3", override)) == finished
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=4",
+        "split.seed=1",
+        "model.stemming=false",
+        "evaluate=val",
+        "trainer=ddp_cpu",
+        "evaluation.k=[2]",
+        "evaluation.resamples=500",
+        "threshold.method=per_label",
+        "tags=[mine]",
+        "name=other",
+    ],
+)
+def test_keys_that_affect_results_make_another_run(finished: StoredRun, configure: Configure, override: str) -> None:
+    assert find(configure("seed=3", override)) is None
+
+
+def test_threads_data_split_and_behavioural_cases_count(finished: StoredRun, configure: Configure) -> None:
+    assert find(configure("seed=3"), threads=2) is None
+    assert find(configure("seed=3"), data=("another", "split", "cases")) is None
+    assert find(configure("seed=3"), data=("version", "another", "cases")) is None
+    assert find(configure("seed=3"), data=("version", "split", "other cases")) is None
+
+
+def test_a_record_older_than_the_hash_of_cases_is_of_a_run_without_cases(store: Store, configure: Configure) -> None:
+    older = store("seed=3", **FIELDS)
+    content = json.loads((older.path / "record.json").read_text())
+    del content["behaviour_hash"]
+    (older.path / "record.json").write_text(json.dumps(content))
+    assert find(configure("seed=3")) is None
+    without_cases = find(configure("seed=3"), data=("version", "split", None))
+    assert without_cases is not None
+    assert without_cases.path == older.path
+
+
+def test_other_code_or_packages_make_another_run(
+    finished: StoredRun, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "code_of_run", lambda model: {"ratchet.training:train": "another"})
+    assert find(configure("seed=3")) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(provenance, "package_versions", lambda: {"numpy": "0"})
+    assert find(configure("seed=3")) is None
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
+def test_a_run_that_did_not_finish_is_not_done(store: Store, configure: Configure, status: str) -> None:
+    store("seed=3", **FIELDS, status=status)
+    assert find(configure("seed=3")) is None
+
+
+def test_the_newest_of_several_is_returned(store: Store, configure: Configure) -> None:
+    store(**FIELDS, started_at="2026-01-01T00:00:00+00:00")
+    newest = store(**FIELDS, started_at="2026-01-02T00:00:00+00:00")
+    assert find(configure()) == newest
+
+
+def test_data_are_not_read_if_no_run_has_the_same_settings(finished: StoredRun, configure: Configure) -> None:
+    def read() -> tuple[str, str, str | None]:
+        raise AssertionError("the data were read")
+
+    assert find_done(configure("seed=4"), 1, read) is None
+
+
+@pytest.mark.parametrize("content", [None, "", "[", "trainer: 1", "- 1", "\x00"], ids=repr)
+def test_a_damaged_run_does_not_match(finished: StoredRun, configure: Configure, content: str | None) -> None:
+    path = finished.path / "config.yaml"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    assert find(configure("seed=3")) is None

@@ -1,0 +1,66 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from tests.sweeps.studies import DEFAULT, SPACE, run_trials
+
+from ratchet.config import Cost, SearchConfig
+from ratchet.sweeps.study import OpenStudy, open_study, read_study
+from ratchet.sweeps.trials import SearchResult, read_results
+
+Opened = Callable[..., AbstractContextManager[OpenStudy]]
+
+
+def read(directory: Path, settings: SearchConfig | None = None) -> SearchResult:
+    settings = settings or SearchConfig()
+    return read_results(read_study(directory, settings), settings)
+
+
+def test_all_trials_have_their_state_and_run(opened: Opened, directory: Path) -> None:
+    with opened() as study:
+        run_trials(study, 3, failing=[1])
+        [pruned] = study.ask(1)
+        study.tell(pruned.number, None, pruned=True, run="runs/pruned")
+        study.ask(1)
+        result = read(directory)
+    assert [(trial.number, trial.state, trial.run) for trial in result.trials] == [
+        (0, "finished", "runs/0"),
+        (1, "failed", "runs/1"),
+        (2, "finished", "runs/2"),
+        (3, "pruned", "runs/pruned"),
+        (4, "running", None),
+    ]
+    assert result.default is result.trials[0]
+    assert result.trials[0].values == DEFAULT
+    assert result.trials[1].metric is None
+    assert result.importance == {}, "two trials are too few for importance"
+
+
+def test_of_equal_trials_the_first_is_best(opened: Opened, directory: Path) -> None:
+    with opened() as study:
+        for value in (0.5, 0.7, 0.7, 0.6):
+            study.tell(study.ask(1)[0].number, [value])
+    best = read(directory).best
+    assert best is not None
+    assert best.number == 1
+
+
+def test_without_a_finished_trial_there_is_no_best(opened: Opened, directory: Path) -> None:
+    with opened() as study:
+        run_trials(study, 1, failing=[0])
+    result = read(directory)
+    assert (result.best, result.default, result.front) == (None, None, [])
+
+
+@pytest.mark.parametrize(("margin", "best"), [(0.0, 1), (0.02, 3), (0.5, 2)])
+def test_with_a_cost_the_cheapest_within_the_margin_is_best(directory: Path, margin: float, best: int) -> None:
+    settings = SearchConfig(cost=Cost.size_mb, margin=margin)
+    values = [(0.70, 9.0), (0.80, 5.0), (0.60, 1.0), (0.79, 3.0), (0.79, 3.5)]
+    with open_study(directory, settings, SPACE, DEFAULT, {}) as study:
+        for value in values:
+            study.tell(study.ask(1)[0].number, value)
+    result = read(directory, settings)
+    assert [trial.number for trial in result.front] == [2, 3, 1], "the cheapest first; 0 and 4 are beaten"
+    assert result.best is not None
+    assert (result.best.number, result.best.cost) == (best, values[best][1])
