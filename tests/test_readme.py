@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.cli.main import VERBS
+from ratchet.cli.help import VERBS
 
 
 @pytest.fixture(scope="module")

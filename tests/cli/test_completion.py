@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Verb
 
 from ratchet.cli.completion import places
-from ratchet.cli.main import VERBS, actions_of
+from ratchet.cli.help import VERBS, options_of
 from ratchet.project import CONF
 
 Offers = Callable[[str], list[str]]
@@ -27,8 +27,8 @@ def test_there_is_a_place_for_every_verb_and_each_of_its_actions() -> None:
     found = places()
     assert set(VERBS) <= set(found[""].words)
     for verb in VERBS:
-        assert {f"{verb} {action}".strip() for action in actions_of(verb)} | {verb} <= found.keys()
-        assert set(actions_of(verb)) - {""} <= set(found[verb].words)
+        assert {f"{verb} {action}".strip() for action in options_of(verb)} | {verb} <= found.keys()
+        assert set(options_of(verb)) - {""} <= set(found[verb].words)
 
 
 def test_keys_are_those_of_the_options_with_what_each_may_be() -> None:

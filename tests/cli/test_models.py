@@ -3,6 +3,8 @@ from pathlib import Path
 
 from tests.cli.conftest import Verb
 
+from ratchet.config import help_of
+from ratchet.models import settings_class
 from ratchet.project import CONF
 
 
@@ -28,14 +30,19 @@ def test_a_model_of_ones_own_is_among_them(verb: Verb, tmp_path: Path) -> None:
 def test_one_is_shown_with_all_that_can_be_set(verb: Verb) -> None:
     code, out, err = verb("models", "regression")
     assert (code, err) == (0, "")
-    assert out.startswith("regression (module regression, complexity 1): Word and character n-grams")
-    [line] = [line for line in out.splitlines() if line.startswith("model.mention_weight")]
-    for part in ("0.3", "float at least 0 and at most 10", "of a label's name in the text"):
-        assert part in line
+    assert out.startswith("regression (module regression, complexity 1): ")
+    lines = out.splitlines()
+    start = lines.index("  model.mention_weight=0.3")
+    sentence = help_of(settings_class("regression"))["mention_weight"]
+    assert " ".join(" ".join(lines[start + 1 : start + 4]).split()) == f"{sentence} float at least 0 and at most 10"
     content = json.loads(verb("models", "rule", "format=json")[1])
     assert content["settings"][0] == {
-        **{"key": "stemming", "value": True, "kind": "false | true", "remark": '"segmenting" fires segmentation'}
+        "key": "stemming",
+        "value": True,
+        "kind": "false | true",
+        "remark": help_of(settings_class("rule"))["stemming"],
     }
+    assert "| model.stemming | true | false \\| true |" in verb("models", "rule", "format=md")[1]
 
 
 def test_a_misspelt_name_gets_the_nearest(verb: Verb) -> None:

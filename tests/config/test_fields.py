@@ -1,12 +1,11 @@
 import dataclasses
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any, get_args
 
 import pytest
 
-from ratchet.cli.main import VERBS, actions_of
+from ratchet.cli.help import VERBS, options_of
 from ratchet.config.data_schema import SplitMethod
 from ratchet.config.fields import allowed_values, bounded, choices_of, help_of, range_in_words, type_in_words
 from ratchet.config.objective_schema import GateConfig
@@ -28,9 +27,9 @@ def nested(schema: Any) -> Iterator[type]:
 
 def schemas() -> list[type]:
     """Return every dataclass whose fields a user can set: configuration, objective, params.yaml, options of verbs."""
-    options = [schema for verb in VERBS for schema in actions_of(verb).values()]
-    further = [import_module("ratchet.cli.gate").CheckOptions]
-    roots = [Config, GateConfig, PipelineConfig, *all_settings().values(), *options, *further]
+    options = [schema for verb in VERBS for schema in options_of(verb).values()]
+
+    roots = [Config, GateConfig, PipelineConfig, *all_settings().values(), *options]
     return list(dict.fromkeys(schema for root in roots for schema in nested(root)))
 
 

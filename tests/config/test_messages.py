@@ -100,7 +100,7 @@ WRONG = [
     (["split.method=temporal", "data.created_at=null"], ["split.method=temporal needs data.created_at"]),
     (["evaluation.slices.date.every=null"], ["evaluation.slices.date", "kind date needs 'every'"]),
     (["trainer.devices=0"], ["trainer.devices=0", "at least 1"]),
-    (["trainer=cpu", "trainer.devices=null"], ["trainer.devices=null", "say how many, as trainer.devices=2"]),
+    (["trainer=cpu", "trainer.devices=null"], ["trainer.devices=null", "trainer.devices=2"]),
     # what cannot be read
     (["seed=["], ["'seed=['", "Quote it"]),
     (["hypothesis=a: b, c"], ["'hypothesis=a: b, c'", "uote"]),

@@ -4,8 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.config import bounded, is_option, parse_options, take_config_dir
+from ratchet.config import (
+    bounded,
+    configs_of,
+    headline,
+    help_of,
+    is_option,
+    parse_options,
+    settings_of,
+    take_config_dir,
+)
 from ratchet.errors import UserError
+from ratchet.lexical.features import LexicalSettings
+from ratchet.models import settings_class
 
 
 class Colour(Enum):
@@ -144,3 +155,58 @@ def test_the_directory_of_a_run_is_no_option_whatever_it_is_called() -> None:
         ("./a=b", False),
     ):
         assert is_option(argument) is expected, argument
+
+
+OWN = """\
+# Rules that do not stem.
+# More of it.
+defaults: [rule, _self_]
+name: mine
+module: rule
+stemming: false  # as it is written
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A further directory of configurations, with a model."""
+    (tmp_path / "model/deep").mkdir(parents=True)
+    (tmp_path / "model/mine.yaml").write_text(OWN, encoding="utf-8")
+    (tmp_path / "model/deep/bare.yaml").write_text("name: bare\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_configs_are_found_however_deep_and_wherever_they_are(own: Path) -> None:
+    found = configs_of("model", own)
+    assert list(found) == sorted(found)
+    assert {"rule", "cnn", "mine", "deep/bare"} <= found.keys()
+    assert configs_of("model").keys() == found.keys() - {"mine", "deep/bare"}
+
+
+def test_a_headline_is_the_first_comment_of_what_is_in_the_file(own: Path) -> None:
+    paths = configs_of("model", own)
+    assert headline(paths["mine"]) == "Rules that do not stem."
+    assert headline(paths["deep/bare"]) == ""
+    assert headline(configs_of("experiment")["rule_exact"]).startswith("What stemming brings"), "not its @package"
+
+
+def test_a_setting_has_its_value_its_range_and_its_sentence() -> None:
+    settings = {setting.key: setting for setting in settings_of("cnn")}
+    assert not {"name", "module", "complexity"} & settings.keys()
+    assert list(settings)[:3] == ["tokens", "encoder", "vocabulary_size"], "its own come first"
+    dropout, tokens, lexical = settings["dropout"], settings["tokens"], settings["lexical.C"]
+    assert (dropout.value, dropout.kind) == (0.5, "float at least 0 and at most 0.95")
+    assert tokens.kind == "pretrained | character | word | subword"
+    assert (lexical.value, lexical.kind) == (1.5, "float above 0 and at most 1000")
+    assert [tokens.remark, lexical.remark] == [help_of(settings_class("cnn"))["tokens"], help_of(LexicalSettings)["C"]]
+
+
+def test_settings_of_ones_own_file_have_its_values_and_the_sentences_of_the_module(own: Path) -> None:
+    settings = {setting.key: setting for setting in settings_of("mine", own)}
+    assert settings["stemming"].value is False
+    assert settings["parents"].remark == help_of(settings_class("rule"))["parents"]
+
+
+def test_a_model_that_is_not_there_is_told_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="'regression'"):
+        settings_of("regresion")

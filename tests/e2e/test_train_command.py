@@ -344,7 +344,7 @@ def test_a_wrong_file_is_explained_and_the_record_says_so(case: str, train_here:
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (["--help"], ["python train.py -m model=rule,regression", "madewithml, sample", "regression, rule"]),
+        (["--help"], ["python train.py -m model=rule,regression", "madewithml | sample", "regression | rule"]),
         (["--cfg", "job"], ["name: sample", "stemming: true", "resamples: 1000"]),
         (["--cfg", "job", "--resolve", "model=regression"], ["module: regression", "C: "]),
         (["--info"], ["Config search path", "data: sample", "model: rule"]),
@@ -370,12 +370,6 @@ def test_tab_offers_what_hydra_knows_and_says_nothing_else(train: Command) -> No
     done = train("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
     assert (done.returncode, done.stderr) == (0, "")
     assert {"model=cnn", "model=rule"} <= set(done.stdout.split())
-
-
-def test_help_offers_what_can_be_chosen_and_no_schemas(train: Command) -> None:
-    offered = train("--help").stdout.split("== What is set")[0]
-    assert "regression" in offered
-    assert "base_" not in offered
 
 
 def test_the_rule_runs_without_a_library_for_networks(tmp_path: Path) -> None:

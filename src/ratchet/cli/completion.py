@@ -1,20 +1,17 @@
 """Complete words on TAB: `ratchet completion bash|zsh|fish` prints a script for the shell."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from ratchet.cli.main import VERBS, actions_of
-from ratchet.cli.selecting import SelectingOptions
+from ratchet.cli.help import VERBS, Action, options_of
 from ratchet.config import Config, choices_of, configs_of
 from ratchet.errors import UserError, did_you_mean
 from ratchet.models import all_settings
 from ratchet.project import CONF
 
 SHELLS = ("bash", "zsh", "fish")
-_OVERRIDES = ("train", "evaluate", "data describe", "data fetch")  # what takes overrides of the configuration
 _OFFERS = r"""_ratchet_offers() ( # what may stand at the end of the line $1, one a line; in POSIX sh
   [ -z "${ZSH_VERSION-}" ] || emulate sh
   conf=@CONF@
@@ -101,45 +98,40 @@ class Place:
 
 
 def places() -> dict[str, Place]:
-    """Every place by the words that lead to it: "" before a verb, then `runs`, `runs show`, and so on."""
-    found = {"": Place([*VERBS, "help"])}
-    further = {"train": ["-m"], "gate": ["--check"], "models": configs_of("model"), "completion": SHELLS}
-    for verb, said in VERBS.items():
-        actions = actions_of(verb)
-        named = [action for action in actions if action]
-        alone = _place(verb, actions.get(""))
-        alone.words += [*named, *further.get(verb, [])]
-        if not named:
-            alone.takes_run = bool(re.search(r"\bRUN\b", said))
-            alone.keys |= {key: alone.keys.get(key, []) for key in re.findall(r"(\w+)=", said)}
-        found[verb] = alone
-        for action in named:
-            place = found[f"{verb} {action}"] = _place(f"{verb} {action}", actions[action])
-            place.takes_run = f"{action} RUN" in said
-    return found
+    """Return every place by the words that lead to it: "" before a verb, then `runs`, `runs show`, and so on."""
+    all_places = {"": Place([*VERBS, "help"])}
+    further = {"train": ["-m"], "models": configs_of("model"), "completion": SHELLS}
+    for verb, described in VERBS.items():
+        options = options_of(verb)
+        for action, content in described.actions.items():
+            words = f"{verb} {action}".strip()
+            all_places[words] = _place(words, content, options.get(action))
+        first = all_places.setdefault(verb, _place(verb, Action(), None))
+        first.words += [*filter(None, described.actions), *further.get(verb, [])]
+    return all_places
 
 
-def _place(words: str, options: type | None) -> Place:
-    keys = {each.name: choices_of(each.type) for each in fields(options)} if options else {}
-    if options is not None and issubclass(options, SelectingOptions):
-        keys["objective"] = []
-    if words in _OVERRIDES:
-        keys |= dict(_keys_of(Config)) if words == "train" else {}
-        keys |= {path.name: [] for path in CONF.iterdir() if path.is_dir() and path.name != "objective"}
-    return Place(["--help", *["--config-dir"] * (words in _OVERRIDES)], keys)
+def _place(words: str, action: Action, options: type | None) -> Place:
+    keys = {declared.name: choices_of(declared.type) for declared in fields(options)} if options else {}
+    keys |= {setting.key: setting.kind.split(" | ") if " | " in setting.kind else [] for setting in action.keys}
+    if words == "train":
+        keys |= dict(_keys_of(Config))
+    keys |= {group: [] for group in action.groups}
+    takes_run = action.arguments.startswith("RUN")
+    return Place(["--help", *["--config-dir"] * bool(action.groups)], keys, takes_run)
 
 
 def _keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
-    """The keys of a configuration with dots between its nodes; those of `model` are the settings of all models."""
-    for each in fields(schema):
-        key = f"{prefix}{each.name}"
+    """Yield the keys of a configuration, with dots between nodes; those of `model` are the settings of all models."""
+    for declared in fields(schema):
+        key = f"{prefix}{declared.name}"
         if key == "model":
             for settings in all_settings().values():
                 yield from _keys_of(settings, "model.")
-        elif is_dataclass(each.type):
-            yield from _keys_of(_class(each.type), f"{key}.")
+        elif is_dataclass(declared.type):
+            yield from _keys_of(_class(declared.type), f"{key}.")
         elif key != "sweep_id":  # a grid's own
-            yield key, choices_of(each.type)
+            yield key, choices_of(declared.type)
 
 
 def _class(kind: Any) -> type:
@@ -148,7 +140,7 @@ def _class(kind: Any) -> type:
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `completion`."""
+    """Run the verb `completion`."""
     if len(arguments) != 1:
         raise UserError(f"completion: for which shell? {', '.join(SHELLS)}")
     [shell] = arguments
@@ -163,17 +155,17 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _offers(found: Mapping[str, Place]) -> str:
-    """The function that all shells share, for these places."""
+def _offers(all_places: Mapping[str, Place]) -> str:
+    """Return the shell function that all shells share, for these places."""
     values: dict[str, list[str]] = {}
-    for words, place in found.items():
+    for words, place in all_places.items():
         for key, choices in place.keys.items():
             if choices:
                 values.setdefault(" ".join(choices), []).append(shlex.quote(f"{words}:{key}"))
     parts = {
         "@CONF@": shlex.quote(str(CONF)),
-        "@PLACES@": f"|{'|'.join(found)}|",
-        "@OFFERED@": "\n".join(_offered(words, place) for words, place in found.items()),
+        "@PLACES@": f"|{'|'.join(all_places)}|",
+        "@OFFERED@": "\n".join(_offered(words, place) for words, place in all_places.items()),
         "@VALUES@": "\n".join(f"    {' | '.join(cases)}) values='{choices}' ;;" for choices, cases in values.items()),
     }
     text = _OFFERS

@@ -22,7 +22,7 @@ class CheckOptions:
     """Verdict of the pipeline to check."""
 
 
-ACTIONS = {"": SelectingOptions}
+ACTIONS = {"": SelectingOptions, "--check": CheckOptions}
 
 
 def run(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""`ratchet <verb> [arguments]`: which verbs there are, and what an error looks like."""
+"""Run `ratchet VERB [arguments]`, and report errors as messages with an exit code."""
 
 import io
 import os
@@ -8,28 +8,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from ratchet.cli.help import VERBS, print_overview, print_verb
 from ratchet.errors import RunFailed, UserError, did_you_mean, storage_error
 from ratchet.machine import terminate
 
-VERBS = {
-    "train": "run one configuration, or a grid with -m (the same as python train.py)",
-    "evaluate": "score a finished run on other records: RUN [part=test] [data=...]",
-    "predict": "label the texts of a file: RUN input=texts.csv output=predictions.csv",
-    "reproduce": "RUN: train it again from its record and compare the predictions (exit code 0: identical)",
-    "export": "RUN: a directory that scores texts without torch, checked against the run",
-    "explain": "the words behind a run's labels for a text: RUN text='...'",
-    "data": "describe [data=...] | list | fetch data=...",
-    "models": "what there is to train | NAME: every setting of one, its default, what it may be",
-    "compare": "candidates against the MVP baseline: intervals, p-values, verdicts",
-    "gate": "which model ships under an objective: objective=default (exit code 0 ships, 3 not)",
-    "promote": "record what the gate says in promotions/ | show | rollback",
-    "report": "one page with charts of what each iteration bought: [out=report.html] [texts=false]",
-    "objective": "review: what would ship under other plausible objectives",
-    "pipeline": "STAGE: what `dvc repro` runs | lock | check | diff against=COMMIT",
-    "sweep": "list | show [SWEEP|STUDY] [out=search.html]: the jobs of a grid, the trials of a search",
-    "runs": "list | show RUN | prune [delete=true]",
-    "completion": "SHELL: what TAB completes, for bash, zsh or fish: source <(ratchet completion bash)",
-}
+HELP = {"-h", "--help"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,65 +26,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(verb: str, arguments: list[str]) -> int:
     if verb not in VERBS:
         raise UserError(f"no verb {verb!r}; {did_you_mean(verb, VERBS)}")
-    module = import_module(f"ratchet.cli.{verb}")
-    if verb != "train" and {"-h", "--help"} & set(arguments):  # Hydra has a help of its own
-        return _print_usage(verb)
-    code: int = module.run(arguments)
+    if verb != "train" and not HELP.isdisjoint(arguments):  # that of train composes the configuration
+        print_verb(verb, arguments)
+        return 0
+    code: int = import_module(f"ratchet.cli.{verb}").run(arguments)
     return code
 
 
 def _print_overview() -> int:
-    from ratchet.reporting.terminal import print_facts, print_text
-
-    print("usage: ratchet <verb> [key=value ...]\n")
-    print_facts([(f"  {verb}", what) for verb, what in VERBS.items()], at=13)
-    print()
-    print_text("`ratchet VERB --help` shows what a verb takes, `ratchet train --help` the configuration.")
-    print_text("`format=table|md|json` where a table is printed.")
+    print_overview()
     return 0
-
-
-def actions_of(verb: str) -> dict[str, type]:
-    """The options of each action of a verb, a dataclass each; what a verb does without an action is ""."""
-    module = import_module(f"ratchet.cli.{verb}")
-    alone = {"": module.Options} if hasattr(module, "Options") else {}
-    actions: dict[str, type] = getattr(module, "ACTIONS", alone)
-    return actions
-
-
-def _print_usage(verb: str) -> int:
-    from ratchet.reporting.terminal import print_facts, print_text
-
-    print_text(f"ratchet {verb}: {VERBS[verb]}")
-    for action, options in actions_of(verb).items():
-        defaults = vars(options())
-        if defaults:
-            print(f"\nkeys{f' of {action}' if action else ''} and their defaults:")
-            print_facts([(f"  {key}", _as_argument(value)) for key, value in defaults.items()])
-    return 0
-
-
-def _as_argument(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(getattr(value, "value", value) if value is not None else "null")
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """The exit code of `action`: 2 for a user's mistake, 1 for a failure (a full disk too), 130 and 143 interrupted.
+    """Return the exit code of `action`: 2 for a user's mistake, 1 for a failure, 130 or 143 if it was stopped.
 
     A mistake is shown as its message; anything else with its stack trace. HYDRA_FULL_ERROR=1 shows every trace.
     """
     full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     signal.signal(signal.SIGTERM, terminate)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the terminal does not know is shown as its escape
+    if isinstance(sys.stdout, io.TextIOWrapper):  # escape letters that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = action()
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader of our output went away, as in `| head`
-        _print_no_more()
+    except BrokenPipeError:  # the reader of the output ended, as in `| head`
+        _discard_output()
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -109,20 +60,20 @@ def guarded(action: Callable[[], int]) -> int:
     except (UserError, RunFailed) as error:
         return report(error, full=full)
     except OSError as error:
-        told = storage_error(error, error.filename or "the output", ", or write it elsewhere")
-        if told is None:
+        explained = storage_error(error, error.filename or "the output", ", or write it elsewhere")
+        if explained is None:
             raise
-        _print_no_more()
-        return report(told, full=full)
+        _discard_output()
+        return report(explained, full=full)
 
 
-def _print_no_more() -> None:
-    """What is still to be printed would be an error again when the process ends."""
+def _discard_output() -> None:
+    """Discard what is still buffered: writing it at the end of the process would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report(error: UserError | RunFailed, *, full: bool = False) -> int:
-    """Say what went wrong; the exit code that goes with it."""
+    """Print an error; return its exit code."""
     reason = error.reason if isinstance(error, RunFailed) else error
     if full or not isinstance(reason, UserError):
         traceback.print_exception(reason)

@@ -1,10 +1,10 @@
-"""`ratchet models` lists the models that there are, `ratchet models NAME` what can be set of one."""
+"""List the models (`ratchet models`), or the settings of one (`ratchet models NAME`)."""
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ratchet.cli.help import print_settings
 from ratchet.config import (
     configs_of,
     headline,
@@ -14,6 +14,7 @@ from ratchet.config import (
     register,
     settings_of,
     take_config_dir,
+    written,
 )
 from ratchet.models import all_settings
 from ratchet.reporting.terminal import Format, print_json, print_table, print_text
@@ -21,16 +22,16 @@ from ratchet.reporting.terminal import Format, print_json, print_table, print_te
 
 @dataclass
 class Options:
-    """Arguments of `models` besides a name and --config-dir."""
+    """Options of `models`, in addition to a name and --config-dir."""
 
     format: Format = Format.table
     """How the result is printed."""
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `models`."""
+    """Run the verb `models`."""
     rest, config_dir = take_config_dir(arguments)
-    names = [each for each in rest[:1] if "=" not in each]
+    names = [argument for argument in rest[:1] if "=" not in argument]
     options = parse_options(Options, rest[len(names) :])
     register(all_settings())
     if names:
@@ -42,10 +43,10 @@ def run(arguments: list[str]) -> int:
 
 def _list(config_dir: Path | None, form: Format) -> None:
     paths = configs_of("model", config_dir)
-    found = sorted(((model_config(name, config_dir), name) for name in paths), key=lambda each: each[0].complexity)
+    models = sorted(((model_config(name, config_dir), name) for name in paths), key=lambda model: model[0].complexity)
     rows: list[dict[str, Any]] = [
         {"model": name, "module": config.module, "complexity": config.complexity, "what": headline(paths[name])}
-        for config, name in found
+        for config, name in models
     ]
     if form is Format.json:
         print_json(rows)
@@ -64,23 +65,18 @@ def _show(name: str, config_dir: Path | None, form: Format) -> None:
                 "module": config.module,
                 "complexity": config.complexity,
                 "what": what,
-                "settings": [plain(each) for each in settings],
+                "settings": [plain(setting) for setting in settings],
             }
         )
         return
     print_text(f"{name} (module {config.module}, complexity {config.complexity}): {what}", whole=form is Format.md)
     print()
+    settings = [replace(setting, key=f"model.{setting.key}") for setting in settings]
+    if form is Format.table:
+        print_settings(settings)
+        return
     rows = [
-        {"key": f"model.{each.key}", "default": _written(each.value), "may be": each.kind, "what": each.remark}
-        for each in settings
+        {"key": setting.key, "default": written(setting.value), "may be": setting.kind, "what": setting.remark}
+        for setting in settings
     ]
-    print_table(rows, markdown=form is Format.md, left=4, whole=("key",))
-
-
-def _written(value: Any) -> str:
-    """As one would write it on a command line."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Enum):
-        return value.name
-    return "null" if value is None else str(value)
+    print_table(rows, markdown=True, left=4)

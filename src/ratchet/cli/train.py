@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 
-from ratchet.cli.main import guarded, report
+from ratchet.cli.main import HELP, guarded, report
 from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, register, take_config_dir, to_config
+from ratchet.config.composition import compose_node
 from ratchet.errors import RunFailed, UserError
 from ratchet.machine import TERMINATED
 from ratchet.models import all_settings
@@ -33,7 +36,7 @@ FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _OTHER_CONFIG = ("--config-name", "-cn", "--config-path", "-cp")
 _WITH_RESUME = ("resume=", "runs_dir=", "trainer.progress_bar=")  # keys that do not change what is trained
-_ASKS = ("-h", "--help", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
+_ASKS = ("--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
 
 def main() -> int:
@@ -47,6 +50,8 @@ def run(arguments: Sequence[str]) -> int:
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
     overrides = [_quote_run(argument) for argument in overrides]
+    if not HELP.isdisjoint(overrides):
+        return _print_help(overrides, config_dir)
     multirun = [argument for argument in overrides if argument in _MULTIRUN]
     overrides = [argument for argument in overrides if argument not in _MULTIRUN]
     asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
@@ -80,6 +85,31 @@ def _command_line(arguments: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+def _print_help(arguments: Sequence[str], config_dir: Path | None) -> int:
+    """Print what can be set, for the configuration that the arguments choose; of listed values the first counts.
+
+    Before Hydra starts: its own help copies the complete configuration store once for each group.
+    """
+    from ratchet.cli.help import print_configuration
+
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    if set(_MULTIRUN) & set(arguments):
+        overrides = [_first_value(override) for override in overrides]
+    cfg, origin = compose_node("config", overrides, config_dir)
+    print_configuration(to_config(cfg, origin), origin.choices, config_dir)
+    return 0
+
+
+def _first_value(override: str) -> str:
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:  # composing reports it
+        return override
+    if not parsed.is_sweep_override():
+        return override
+    return f"{parsed.get_key_element()}={next(parsed.sweep_string_iterator())}"
 
 
 def _quote_run(override: str) -> str:

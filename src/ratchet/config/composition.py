@@ -1,4 +1,4 @@
-"""From conf/ and the command line to a checked `Config`."""
+"""Compose conf/ and the command line into a checked `Config`."""
 
 import dataclasses
 import json
@@ -34,10 +34,13 @@ _SLICE_NEEDS = {
 
 
 def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
-    """Make the schemas known to Hydra: configuration, data, objective, tracker, and `model/base_<module>` each."""
+    """Register the schemas with Hydra: configuration, data, objective, tracker, and `model/base_<module>` per model.
+
+    Raises:
+        UserError: the package is not installed from its checkout, so that conf/ is missing.
+    """
     if not CONF.is_dir():
         raise UserError(f"{CONF}: no such directory. Install ratchet from its checkout: pip install -e .")
-    OmegaConf.register_new_resolver("conf_options", _options, replace=True)
     OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
     store = ConfigStore.instance()
     store.store(name="base_config", node=Config)
@@ -50,33 +53,25 @@ def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
         store.store(group="model", name=f"base_{module}", node=settings)
 
 
-def _options() -> str:
-    """What `--help` lists: the options of each group, without the schemas that Hydra would list too."""
-    groups = sorted(path for path in CONF.iterdir() if path.is_dir() and path.name != "objective")  # the gate's
-    return "\n".join(
-        f"{group.name}: {', '.join(sorted(each.stem for each in group.glob('*.yaml')))}" for group in groups
-    )
-
-
 def _jobs_at_once(threads: int | None) -> int:
-    """How many jobs of so many threads (None: one a core) this machine has cores for."""
+    """Return the number of jobs with so many threads (None: all cores) that this machine has cores for."""
     return max(1, available_cores() // (threads or available_cores()))
 
 
 def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
-    """Compose conf/config.yaml with `overrides` outside of a Hydra job; `config_dir` adds a directory of configs.
+    """Compose conf/config.yaml with `overrides`, outside a Hydra job; `config_dir` adds a directory of configs.
 
     Raises:
-        UserError: an unknown key, a wrong type, a value out of range; names file and key.
+        UserError: a key is unknown, a type is wrong, or a value is out of range; names file and key.
     """
     return to_config(*compose_node("config", overrides, config_dir))
 
 
 def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = None) -> tuple[DictConfig, Origin]:
-    """conf/<name>.yaml composed with `overrides`, and where its values came from.
+    """Compose conf/<name>.yaml with `overrides`; return the node and the origin of its values.
 
     Raises:
-        UserError: an unknown key or a wrong type; names file and key.
+        UserError: a key is unknown, or a type is wrong; names file and key.
     """
     if config_dir is not None:
         _refuse_same_names(config_dir)
@@ -107,20 +102,20 @@ def _hydra_of_ratchet() -> AbstractContextManager[object]:
 
 
 def _refuse_same_names(config_dir: Path) -> None:
-    """Hydra would take the config of conf/ and say nothing."""
+    """Refuse configs that conf/ has, too: Hydra would silently use the one of conf/."""
     for path in sorted(config_dir.rglob("*.yaml")):
         name = path.relative_to(config_dir)
         if (CONF / name).is_file() and not config_dir.resolve().is_relative_to(CONF):
-            raise UserError(f"{path}: conf/{name} has the same name and would be taken instead: rename one of them")
+            raise UserError(f"{path}: conf/{name} has the same name and would be used instead: rename one of them")
 
 
 def to_config(cfg: DictConfig, origin: Origin) -> Config:
-    """The composed node as a plain `Config`, with every value resolved and within its range.
+    """Return the composed node as a plain `Config`, with every value resolved and within its range.
 
-    `origin` only serves messages: it tells which file or argument a wrong value came from.
+    `origin` serves error messages only: it locates the file or the argument that a wrong value came from.
 
     Raises:
-        UserError: an unknown key, a wrong type, a value out of range; names file and key.
+        UserError: a key is unknown, a type is wrong, or a value is out of range; names file and key.
     """
     try:
         config = cast(Config, OmegaConf.to_object(cfg))
@@ -140,7 +135,7 @@ def to_config(cfg: DictConfig, origin: Origin) -> Config:
 
 
 def _check_module(model: ModelConfig, origin: Origin) -> None:
-    """The module that is named must be the one whose settings these are."""
+    """Check that `model.module` is the module whose settings were composed."""
     store = ConfigStore.instance()
     modules = [name.removeprefix("base_").removesuffix(".yaml") for name in store.list("model")]
     if model.module not in modules:
@@ -154,16 +149,16 @@ def _check_module(model: ModelConfig, origin: Origin) -> None:
 
 
 def check_fields(node: Any, prefix: str, origin: Origin) -> None:
-    """Refuse unknown keys and values out of range, in `node` and below it.
+    """Check keys and ranges in `node` and below it.
 
     Raises:
-        UserError: names file and key.
+        UserError: a key is unknown, or a value is out of range; names file and key.
     """
-    fields = {field.name: field for field in dataclasses.fields(node)}
+    known = {field.name: field for field in dataclasses.fields(node)}
     for name, value in vars(node).items():
         key = f"{prefix}{name}"
-        if name not in fields:
-            raise UserError(f"{origin.of(key)}: unknown key {key!r}; {did_you_mean(name, fields)}")
+        if name not in known:
+            raise UserError(f"{origin.of(key)}: unknown key {key!r}; {did_you_mean(name, known)}")
         if dataclasses.is_dataclass(value):
             check_fields(value, f"{key}.", origin)
         elif isinstance(value, dict):
@@ -171,22 +166,22 @@ def check_fields(node: Any, prefix: str, origin: Origin) -> None:
                 if dataclasses.is_dataclass(child):
                     check_fields(child, f"{key}.{item}.", origin)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            _check_range(key, value, fields[name].metadata, origin)
+            _check_range(key, value, known[name].metadata, origin)
 
 
 def _check_range(key: str, value: float, limits: Mapping[str, Any], origin: Origin) -> None:
     low, high, above = limits.get("low"), limits.get("high"), limits.get("above")
     inside = (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
-    if not inside:  # also NaN, which compares false with everything
+    if not inside:  # NaN is refused, too: it compares false with everything
         raise UserError(f"{origin.of(key)}: {key}={value} is out of range: it must be {range_in_words(limits)}")
 
 
 def _check_together(config: Config, origin: Origin) -> None:
-    """What no single field can tell."""
+    """Check what depends on several fields."""
     for key, name in (("name", config.name), ("data.name", config.data.name)):
         if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
             raise UserError(
-                f"{origin.of(key)}: {key}={name!r} names a directory: letters, digits, '_', '-' and '.' only"
+                f"{origin.of(key)}: {key}={name!r} is the name of a directory: letters, digits, '_', '-' and '.' only"
             )
     if config.split.val + config.split.test >= 0.95:
         where = origin.of("split.test", "split.val", "data.split.test", "data.split.val")
@@ -201,7 +196,7 @@ def _check_together(config: Config, origin: Origin) -> None:
     if config.trainer.devices is None and config.trainer.accelerator is not Accelerator.gpu:
         raise UserError(
             f"{origin.of('trainer.devices', 'trainer')}: trainer.devices=null means one process for each GPU: with "
-            "trainer.accelerator=cpu say how many, as trainer.devices=2"
+            "trainer.accelerator=cpu set a number, as trainer.devices=2"
         )
     if not config.data.text:
         raise UserError(f"{origin.of('data.text')}: data.text names no column: at least one, as [title, description]")
@@ -210,12 +205,12 @@ def _check_together(config: Config, origin: Origin) -> None:
     if not config.data.labels.separator:
         raise UserError(f"{origin.of('data.labels.separator')}: data.labels.separator is empty")
     if not config.evaluation.k or min(config.evaluation.k) < 1:
-        raise UserError(f"{origin.of('evaluation.k')}: evaluation.k must name cut-offs of at least 1, as [1, 3]")
-    for place, slices in (("evaluation", config.evaluation.slices), ("data", config.data.slices)):
-        for name, one in slices.items():
-            key = f"{place}.slices.{name}"
-            needs = _SLICE_NEEDS.get(one.kind)
-            if needs and not getattr(one, needs):
+        raise UserError(f"{origin.of('evaluation.k')}: evaluation.k must hold cut-offs of at least 1, as [1, 3]")
+    for node, slices in (("evaluation", config.evaluation.slices), ("data", config.data.slices)):
+        for name, described in slices.items():
+            key = f"{node}.slices.{name}"
+            needs = _SLICE_NEEDS.get(described.kind)
+            if needs and not getattr(described, needs):
                 raise UserError(
-                    f"{origin.of(f'{key}.{needs}', key)}: {key}: a slice of kind {one.kind.name} needs {needs!r}"
+                    f"{origin.of(f'{key}.{needs}', key)}: {key}: a slice of kind {described.kind.name} needs {needs!r}"
                 )

@@ -11,15 +11,26 @@ Python does not keep such a string, so `help_of` reads it from the source. The c
 
 import ast
 import inspect
+import json
 import re
-import textwrap
-from collections.abc import Mapping
-from dataclasses import field
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, get_args
 
 MISSING: Any = "???"  # what OmegaConf takes for "no value yet"; schemas do not import OmegaConf
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A key with its value, what is allowed (choices, or a type with its range), and its help sentence."""
+
+    key: str
+    value: Any
+    kind: str
+    remark: str
 
 
 def bounded(
@@ -74,21 +85,74 @@ def help_of(schema: type) -> Mapping[str, str]:
     sentences: dict[str, str] = {}
     for base in reversed(schema.__mro__):
         if "__dataclass_fields__" in vars(base):
-            sentences |= _strings_below_fields(base)
+            sentences |= _sentences_of(base.__module__).get(base.__qualname__, {})
     return sentences
 
 
-def _strings_below_fields(schema: type) -> dict[str, str]:
-    """Return the bare string directly below each field that the body of a class declares."""
+@cache
+def _sentences_of(module: str) -> Mapping[str, Mapping[str, str]]:
+    """Return the bare strings below the fields of each class at the top level of a module."""
     try:
-        source = inspect.getsource(schema)
-    except (OSError, TypeError):  # a class without a file, as in an interactive session
+        source = inspect.getsource(sys.modules[module])
+    except (KeyError, OSError, TypeError):  # without a file, as in an interactive session
         return {}
-    (node,) = ast.parse(textwrap.dedent(source)).body
-    assert isinstance(node, ast.ClassDef)
+    return {node.name: _strings_below_fields(node) for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+
+
+def _strings_below_fields(node: ast.ClassDef) -> dict[str, str]:
     sentences = {}
     for statement, following in zip(node.body, node.body[1:], strict=False):
         match statement, following:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 sentences[name] = " ".join(text.split())
     return sentences
+
+
+def settings_in(node: Any, prefix: str = "") -> list[Setting]:
+    """Return every key of a dataclass and of those inside it, with its value and its description.
+
+    `node` may be the class, too, if all of its fields have a default. The fields of a derived class come before those
+    of its bases. Below a mapping, NAME stands for any name: `evaluation.slices.NAME.kind`.
+    """
+    return list(_walk(node() if isinstance(node, type) else node, prefix))
+
+
+def _walk(node: Any, prefix: str) -> Iterator[Setting]:
+    schema: Any = type(node)
+    sentences = help_of(schema)
+    for declared in _own_fields_first(schema):
+        key, value = f"{prefix}{declared.name}", getattr(node, declared.name)
+        if is_dataclass(value):
+            yield from _walk(value, f"{key}.")
+            continue
+        yield Setting(key, value, allowed_values(declared.type, declared.metadata), sentences.get(declared.name, ""))
+        for entry in get_args(declared.type):
+            if is_dataclass(entry):  # the values of a mapping, or what an optional node would be
+                inner = f"{key}.NAME." if isinstance(value, dict) else f"{key}."
+                assert isinstance(entry, type)
+                yield from _walk(entry(), inner)
+
+
+def _own_fields_first(schema: Any) -> list[Field[Any]]:
+    depths = {name: depth for depth, base in enumerate(schema.__mro__) for name in inspect.get_annotations(base)}
+    return sorted(fields(schema), key=lambda declared: depths[declared.name])
+
+
+def written(value: Any) -> str:
+    """Return a value as one would write it on a command line."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name)}
+    match value:
+        case bool():
+            return str(value).lower()
+        case None:
+            return "null"
+        case Enum():
+            return value.name
+        case list() | tuple():
+            return f"[{', '.join(written(item) for item in value)}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {written(item)}' for key, item in value.items())}}}"
+        case str() if not re.fullmatch(r"[^\s'\"{}\[\],]+", value):
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)

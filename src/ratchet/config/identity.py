@@ -21,7 +21,7 @@ _NEUTRAL: dict[str, Any] = {}  # name of a field added later -> the value with w
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, enums and paths as what JSON and YAML can hold."""
+    """Return dataclasses, enums and paths as values that JSON and YAML can hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -34,12 +34,12 @@ def plain(value: Any) -> Any:
 
 
 def config_hash(config: Config) -> str:
-    """Identity of a candidate: sha256 over what is trained, without seeds, paths, threads and what is measured."""
+    """Return the identity of a candidate: sha256 over what is trained, without seeds, paths, threads and measures."""
     return hashlib.sha256(json.dumps(hashed(config), sort_keys=True).encode()).hexdigest()
 
 
 def hashed(node: Any) -> Any:
-    """What of a configuration (or a part of it) counts for a candidate's identity, as plain values."""
+    """Return the part of a configuration (or of one of its nodes) that identifies a candidate, as plain values."""
     if not dataclasses.is_dataclass(node):
         return plain(node)
     content = {
@@ -55,7 +55,7 @@ def hashed(node: Any) -> Any:
 
 
 def unhashed_keys(node: Any = Config, prefix: str = "") -> Iterator[str]:
-    """Keys such as `seed` and `data.slices` that tell nothing of what is trained."""
+    """Yield the keys that do not identify a candidate, such as `seed` and `data.slices`."""
     for field in dataclasses.fields(node):
         if not field.metadata.get("hashed", True):
             yield f"{prefix}{field.name}"

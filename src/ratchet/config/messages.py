@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's exceptions, said for the person who typed: file, key, nearest valid name."""
+"""Turn exceptions of Hydra and OmegaConf into messages for users: file, key, nearest valid name."""
 
 import dataclasses
 import re
@@ -21,18 +21,18 @@ ROOTS = ("config", "gate")  # files of conf/ that are composed themselves; all o
 
 @dataclasses.dataclass
 class Origin:
-    """Where a value came from: the command line, or which file of the configuration directories."""
+    """Where values came from: the command line, or a file of the configuration directories."""
 
     overrides: list[str]
     choices: dict[str, Any] = dataclasses.field(default_factory=dict)
     config_dir: Path | None = None
 
     def of(self, *keys: str) -> str:
-        """The place that set one of `keys`, the first that was set anywhere, as a message names it."""
-        found = (self._set_by(key) for key in keys)
+        """Return the location that set the first of `keys` that is set anywhere, as messages name it."""
+        locations = (self._set_by(key) for key in keys)
         group = keys[-1].partition(".")[0]
         choice = self.choices.get(group)
-        return next(filter(None, found), self.file(f"{group}/{choice}" if choice else "config"))
+        return next(filter(None, locations), self.file(f"{group}/{choice}" if choice else "config"))
 
     def _set_by(self, key: str) -> str | None:
         for override in self.overrides:
@@ -52,12 +52,12 @@ class Origin:
         return None
 
     def file(self, name: str) -> str:
-        """The YAML file of a config such as `data/sample`, as a message names it."""
+        """Return the YAML file of a config such as `data/sample`, as messages name it."""
         path = self.path(name)
         return f"conf/{name}.yaml" if path.is_relative_to(CONF) else str(path)
 
     def path(self, name: str) -> Path:
-        """The file of a config such as `objective/strict`: of the further directory if it is there, else of conf/."""
+        """Return the path of a config such as `objective/strict`: in the further directory if it is there, or conf/."""
         for directory in (self.config_dir, CONF):
             if directory is not None and (directory / f"{name}.yaml").is_file():
                 return directory / f"{name}.yaml"
@@ -73,12 +73,12 @@ def _has(path: Path, key: str) -> bool:
     return True
 
 
-# Hydra lets a ValueError or an AssertionError out on some wrong overrides, as on `model=null`.
+# Hydra raises a bare ValueError or AssertionError for some wrong overrides, such as `model=null`.
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
 
 
 def explain(error: BaseException, origin: Origin) -> UserError:
-    """The `UserError` that says what a composition error means; unknown kinds keep their first line."""
+    """Return the `UserError` that explains a composition error; unknown kinds keep their first line."""
     if isinstance(error, MissingConfigException):
         return _missing(error, origin)
     if isinstance(error, OverrideParseException):
@@ -87,11 +87,11 @@ def explain(error: BaseException, origin: Origin) -> UserError:
         )
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark
-        place = f"{mark.name}, line {mark.line + 1}" if mark else "a file under conf/"
-        return UserError(f"{place}: not valid YAML: {error.problem}")
+        location = f"{mark.name}, line {mark.line + 1}" if mark else "a file under conf/"
+        return UserError(f"{location}: not valid YAML: {error.problem}")
     if "Config group override must be" in str(error):
-        empty = [each for each in origin.overrides if each.endswith(("=null", "="))]
-        return UserError(f"command line, {' '.join(empty)}: names no option of its group")
+        empty = [override for override in origin.overrides if override.endswith(("=null", "="))]
+        return UserError(f"command line, {' '.join(empty)}: does not choose an option of its group")
     several = re.match(r"Ambiguous value for argument ('.*')", str(error))
     if several:
         return UserError(
@@ -101,7 +101,7 @@ def explain(error: BaseException, origin: Origin) -> UserError:
     if isinstance(error, UnicodeDecodeError):
         return UserError(f"{_not_utf_8(origin)}: not UTF-8: {error.reason}")
     cause = _omegaconf_error(error)
-    where = _place(error, cause, origin)
+    where = _locate(error, cause, origin)
     if cause is None:
         return UserError(f"{where}: {_first_line(error)}")
     key = str(cause.full_key or cause.key or "")
@@ -119,26 +119,26 @@ def _missing(error: MissingConfigException, origin: Origin) -> UserError:
     name = str(error.missing_cfg_file or "")
     group, _, choice = name.rpartition("/")
     schemas = choice.startswith("base_")
-    found = ConfigStore.instance().list(group) if schemas and group else error.options or []
-    options = [option.removesuffix(".yaml") for option in found if option.startswith("base_") == schemas]
+    stored = ConfigStore.instance().list(group) if schemas and group else error.options or []
+    options = [option.removesuffix(".yaml") for option in stored if option.startswith("base_") == schemas]
     if not group:
         return UserError(_first_line(error))
     if group == "hydra/launcher" and choice in _LAUNCHERS:
-        remedy = "in the checkout, pip install -e '.[launchers]'"  # by name it would be somebody else's package
+        remedy = "in the checkout, pip install -e '.[launchers]'"  # by its name, pip would install another project
         return UserError(f"launcher={choice} needs {_LAUNCHERS[choice]}, the extra ratchet[launchers]: {remedy}")
     asked_by = re.match(r"In '([^']+)'", str(error))
     if asked_by and asked_by[1] not in ROOTS:
-        place = origin.file(asked_by[1])
+        location = origin.file(asked_by[1])
     else:
-        experiment = [each for each in origin.overrides if each.startswith("experiment=")]
-        chosen = any(each.startswith(f"{group}=") for each in origin.overrides) or group == "experiment"
-        place = origin.file(experiment[-1].replace("=", "/")) if experiment and not chosen else origin.of(group)
+        experiment = [override for override in origin.overrides if override.startswith("experiment=")]
+        chosen = any(override.startswith(f"{group}=") for override in origin.overrides) or group == "experiment"
+        location = origin.file(experiment[-1].replace("=", "/")) if experiment and not chosen else origin.of(group)
     what = f"there is no schema {choice}" if schemas else f"there is no conf/{name}.yaml"
-    return UserError(f"{place}: {what}; {did_you_mean(choice, options)}")
+    return UserError(f"{location}: {what}; {did_you_mean(choice, options)}")
 
 
 def _not_utf_8(origin: Origin) -> str:
-    """The configuration file that cannot be read: the exception does not say which."""
+    """Return the configuration file that cannot be decoded: the exception does not name it."""
     for directory in filter(None, (origin.config_dir, CONF)):
         for path in sorted(directory.rglob("*.yaml")):
             try:
@@ -154,16 +154,16 @@ def _omegaconf_error(error: BaseException | None) -> OmegaConfBaseException | No
     return error
 
 
-def _place(error: BaseException, cause: OmegaConfBaseException | None, origin: Origin) -> str:
+def _locate(error: BaseException, cause: OmegaConfBaseException | None, origin: Origin) -> str:
     in_file = re.match(r"In '([^']+)'", str(error))
     if in_file:
         return origin.file(in_file[1])
     merging = re.match(r"Error merging override (.+)", _first_line(error))
     if merging:
         return f"command line, {merging[1]}"
-    not_there = re.match(r"Could not override '([^']+)'", _first_line(error))
-    if not_there:
-        return origin.of(not_there[1])
+    missing = re.match(r"Could not override '([^']+)'", _first_line(error))
+    if missing:
+        return origin.of(missing[1])
     if cause is not None and cause.full_key:
         return origin.of(str(cause.full_key))
     named = [override for override in origin.overrides if override in str(error)]

@@ -1,4 +1,4 @@
-"""The objective in force: from conf/objective/ and the command line, with its identity."""
+"""Compose the objective in force from conf/objective/ and the command line, with its identity."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from ratchet.project import CONF
 
 @dataclass(frozen=True)
 class Objective:
-    """What must hold, what it is called, the file it stands in, and what the command line changed of it."""
+    """An objective with its name, its file, and the overrides of the command line."""
 
     settings: ObjectiveConfig
     name: str
@@ -29,7 +29,7 @@ class Objective:
 
     @property
     def hash(self) -> str:
-        """Identity of what must hold, whatever it is called: sha256."""
+        """Return the identity of the settings, whatever their name: sha256."""
         return hashlib.sha256(json.dumps(plain(self.settings), sort_keys=True).encode()).hexdigest()
 
 
@@ -37,7 +37,7 @@ def compose_objective(overrides: Sequence[str], config_dir: Path | None = None) 
     """Compose conf/gate.yaml with `overrides` such as `objective=strict` and `objective.margin=0.02`.
 
     Raises:
-        UserError: an unknown objective or key, a wrong type, a value out of range; names file and key.
+        UserError: the objective or a key is unknown, a type is wrong, or a value is out of range; names file and key.
     """
     cfg, origin = compose_node("gate", overrides, config_dir)
     try:
@@ -47,21 +47,21 @@ def compose_objective(overrides: Sequence[str], config_dir: Path | None = None) 
     check_fields(settings, "objective.", origin)
     check_floors(settings, origin)
     name = str(origin.choices["objective"])
-    changed = tuple(each for each in overrides if each.lstrip("+~").startswith("objective."))
+    changed = tuple(override for override in overrides if override.lstrip("+~").startswith("objective."))
     return Objective(settings, name, origin.path(f"objective/{name}"), changed)
 
 
 def named_objectives() -> dict[str, ObjectiveConfig]:
-    """The objectives that have a name in conf/."""
+    """Return the objectives of conf/ by name."""
     names = sorted(path.stem for path in (CONF / "objective").glob("*.yaml"))
     return {name: compose_objective([f"objective={name}"]).settings for name in names}
 
 
 def check_floors(settings: ObjectiveConfig, origin: Origin) -> None:
-    """Refuse floors of labels and slices that no F1 can have.
+    """Check that the floors of labels and slices are possible values of F1.
 
     Raises:
-        UserError: names file and key.
+        UserError: one is not between 0 and 1; names file and key.
     """
     for kind, floors in (("labels", settings.labels), ("slices", settings.slices)):
         _check_floors(f"objective.{kind}", floors, origin)

@@ -1,19 +1,17 @@
 """Parse `key=value` arguments of the verbs into dataclasses, and describe every key that can be set."""
 
 import dataclasses
-import json
 import re
-from collections.abc import Iterator, Sequence
-from enum import Enum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ratchet.config.composition import check_fields, compose
-from ratchet.config.fields import allowed_values, help_of
+from ratchet.config.fields import Setting, settings_in
 from ratchet.config.messages import Origin, explain
 from ratchet.config.schema import ModelConfig
 from ratchet.errors import UserError, did_you_mean
@@ -21,16 +19,6 @@ from ratchet.project import CONF
 
 Options = TypeVar("Options")
 _CONFIG_DIR = ("--config-dir", "-cd")
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """A key with its value, what is allowed (choices, or a type with its range), and its help sentence."""
-
-    key: str
-    value: Any
-    kind: str
-    remark: str
 
 
 def take_config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -141,55 +129,3 @@ def settings_of(name: str, config_dir: Path | None = None) -> list[Setting]:
     """
     shared = {field.name for field in dataclasses.fields(ModelConfig)}
     return [setting for setting in settings_in(model_config(name, config_dir)) if setting.key not in shared]
-
-
-def settings_in(node: Any, prefix: str = "") -> list[Setting]:
-    """Return every key of a dataclass and of those inside it, with its value and its description.
-
-    `node` may be the class, too, if all of its fields have a default. The fields of a derived class come before those
-    of its bases. Below a mapping, NAME stands for any name: `evaluation.slices.NAME.kind`.
-    """
-    return list(_walk(node() if isinstance(node, type) else node, prefix))
-
-
-def _walk(node: Any, prefix: str) -> Iterator[Setting]:
-    schema = type(node)
-    sentences = help_of(schema)
-    for field in _own_fields_first(schema):
-        key, value = f"{prefix}{field.name}", getattr(node, field.name)
-        if dataclasses.is_dataclass(value):
-            yield from _walk(value, f"{key}.")
-            continue
-        yield Setting(key, value, allowed_values(field.type, field.metadata), sentences.get(field.name, ""))
-        for entry in get_args(field.type):
-            if dataclasses.is_dataclass(entry):  # the values of a mapping, or what an optional node would be
-                inner = f"{key}.NAME." if isinstance(value, dict) else f"{key}."
-                assert isinstance(entry, type)
-                yield from _walk(entry(), inner)
-
-
-def _own_fields_first(schema: Any) -> list[dataclasses.Field[Any]]:
-    depth = {
-        name: base for base, parent in enumerate(schema.__mro__) for name in vars(parent).get("__annotations__", ())
-    }
-    return sorted(dataclasses.fields(schema), key=lambda field: depth[field.name])
-
-
-def written(value: Any) -> str:
-    """Return a value as one would write it on a command line."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if getattr(value, f.name)}
-    match value:
-        case bool():
-            return str(value).lower()
-        case None:
-            return "null"
-        case Enum():
-            return value.name
-        case list() | tuple():
-            return f"[{', '.join(written(item) for item in value)}]"
-        case dict():
-            return f"{{{', '.join(f'{key}: {written(item)}' for key, item in value.items())}}}"
-        case str() if not re.fullmatch(r"[^\s'\"{}\[\],]+", value):
-            return json.dumps(value, ensure_ascii=False)
-    return str(value)

@@ -21,12 +21,12 @@ Schema = TypeVar("Schema")
 
 
 def dump(config: Config) -> str:
-    """The resolved configuration as YAML."""
+    """Return the resolved configuration as YAML."""
     return dump_plain(plain(config))
 
 
 def dump_plain(value: Any) -> str:
-    """Plain values as YAML that OmegaConf reads back as they are; a "${" that is meant as it stands is escaped."""
+    """Return plain values as YAML that OmegaConf reads back unchanged; a literal "${" is escaped."""
     content = _escaped(value)
     text = OmegaConf.to_yaml(OmegaConf.create(content))
     if OmegaConf.to_container(OmegaConf.create(text)) != content:
@@ -40,62 +40,62 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, list):
         return [_escaped(child) for child in value]
     if isinstance(value, str):  # in OmegaConf's grammar backslashes count only before "${"
-        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", value)
+        return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", value)
     return value
 
 
 def load(path: Path, model_settings: Mapping[str, type[ModelConfig]], overrides: Sequence[str] = ()) -> Config:
-    """Read back what `dump` wrote, with `overrides` (key=value) put on top.
+    """Read what `dump` wrote, and apply `overrides` (key=value) to it.
 
     Raises:
-        UserError: the file is not there, is not such a file, or names a model that is no longer in ratchet.models;
-            an override is wrong.
+        UserError: the file does not exist, has other content, or names a model that ratchet.models no longer has;
+            or an override is wrong.
     """
-    found = _read_dumped(path, model_settings)
+    stored = _read_dumped(path, model_settings)
     origin = Origin(list(overrides))
     for override in overrides:
         _check_override(override)
     try:
-        return to_config(cast(DictConfig, OmegaConf.merge(found, OmegaConf.from_dotlist(list(overrides)))), origin)
+        return to_config(cast(DictConfig, OmegaConf.merge(stored, OmegaConf.from_dotlist(list(overrides)))), origin)
     except COMPOSITION_ERRORS as error:
         raise explain(error, origin) from error
 
 
 def _check_override(override: str) -> None:
-    """Only plain values can be put on what is resolved already: no groups, no `+` and `~`, no interpolated keys."""
-    place = f"command line, {override}"
+    """Accept plain values only, as the configuration is resolved: no groups, no `+` and `~`, no interpolated keys."""
+    location = f"command line, {override}"
     key, equals, _ = override.partition("=")
     if not equals or key.startswith(("+", "~")):
-        raise UserError(f"{place}: must be key=value, for a key that is there")
+        raise UserError(f"{location}: must be key=value, with a key of the configuration")
     if key in ("model", "experiment"):
-        raise UserError(f"{place}: the model of a finished run stays what it is")
+        raise UserError(f"{location}: the model of a finished run cannot change")
     if key.startswith("data.split.") and key != "data.split.column":
-        raise UserError(f"{place}: the run has its own division: set {key.removeprefix('data.')} instead")
+        raise UserError(f"{location}: the run has its own split: set {key.removeprefix('data.')} instead")
     try:
         OmegaConf.from_dotlist([override])
     except yaml.YAMLError as error:
-        raise UserError(f"{place}: the value is not valid YAML: quote it") from error
+        raise UserError(f"{location}: the value is not valid YAML: quote it") from error
 
 
 def _read_dumped(path: Path, model_settings: Mapping[str, type[ModelConfig]]) -> DictConfig:
     try:
-        found = OmegaConf.load(path)
-        module = str(found.model.module)
+        stored = OmegaConf.load(path)
+        module = str(stored.model.module)
         if module not in model_settings:
             raise UserError(f"{path}: model.module={module!r} is no model; {did_you_mean(module, model_settings)}")
         schema = OmegaConf.structured(Config)
         with open_dict(schema):
             schema.model = OmegaConf.structured(model_settings[module])
-        return cast(DictConfig, OmegaConf.merge(schema, found))
+        return cast(DictConfig, OmegaConf.merge(schema, stored))
     except (OSError, AttributeError, *COMPOSITION_ERRORS) as error:
         raise UserError(f"{path}: not a run's configuration: {str(error).splitlines()[0]}") from error
 
 
 def search_settings(content: dict[str, Any]) -> SearchConfig:
-    """A search's settings as study.json has them.
+    """Return the settings of a search from the content of study.json.
 
     Raises:
-        UserError: they are of another version of ratchet, or were edited.
+        UserError: another version of ratchet wrote them, or they were edited.
     """
     try:
         return cast(SearchConfig, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SearchConfig), content)))
@@ -103,29 +103,29 @@ def search_settings(content: dict[str, Any]) -> SearchConfig:
         raise UserError(f"study.json: settings: {explain(error, Origin([]))}") from error
 
 
-def read_checked(path: Path, schema: type[Schema], check: Callable[[Schema], None] = lambda found: None) -> Schema:
-    """A YAML file as a `schema`; `check` raises on what types and ranges do not tell.
+def read_checked(path: Path, schema: type[Schema], check: Callable[[Schema], None] = lambda content: None) -> Schema:
+    """Read a YAML file into a `schema`; `check` raises for what types and ranges do not cover.
 
     Raises:
-        UserError: no such file, not YAML, an unknown key, a wrong type, a value out of range.
+        UserError: the file does not exist or is not YAML, a key is unknown, or a value is wrong or out of range.
     """
-    names = [each.name for each in fields(cast(Any, schema))]
+    names = [field.name for field in fields(cast(Any, schema))]
     content = _read(path)
     if not isinstance(content, DictConfig):
         raise UserError(f"{path}: must be a mapping with the keys {', '.join(names)}")
     key = ""
     try:
-        for key in map(str, content):  # one at a time: what does not fit a list or a mapping is told without its key
+        for key in map(str, content):  # one at a time: for lists and mappings the exception does not name the key
             OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.masked_copy(content, key))
         key = ""
-        found = cast(Schema, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), content)))
-        check_fields(found, "", Origin([]))
-        check(found)
+        checked = cast(Schema, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), content)))
+        check_fields(checked, "", Origin([]))
+        check(checked)
     except (OmegaConfBaseException, ValueError, TypeError, RecursionError, UserError) as error:
-        told = error if isinstance(error, UserError) else explain(error, Origin([]))
-        message = _without_place(str(told))
+        explained = error if isinstance(error, UserError) else explain(error, Origin([]))
+        message = _without_location(str(explained))
         raise UserError(f"{path}: {'' if key in message else f'{key}: '}{message}") from error
-    return found
+    return checked
 
 
 def _read(path: Path) -> Any:
@@ -133,10 +133,10 @@ def _read(path: Path) -> Any:
         return OmegaConf.load(path)
     except YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        place = f"{path}, line {mark.line + 1}" if mark else f"{path}"
-        raise UserError(f"{place}: not valid YAML: {problem or str(error).splitlines()[0]}") from error
+        location = f"{path}, line {mark.line + 1}" if mark else f"{path}"
+        raise UserError(f"{location}: not valid YAML: {problem or str(error).splitlines()[0]}") from error
     except OSError as error:
-        if error.strerror is None:  # a file that holds a number or a word
+        if error.strerror is None:  # OmegaConf raises it for a file that holds a number or a word
             return None
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -145,8 +145,8 @@ def _read(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _without_place(message: str) -> str:
-    """What is said, without the place that a message about conf/ begins with."""
-    for place in ("conf/config.yaml", "configuration"):
-        message = message.removeprefix(f"{place}: ")
+def _without_location(message: str) -> str:
+    """Remove the location that a message about conf/ begins with."""
+    for location in ("conf/config.yaml", "configuration"):
+        message = message.removeprefix(f"{location}: ")
     return message.removeprefix(": ")

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Literal
 
-import polars as pl
-
 from ratchet.config import DataConfig, Format
 from ratchet.data.sources import Content
 from ratchet.errors import UserError
@@ -140,6 +138,8 @@ def decode(content: Content, encoding: str) -> str:
 
 
 def _read_parquet(content: Content) -> Table:
+    import polars as pl  # slow to import, and models need this module only for their taxonomy
+
     try:
         frame = pl.read_parquet(io.BytesIO(content.data)).with_columns(pl.col(pl.Binary).cast(pl.String))
     except (Exception, pl.exceptions.PanicException) as error:

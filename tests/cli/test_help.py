@@ -1,0 +1,142 @@
+"""Help is complete (each verb, action and key), fits 80 columns, and costs little more than importing Hydra."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Verb
+from tests.conftest import run_command
+
+from ratchet.cli.help import VERBS, options_of
+from ratchet.cli.main import main
+from ratchet.config import settings_in
+from ratchet.models import settings_class
+from ratchet.project import CONF, PROJECT
+
+HEAVY = {"torch", "polars", "sklearn", "scipy", "transformers", "pytorch_lightning", "wandb", "optuna"}
+KEYED = [verb for verb in VERBS if verb != "train"]
+REQUIRED: dict[str, Any] = {  # settings of a network without a default
+    **{"max_length": 1, "batch_size": 1, "max_epochs": 1, "patience": 1},
+    **{"learning_rate": 1.0, "weight_decay": 0.0, "warmup": 0.0},
+}
+
+
+def shown(out: str) -> str:
+    """Return the words of the output, as if it had not been wrapped."""
+    return " ".join(out.split())
+
+
+@pytest.mark.parametrize("verb", KEYED)
+@pytest.mark.parametrize("arguments", [["-h"], ["last", "--help"]], ids=" ".join)
+def test_every_verb_describes_itself_and_all_its_keys(
+    verb: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, *arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.startswith(f"usage: ratchet {verb}")
+    assert all(len(line) <= 80 for line in captured.out.splitlines())
+    text = shown(captured.out)
+    assert VERBS[verb].sentence in text
+    for example in VERBS[verb].examples:
+        assert example in captured.out
+    for options in options_of(verb).values():
+        for setting in settings_in(options):
+            assert f" {setting.key}=" in text
+            assert f"{setting.remark} {setting.kind}" in text
+
+
+@pytest.mark.parametrize("verb", KEYED)
+def test_every_action_has_a_sentence_and_every_sentence_an_action(verb: str) -> None:
+    described, there = VERBS[verb].actions, options_of(verb)
+    assert set(there) <= set(described)
+    assert set(described) - {""} <= set(there), "what is described exists"
+    for action in set(described) - {""}:
+        assert re.fullmatch(r"[A-Z].*\.", described[action].sentence)
+    assert re.fullmatch(r"[A-Z].*\.", VERBS[verb].sentence)
+    assert VERBS[verb].examples
+
+
+def test_of_an_action_only_its_own_keys_are_described(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "prune", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: ratchet runs prune [key=value ...]\n")
+    assert "older_than_days=" in out
+    assert "ladder=" not in out
+
+
+def test_keys_are_described_with_default_sentence_and_allowed_values(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["export", "--help"])
+    out = capsys.readouterr().out
+    keys = re.findall(r"^  (\w+)=(\S+)", out, re.MULTILINE)
+    assert keys == [("precision", "float32"), ("out", "null"), ("replace", "false"), ("runs_dir", "runs")]
+    assert "float32 | int8" in out
+
+
+def test_training_describes_groups_and_the_keys_of_what_is_chosen(verb: Verb) -> None:
+    code, out, err = verb("train", "model=cnn", "seed=7", "--help")
+    assert (code, err) == (0, "")
+    assert all(len(line) <= 80 for line in out.splitlines())
+    lines, text = out.splitlines(), shown(out)
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()} - {"objective"}
+    offered = text.partition("group=option:")[2].partition("key=value:")[0]
+    assert groups == set(re.findall(r"(\w+)=", offered))
+    assert "cnn | regression | rule | transformer | transformer_tiny" in offered
+    assert "base_" not in offered
+    for chosen in ("model=cnn", "trainer=cpu", "seed=7"):
+        assert any(line.startswith(f"  {chosen} ") for line in lines)
+    for setting in settings_in(settings_class("cnn")(name="cnn", complexity=0, **REQUIRED), "model."):
+        assert f" {setting.key}=" in text
+        assert setting.remark in text
+    assert "model.stemming" not in text
+    assert "model.max_epochs=20" in text, "as composed, not as declared"
+
+
+def test_of_listed_values_the_first_is_described(verb: Verb) -> None:
+    code, out, err = verb("train", "-m", "model=rule,cnn", "seed=0,1", "-h")
+    assert (code, err) == (0, "")
+    assert "model.stemming=" in out
+    assert "model.filters=" not in out
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("model=cn", "did you mean 'cnn'?"),
+        ("model.stemming=7x", "model.stemming"),
+        ("sed=1", "did you mean 'seed'?"),
+    ],
+)
+def test_a_mistake_next_to_help_is_reported(argument: str, message: str, verb: Verb) -> None:
+    code, out, err = verb("train", argument, "--help")
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize("arguments", [["train", "--help"], ["runs", "--help"], ["models", "-h"], ["data", "-h"]])
+def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    done = run_command(sys.executable, "-X", "importtime", "-m", "ratchet", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    imported = {name.partition(".")[0] for name in re.findall(r"\| +([\w.]+)$", done.stderr, flags=re.MULTILINE)}
+    assert "ratchet" in imported
+    assert not imported & HEAVY
+
+
+def cpu_seconds(*command: str | Path, directory: Path) -> float:
+    """Return the CPU time of a command, which does not depend on what else the machine does, as its duration would."""
+    before = os.times()
+    assert run_command(*command, cwd=directory).returncode == 0
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not count the time of children")
+def test_help_of_training_costs_little_more_than_importing_hydra(tmp_path: Path) -> None:
+    helping, importing = [], []
+    for _ in range(3):  # alternating; the fastest counts, as others share the caches
+        importing.append(cpu_seconds(sys.executable, "-c", "import hydra", directory=tmp_path))
+        helping.append(cpu_seconds(sys.executable, PROJECT / "train.py", "--help", directory=tmp_path))
+    assert min(helping) <= 1.5 * min(importing) + 1
