@@ -14,7 +14,7 @@ import time
 import numpy as np
 from worlds import Design, Model, make_world
 
-from ratchet.objective.criteria import corrected_alpha, no_more_below
+from ratchet.objective.criteria import check_margin, correct_alpha
 from ratchet.statistics.bootstrap import bootstrap_metrics
 from ratchet.statistics.estimates import Estimate, estimate_difference
 
@@ -43,9 +43,7 @@ def pairs_of(design: Design, worlds: int, resamples: int, seed: int) -> list[Pai
 def passes(pairs: Pairs, candidate: int, margin: float, alpha: float) -> bool:
     """Not worse than every other."""
     return all(
-        no_more_below("", each, margin, alpha, 1).state == "pass"
-        for (own, _), each in pairs.items()
-        if own == candidate
+        check_margin("", each, margin, alpha, 1).state == "pass" for (own, _), each in pairs.items() if own == candidate
     )
 
 
@@ -63,10 +61,10 @@ def main() -> None:
         margin = -float(np.mean([pairs[i, 3].value for pairs in at_margin for i in range(3)]))
         rates = [
             np.mean([any(passes(pairs, i, margin, alpha) for i in range(3)) for pairs in at_margin])
-            for alpha in (corrected_alpha(ALPHA, 4), ALPHA)
+            for alpha in (correct_alpha(ALPHA, 4), ALPHA)
         ]
         equal = pairs_of(Design((worse,) * 4, repeats, same, training), worlds, resamples, seed=2)
-        power = [np.mean([passes(pairs, 0, each, corrected_alpha(ALPHA, 4)) for pairs in equal]) for each in MARGINS]
+        power = [np.mean([passes(pairs, 0, each, correct_alpha(ALPHA, 4)) for pairs in equal]) for each in MARGINS]
         design = f"{training:8.2f} {repeats:7d} {'one' if same else 'each':>5} {margin:6.3f}"
         shares = " ".join(f"{each:.2f}" for each in power)
         print(

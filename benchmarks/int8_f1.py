@@ -15,8 +15,8 @@ import numpy as np
 
 from ratchet.config import ThresholdConfig, load, register
 from ratchet.data.prepared import prepare
-from ratchet.evaluation.metrics import averaged
-from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once_tuned
+from ratchet.evaluation.metrics import compute_averages
+from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, compute_tuned_f1
 from ratchet.exporting.trial import Trial, try_export
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
@@ -27,7 +27,7 @@ DIVISIONS = 40
 
 
 def f1(trial: Trial, scores, thresholds: Thresholds, rows, metric: str) -> float:
-    return float(averaged(trial.val.targets[rows], thresholds.decide(scores[rows]))[metric])
+    return float(compute_averages(trial.val.targets[rows], thresholds.decide(scores[rows]))[metric])
 
 
 def elsewhere(trial: Trial, config: ThresholdConfig, metric: str) -> float:
@@ -55,7 +55,7 @@ def differences(path: str) -> tuple[float, float, float]:
         trial = try_export(run, data, config.threshold, Path(directory), ExportPrecision.int8, lambda steps: None)
     metric, every = f"f1_{config.threshold.average.name}", np.arange(len(trial.val))
     own = [
-        f1_once_tuned(trial.val.targets, each, config.threshold, trial.val.task) for each in (trial.found, trial.own)
+        compute_tuned_f1(trial.val.targets, each, config.threshold, trial.val.task) for each in (trial.found, trial.own)
     ]
     same = [f1(trial, each, trial.own_thresholds, every, metric) for each in (trial.found, trial.own)]
     return own[0] - own[1], same[0] - same[1], elsewhere(trial, config.threshold, metric)

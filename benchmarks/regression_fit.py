@@ -20,7 +20,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from ratchet.config import Average, compose, register
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import make_split
-from ratchet.evaluation.thresholds import f1_by_threshold
+from ratchet.evaluation.thresholds import compute_f1_by_threshold
 from ratchet.lexical.classifier import fit_odds, fit_ridge
 from ratchet.lexical.features import Features
 from ratchet.machine import available_cores, limited_threads
@@ -65,7 +65,7 @@ def main(data: str = "madewithml", seeds: str = "5") -> None:
                 started = time.perf_counter()
                 scores = side()
                 seconds.append(time.perf_counter() - started)
-                f1.append(float(f1_by_threshold(val.targets, scores, Average.weighted)[1].max()))
+                f1.append(float(compute_f1_by_threshold(val.targets, scores, Average.weighted)[1].max()))
         rows.append((*seconds, seconds[1] / seconds[0], *f1))
         print("{:5}  {:6.2f}  {:6.2f}  {:11.1f}  {:7.4f}  {:7.4f}".format(seed, *rows[-1]))
     seconds, f1 = np.median(rows, axis=0)[:3], np.mean(rows, axis=0)[3:]

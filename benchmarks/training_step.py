@@ -22,7 +22,7 @@ from torch.nn.utils import clip_grad_norm_
 from ratchet.config import ThresholdConfig, compose, register
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import make_split
-from ratchet.evaluation.thresholds import f1_once_tuned
+from ratchet.evaluation.thresholds import compute_tuned_f1
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
 from ratchet.neural import fitting
@@ -92,7 +92,7 @@ def compare(model: str, data_name: str, epochs: int) -> None:
     split = make_split(prepared, config.split, config.data.split.column)
     train, val = prepared.part(split.train), prepared.part(split.val)
     metric = ValidationMetric(
-        "f1", lambda targets, scores: f1_once_tuned(targets, scores, ThresholdConfig(), train.task)
+        "f1", lambda targets, scores: compute_tuned_f1(targets, scores, ThresholdConfig(), train.task)
     )
     with tempfile.TemporaryDirectory() as directory:
         context = FitContext(Path(directory), 0, lambda step, metrics: None, metric)

@@ -38,7 +38,7 @@ from transformers.utils import logging as transformers_logging
 from ratchet.config import compose, register
 from ratchet.data.prepared import prepare
 from ratchet.data.splits import make_split
-from ratchet.evaluation.thresholds import f1_once_tuned
+from ratchet.evaluation.thresholds import compute_tuned_f1
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
 from ratchet.models.transformer import Tagger
@@ -154,7 +154,7 @@ def main(data: str = "madewithml", seed: str = "0") -> None:
     print(f"{data}, split {seed}, {len(train)} train and {len(val)} val texts, {available_cores()} threads")
 
     def f1(targets, scores) -> float:
-        return f1_once_tuned(targets, scores, config.threshold, train.task)
+        return compute_tuned_f1(targets, scores, config.threshold, train.task)
 
     with limited_threads(available_cores()):
         torch.set_num_threads(available_cores())

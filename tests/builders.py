@@ -17,7 +17,7 @@ from ratchet.comparison.results import (
     SplitRead,
     Verdict,
 )
-from ratchet.evaluation.metrics import averaged
+from ratchet.evaluation.metrics import compute_averages
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.runs import StoredRun
 from ratchet.runs.predictions import Predictions, write_predictions
@@ -74,7 +74,7 @@ def made_run(
     figures = {
         f"{part}/{key}": float(value)
         for part, each in (("test", found), ("val", val or found))
-        for key, value in averaged(each.targets, decided.decide(each.scores)).items()
+        for key, value in compute_averages(each.targets, decided.decide(each.scores)).items()
     }
     rows = "".join(f"{epoch},0,{key},{value}\n" for epoch, key, value in history)
     (path / "history.csv").write_text(f"epoch,step,key,value\n{rows}")

@@ -10,7 +10,7 @@ from ratchet.config import ThresholdConfig, TrainerConfig
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import target_matrix
 from ratchet.data.taxonomy import Taxonomy
-from ratchet.evaluation.thresholds import f1_once_tuned
+from ratchet.evaluation.thresholds import compute_tuned_f1
 from ratchet.taggers import FitContext, ValidationMetric
 
 TOPICS = {
@@ -35,7 +35,7 @@ def fit_context(
         seed,
         log,
         ValidationMetric(
-            "val/f1_weighted", lambda targets, scores: f1_once_tuned(targets, scores, ThresholdConfig(), task)
+            "val/f1_weighted", lambda targets, scores: compute_tuned_f1(targets, scores, ThresholdConfig(), task)
         ),
         trainer or TrainerConfig(),
         threads=1,

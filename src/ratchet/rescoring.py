@@ -11,7 +11,7 @@ from ratchet.data.prepared import Prepared, prepare, target_matrix
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
-from ratchet.evaluation.measures import Figures
+from ratchet.evaluation.measures import Metrics
 from ratchet.evaluation.slices import assign_slices
 from ratchet.files import write_json
 from ratchet.models import all_settings
@@ -26,7 +26,7 @@ class Rescored:
     """Where the figures were written, and what a reader of them must know."""
 
     directory: Path
-    figures: Figures
+    figures: Metrics
     records: int
     seen_in_training: int
     unknown_labels: dict[str, int]

@@ -15,17 +15,17 @@ from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.data.storing import split_to_json
 from ratchet.evaluation.behaviour import (
     Case,
-    behaviour_figures,
-    behaviour_hash,
-    behaviour_json,
+    compute_behaviour_metrics,
+    hash_cases,
+    outcomes_to_json,
     read_behaviour,
     run_behaviour,
 )
-from ratchet.evaluation.calibration import fit_calibration, reliability
-from ratchet.evaluation.cost import measure_serving, peak_memory_mb, reset_peak_memory, size_mb
-from ratchet.evaluation.measures import Figures, figures
+from ratchet.evaluation.calibration import compute_reliability, fit_calibration
+from ratchet.evaluation.cost import measure_peak_memory_mb, measure_serving, measure_size_mb, reset_peak_memory
+from ratchet.evaluation.measures import Metrics, compute_metrics
 from ratchet.evaluation.slices import assign_slices
-from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, f1_once_tuned
+from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, compute_tuned_f1
 from ratchet.files import replacing_directory, write_json
 from ratchet.machine import available_cores, available_gpus, limited_threads, seed_everything
 from ratchet.models import tagger_class
@@ -103,7 +103,7 @@ def train(
         prepared, split = inputs.prepared, inputs.split
         train_part, val_part = prepared.part(split.train), prepared.part(split.val)
         record_data(run, prepared, split, train_part)
-        run.update(behaviour_hash=behaviour_hash(inputs.behaviour))
+        run.update(behaviour_hash=hash_cases(inputs.behaviour))
         tracker.configure({"dataset_version": prepared.version, "split_hash": split.hash})
         record_parent(run, config, split)
 
@@ -138,8 +138,8 @@ def train(
             thresholds.decide,
             prepared.labels,
         )
-        run.write_json("behaviour.json", behaviour_json(outcomes))
-        run.write_json("metrics.json", metrics | behaviour_figures(outcomes))
+        run.write_json("behaviour.json", outcomes_to_json(outcomes))
+        run.write_json("metrics.json", metrics | compute_behaviour_metrics(outcomes))
 
         record_cost(run, tagger, val_part.texts, fit_seconds)
         shutil.rmtree(run.path / "checkpoints")  # what is left to resume is nothing; the best weights are in model/
@@ -186,7 +186,7 @@ def fit_context(
         log=log_both,
         validation_metric=ValidationMetric(
             f"val/f1_{config.threshold.average.name}",
-            lambda targets, scores: f1_once_tuned(targets, scores, config.threshold, task),
+            lambda targets, scores: compute_tuned_f1(targets, scores, config.threshold, task),
         ),
         trainer=config.trainer,
         threads=threads,
@@ -219,14 +219,14 @@ def measure(
     thresholds: Thresholds,
     slices: list[list[str]],
     part: str,
-) -> Figures:
+) -> Metrics:
     """Predictions of `dataset` and their reliability into `directory`; figures under keys that begin with `part`."""
     (directory / "reliability").mkdir(exist_ok=True)
-    write_json(directory / "reliability" / f"{part}.json", reliability(dataset.targets, scores, dataset.task))
+    write_json(directory / "reliability" / f"{part}.json", compute_reliability(dataset.targets, scores, dataset.task))
     write_predictions(
         directory / "predictions" / f"{part}.parquet", Predictions(dataset.ids, dataset.targets, scores, slices)
     )
-    return figures(
+    return compute_metrics(
         part,
         dataset.targets,
         scores,
@@ -275,14 +275,14 @@ def record_parent(run: Recording, config: Config, split: Split) -> None:
 
 def record_cost(run: Recording, tagger: Tagger, texts: Sequence[str], fit_seconds: float) -> None:
     """cost.json: what differs from machine to machine and from run to run, kept apart from metrics.json."""
-    memory = peak_memory_mb()
+    memory = measure_peak_memory_mb()
     run.write_json(
         "cost.json",
         {
             "cost/fit_seconds": fit_seconds,
             **measure_serving(tagger.predict_proba, texts),
             "cost/peak_memory_mb": memory,
-            "cost/size_mb": size_mb(run.path / "model"),
+            "cost/size_mb": measure_size_mb(run.path / "model"),
             "cost/threads": run.record.threads,
             "cost/load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         },

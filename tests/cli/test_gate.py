@@ -37,10 +37,10 @@ def cells(table: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("arguments", "code", "headline"),
     [
-        ([], 0, "sample: regression ships: the only one that passes every clause"),
-        (SIMPLE, 0, "sample: rule ships: the simplest of 2 that pass every clause"),
-        ([NOTHING], 3, "sample: nothing ships: every candidate fails a clause"),
-        ([UNCLEAR], 3, "sample: too little evidence: nothing passes every clause, but regression failed none"),
+        ([], 0, "sample: regression ships: the only one that meets every criterion"),
+        (SIMPLE, 0, "sample: rule ships: the simplest of 2 that meet every criterion"),
+        ([NOTHING], 3, "sample: nothing ships: every candidate fails a criterion"),
+        ([UNCLEAR], 3, "sample: too little evidence: nothing meets every criterion, but regression failed none"),
     ],
     ids=["ships", "simplest", "nothing", "unclear"],
 )
@@ -73,7 +73,7 @@ def test_every_clause_is_shown_with_what_it_would_take(gate: Verb) -> None:
 
 def test_one_of_equals_says_why_it_does_not_ship(gate: Verb) -> None:
     out = gate(*SIMPLE)[1]
-    assert "rule ships: passes every clause, and nothing simpler does" in out
+    assert "rule ships: meets every criterion, and nothing simpler does" in out
     assert "regression does not ship: passes too, but rule is simpler" in out
 
 
@@ -92,7 +92,7 @@ def test_an_objective_that_is_younger_than_the_runs_is_said(runs: Path, gate: Ve
         rewrite_record(run.path, started_at="2020-01-01T00:00:00+00:00")
     [note] = [line for line in gate()[1].splitlines() if "note: " in line]
     assert "default.yaml was changed on " in note
-    assert "after the first of these runs had begun (2020-01-01 00:00 UTC)" in note
+    assert "after the first of these runs had started (2020-01-01 00:00 UTC)" in note
 
 
 def test_programs_get_everything_that_the_decision_rests_on(runs: Path, gate: Verb) -> None:

@@ -1,4 +1,4 @@
-"""`ratchet objective review`: what would ship under other objectives, and what the choice hangs on."""
+"""`ratchet objective review`: what would ship under other objectives, and what the choice depends on."""
 
 import json
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def test_what_differs_is_marked_and_named_at_the_end(review: Verb) -> None:
     marked = [part for part, said in rows(out) if said.endswith("differs")]
     assert marked
     said, _, parts = out.splitlines()[-1].partition(", namely on ")
-    assert said == f"another outcome under {len(marked)} of {len(rows(out))}: the choice hangs on the objective"
+    assert said == f"another outcome under {len(marked)} of {len(rows(out))}: the choice depends on the objective"
     assert parts.split(", ")[0] == "floor"
     in_force = out.splitlines()[0].removeprefix("sample: under default ")
     assert [said for _, said in rows(out) if said.startswith(in_force) == said.endswith("differs")] == []
@@ -56,7 +56,7 @@ def test_where_nothing_differs_the_models_decide(review: Verb, monkeypatch: pyte
     monkeypatch.setattr(module, "review", lambda *_: Review(current, others))
     out = review()[1]
     assert rows(out) == [("margin 0.01", "nothing ships same"), ("margin 0.02", "nothing ships same")]
-    assert out.splitlines()[-1] == "the same under all 2: the choice hangs on the models, not on the objective"
+    assert out.splitlines()[-1] == "the same under all 2: the choice depends on the models, not on the objective"
 
 
 def test_programs_get_every_alternative(review: Verb) -> None:

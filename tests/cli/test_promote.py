@@ -45,7 +45,7 @@ def test_what_ships_is_promoted(runs: Path, promote: Verb) -> None:
     code, out, err = promote()
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "sample: regression ships: the only one that passes every clause",
+        "sample: regression ships: the only one that meets every criterion",
         "promoted regression (gate: ships)",
         f"written to {FILE}: commit it",
     ]
@@ -56,7 +56,7 @@ def test_what_ships_is_promoted(runs: Path, promote: Verb) -> None:
         "ships",
         False,
     )
-    assert decision.why == "passes every clause, and nothing simpler does"
+    assert decision.why == "meets every criterion, and nothing simpler does"
     assert decision.runs == {run.record.id: run.record.split_hash for run in find_named_runs(runs, "regression")}
     assert decision.config_hash == find_named_runs(runs, "regression")[0].record.config_hash
 

@@ -1,4 +1,4 @@
-"""Candidates against the baseline, the rung below and the best below: from run directories to what is printed."""
+"""Compare candidates with the baseline, the predecessor and the best simpler one, from run directories to JSON."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ RESAMPLES = 300
 
 
 def blind(share: float) -> Callable[[Predictions], Predictions]:
-    """What a model predicts that sees nothing in this share of the records."""
+    """Return the predictions of a model that sees nothing in this share of the records."""
 
     def change(found: Predictions) -> Predictions:
         scores = found.scores.copy()
@@ -37,7 +37,7 @@ def blind(share: float) -> Callable[[Predictions], Predictions]:
 
 @pytest.fixture(scope="module")
 def ladder(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """rule, twin (0): the same; words, regression (1): nearly; fallen (2): blind; top (3): as good as regression."""
+    """Build rule and twin (0: equal), words and regression (1: nearly), fallen (2: blind), top (3: as regression)."""
     runs_dir = Path(shutil.copytree(sample_runs, tmp_path_factory.mktemp("ladder") / "runs"))
     for run in find_named_runs(runs_dir, "rule"):
         copy_run(run, "twin")
@@ -68,7 +68,7 @@ def row(found: Comparison, name: str) -> CandidateResult:
 
 
 def against(found: Comparison, name: str) -> list[str | None]:
-    """Whom a candidate is compared with: baseline, predecessor, best simpler one."""
+    """Return the candidates that one is compared with: baseline, predecessor, best simpler one."""
     each = row(found, name)
     return [other.to if other else None for other in (each.baseline, each.predecessor, each.best_simpler)]
 
@@ -87,7 +87,7 @@ def test_two_calls_give_the_same(ladder: Path) -> None:
     assert compared(ladder, "rule", "regression", "fallen") == compared(ladder, "rule", "regression", "fallen")
 
 
-def test_it_tells_what_was_compared(whole: Comparison, ladder: Path) -> None:
+def test_a_comparison_lists_what_was_compared(whole: Comparison, ladder: Path) -> None:
     runs = find_named_runs(ladder, "rule")
     assert (whole.data, whole.part, whole.metric, whole.baseline) == ("sample", "test", "f1_weighted", "rule")
     assert whole.dataset_version == runs[0].record.dataset_version
@@ -108,7 +108,7 @@ def test_readings_of_the_test_splits_are_counted(whole: Comparison, ladder: Path
     assert any("thresholds were tuned" in note for note in on_val.notes)
 
 
-def test_a_row_tells_what_its_runs_measured(whole: Comparison, ladder: Path) -> None:
+def test_a_row_holds_the_metrics_of_its_runs(whole: Comparison, ladder: Path) -> None:
     figures = [run.figures() for run in find_named_runs(ladder, "regression")]
     found = row(whole, "regression")
     for name in ("f1_weighted", "recall_macro"):
@@ -160,7 +160,7 @@ def test_of_rungs_that_none_is_named_after_its_model_the_first_by_name_counts(la
     assert against(found, "fallen")[1] == "aardvark"
 
 
-def test_an_equal_candidate_is_not_told_apart(whole: Comparison) -> None:
+def test_an_equal_candidate_is_not_distinguishable(whole: Comparison) -> None:
     twin = row(whole, "twin").baseline
     assert twin is not None
     assert (twin.value, twin.low, twin.high, twin.p, twin.p_adjusted) == (0, 0, 0, 1, 1)
@@ -170,7 +170,7 @@ def test_an_equal_candidate_is_not_told_apart(whole: Comparison) -> None:
     assert {each.verdict for each in row(whole, "twin").groups} == {"not distinguishable"}
 
 
-def test_a_verdict_agrees_with_its_figures(whole: Comparison) -> None:
+def test_a_verdict_agrees_with_its_interval_and_p_value(whole: Comparison) -> None:
     for each in differences(whole):
         assert each.p_adjusted is not None
         assert each.low <= each.value <= each.high
@@ -201,7 +201,7 @@ def test_one_rival_needs_no_adjustment(ladder: Path) -> None:
     assert rival.baseline.p_adjusted == rival.baseline.p
 
 
-def test_an_unknown_baseline_is_told_with_the_nearest_and_what_to_do(ladder: Path) -> None:
+def test_an_unknown_baseline_is_refused_with_the_nearest_name(ladder: Path) -> None:
     selection = select(ladder)
     with pytest.raises(UserError) as caught:
         check_baseline(selection, "rul")
@@ -218,7 +218,7 @@ def test_one_split_speaks_of_itself_only(ladder: Path) -> None:
     assert found.notes == ["one split only: the intervals do not cover another split of the data"]
 
 
-def test_what_is_promoted_is_said_with_what_the_gate_said(ladder: Path) -> None:
+def test_a_promoted_candidate_shows_the_gates_verdict(ladder: Path) -> None:
     shown = ("regression", row(compared(ladder, "rule", "regression"), "regression").config_hash)
     found = compared(ladder, "rule", "regression", promoted={shown: "gate: nothing ships; forced: why"})
     assert [each.promoted for each in found.candidates] == [None, "gate: nothing ships; forced: why"]
@@ -232,7 +232,7 @@ def test_progress_is_told_to_its_end(ladder: Path) -> None:
     assert announced == [sum(done)] == [3 * RESAMPLES], "each pair is swapped once, whatever it is shown as"
 
 
-def test_a_parent_that_was_not_selected_is_found_beside_the_runs(runs_dir: Path) -> None:
+def test_a_parent_that_was_not_selected_is_found(runs_dir: Path) -> None:
     rule, regression = find_named_runs(runs_dir, "rule"), find_named_runs(runs_dir, "regression")
     for run in regression:
         rewrite_record(run.path, parent=rule[0].record.id)
@@ -261,7 +261,7 @@ def test_readings_are_those_of_the_directory_or_those_that_the_runs_noted(runs_d
     assert [split.test_readings for split in compared[False].splits] == [2, 2, 2]
 
 
-def test_a_baseline_that_is_not_there_is_told_before_anything_is_drawn(runs_dir: Path) -> None:
+def test_a_missing_baseline_is_refused_before_resampling(runs_dir: Path) -> None:
     begun: list[str] = []
     with pytest.raises(UserError, match="baseline=cnn: "):
         compare_selected(

@@ -1,4 +1,4 @@
-"""Verdicts, and the advice on how many more records would bring one."""
+"""Check verdicts, and how many more records would detect a difference."""
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ DETECTABLE = 2.8  # standard errors
 
 
 def of(value: float, records: float, training: float = 0.0, degrees_of_freedom: float = 1e6) -> Estimate:
-    """A difference with these standard errors."""
+    """Return a difference with these standard errors."""
     return Estimate(*(np.array(each) for each in (value, records**2, training**2, degrees_of_freedom)))
 
 
 def error_with(found: Estimate, times: float) -> float:
-    """The standard error with `times` as many records: only their own part shrinks."""
+    """Return the standard error with `times` as many records: only their own part shrinks."""
     return float(np.sqrt(found.record_variance / times + found.training_variance))
 
 
@@ -88,8 +88,8 @@ def test_another_distance_and_another_bound_can_be_asked_for() -> None:
     assert estimate_more_records(found, 100, distance=0.06, alpha=0.05) is None
 
 
-def test_few_repeats_are_not_told_to_fetch_records() -> None:
-    """With two splits t wants 12.7 standard errors, of which none comes from the records here."""
+def test_with_few_repeats_no_records_are_suggested() -> None:
+    """With two splits t requires 12.7 standard errors, none of which come from the records here."""
     found = estimate_difference(certain([0.65, 0.67]), certain([0.6, 0.6]))
     assert found.lower(0.025) < 0 < found.upper(0.025)
     assert estimate_more_records(found, 217) is None
@@ -101,7 +101,7 @@ def test_what_the_training_nearly_hides_needs_repeats() -> None:
     assert "more repeats" in describe_verdict("not distinguishable", "cnn", found, estimate_more_records(found, 217))
 
 
-def test_what_cannot_be_told_is_no_finding() -> None:
+def test_an_unknown_difference_is_not_distinguishable() -> None:
     assert decide_verdict(np.nan, np.nan, np.nan, 0.0) == "not distinguishable"
     assert estimate_difference(certain([[np.nan]]), certain([[np.nan]])).p_value()[0] == 1
 
@@ -123,7 +123,7 @@ def test_rounding_up_adds_less_than_a_tenth(count: int) -> None:
     assert len(str(found).rstrip("0")) <= 2
 
 
-def test_the_sentence_says_the_verdict_and_else_what_would_bring_one() -> None:
+def test_a_verdict_in_words_names_what_would_detect_the_difference() -> None:
     assert describe_verdict("better", "rule", of(0.1, 0.01), None) == "better than rule"
     assert describe_verdict("worse", "rule", of(-0.1, 0.01), 400) == "worse than rule"
     told = "not distinguishable from cnn"

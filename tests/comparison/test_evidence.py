@@ -1,4 +1,4 @@
-"""From run directories to evidence: the same records for all, or no comparison."""
+"""Gather evidence from run directories: all candidates have the same records, or are refused."""
 
 import dataclasses
 import json
@@ -12,14 +12,14 @@ from tests.sample_runs import Change, change_predictions, find_named_runs
 
 from ratchet.comparison.evidence import gather_evidence
 from ratchet.errors import UserError
-from ratchet.evaluation.metrics import averaged
+from ratchet.evaluation.metrics import compute_averages
 from ratchet.runs import find_runs
 from ratchet.runs.predictions import Predictions, read_predictions, write_predictions
 from ratchet.runs.selection import select
 
 
 @pytest.mark.parametrize("part", ["test", "val"])
-def test_figures_are_those_that_the_runs_wrote_down(part: str, sample_runs: Path) -> None:
+def test_metrics_equal_those_that_the_runs_stored(part: str, sample_runs: Path) -> None:
     evidence = gather_evidence(select(sample_runs, part=part), resamples=10)
     assert [each.name for each in evidence.candidates] == ["rule", "regression"]
     for each in evidence.candidates:
@@ -72,7 +72,7 @@ def test_decisions_are_made_at_the_thresholds_of_each_run(runs_dir: Path) -> Non
     found = gather_evidence(select(runs_dir), resamples=10).of("regression")
     predicted = read_predictions(run.path / "predictions" / "test.parquet")
     assert (found.run_decisions[1].decisions == (predicted.scores >= 0.9)).all()
-    expected = averaged(predicted.targets, (predicted.scores >= 0.9).astype(np.uint8))["f1_weighted"]
+    expected = compute_averages(predicted.targets, (predicted.scores >= 0.9).astype(np.uint8))["f1_weighted"]
     assert found.metrics["f1_weighted"].values[1] == pytest.approx(float(expected))
 
 
@@ -133,14 +133,14 @@ def test_other_labels_are_refused(runs_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["predictions/test.parquet", "labels.json", "thresholds.json"])
-def test_a_file_that_is_not_there_is_told(name: str, runs_dir: Path) -> None:
+def test_a_missing_file_is_reported(name: str, runs_dir: Path) -> None:
     path = find_named_runs(runs_dir, "regression")[2].path / name
     path.unlink()
     with pytest.raises(UserError, match=path.name):
         gather_evidence(select(runs_dir), resamples=10)
 
 
-def test_others_are_measured_beside_the_candidates(sample_runs: Path) -> None:
+def test_others_are_measured_but_are_no_candidates(sample_runs: Path) -> None:
     both, rule = select(sample_runs), select(sample_runs, names=["rule"])
     evidence = gather_evidence(rule, others=[both.candidates[1]], resamples=10)
     assert [each.name for each in evidence.candidates] == ["rule"]

@@ -1,4 +1,4 @@
-"""What changed between a run and its parent, by group; several groups at once are warned of."""
+"""List what changed between a run and its parent by group; warn if several groups changed."""
 
 import json
 import re
@@ -27,7 +27,7 @@ Made = Callable[..., StoredRun]
 
 @pytest.fixture
 def parent(runs_dir: Path) -> StoredRun:
-    """As made by a checkout without changes, whatever state this one is in."""
+    """Return a run as if made by a checkout without changes, whatever the state of this one."""
     run = find_named_runs(runs_dir, "regression")[0]
     (run.path / "code.diff").unlink(missing_ok=True)
     rewrite_record(run.path, git={"commit": "c" * 40, "dirty": False, "diff_sha256": None})
@@ -36,7 +36,7 @@ def parent(runs_dir: Path) -> StoredRun:
 
 @pytest.fixture
 def child(parent: StoredRun) -> Made:
-    """`child({"model.C": 5}, lock_hash="other")`: a run like its parent but for these settings and fields."""
+    """Make runs: `child({"model.C": 5}, lock_hash="other")` equals its parent except for these settings and fields."""
 
     def make(settings: dict[str, Any] | None = None, **fields: Any) -> StoredRun:
         run = copy_run(parent, "child", parent=parent.record.id, **fields)
@@ -72,19 +72,19 @@ def test_the_same_again_changes_nothing(parent: StoredRun, child: Made) -> None:
     ],
     ids=lambda value: " ".join(value) or "nothing",
 )
-def test_settings_are_told_by_group(
+def test_changed_settings_are_listed_by_group(
     settings: dict[str, Any], changed: dict[str, list[str]], parent: StoredRun, child: Made
 ) -> None:
     assert find_changes(child(settings), parent) == changed
 
 
-def test_settings_that_only_one_of_them_has_are_told(parent: StoredRun, child: Made) -> None:
+def test_settings_that_only_one_run_has_are_listed(parent: StoredRun, child: Made) -> None:
     run = child({"model.new": 1})
     assert find_changes(run, parent) == {"model": ["model.new: not set -> 1"]}
     assert find_changes(parent, run) == {"model": ["model.new: 1 -> not set"]}
 
 
-def test_another_model_is_told_by_its_name_alone(runs_dir: Path) -> None:
+def test_another_model_is_listed_by_its_name_alone(runs_dir: Path) -> None:
     rule, regression = find_named_runs(runs_dir, "rule")[0], find_named_runs(runs_dir, "regression")[0]
     assert find_changes(regression, rule) == {"model": ["rule -> regression"]}
 
@@ -95,7 +95,7 @@ def test_other_records_are_a_change_of_the_data(parent: StoredRun, child: Made) 
     }
 
 
-def test_another_lock_is_told_with_the_versions_that_differ(parent: StoredRun, child: Made) -> None:
+def test_another_lock_is_listed_with_the_versions_that_differ(parent: StoredRun, child: Made) -> None:
     packages = {**parent.record.packages, "numpy": "0.1", "added": "2.0"}
     before = parent.record.packages["numpy"]
     assert find_changes(child(lock_hash="other", packages=packages), parent) == {
@@ -136,7 +136,7 @@ def test_the_same_definitions_are_no_change_wherever_they_are(parent: StoredRun,
 
 @pytest.mark.parametrize("content", [None, "[", "[]"], ids=repr)
 def test_without_recorded_definitions_commits_are_named(parent: StoredRun, child: Made, content: str | None) -> None:
-    """As in runs of older versions."""
+    """Return a run as older versions wrote it."""
     rewrite_record(parent.path, git={"commit": "a" * 40, "diff_sha256": None})
     run = child(code_hash="other", git={"commit": "b" * 40, "diff_sha256": None})
     (run.path / "code.json").unlink()
@@ -156,7 +156,7 @@ def test_several_groups_at_once_are_warned_of(parent: StoredRun, child: Made) ->
     assert str(build_warning(found)).startswith("model, data and lock changed at once")
 
 
-def test_a_configuration_that_cannot_be_read_is_told(parent: StoredRun, child: Made) -> None:
+def test_a_configuration_that_cannot_be_read_is_refused(parent: StoredRun, child: Made) -> None:
     for text in ("{", "just text", None):
         run = child()
         path = run.path / "config.yaml"
@@ -168,7 +168,7 @@ def test_a_configuration_that_cannot_be_read_is_told(parent: StoredRun, child: M
 
 @pytest.fixture(scope="module")
 def descended(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """rule, regression, and regression_words on the same splits, each run after regression's."""
+    """Build rule, regression and regression_words on the same splits; regression_words started after regression."""
     runs_dir = Path(shutil.copytree(sample_runs, tmp_path_factory.mktemp("descended") / "runs"))
     for run in find_named_runs(runs_dir, "regression"):
         overrides = ["experiment=regression_words", f"split.seed={run.record.split_seed}", f"parent={run.record.id}"]
@@ -178,7 +178,7 @@ def descended(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def lineage(runs_dir: Path, *names: str) -> Comparison:
-    """As `ratchet compare` puts it together."""
+    """Compare as `ratchet compare` does."""
     selection, runs = select(runs_dir, names=names), find_runs(runs_dir)
     parents = find_parents(selection, runs)
     evidence = gather_evidence(selection, others=find_other_parents(selection, parents, runs), resamples=200)
@@ -192,7 +192,7 @@ def changes_of(found: Comparison, name: str) -> Changes:
     return changes
 
 
-def test_a_change_is_told_beside_its_effect(descended: Path) -> None:
+def test_changes_include_their_effect(descended: Path) -> None:
     found = lineage(descended, "rule", "regression", "regression_words")
     assert [each.changes is not None for each in found.candidates] == [False, False, True]
     changes = changes_of(found, "regression_words")
@@ -242,7 +242,7 @@ def test_a_parent_on_some_of_the_splits_is_compared_on_those(descended: Path, tm
     assert effect.splits == 2
 
 
-def test_a_parent_that_was_pruned_is_not_told(descended: Path, tmp_path: Path) -> None:
+def test_a_pruned_parent_is_left_out(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
     shutil.rmtree(runs_dir / "sample" / "regression")
     assert all(each.changes is None for each in lineage(runs_dir, "rule", "regression_words").candidates)
@@ -260,7 +260,7 @@ def test_runs_of_the_parent_that_cannot_be_compared_are_not(
     assert effect.splits == 2
 
 
-def test_the_newest_run_says_which_parent_a_candidate_has(descended: Path, tmp_path: Path) -> None:
+def test_the_newest_run_determines_the_parent(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
     rule = find_named_runs(runs_dir, "rule")[0]
     oldest, *_, newest = find_named_runs(runs_dir, "regression_words")

@@ -1,4 +1,4 @@
-"""The JSON of `ratchet compare` is what its schema says."""
+"""Check the JSON of `ratchet compare` against its schema."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ ADAPTER = TypeAdapter(Comparison)
 
 
 def schema() -> str:
-    """The content of docs/compare.schema.json."""
+    """Return the content of docs/compare.schema.json."""
     described = {"$schema": "https://json-schema.org/draft/2020-12/schema", **ADAPTER.json_schema()}
     return json.dumps(described, indent=1) + "\n"
 
 
 def test_the_schema_in_the_docs_is_that_of_the_code(project: Path) -> None:
-    """Written anew with: python tests/comparison/test_results.py > docs/compare.schema.json."""
+    """Rewrite the file with: python tests/comparison/test_results.py > docs/compare.schema.json."""
     assert (project / "docs" / "compare.schema.json").read_text(encoding="utf-8") == schema()
 
 

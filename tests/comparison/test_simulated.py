@@ -1,4 +1,4 @@
-"""How often a comparison is wrong where the truth is known: benchmarks/comparison_error.py in short."""
+"""Measure error rates where the truth is known: a short version of benchmarks/comparison_error.py."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Try = Callable[..., Rates]
 
 @pytest.fixture(scope="module")
 def try_worlds(project: Path) -> Iterator[Try]:
-    """`try_worlds(repeats=3)`: the rates of a design in as many worlds as there is time for, the same every time."""
+    """Measure rates: `try_worlds(repeats=3)` returns those of a design, in the same worlds every time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(project / "benchmarks"))
         worlds = importlib.import_module("worlds")
@@ -47,7 +47,7 @@ def test_equally_good_models_are_called_different_in_one_of_twenty_worlds_at_mos
 
 
 def test_one_run_and_another_are_compared_as_the_two_that_they_are(try_worlds: Try) -> None:
-    """Of other trainings one run cannot know: there the interval is too narrow, and this sees it."""
+    """One run cannot show the variance of training: there the interval is too narrow, and this test detects it."""
     found = try_worlds(repeats=1, same_test_set=True, training=0.12)["f1_weighted"]
     assert found["pair"] >= 0.95 - 3 * ERROR
     assert found["coverage"] < 0.9
@@ -61,6 +61,6 @@ def test_a_model_that_is_better_by_far_is_called_better(try_worlds: Try) -> None
 
 
 def test_drawing_repeats_along_with_records_counts_the_doubt_about_records_twice(try_worlds: Try) -> None:
-    """Why the interval is not that of the percentile bootstrap over both."""
+    """This is why the interval is not a percentile bootstrap over records and repeats together."""
     found = try_worlds(repeats=5, same_test_set=False, training=0.0)["f1_weighted"]
     assert found["percentile"] >= 0.97

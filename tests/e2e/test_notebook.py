@@ -51,4 +51,4 @@ def test_it_runs_and_shows_the_ladder(path: Path, sample_runs: Path, tmp_path: P
     assert all(name in pictures[0] for name in ("rule", "regression"))
     printed = "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
     assert "sample: regression ships" in printed
-    assert "the choice hangs on" in printed
+    assert "the choice depends on" in printed

@@ -1,4 +1,4 @@
-"""Behavioural tests: what a file may say, what each kind asks for, and the files that the data sets bring."""
+"""Check files of behavioural tests, the requirements of each kind, and the files of the data sets."""
 
 import json
 import os
@@ -22,9 +22,9 @@ from ratchet.evaluation.behaviour import (
     Case,
     Kind,
     Outcome,
-    behaviour_figures,
-    behaviour_hash,
-    behaviour_json,
+    compute_behaviour_metrics,
+    hash_cases,
+    outcomes_to_json,
     read_behaviour,
     run_behaviour,
 )
@@ -52,7 +52,7 @@ MINIMUM = {
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Reads a file of what is given: bytes, text, or anything that YAML can say."""
+    """Read a file with this content: bytes, text, or anything that YAML can represent."""
 
     def from_content(content: Any) -> list[Case]:
         text = content if isinstance(content, str | bytes) else yaml.safe_dump(content, allow_unicode=True)
@@ -64,7 +64,7 @@ def read(tmp_path: Path) -> Read:
 
 
 def one(test: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
-    """A file of one test, with some of its keys changed (None: left out)."""
+    """Return a file of one test with some keys changed (None: removed)."""
     return [{key: value for key, value in {**test, **changes}.items() if value is not None}]
 
 
@@ -230,7 +230,7 @@ def test_invariance_asks_for_the_same_labels_not_the_same_scores() -> None:
     assert outcome.found == ""
 
 
-def test_invariance_fails_where_any_text_differs_and_says_how() -> None:
+def test_invariance_fails_if_any_text_differs_and_reports_how() -> None:
     outcome = outcome_of(Kind.invariance, "a picture", "a photograph", "a drawing", "a sound")
     assert outcome.passed is False
     assert outcome.found == ("text 3 gains graphs; text 3 loses vision; text 4 gains audio; text 4 loses vision")
@@ -240,7 +240,7 @@ def test_direction_asks_for_scores_that_move_not_for_decisions() -> None:
     assert outcome_of(Kind.directional, "a picture", "a photograph", wanted=("graphs",), unwanted=("vision",)).passed
 
 
-def test_direction_fails_where_a_score_moves_the_other_way_and_says_from_where_to_where() -> None:
+def test_direction_fails_if_a_score_moves_the_other_way_and_reports_both_scores() -> None:
     outcome = outcome_of(Kind.directional, "a picture", "a photograph", wanted=("vision",), unwanted=("graphs",))
     assert outcome.passed is False
     assert outcome.found == (
@@ -305,12 +305,12 @@ def outcome(kind: Kind, passed: bool | None) -> Outcome:
     return Outcome("a test", kind, passed, ("a", "b"), "" if passed else "lacks vision")
 
 
-def test_figures_are_shares_of_applicable_cases() -> None:
+def test_metrics_are_shares_of_applicable_cases() -> None:
     outcomes = [
         *[outcome(Kind.invariance, passed) for passed in (True, True, True, False)],
         *[outcome(Kind.minimum, passed) for passed in (False, None, None)],
     ]
-    assert behaviour_figures(outcomes) == {
+    assert compute_behaviour_metrics(outcomes) == {
         "behaviour/cases": 5,
         "behaviour/skipped": 2,
         "behaviour/score": 3 / 5,
@@ -319,15 +319,15 @@ def test_figures_are_shares_of_applicable_cases() -> None:
     }
 
 
-def test_without_cases_there_are_no_figures_and_without_applicable_ones_no_shares() -> None:
-    assert behaviour_figures([]) == {}
-    found = behaviour_figures([outcome(Kind.directional, None)])
+def test_without_cases_there_are_no_metrics_and_without_applicable_ones_no_shares() -> None:
+    assert compute_behaviour_metrics([]) == {}
+    found = compute_behaviour_metrics([outcome(Kind.directional, None)])
     assert found == {"behaviour/cases": 0, "behaviour/skipped": 1}
 
 
 def test_every_case_is_written_as_json() -> None:
     outcomes = [outcome(Kind.invariance, True), outcome(Kind.minimum, False), outcome(Kind.directional, None)]
-    written = json.loads(json.dumps(behaviour_json(outcomes)))
+    written = json.loads(json.dumps(outcomes_to_json(outcomes)))
     assert [each["passed"] for each in written] == [True, False, None]
     assert written[1] == {
         "name": "a test",
@@ -346,7 +346,7 @@ assert {"sample", "madewithml"} <= set(DATA)
 
 @pytest.fixture
 def madewithml(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the data of Made With ML stand; a test that needs them skips where there are none."""
+    """Return the directory of the Made With ML data; skip a test that needs them if there are none."""
     directory = Path(os.environ.get("MADEWITHML_DIR") or project.parent / "shared/data")
     if not all((directory / name).is_file() for name in ("projects.json", "tags.json")):
         pytest.skip(f"no projects.json and tags.json in {directory}: set MADEWITHML_DIR to the data of Made With ML")
@@ -378,6 +378,6 @@ def test_cases_that_ask_for_something_else_have_another_hash() -> None:
         replace(case, kind=Kind.directional),
         replace(case, test="another"),
     )
-    assert len({behaviour_hash([each]) for each in (case, *changed)}) == 7
-    assert behaviour_hash([case, case]) != behaviour_hash([case]) == behaviour_hash([replace(case)])
-    assert behaviour_hash([]) is None
+    assert len({hash_cases([each]) for each in (case, *changed)}) == 7
+    assert hash_cases([case, case]) != hash_cases([case]) == hash_cases([replace(case)])
+    assert hash_cases([]) is None

@@ -1,4 +1,4 @@
-"""Temperature scaling and calibration figures against scikit-learn, simulated truth, and every odd score."""
+"""Compare temperature scaling and calibration metrics with scikit-learn and simulated truth; check edge cases."""
 
 import json
 import logging
@@ -18,7 +18,12 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from ratchet.config import CalibrationConfig, CalibrationMethod
 from ratchet.data.dataset import Task
-from ratchet.evaluation.calibration import Calibration, calibration_figures, fit_calibration, reliability
+from ratchet.evaluation.calibration import (
+    Calibration,
+    compute_calibration_metrics,
+    compute_reliability,
+    fit_calibration,
+)
 from ratchet.evaluation.metrics import Binary
 
 Scores = npt.NDArray[np.float32]
@@ -28,7 +33,7 @@ NONE = CalibrationConfig(method=CalibrationMethod.none)
 
 
 def multilabel(seed: int = 0, *, items: int = 2000, labels: int = 5, temperature: float = 1.0) -> tuple[Binary, Scores]:
-    """Targets drawn from probabilities, and scores that would be these probabilities at `temperature`."""
+    """Sample targets from probabilities; return them with scores that `temperature` turns into these probabilities."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(-1, 2, (items, labels))
     targets = (generator.random((items, labels)) < expit(logits)).astype(np.uint8)
@@ -38,7 +43,7 @@ def multilabel(seed: int = 0, *, items: int = 2000, labels: int = 5, temperature
 def multiclass(
     seed: int = 0, *, items: int = 3000, classes: int = 4, temperature: float = 1.0
 ) -> tuple[Binary, Scores]:
-    """The same with one label a record."""
+    """Sample targets and scores in the same way, with one label per record."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 1.5, (items, classes))
     drawn = (softmax(logits, axis=1).cumsum(axis=1) < generator.random((items, 1))).sum(axis=1)
@@ -51,7 +56,7 @@ TASKS = list(Task)
 
 
 def loss(targets: Binary, scores: npt.NDArray[Any], task: Task) -> float:
-    """scikit-learn's log loss, over pairs or over records."""
+    """Return scikit-learn's log loss, over pairs or over records."""
     if task is Task.multilabel:
         return float(log_loss(targets.ravel(), scores.ravel().astype(np.float64), labels=[0, 1]))
     rows = scores.astype(np.float64)
@@ -59,7 +64,7 @@ def loss(targets: Binary, scores: npt.NDArray[Any], task: Task) -> float:
 
 
 class Given(ClassifierMixin, BaseEstimator):
-    """A classifier whose answers are its input."""
+    """A classifier that returns its input."""
 
     def fit(self, rows: npt.NDArray[Any], true: npt.NDArray[Any]) -> "Given":
         self.classes_ = np.unique(true)
@@ -125,14 +130,17 @@ def test_over_confident_scores_get_better_on_records_that_the_fit_did_not_see(ta
     assert calibration.temperature > 1
     targets, scores = unseen
     calibrated = calibration.apply(scores)
-    before, after = calibration_figures(targets, scores, task), calibration_figures(targets, calibrated, task)
+    before, after = (
+        compute_calibration_metrics(targets, scores, task),
+        compute_calibration_metrics(targets, calibrated, task),
+    )
     assert after["expected_calibration_error"] < before["expected_calibration_error"] / 2
     assert after["brier"] < before["brier"]
     assert loss(targets, calibrated, task) < loss(targets, scores, task)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_timid_scores_are_drawn_apart(task: Task) -> None:
+def test_underconfident_scores_are_moved_apart(task: Task) -> None:
     targets, scores = WORLDS[task](6, temperature=0.3)
     temperature = fit_calibration(targets, scores, TEMPERATURE, task).temperature
     assert temperature is not None
@@ -157,7 +165,7 @@ def test_the_same_scores_give_the_same_temperature_to_the_last_bit(task: Task) -
     assert fit_calibration(targets.copy(), scores.copy(), TEMPERATURE, task) == first
 
 
-def test_multi_label_scores_of_0_and_1_have_no_say() -> None:
+def test_multi_label_scores_of_0_and_1_do_not_contribute() -> None:
     targets, scores = multilabel(8, temperature=2)
     expected = fit_calibration(targets, scores, TEMPERATURE, Task.multilabel)
     more_targets, certain = np.tile(np.array([[0, 1, 0, 1, 1]], dtype=np.uint8), (50, 1)), np.ones((50, 5), np.float32)
@@ -168,7 +176,7 @@ def test_multi_label_scores_of_0_and_1_have_no_say() -> None:
     assert found.temperature == pytest.approx(expected.temperature, rel=1e-5)
 
 
-def test_multi_class_records_whose_class_has_score_0_have_no_say() -> None:
+def test_multi_class_records_whose_class_has_score_0_do_not_contribute() -> None:
     targets, scores = multiclass(8, temperature=2)
     expected = fit_calibration(targets, scores, TEMPERATURE, Task.multiclass)
     hopeless, lost = np.array([[0, 0, 1, 0]], dtype=np.uint8), np.array([[0.5, 0.3, 0, 0.2]], dtype=np.float32)
@@ -189,7 +197,7 @@ def test_scores_of_only_0_and_1_are_left_alone_with_a_warning(task: Task, caplog
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_none_leaves_scores_alone_and_says_nothing(task: Task, caplog: pytest.LogCaptureFixture) -> None:
+def test_none_leaves_scores_alone_and_logs_nothing(task: Task, caplog: pytest.LogCaptureFixture) -> None:
     targets, scores = WORLDS[task](9, temperature=3)
     calibration = fit_calibration(targets, scores, NONE, task)
     assert calibration == Calibration("none", None, task)
@@ -298,7 +306,7 @@ def test_any_data_can_be_fitted_measured_and_tabled(data: st.DataObject, scores:
     if calibration.temperature is not None:
         assert 1 / 20 <= calibration.temperature <= 20
     assert not np.isnan(calibration.apply(scores)).any()
-    figures, table = calibration_figures(targets, scores, task), reliability(targets, scores, task)
+    figures, table = compute_calibration_metrics(targets, scores, task), compute_reliability(targets, scores, task)
     if np.isin(scores, (0, 1)).all():
         assert np.isnan(list(figures.values())).all()
         assert table == []
@@ -314,22 +322,22 @@ def test_any_data_can_be_fitted_measured_and_tabled(data: st.DataObject, scores:
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
 def test_brier_scores_are_those_of_scikit_learn(temperature: float) -> None:
     targets, scores = multilabel(12, temperature=temperature)
-    found = calibration_figures(targets, scores, Task.multilabel)["brier"]
+    found = compute_calibration_metrics(targets, scores, Task.multilabel)["brier"]
     assert found == pytest.approx(brier_score_loss(targets.ravel(), scores.ravel()), abs=1e-6)
     targets, scores = multiclass(12, temperature=temperature)
-    found = calibration_figures(targets, scores, Task.multiclass)["brier"]
+    found = compute_calibration_metrics(targets, scores, Task.multiclass)["brier"]
     expected = brier_score_loss(targets.argmax(axis=1), scores, scale_by_half=False, labels=range(4))
     assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_multi_class_brier_score_is_a_sum_over_classes() -> None:
     targets, scores = np.array([[1, 0]], dtype=np.uint8), np.array([[0.1, 0.9]], dtype=np.float32)
-    assert calibration_figures(targets, scores, Task.multiclass)["brier"] == pytest.approx(0.81 * 2)
+    assert compute_calibration_metrics(targets, scores, Task.multiclass)["brier"] == pytest.approx(0.81 * 2)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_scores_that_are_probabilities_have_next_to_no_calibration_error(task: Task) -> None:
-    figures = calibration_figures(*WORLDS[task](13, items=20_000), task)
+    figures = compute_calibration_metrics(*WORLDS[task](13, items=20_000), task)
     assert 0 < figures["expected_calibration_error"] < 0.01
 
 
@@ -338,21 +346,21 @@ def test_the_calibration_error_of_a_small_table_is_that_of_a_count_by_hand() -> 
     scores = np.array([[0.75, 0.77], [0.25, 0.05]], dtype=np.float32)
     # (.7, .8]: two, mean .76, half are positive; (.2, .3]: one, positive; (0, .1]: one, negative
     expected = 0.5 * 0.26 + 0.25 * 0.75 + 0.25 * 0.05
-    found = calibration_figures(targets, scores, Task.multilabel)["expected_calibration_error"]
+    found = compute_calibration_metrics(targets, scores, Task.multilabel)["expected_calibration_error"]
     assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_multi_class_calibration_is_that_of_the_top_score() -> None:
     targets = np.array([[1, 0, 0], [0, 0, 1]], dtype=np.uint8)
     scores = np.array([[0.65, 0.25, 0.1], [0.62, 0.3, 0.08]], dtype=np.float32)
-    found = calibration_figures(targets, scores, Task.multiclass)["expected_calibration_error"]
+    found = compute_calibration_metrics(targets, scores, Task.multiclass)["expected_calibration_error"]
     assert found == pytest.approx(abs(0.5 - 0.635), abs=1e-6)
-    assert [row["count"] for row in reliability(targets, scores, Task.multiclass)] == [0] * 6 + [2] + [0] * 3
+    assert [row["count"] for row in compute_reliability(targets, scores, Task.multiclass)] == [0] * 6 + [2] + [0] * 3
 
 
 def test_the_reliability_table_is_scikit_learns_calibration_curve() -> None:
     targets, scores = multilabel(14, temperature=2)
-    table = reliability(targets, scores, Task.multilabel)
+    table = compute_reliability(targets, scores, Task.multilabel)
     share, mean = calibration_curve(targets.ravel(), scores.ravel().astype(np.float64), n_bins=10)
     np.testing.assert_allclose([row["share_positive"] for row in table], share)
     np.testing.assert_allclose([row["mean_score"] for row in table], mean)
@@ -361,7 +369,7 @@ def test_the_reliability_table_is_scikit_learns_calibration_curve() -> None:
 def test_the_reliability_table_has_ten_rows_and_is_json() -> None:
     targets = np.array([[1, 0, 1, 0]], dtype=np.uint8)
     scores = np.array([[0.0, 0.5, 1.0, 0.95]], dtype=np.float32)
-    table = json.loads(json.dumps(reliability(targets, scores, Task.multilabel), allow_nan=False))
+    table = json.loads(json.dumps(compute_reliability(targets, scores, Task.multilabel), allow_nan=False))
     assert [(row["low"], row["high"]) for row in table] == [(k / 10, (k + 1) / 10) for k in range(10)]
     assert [row["count"] for row in table] == [1, 0, 0, 0, 1, 0, 0, 0, 0, 2]
     assert table[0] == {"low": 0.0, "high": 0.1, "count": 1, "mean_score": 0.0, "share_positive": 1.0}
@@ -374,6 +382,6 @@ def test_the_reliability_table_has_ten_rows_and_is_json() -> None:
 def test_scores_of_only_0_and_1_have_no_calibration(task: Task) -> None:
     targets = np.eye(3, dtype=np.uint8)
     scores = targets[::-1].astype(np.float32)
-    assert np.isnan(list(calibration_figures(targets, scores, task).values())).all()
-    assert set(calibration_figures(targets, scores, task)) == {"brier", "expected_calibration_error"}
-    assert reliability(targets, scores, task) == []
+    assert np.isnan(list(compute_calibration_metrics(targets, scores, task).values())).all()
+    assert set(compute_calibration_metrics(targets, scores, task)) == {"brier", "expected_calibration_error"}
+    assert compute_reliability(targets, scores, task) == []

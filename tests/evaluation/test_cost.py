@@ -1,4 +1,4 @@
-"""What is measured of a model in use: calls, sizes, memory."""
+"""Check measured costs: calls, sizes, memory."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.commands import run_command
 
-from ratchet.evaluation.cost import measure_serving, size_mb
+from ratchet.evaluation.cost import measure_serving, measure_size_mb
 
 
 def test_serving_is_measured_by_20_warm_ups_200_calls_and_one_batch() -> None:
@@ -23,7 +23,7 @@ def test_serving_is_measured_by_20_warm_ups_200_calls_and_one_batch() -> None:
 
 
 def test_latency_leaves_warm_ups_out_and_knows_slow_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that only the calls move: no busy machine can."""
+    """Measure with a clock that only the calls advance, which a busy machine cannot disturb."""
     count, now = 0, 0.0
 
     def predict(texts: Sequence[str]) -> None:
@@ -46,25 +46,25 @@ def test_latency_leaves_warm_ups_out_and_knows_slow_calls(monkeypatch: pytest.Mo
 
 
 def test_size_is_that_of_all_files_below_in_millions_of_bytes(tmp_path: Path) -> None:
-    assert size_mb(tmp_path) == 0
+    assert measure_size_mb(tmp_path) == 0
     (tmp_path / "weights.npz").write_bytes(b"x" * 1_500_000)
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / "er" / "vocabulary.json").write_bytes(b"y" * 250_000)
-    assert size_mb(tmp_path) == pytest.approx(1.75)
+    assert measure_size_mb(tmp_path) == pytest.approx(1.75)
 
 
 PEAKS = """
 import json
 import numpy as np
-from ratchet.evaluation.cost import peak_memory_mb, reset_peak_memory
+from ratchet.evaluation.cost import measure_peak_memory_mb, reset_peak_memory
 reset_peak_memory()
-before = peak_memory_mb()
+before = measure_peak_memory_mb()
 block = np.ones(25_000_000)  # 200 MB
-grown = peak_memory_mb()
+grown = measure_peak_memory_mb()
 del block
-kept = peak_memory_mb()
+kept = measure_peak_memory_mb()
 reset_peak_memory()
-print(json.dumps([before, grown, kept, peak_memory_mb()]))
+print(json.dumps([before, grown, kept, measure_peak_memory_mb()]))
 """
 
 

@@ -1,4 +1,4 @@
-"""The flat keys of metrics.json: which there are, what they hold, and that JSON can hold them."""
+"""Check the keys and values of metrics.json, and that JSON can represent them."""
 
 import json
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ratchet.data.dataset import Task
-from ratchet.evaluation.measures import Figures, figures
-from ratchet.evaluation.metrics import Binary, at_k, average_precision, averaged
+from ratchet.evaluation.measures import Metrics, compute_metrics
+from ratchet.evaluation.metrics import Binary, average_precision, compute_averages, precision_recall_at_k
 
 LABELS = ["audio", "graphs", "vision"]
 AVERAGED = [
@@ -34,9 +34,9 @@ def measure(
     decisions: Binary,
     labels: list[str] = LABELS,
     slices: list[list[str]] | None = None,
-) -> Figures:
+) -> Metrics:
     of_each = slices or [[] for _ in targets]
-    return figures(
+    return compute_metrics(
         "test", targets, scores, decisions, labels, of_each, task=Task.multilabel, cutoffs=[1, 2], resamples=100
     )
 
@@ -68,7 +68,7 @@ def test_the_keys_are_those_that_are_promised() -> None:
 
 def test_the_part_is_the_first_word_of_every_key() -> None:
     targets, scores, decisions = world()
-    found = figures(
+    found = compute_metrics(
         "val", targets, scores, decisions, LABELS, [[]] * 40, task=Task.multilabel, cutoffs=[1], resamples=100
     )
     assert all(key.startswith("val/") for key in found)
@@ -77,7 +77,7 @@ def test_the_part_is_the_first_word_of_every_key() -> None:
 def test_values_are_those_of_the_metrics() -> None:
     targets, scores, decisions = world()
     found = measure(targets, scores, decisions)
-    for name, value in averaged(targets, decisions).items():
+    for name, value in compute_averages(targets, decisions).items():
         assert found[f"test/{name}"] == value
         low, high = found[f"test/{name}_ci_low"], found[f"test/{name}_ci_high"]
         assert low is not None
@@ -86,9 +86,11 @@ def test_values_are_those_of_the_metrics() -> None:
     by_label = average_precision(targets, scores)
     assert found["test/average_precision_macro"] == pytest.approx(by_label.mean())
     for k in (1, 2):
-        assert (found[f"test/precision_at_{k}"], found[f"test/recall_at_{k}"]) == at_k(targets, scores, k)
+        assert (found[f"test/precision_at_{k}"], found[f"test/recall_at_{k}"]) == precision_recall_at_k(
+            targets, scores, k
+        )
     for column, label in enumerate(LABELS):
-        alone = averaged(targets[:, [column]], decisions[:, [column]])
+        alone = compute_averages(targets[:, [column]], decisions[:, [column]])
         assert found[f"test/labels/{label}/average_precision"] == by_label[column]
         for name in ("precision", "recall", "f1"):
             assert found[f"test/labels/{label}/{name}"] == pytest.approx(alone[f"{name}_micro"])
@@ -116,7 +118,7 @@ def test_slices_are_measured_on_their_own_records() -> None:
     found = measure(targets, scores, decisions, slices=slices)
     assert found["test/slices/even/records"] == 20
     assert found["test/slices/all/records"] == 40
-    even = averaged(targets[::2], decisions[::2])
+    even = compute_averages(targets[::2], decisions[::2])
     for metric in ("f1_weighted", "precision_weighted", "recall_weighted"):
         assert found[f"test/slices/even/{metric}"] == even[metric]
         assert found[f"test/slices/all/{metric}"] == found[f"test/{metric}"]

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, and where they differ from it on purpose."""
+"""Compare metrics with scikit-learn, and check where they differ from it on purpose."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ from ratchet.evaluation import metrics
 from ratchet.evaluation.metrics import (
     Binary,
     Counts,
-    at_k,
     average_precision,
-    averaged,
+    compute_averages,
+    compute_intervals,
     f1,
-    intervals,
+    generate_bootstrap_weights,
     precision,
+    precision_recall_at_k,
     recall,
-    resampled_weights,
 )
 
 SCIKIT_LEARN: dict[str, Callable[..., Any]] = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
@@ -36,7 +36,7 @@ def binary(generator: np.random.Generator, shape: tuple[int, int], share: float)
 
 
 def world(seed: int, items: int = 80, labels: int = 6) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Targets and decisions that agree somewhat; some items without label or decision, every label with support."""
+    """Return targets and decisions that partly agree; some items have no label or decision, every label has support."""
     generator = np.random.default_rng(seed)
     targets = binary(generator, (items, labels), 0.25)
     targets[:labels] |= np.eye(labels, dtype=np.uint8)
@@ -50,7 +50,7 @@ def world(seed: int, items: int = 80, labels: int = 6) -> tuple[npt.NDArray[np.u
 def test_averages_are_those_of_scikit_learn(metric: str, average: str, seed: int) -> None:
     targets, decisions = world(seed)
     expected = SCIKIT_LEARN[metric](targets, decisions, average=average, zero_division=0)
-    assert averaged(targets, decisions)[f"{metric}_{average}"] == pytest.approx(expected, abs=1e-12)
+    assert compute_averages(targets, decisions)[f"{metric}_{average}"] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
@@ -59,7 +59,7 @@ def test_averages_under_weights_are_those_of_scikit_learn(metric: str, average: 
     targets, decisions = world(7)
     weights = np.random.default_rng(8).uniform(0.1, 3, len(targets))
     expected = SCIKIT_LEARN[metric](targets, decisions, average=average, zero_division=0, sample_weight=weights)
-    assert averaged(targets, decisions, weights)[f"{metric}_{average}"] == pytest.approx(expected, abs=1e-12)
+    assert compute_averages(targets, decisions, weights)[f"{metric}_{average}"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_values_of_each_label_are_those_of_scikit_learn() -> None:
@@ -76,29 +76,33 @@ def test_labels_without_support_weigh_nothing_and_are_left_out_of_macro() -> Non
     decisions[:, 3] = 0
     assert decisions[:, 0].any()
     supported = [1, 2, 4, 5]
-    found = averaged(targets, decisions)
+    found = compute_averages(targets, decisions)
     for metric, expected in SCIKIT_LEARN.items():
         for average in ("weighted", "macro"):
             alone = expected(targets[:, supported], decisions[:, supported], average=average, zero_division=0)
             assert found[f"{metric}_{average}"] == pytest.approx(alone, abs=1e-12)
     # in the pool, what is predicted of a label without support is as wrong as anything else
-    assert found["precision_micro"] < averaged(targets[:, supported], decisions[:, supported])["precision_micro"]
+    assert (
+        found["precision_micro"] < compute_averages(targets[:, supported], decisions[:, supported])["precision_micro"]
+    )
 
 
 def test_nothing_true_and_nothing_predicted_is_zero_everywhere() -> None:
     nothing = np.zeros((4, 3), dtype=np.uint8)
-    assert set(averaged(nothing, nothing)) == {f"{metric}_{average}" for metric in SCIKIT_LEARN for average in AVERAGES}
-    assert all(value == 0 for value in averaged(nothing, nothing).values())
+    assert set(compute_averages(nothing, nothing)) == {
+        f"{metric}_{average}" for metric in SCIKIT_LEARN for average in AVERAGES
+    }
+    assert all(value == 0 for value in compute_averages(nothing, nothing).values())
 
 
 def test_many_weightings_at_once_are_each_weighting_by_itself() -> None:
     targets, decisions = world(2)
     scores = np.random.default_rng(3).random(targets.shape)
     weights = np.random.default_rng(4).integers(0, 4, (2, 5, len(targets)))
-    together, ranked = averaged(targets, decisions, weights), average_precision(targets, scores, weights)
+    together, ranked = compute_averages(targets, decisions, weights), average_precision(targets, scores, weights)
     assert ranked.shape == (2, 5, 6)
     for place in np.ndindex(2, 5):
-        for name, value in averaged(targets, decisions, weights[place]).items():
+        for name, value in compute_averages(targets, decisions, weights[place]).items():
             assert together[name][place] == pytest.approx(value, abs=1e-12)
         np.testing.assert_allclose(ranked[place], average_precision(targets, scores, weights[place]))
 
@@ -112,8 +116,8 @@ def test_integer_weights_are_repeated_records(data: st.DataObject, items: int, l
     scores = data.draw(arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))
     times = data.draw(arrays(np.int64, items, elements=st.integers(0, 3)).filter(lambda each: each.any()))
     repeated = np.repeat(np.arange(items), times)
-    once = averaged(targets[repeated], decisions[repeated])
-    for name, value in averaged(targets, decisions, times).items():
+    once = compute_averages(targets[repeated], decisions[repeated])
+    for name, value in compute_averages(targets, decisions, times).items():
         assert value == pytest.approx(once[name], abs=1e-12)
     np.testing.assert_allclose(
         average_precision(targets, scores, times), average_precision(targets[repeated], scores[repeated]), atol=1e-12
@@ -125,8 +129,8 @@ def test_integer_weights_are_repeated_records(data: st.DataObject, items: int, l
 def test_metrics_stay_within_0_and_1_and_perfection_is_1(data: st.DataObject, items: int, labels: int) -> None:
     targets = data.draw(arrays(np.uint8, (items, labels), elements=st.integers(0, 1)))
     decisions = data.draw(arrays(np.uint8, (items, labels), elements=st.integers(0, 1)))
-    assert all(0 <= value <= 1 for value in averaged(targets, decisions).values())
-    perfect = averaged(targets, targets)
+    assert all(0 <= value <= 1 for value in compute_averages(targets, decisions).values())
+    perfect = compute_averages(targets, targets)
     if targets.any():
         assert all(value == 1 for name, value in perfect.items() if not name.endswith("samples"))
     assert perfect["f1_samples"] == pytest.approx(targets.any(axis=1).mean())
@@ -178,17 +182,17 @@ def test_average_precision_of_a_label_whose_positives_weigh_nothing_is_not_a_num
     ],
 )
 def test_precision_and_recall_at_k_by_hand(k: int, precision_at_k: float, recall_at_k: float) -> None:
-    assert at_k(TARGETS, SCORES, k) == (pytest.approx(precision_at_k), pytest.approx(recall_at_k))
+    assert precision_recall_at_k(TARGETS, SCORES, k) == (pytest.approx(precision_at_k), pytest.approx(recall_at_k))
 
 
 def test_recall_at_k_without_any_label_is_not_a_number() -> None:
-    precision_at_1, recall_at_1 = at_k(np.zeros((2, 3), dtype=np.uint8), SCORES[:2], 1)
+    precision_at_1, recall_at_1 = precision_recall_at_k(np.zeros((2, 3), dtype=np.uint8), SCORES[:2], 1)
     assert precision_at_1 == 0
     assert np.isnan(recall_at_1)
 
 
 def world_of_bootstrap(size: int, seed: int = 0, labels: int = 4) -> tuple[Binary, Binary, npt.NDArray[np.float32]]:
-    """Targets, decisions and scores of a Bernoulli world: P(label) = .4, P(found | label) = .7, P(false alarm) = .2."""
+    """Sample targets, decisions and scores: P(label) = .4, P(decided | label) = .7, P(false alarm) = .2."""
     generator = np.random.default_rng(seed)
     targets = (generator.random((size, labels)) < 0.4).astype(np.uint8)
     decisions = (generator.random(targets.shape) < np.where(targets, 0.7, 0.2)).astype(np.uint8)
@@ -196,8 +200,8 @@ def world_of_bootstrap(size: int, seed: int = 0, labels: int = 4) -> tuple[Binar
     return targets, decisions, scores
 
 
-def test_every_replicate_draws_as_many_items_as_there_are() -> None:
-    weights = np.concatenate(list(resampled_weights(30, 500)))
+def test_every_bootstrap_sample_has_as_many_items_as_there_are() -> None:
+    weights = np.concatenate(list(generate_bootstrap_weights(30, 500)))
     assert weights.shape == (500, 30)
     assert (weights.sum(axis=1) == 30).all()
     assert (weights == weights.round()).all()
@@ -208,9 +212,9 @@ def test_every_replicate_draws_as_many_items_as_there_are() -> None:
 
 def test_intervals_hold_the_point_estimate() -> None:
     targets, decisions, scores = world_of_bootstrap(300)
-    point = {name: float(value) for name, value in averaged(targets, decisions).items()}
+    point = {name: float(value) for name, value in compute_averages(targets, decisions).items()}
     point["average_precision_macro"] = float(average_precision(targets, scores).mean())
-    found = intervals(targets, decisions, scores, 500)
+    found = compute_intervals(targets, decisions, scores, 500)
     assert set(found) == set(point)
     for name, (low, high) in found.items():
         assert low < point[name] < high, name
@@ -220,49 +224,49 @@ def test_intervals_hold_the_point_estimate() -> None:
 
 def test_without_a_ranking_there_is_no_interval_of_average_precision() -> None:
     targets, decisions, _ = world_of_bootstrap(50)
-    assert set(intervals(targets, decisions, None, 100)) == set(averaged(targets, decisions))
+    assert set(compute_intervals(targets, decisions, None, 100)) == set(compute_averages(targets, decisions))
 
 
 def test_a_perfect_model_has_no_width() -> None:
     targets, _, _ = world_of_bootstrap(100)
-    found = intervals(targets, targets, None, 100)
+    found = compute_intervals(targets, targets, None, 100)
     assert found["f1_weighted"] == found["f1_micro"] == (1.0, 1.0)
 
 
 def test_the_width_shrinks_with_the_square_root_of_the_size() -> None:
     widths = {}
     for size in (200, 3200):
-        low_high = intervals(*world_of_bootstrap(size, seed=3), 1000)
+        low_high = compute_intervals(*world_of_bootstrap(size, seed=3), 1000)
         widths[size] = {name: high - low for name, (low, high) in low_high.items()}
     for name in ("f1_weighted", "f1_micro", "recall_macro", "f1_samples", "average_precision_macro"):
         assert 3 < widths[200][name] / widths[3200][name] < 5.3, name  # sqrt(3200 / 200) = 4
 
 
 def test_intervals_are_the_same_every_time() -> None:
-    assert intervals(*world_of_bootstrap(80), 200) == intervals(*world_of_bootstrap(80), 200)
+    assert compute_intervals(*world_of_bootstrap(80), 200) == compute_intervals(*world_of_bootstrap(80), 200)
 
 
 @pytest.mark.parametrize("cells", [1, 80, 1000, 16_001])
 def test_blocks_change_nothing(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = intervals(*world_of_bootstrap(80), 200)
-    assert len(list(resampled_weights(80, 200))) == 1
-    monkeypatch.setattr(metrics, "_CELLS", cells)
-    blocks = list(resampled_weights(80, 200))
+    whole = compute_intervals(*world_of_bootstrap(80), 200)
+    assert len(list(generate_bootstrap_weights(80, 200))) == 1
+    monkeypatch.setattr(metrics, "_MAX_CELLS", cells)
+    blocks = list(generate_bootstrap_weights(80, 200))
     assert max(len(block) for block in blocks) == max(1, min(200, cells // 80))
     assert sum(len(block) for block in blocks) == 200
-    for name, low_high in intervals(*world_of_bootstrap(80), 200).items():
+    for name, low_high in compute_intervals(*world_of_bootstrap(80), 200).items():
         assert low_high == pytest.approx(whole[name], abs=1e-12), name
 
 
 def test_a_label_without_support_in_a_replicate_is_left_out_of_the_macro_mean() -> None:
-    """A label on one record only is absent from about a third of the replicates, which must not count as 0."""
+    """A label on one record is absent from about a third of the bootstrap samples; these must not count as 0."""
     targets, decisions, scores = world_of_bootstrap(60, labels=2)
     targets[:, 1] = 0
     targets[0, 1] = 1
     decisions[:, 1] = targets[:, 1]
     decisions[:, 0] = targets[:, 0]
     scores = np.where(targets, 0.9, 0.1).astype(np.float32)
-    found = intervals(targets, decisions, scores, 300)
+    found = compute_intervals(targets, decisions, scores, 300)
     assert found["f1_macro"] == (1.0, 1.0)
     assert found["average_precision_macro"] == (1.0, 1.0)
 
@@ -274,15 +278,15 @@ def test_intervals_cover_the_truth_in_about_95_of_100_worlds(metric: str) -> Non
     covered = 0
     for seed in range(200):
         targets, decisions, _ = world_of_bootstrap(150, seed=seed, labels=2)
-        low, high = intervals(targets, decisions, None, 200)[metric]
+        low, high = compute_intervals(targets, decisions, None, 200)[metric]
         covered += low <= truth <= high
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_draws_without_the_only_positive_record_say_nothing_about_its_ranking() -> None:
+def test_samples_without_the_only_positive_record_are_left_out_of_its_ranking() -> None:
     targets = np.zeros((20, 1), dtype=np.uint8)
     targets[3] = 1
     scores = np.linspace(0.9, 0.1, 20, dtype=np.float32)[:, None]
     scores[3] = 1.0
-    found = intervals(targets, (scores >= 1).astype(np.uint8), scores, 200)
+    found = compute_intervals(targets, (scores >= 1).astype(np.uint8), scores, 200)
     assert found["average_precision_macro"] == (1.0, 1.0)

@@ -1,4 +1,4 @@
-"""Which records each kind of slice holds."""
+"""Check which records are in each kind of slice."""
 
 from collections.abc import Mapping
 from datetime import datetime

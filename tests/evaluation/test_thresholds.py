@@ -1,4 +1,4 @@
-"""Thresholds against a search over every observed score, one evaluation a candidate."""
+"""Compare thresholds with a search that evaluates every observed score."""
 
 import json
 from typing import Any
@@ -13,13 +13,13 @@ from sklearn.metrics import f1_score
 
 from ratchet.config import Average, ThresholdConfig, ThresholdMethod
 from ratchet.data.dataset import Task
-from ratchet.evaluation.metrics import Binary, averaged
+from ratchet.evaluation.metrics import Binary, compute_averages
 from ratchet.evaluation.thresholds import (
     Thresholds,
-    best_threshold,
     choose_thresholds,
-    f1_by_threshold,
-    f1_once_tuned,
+    compute_f1_by_threshold,
+    compute_tuned_f1,
+    find_best_threshold,
 )
 
 AVERAGES = list(Average)
@@ -27,21 +27,21 @@ TUNED = ThresholdConfig(method=ThresholdMethod.tuned)
 
 
 def brute_force(targets: Binary, scores: npt.NDArray[Any], average: Average) -> dict[float, float]:
-    """F1 by threshold, highest threshold first."""
+    """Return F1 by threshold, highest threshold first."""
     return {
-        float(each): float(averaged(targets, (scores >= each).astype(np.uint8))[f"f1_{average.name}"])
+        float(each): float(compute_averages(targets, (scores >= each).astype(np.uint8))[f"f1_{average.name}"])
         for each in sorted(set(scores.ravel().tolist()), reverse=True)
     }
 
 
 def assert_as_brute_force(targets: Binary, scores: npt.NDArray[Any], average: Average) -> None:
     expected = brute_force(targets, scores, average)
-    candidates, values = f1_by_threshold(targets, scores, average)
+    candidates, values = compute_f1_by_threshold(targets, scores, average)
     assert candidates.tolist() == list(expected)
     np.testing.assert_allclose(values, list(expected.values()), atol=1e-9)
     highest = max(expected.values())
     first = next(each for each, value in expected.items() if value >= highest - 1e-9)
-    assert best_threshold(targets, scores, average) == first
+    assert find_best_threshold(targets, scores, average) == first
 
 
 def world(seed: int, items: int = 60, labels: int = 5) -> tuple[Binary, npt.NDArray[np.float32]]:
@@ -60,7 +60,7 @@ def test_the_curve_is_that_of_a_search_over_all_scores(average: Average, seed: i
 @pytest.mark.parametrize("average", [Average.weighted, Average.micro, Average.samples])
 def test_the_curve_is_that_of_scikit_learn(average: Average) -> None:
     targets, scores = world(4, items=25, labels=3)
-    for threshold, value in zip(*f1_by_threshold(targets, scores, average), strict=True):
+    for threshold, value in zip(*compute_f1_by_threshold(targets, scores, average), strict=True):
         expected = f1_score(targets, scores >= threshold, average=average.name, zero_division=0)
         assert value == pytest.approx(expected, abs=1e-9)
 
@@ -76,7 +76,7 @@ def test_the_curve_is_that_of_scikit_learn(average: Average) -> None:
 def test_small_and_odd_data_are_searched_right(
     data: st.DataObject, items: int, labels: int, average: Average, levels: list[float]
 ) -> None:
-    """Few levels: ties within and between labels, constant scores, labels and items without positives, one label."""
+    """Generate few levels: ties within and between labels, constant scores, labels and items without positives."""
     targets = data.draw(arrays(np.uint8, (items, labels), elements=st.integers(0, 1)))
     scores = data.draw(arrays(np.float64, (items, labels), elements=st.sampled_from(levels))).astype(np.float32)
     assert_as_brute_force(targets, scores, average)
@@ -88,13 +88,13 @@ def test_equally_good_thresholds_give_the_highest(average: Average) -> None:
     scores = np.array([[0.9], [0.8], [0.7], [0.6]], dtype=np.float32)
     # one of two found by one decision: F1 = 2 / 3; both found by four decisions: F1 = 4 / 6
     expected = 0.9 if average is not Average.samples else 0.6
-    assert best_threshold(targets, scores, average) == pytest.approx(expected)
+    assert find_best_threshold(targets, scores, average) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
 def test_without_any_positive_all_are_equal_and_the_highest_wins(average: Average) -> None:
     _, scores = world(0)
-    assert best_threshold(np.zeros(scores.shape, dtype=np.uint8), scores, average) == scores.max()
+    assert find_best_threshold(np.zeros(scores.shape, dtype=np.uint8), scores, average) == scores.max()
 
 
 @pytest.mark.parametrize("average", AVERAGES)
@@ -109,7 +109,7 @@ def test_scores_of_0_and_1_decide_themselves(average: Average) -> None:
 def test_constant_scores_leave_one_threshold() -> None:
     targets, scores = world(2)
     constant = np.full_like(scores, 0.3)
-    assert best_threshold(targets, constant, Average.weighted) == pytest.approx(0.3)
+    assert find_best_threshold(targets, constant, Average.weighted) == pytest.approx(0.3)
 
 
 def test_one_value_is_tuned_for_all_labels_on_the_configured_average() -> None:
@@ -123,9 +123,9 @@ def test_one_value_is_tuned_for_all_labels_on_the_configured_average() -> None:
     for average, thresholds in chosen.items():
         assert thresholds.method == "tuned"
         assert thresholds.values is not None
-        assert set(thresholds.values) == {best_threshold(targets, scores, average)}
+        assert set(thresholds.values) == {find_best_threshold(targets, scores, average)}
         expected = max(brute_force(targets, scores, average).values())
-        found = averaged(targets, thresholds.decide(scores))[f"f1_{average.name}"]
+        found = compute_averages(targets, thresholds.decide(scores))[f"f1_{average.name}"]
         assert found == pytest.approx(expected, abs=1e-9)
 
 
@@ -135,7 +135,7 @@ def test_per_label_tunes_each_and_falls_back_to_the_global_value() -> None:
     config = ThresholdConfig(method=ThresholdMethod.per_label)
     values = choose_thresholds(targets, scores, config, Task.multilabel).values
     assert values is not None
-    assert values[2] == best_threshold(targets, scores, Average.weighted)
+    assert values[2] == find_best_threshold(targets, scores, Average.weighted)
     for label in (0, 1, 3, 4):
         searched = brute_force(targets[:, [label]], scores[:, [label]], Average.micro)
         assert values[label] == max(searched, key=lambda each: (round(searched[each], 9), each))
@@ -200,11 +200,11 @@ def test_what_an_epoch_is_worth_is_the_f1_of_the_thresholds_it_would_get(
     config = ThresholdConfig(method=method, average=average, value=0.7)
     decisions = choose_thresholds(targets, scores, config, Task.multilabel).decide(scores)
     expected = f1_score(targets, decisions, average=average.name, zero_division=0)
-    assert f1_once_tuned(targets, scores, config, Task.multilabel) == pytest.approx(expected)
+    assert compute_tuned_f1(targets, scores, config, Task.multilabel) == pytest.approx(expected)
 
 
 def test_where_the_highest_score_decides_an_epoch_is_worth_the_f1_of_that() -> None:
     targets = np.eye(3, dtype=np.uint8)[[0, 1, 2, 2]]
     scores = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0, 0, 1], [0.1, 0.2, 0.7]], dtype=np.float32)
     expected = f1_score([0, 1, 2, 2], [0, 0, 2, 2], average="weighted")
-    assert f1_once_tuned(targets, scores, ThresholdConfig(), Task.multiclass) == pytest.approx(expected)
+    assert compute_tuned_f1(targets, scores, ThresholdConfig(), Task.multiclass) == pytest.approx(expected)

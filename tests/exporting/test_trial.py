@@ -8,7 +8,7 @@ from tests.commands import read_files as files_of
 
 from ratchet.config import Config, ThresholdConfig, ThresholdMethod, load
 from ratchet.data.prepared import Prepared, prepare
-from ratchet.evaluation.metrics import averaged
+from ratchet.evaluation.metrics import compute_averages
 from ratchet.evaluation.thresholds import choose_thresholds
 from ratchet.exporting.trial import STEPS, try_export
 from ratchet.models import all_settings
@@ -56,7 +56,7 @@ def test_int8_has_the_thresholds_that_its_own_scores_of_val_ask_for(
     np.testing.assert_array_equal(trial.decided, expected.decide(trial.found))
     np.testing.assert_array_equal(trial.decisions, trial.own_thresholds.decide(trial.own))
     kept = trial.own_thresholds.decide(trial.found)
-    f1 = [averaged(trial.val.targets, decisions)["f1_weighted"] for decisions in (trial.decided, kept)]
+    f1 = [compute_averages(trial.val.targets, decisions)["f1_weighted"] for decisions in (trial.decided, kept)]
     assert f1[0] >= f1[1], "what they were chosen for"
     assert trial.changed_decisions == (trial.decided != trial.decisions).sum()
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ratchet.comparison.evidence import COSTS, Evidence, Measured
+from ratchet.comparison.evidence import COSTS, CandidateEvidence, Evidence
 from ratchet.config import ObjectiveConfig
 from ratchet.config.objective_schema import MinimumEvidence
-from ratchet.objective.criteria import Clause, own_clauses
+from ratchet.objective.criteria import Criterion, check_own_criteria
 from ratchet.runs import StoredRun
 from ratchet.runs.selection import Candidate, Selection
 from ratchet.runs.stored import RunRecord
-from ratchet.statistics.bootstrap import RunDecisions, redraw
+from ratchet.statistics.bootstrap import RunDecisions, bootstrap_metrics
 
 LABELS = ["audio", "graphs", "vision", "rare"]
 RARE = 15  # records that are labelled so
@@ -28,7 +28,7 @@ def build_evidence(
     costs: Sequence[Mapping[str, float | None]] = (),
     behaviour: Sequence[Mapping[str, float]] = (),
 ) -> Evidence:
-    """Candidates a, b, ...: each gives that share of the records their one label, the others a wrong one.
+    """Return candidates a, b, ...: each gives that share of the records their one label, and the others a wrong one.
 
     Every split has test records of its own, which together are all of them; every other record is in slice `even`.
     """
@@ -36,11 +36,11 @@ def build_evidence(
     truth[:: records // RARE] = LABELS.index("rare")
     judged = [_judged(truth, accuracy, number, splits) for number, accuracy in enumerate(accuracies)]
     measured = []
-    for number, (runs, drawn) in enumerate(zip(judged, redraw(judged, records, 200), strict=True)):
+    for number, (runs, drawn) in enumerate(zip(judged, bootstrap_metrics(judged, records, 200), strict=True)):
         told = {**dict.fromkeys(COSTS, 1.0), **(costs[number] if number < len(costs) else {})}
         candidate = _candidate("abcde"[number], complexities[number], splits)
         shares = dict(behaviour[number]) if number < len(behaviour) else {}
-        measured.append(Measured(candidate, runs, drawn, told, shares))
+        measured.append(CandidateEvidence(candidate, runs, drawn, told, shares))
     positives = {label: int((truth == index).sum()) for index, label in enumerate(LABELS)}
     positives |= {"slices/even": records // 2, "slices/tiny": 19}
     selection = Selection("toy", "test", "version", tuple(each.candidate for each in measured), ())
@@ -71,11 +71,13 @@ def _candidate(name: str, complexity: int, splits: int) -> Candidate:
 
 
 def build_objective(**changes: Any) -> ObjectiveConfig:
-    """Nothing must hold but `changes`; clauses that cannot be left out pass."""
+    """Return an objective without requirements except `changes`; criteria that cannot be omitted pass."""
     return replace(ObjectiveConfig(floor=0.0, evidence=MinimumEvidence(repeats=1, test_records=1)), **changes)
 
 
-def find_clause(evidence: Evidence, objective: ObjectiveConfig, name: str, candidate: str = "a") -> Clause:
-    """The one whose name begins so."""
-    [found] = [each for each in own_clauses(evidence.of(candidate), evidence, objective) if each.name.startswith(name)]
+def find_clause(evidence: Evidence, objective: ObjectiveConfig, name: str, candidate: str = "a") -> Criterion:
+    """Return the criterion whose name starts with `name`."""
+    [found] = [
+        each for each in check_own_criteria(evidence.of(candidate), evidence, objective) if each.name.startswith(name)
+    ]
     return found

@@ -1,4 +1,4 @@
-"""Every clause passes, fails, or has too little evidence; and says what it would take."""
+"""Check that every criterion passes, fails or has too little evidence, and reports what it needs."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,15 @@ from tests.objective.builders import build_evidence, build_objective, find_claus
 from ratchet.comparison.evidence import Evidence
 from ratchet.config import Metric
 from ratchet.config.objective_schema import BudgetConfig, MinimumEvidence
-from ratchet.objective.criteria import Clause, State, combined, corrected_alpha, no_more_below, not_worse, own_clauses
+from ratchet.objective.criteria import (
+    Criterion,
+    State,
+    check_margin,
+    check_not_worse,
+    check_own_criteria,
+    combine_states,
+    correct_alpha,
+)
 from ratchet.statistics.estimates import Estimate, estimate
 
 
@@ -16,7 +24,7 @@ def good() -> Evidence:
     return build_evidence(0.8)
 
 
-def test_a_candidate_passes_when_all_of_its_clauses_do() -> None:
+def test_a_candidate_passes_if_all_of_its_criteria_do() -> None:
     states: list[tuple[list[State], State]] = [
         ([], "pass"),
         (["pass", "pass"], "pass"),
@@ -24,7 +32,7 @@ def test_a_candidate_passes_when_all_of_its_clauses_do() -> None:
         (["too little evidence", "fail", "pass"], "fail"),
     ]
     for each, whole in states:
-        assert combined([Clause("", state, "") for state in each]) == whole
+        assert combine_states([Criterion("", state, "") for state in each]) == whole
 
 
 def test_the_floor_holds_for_the_lower_bound(good: Evidence) -> None:
@@ -45,20 +53,20 @@ def test_the_floor_holds_for_the_lower_bound(good: Evidence) -> None:
 
 
 def test_a_smaller_alpha_asks_for_more(good: Evidence) -> None:
-    floor = float(estimate(good.of("a").drawn["f1_weighted"]).lower(0.05)) - 1e-6
+    floor = float(estimate(good.of("a").metrics["f1_weighted"]).lower(0.05)) - 1e-6
     assert find_clause(good, build_objective(floor=floor, alpha=0.05), "f1_weighted").state == "pass"
     assert find_clause(good, build_objective(floor=floor, alpha=0.01), "f1_weighted").state == "too little evidence"
 
 
 def test_the_metric_is_the_objectives(good: Evidence) -> None:
-    macro = float(estimate(good.of("a").drawn["precision_macro"]).value)
+    macro = float(estimate(good.of("a").metrics["precision_macro"]).value)
     found = find_clause(good, build_objective(metric=Metric.precision_macro, floor=0.1), "precision_macro at least 0.1")
     assert found.evidence.startswith(f"{macro:.3f}, ")
 
 
 def test_records_or_repeats_are_asked_for_where_the_floor_is_in_doubt() -> None:
     few = build_evidence(0.8, records=60, splits=1)
-    value = float(estimate(few.of("a").drawn["f1_weighted"]).value)
+    value = float(estimate(few.of("a").metrics["f1_weighted"]).value)
     doubtful = find_clause(few, build_objective(floor=value - 0.05), "f1_weighted")
     assert doubtful.state == "too little evidence"
     assert doubtful.needed
@@ -69,7 +77,7 @@ def test_records_or_repeats_are_asked_for_where_the_floor_is_in_doubt() -> None:
 
 
 def of(value: float, records: float, training: float = 0.0) -> Estimate:
-    """With these standard errors, and as many degrees of freedom as it takes for t to be normal."""
+    """Return an estimate with these standard errors, and so many degrees of freedom that t is normal."""
     return Estimate(np.array(value), np.array(records**2), np.array(training**2), np.array(1e6))
 
 
@@ -85,20 +93,20 @@ def of(value: float, records: float, training: float = 0.0) -> Estimate:
     ],
 )
 def test_below_the_margin_for_sure_or_not(found: Estimate, state: str, needed: str | None) -> None:
-    """24,000: 1,000 x .02^2 / ((.03 - .02) / (1.645 + .84))^2 are needed, and 1,000 are there."""
-    judged = no_more_below("name", found, margin=0.03, alpha=0.05, num_records=1_000)
+    """24,000: 1,000 x .02^2 / ((.03 - .02) / (1.645 + .84))^2 are needed, and there are 1,000."""
+    judged = check_margin("name", found, margin=0.03, alpha=0.05, num_records=1_000)
     assert (judged.state, judged.needed) == (state, needed)
     low, high = float(found.lower(0.05)), float(found.upper(0.05))
     assert judged.evidence == f"{float(found.value):+.3f}, between {low:+.3f} and {high:+.3f}"
 
 
 def test_alpha_is_shared_by_the_comparisons_that_may_err() -> None:
-    assert [corrected_alpha(0.06, number) for number in (1, 2, 3, 4)] == [0.06, 0.06, 0.03, pytest.approx(0.02)]
+    assert [correct_alpha(0.06, number) for number in (1, 2, 3, 4)] == [0.06, 0.06, 0.03, pytest.approx(0.02)]
 
 
 def test_more_candidates_make_a_margin_harder_to_prove() -> None:
     two, four = build_evidence(0.8, 0.82), build_evidence(0.8, 0.82, 0.3, 0.3)
-    clauses = [not_worse(each.of("a"), each.of("b"), each, build_objective(margin=0.1)) for each in (two, four)]
+    clauses = [check_not_worse(each.of("a"), each.of("b"), each, build_objective(margin=0.1)) for each in (two, four)]
     assert [each.name for each in clauses] == ["no more than 0.1 below b"] * 2
     values, lows = zip(*(each.evidence.split(", between ") for each in clauses), strict=True)
     assert values[0] == values[1]
@@ -107,7 +115,7 @@ def test_more_candidates_make_a_margin_harder_to_prove() -> None:
 
 def test_the_least_evidence_is_counted(good: Evidence) -> None:
     enough = build_objective(evidence=MinimumEvidence(repeats=3, test_records=300))
-    assert find_clause(good, enough, "repeats at least 3") == Clause("repeats at least 3", "pass", "3")
+    assert find_clause(good, enough, "repeats at least 3") == Criterion("repeats at least 3", "pass", "3")
     assert find_clause(good, enough, "test records at least 300").state == "pass"
     more = build_objective(evidence=MinimumEvidence(repeats=5, test_records=1_300))
     repeats = find_clause(good, more, "repeats at least 5")
@@ -120,8 +128,8 @@ def test_the_least_evidence_is_counted(good: Evidence) -> None:
 def test_budgets_hold_for_what_was_measured() -> None:
     evidence = build_evidence(0.8, costs=[{"latency_ms_p95": 50.0, "size_mb": 512.0, "fit_seconds": None}])
     objective = build_objective(budgets=BudgetConfig(latency_ms_p95=50, size_mb=500, fit_minutes=1))
-    assert find_clause(evidence, objective, "latency") == Clause("latency p95 at most 50 ms", "pass", "50 ms")
-    assert find_clause(evidence, objective, "size") == Clause("size at most 500 MB", "fail", "512 MB", "12 MB less")
+    assert find_clause(evidence, objective, "latency") == Criterion("latency p95 at most 50 ms", "pass", "50 ms")
+    assert find_clause(evidence, objective, "size") == Criterion("size at most 500 MB", "fail", "512 MB", "12 MB less")
     fit = find_clause(evidence, objective, "fit")
     assert (fit.state, fit.evidence) == ("too little evidence", "not measured"), "not known is not within"
     assert fit.needed
@@ -129,11 +137,13 @@ def test_budgets_hold_for_what_was_measured() -> None:
 
 def test_a_fit_is_judged_in_minutes() -> None:
     evidence = build_evidence(0.8, costs=[{"fit_seconds": 90.0}])
-    assert find_clause(evidence, build_objective(budgets=BudgetConfig(fit_minutes=1)), "fit") == Clause(
+    assert find_clause(evidence, build_objective(budgets=BudgetConfig(fit_minutes=1)), "fit") == Criterion(
         "fit at most 1 min", "fail", "1.5 min", "0.5 min less"
     )
 
 
-def test_a_budget_that_is_null_is_no_clause(good: Evidence) -> None:
-    names = [each.name for each in own_clauses(good.of("a"), good, build_objective(budgets=BudgetConfig(size_mb=5)))]
+def test_a_budget_that_is_null_is_no_criterion(good: Evidence) -> None:
+    names = [
+        each.name for each in check_own_criteria(good.of("a"), good, build_objective(budgets=BudgetConfig(size_mb=5)))
+    ]
     assert names == ["repeats at least 1", "test records at least 1", "f1_weighted at least 0", "size at most 5 MB"]

@@ -1,4 +1,4 @@
-"""Floors of labels, slices and behavioural cases: too few positives never pass, and what is not there is said."""
+"""Check floors of labels, slices and behavioural cases: too few positives never pass; missing ones are reported."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from tests.objective.builders import RARE, build_evidence, build_objective, find
 from ratchet.comparison.evidence import Evidence
 from ratchet.config import BehaviourFloors
 from ratchet.errors import UserError
-from ratchet.objective.criteria import MIN_POSITIVES, Clause, own_clauses
+from ratchet.objective.criteria import MIN_POSITIVES, Criterion, check_own_criteria
 from ratchet.statistics.estimates import ResampledMetric, estimate
 
 
@@ -23,7 +23,7 @@ def perfect() -> Evidence:
 
 
 def without_a_slice(evidence: Evidence, name: str) -> Evidence:
-    """As when one test part has no record in it: its figures are left out."""
+    """Return the evidence of a slice that is empty in one test part: without its metrics."""
     only = evidence.candidates[0]
     drawn = {key: each for key, each in only.metrics.items() if key != f"slices/{name}"}
     return replace(evidence, candidates=[replace(only, metrics=drawn)])
@@ -49,9 +49,9 @@ def test_a_floor_holds_for_the_lower_bound_of_the_group(kind: str, good: Evidenc
 def test_a_label_with_few_positives_never_passes(perfect: Evidence) -> None:
     assert RARE < MIN_POSITIVES == 20
     index = perfect.labels.index("rare")
-    assert (perfect.of("a").drawn["labels"].values[:, index] == 1).all(), "perfect, and yet"
+    assert (perfect.of("a").metrics["labels"].values[:, index] == 1).all(), "perfect, and yet"
     judged = find_clause(perfect, build_objective(labels={"rare": 0.1}), "label rare")
-    assert judged == Clause(
+    assert judged == Criterion(
         "label rare at least 0.1",
         "too little evidence",
         f"{RARE} positives, 20 are needed",
@@ -70,9 +70,9 @@ def test_few_positives_do_not_fail_either() -> None:
     assert find_clause(hopeless, build_objective(labels={"rare": 0.9}), "label rare").state == "too little evidence"
 
 
-def test_an_unknown_label_is_told_with_the_nearest(good: Evidence) -> None:
+def test_an_unknown_label_is_refused_with_the_nearest_name(good: Evidence) -> None:
     with pytest.raises(UserError, match=r"objective\.labels: .*'vison'.*'vision'"):
-        own_clauses(good.of("a"), good, build_objective(labels={"graphs": 0.1, "vison": 0.5}))
+        check_own_criteria(good.of("a"), good, build_objective(labels={"graphs": 0.1, "vison": 0.5}))
 
 
 def test_a_slice_that_is_not_in_every_test_part_cannot_pass(good: Evidence) -> None:
@@ -85,11 +85,11 @@ def test_a_slice_that_is_not_in_every_test_part_cannot_pass(good: Evidence) -> N
     assert find_clause(none, build_objective(slices={"tiny": 0.0}), "slice tiny").needed == "records in it"
 
 
-def test_every_floor_is_a_clause_of_its_own(good: Evidence) -> None:
+def test_every_floor_is_a_criterion(good: Evidence) -> None:
     objective = build_objective(
         labels={"audio": 0.1, "vision": 0.2}, slices={"even": 0.3}, behaviour=BehaviourFloors(score=0.5, minimum=0.6)
     )
-    assert [each.name for each in own_clauses(good.of("a"), good, objective)][3:] == [
+    assert [each.name for each in check_own_criteria(good.of("a"), good, objective)][3:] == [
         "label audio at least 0.1",
         "label vision at least 0.2",
         "slice even at least 0.3",

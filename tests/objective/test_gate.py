@@ -1,4 +1,4 @@
-"""Of the candidates that pass every clause the simplest ships; or nothing does; or nobody can tell."""
+"""Check the decision: the simplest candidate that meets every criterion ships, or none, or evidence is too little."""
 
 import dataclasses
 import os
@@ -13,7 +13,7 @@ from tests.objective.builders import build_evidence, build_objective
 from ratchet.config import Metric, Objective, ObjectiveConfig, compose_objective
 from ratchet.config.objective_schema import BudgetConfig, MinimumEvidence
 from ratchet.errors import UserError
-from ratchet.objective.gate import Decision, ObjectiveState, decide, objective_state
+from ratchet.objective.gate import Decision, ObjectiveState, decide, describe_objective
 from ratchet.runs import StoredRun
 
 BUDGET = BudgetConfig(size_mb=10)
@@ -31,18 +31,18 @@ def test_the_simplest_of_those_that_pass_ships() -> None:
     found = decide(build_evidence(0.4, 0.80, 0.82, 0.83), build_objective(floor=0.6, margin=0.2))
     assert states(found) == {"a": "fail", "b": "pass", "c": "pass", "d": "pass"}
     assert (found.outcome, found.ships) == ("ships", "b")
-    assert found.why == "the simplest of 3 that pass every clause"
+    assert found.why == "the simplest of 3 that meet every criterion"
     assert [each.ships for each in found.judgements] == [False, True, False, False]
-    assert found.of("b").why == "passes every clause, and nothing simpler does"
+    assert found.of("b").why == "meets every criterion, and nothing simpler does"
     assert found.of("c").why == "passes too, but b is simpler"
 
 
 def test_a_simpler_one_that_falls_short_of_a_better_one_does_not_ship() -> None:
     found = decide(build_evidence(0.6, 0.9), build_objective(margin=0.05))
-    assert (found.ships, found.why) == ("b", "the only one that passes every clause")
+    assert (found.ships, found.why) == ("b", "the only one that meets every criterion")
     assert found.of("a").clauses[-1].name == "no more than 0.05 below b"
     assert found.of("a").state == "fail"
-    assert found.of("a").why.startswith("fails 1 of 4 clauses; needed: no more than 0.05 below b: 0.")
+    assert found.of("a").why.startswith("fails 1 of 4 criteria; needed: no more than 0.05 below b: 0.")
 
 
 def test_of_equally_simple_ones_the_better_ships() -> None:
@@ -53,10 +53,10 @@ def test_of_equally_simple_ones_the_better_ships() -> None:
 
 
 @pytest.mark.parametrize("metric", [Metric.f1_weighted, Metric.f1_macro])
-def test_a_judgement_tells_the_objectives_metric(metric: Metric) -> None:
+def test_the_value_of_a_judgement_is_the_objectives_metric(metric: Metric) -> None:
     evidence = build_evidence(0.80, 0.85)
     for each in decide(evidence, build_objective(metric=metric)).judgements:
-        drawn = evidence.of(each.name).drawn
+        drawn = evidence.of(each.name).metrics
         assert each.value == pytest.approx(drawn[metric.name].values.mean())
         assert drawn["f1_weighted"].values.mean() != pytest.approx(drawn["f1_macro"].values.mean())
 
@@ -79,21 +79,21 @@ def test_a_candidate_that_is_not_proven_bad_does_set_a_bar() -> None:
     assert found.outcome == "too little evidence"
 
 
-def test_nothing_ships_when_every_candidate_fails_a_clause() -> None:
+def test_nothing_ships_if_every_candidate_fails_a_criterion() -> None:
     found = decide(build_evidence(0.5, 0.6), build_objective(floor=0.9))
-    assert (found.outcome, found.ships, found.why) == ("nothing ships", None, "every candidate fails a clause")
+    assert (found.outcome, found.ships, found.why) == ("nothing ships", None, "every candidate fails a criterion")
     assert states(found) == {"a": "fail", "b": "fail"}
     assert not any(each.ships for each in found.judgements)
 
 
-def test_what_failed_nothing_is_named_when_nobody_can_tell() -> None:
+def test_candidates_that_failed_nothing_are_named() -> None:
     evidence = build_evidence(0.80, 0.82, 0.81, 0.3)
     found = decide(evidence, build_objective(margin=0.2, evidence=MinimumEvidence(repeats=5)))
     assert (found.outcome, found.ships) == ("too little evidence", None)
-    assert found.why == "nothing passes every clause, but a, b and c failed none"
+    assert found.why == "nothing meets every criterion, but a, b and c failed none"
     assert found.of("a").why.startswith("needed: repeats at least 5: 2 more")
     one = decide(build_evidence(0.8), build_objective(evidence=MinimumEvidence(repeats=5)))
-    assert one.why == "nothing passes every clause, but a failed none"
+    assert one.why == "nothing meets every criterion, but a failed none"
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_below_the_least_evidence_nothing_ships(minimum: tuple[int, int], outcom
     assert decide(build_evidence(0.8), objective).outcome == outcome
 
 
-def test_equals_that_are_hard_to_tell_apart_ship_nothing() -> None:
+def test_equal_candidates_with_little_evidence_ship_nothing() -> None:
     found = decide(build_evidence(0.8, 0.8, records=60), build_objective(margin=0.01))
     assert found.outcome == "too little evidence"
     assert all(each.state == "too little evidence" for each in found.judgements)
 
 
-def test_a_candidate_has_no_clause_against_itself() -> None:
+def test_a_candidate_is_not_its_own_rival() -> None:
     found = decide(build_evidence(0.8, 0.8, 0.8), build_objective())
     for each in found.judgements:
         against = [clause.name.rpartition(" ")[2] for clause in each.clauses if "below" in clause.name]
@@ -124,14 +124,14 @@ def test_a_judgement_names_its_candidate_and_its_runs() -> None:
     assert found.runs == ["a-0", "a-1", "a-2"]
 
 
-def test_a_label_that_is_not_there_is_told() -> None:
+def test_a_missing_label_is_refused() -> None:
     with pytest.raises(UserError, match="'audio'"):
         decide(build_evidence(0.8), build_objective(labels={"adio": 0.5}))
 
 
 @pytest.fixture
 def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
-    """`git("commit", "-qm", "it", at=BEFORE)` in a scratch repository."""
+    """Run git in a scratch repository: `git("commit", "-qm", "it", at=BEFORE)`."""
     for name in [each for each in os.environ if each.startswith("GIT_")]:
         monkeypatch.delenv(name)
 
@@ -151,7 +151,7 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The objective's file, as old as `BEFORE`."""
+    """Return the objective's file, last changed at `BEFORE`."""
     path = tmp_path / "mine.yaml"
     write(path, "floor: 0.6\n", BEFORE)
     return path
@@ -169,7 +169,7 @@ def runs_begun(*times: datetime) -> list[StoredRun]:
 
 def state(path: Path, *overrides: str, begun: datetime = DURING) -> ObjectiveState:
     objective = Objective(ObjectiveConfig(), "mine", path, overrides)
-    return objective_state(objective, runs_begun(AFTER, begun))
+    return describe_objective(objective, runs_begun(AFTER, begun))
 
 
 def commit(git: Git, at: datetime) -> str:
@@ -178,14 +178,14 @@ def commit(git: Git, at: datetime) -> str:
     return git("rev-parse", "HEAD")
 
 
-def test_what_was_committed_before_the_runs_is_not_told(git: Git, path: Path) -> None:
+def test_a_change_before_the_runs_is_not_reported(git: Git, path: Path) -> None:
     last = commit(git, BEFORE)
     found = state(path)
     assert (found.commit, found.changed) == (last, None)
     assert (found.name, found.hash) == ("mine", Objective(ObjectiveConfig(), "mine", path, ()).hash)
 
 
-def test_what_was_committed_after_the_first_run_is_told_with_its_commit(git: Git, path: Path) -> None:
+def test_a_change_after_the_first_run_is_reported_with_its_commit(git: Git, path: Path) -> None:
     commit(git, BEFORE)
     path.write_text("floor: 0.5\n")
     last = commit(git, datetime(2026, 1, 15, 9, 30, tzinfo=UTC))
@@ -193,7 +193,7 @@ def test_what_was_committed_after_the_first_run_is_told_with_its_commit(git: Git
     assert found.commit == last
     assert found.changed == (
         f"mine.yaml was changed on 2026-01-15 09:30 UTC in commit {last[:12]}, "
-        "after the first of these runs had begun (2026-01-10 12:00 UTC)"
+        "after the first of these runs had started (2026-01-10 12:00 UTC)"
     )
     assert state(path, begun=datetime(2026, 1, 16, tzinfo=UTC)).changed is None
 
@@ -212,7 +212,7 @@ def test_a_later_commit_of_other_files_changes_nothing(git: Git, path: Path) -> 
     assert (state(path).commit, state(path).changed) == (last, None)
 
 
-def test_a_change_that_is_not_committed_is_told(git: Git, path: Path) -> None:
+def test_an_uncommitted_change_is_reported(git: Git, path: Path) -> None:
     commit(git, BEFORE)
     write(path, "floor: 0.4\n", datetime(2026, 1, 12, 8, tzinfo=UTC))
     found = state(path)
@@ -234,7 +234,7 @@ def test_a_change_that_was_taken_back_is_none(git: Git, path: Path) -> None:
     assert (state(path).commit, state(path).changed) == (last, None)
 
 
-def test_what_the_command_line_sets_is_told_whenever_it_was_committed(git: Git, path: Path) -> None:
+def test_settings_of_the_command_line_are_always_reported(git: Git, path: Path) -> None:
     last = commit(git, BEFORE)
     found = state(path, "objective.floor=0.5", "objective.margin=0.1")
     assert found.commit == last
@@ -259,6 +259,6 @@ def test_without_git_the_files_own_time_counts(missing: str, path: Path, monkeyp
     assert "2026-01-20 12:00 UTC and not committed" in str(state(path).changed)
 
 
-def test_an_objective_knows_what_was_set_beside_its_file() -> None:
+def test_an_objective_records_its_overrides() -> None:
     objective = compose_objective(["objective=strict", "objective.floor=0.5"])
-    assert objective_state(objective, runs_begun(AFTER)).changed == "set on the command line: objective.floor=0.5"
+    assert describe_objective(objective, runs_begun(AFTER)).changed == "set on the command line: objective.floor=0.5"

@@ -1,4 +1,4 @@
-"""The same evidence under other objectives: each differs from the one in force in exactly one thing."""
+"""Review the same evidence under other objectives, each of which differs from the one in force in one thing."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def flat(node: Any, prefix: str = "") -> dict[str, Any]:
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[ObjectiveConfig]:
-    """The objectives that are judged, in their order."""
+    """Return the objectives that are judged, in their order."""
     seen: list[ObjectiveConfig] = []
 
     def noting(evidence: Any, objective: ObjectiveConfig) -> Decision:
@@ -85,7 +85,7 @@ def test_slices_with_enough_positives_are_tried_as_floors() -> None:
 
 
 def test_what_differs_comes_out() -> None:
-    """b is better by much and too large by a little; a is good enough by itself."""
+    """Return evidence in which b is much better but slightly too large, and a passes its own criteria."""
     evidence = build_evidence(0.75, 0.95, costs=[{"size_mb": 1.0}, {"size_mb": 15.0}])
     found = review(evidence, build_objective(floor=0.6, budgets=BudgetConfig(size_mb=10)), {})
     current, others = found.current, found.alternatives

@@ -16,7 +16,7 @@ from ratchet.data.prepared import known_labels, prepare
 from ratchet.data.splits import make_split
 from ratchet.data.storing import read_prepared, read_split
 from ratchet.errors import UserError
-from ratchet.evaluation.behaviour import Case, cases_of, read_behaviour
+from ratchet.evaluation.behaviour import Case, parse_cases, read_behaviour
 from ratchet.pipeline.data_stages import prepare_data, split_data
 from ratchet.pipeline.plan import BEHAVIOUR, CONFIG, DATA, SPLITS
 
@@ -72,7 +72,7 @@ def test_the_same_files_prepare_to_the_same_bytes(prepare_here: Prepare, tmp_pat
 
 def prepared_cases(labels: list[str], known: Collection[str]) -> list[Case]:
     tests = json.loads(BEHAVIOUR.read_text(encoding="utf-8"))
-    return cases_of("behaviour.json", tests, labels, known)
+    return parse_cases("behaviour.json", tests, labels, known)
 
 
 def test_behavioural_cases_are_those_of_their_file(prepare_here: Prepare) -> None:

@@ -8,7 +8,7 @@ from tests.builders import comparison, difference, group, result
 from tests.reporting.conftest import cells
 from tests.reporting.conftest import tables as tables_in
 
-from ratchet.objective.criteria import Clause
+from ratchet.objective.criteria import Criterion
 from ratchet.objective.gate import Decision, Judgement, Verdict
 from ratchet.objective.review import Alternative, Review
 from ratchet.reporting import comparison_tables as tables
@@ -33,7 +33,7 @@ BIG = result(
 FOUND = comparison(RULE, CNN, BIG)
 
 
-def judgement(name: str, state: str, ships: bool = False, clauses: list[Clause] | None = None) -> Judgement:
+def judgement(name: str, state: str, ships: bool = False, clauses: list[Criterion] | None = None) -> Judgement:
     return Judgement(name, name, 0, f"hash of {name}", [], 0.5, state, ships, "why", clauses or [])
 
 
@@ -191,8 +191,8 @@ def test_all_groups_are_in_the_table_however_many() -> None:
 
 
 def test_what_the_gate_asked_and_what_it_takes() -> None:
-    asked = [Clause("floor", "fail", "0.5", "0.1 more"), Clause("repeats", "pass", "3", None)]
-    asked.append(Clause("records", "too little evidence", "30", "170 more"))
+    asked = [Criterion("floor", "fail", "0.5", "0.1 more"), Criterion("repeats", "pass", "3", None)]
+    asked.append(Criterion("records", "too little evidence", "30", "170 more"))
     table = verdict_tables.criteria(judgement("cnn", "fail", clauses=asked))
     assert table.title == "cnn does not ship: why"
     assert cells(table) == [

@@ -1,4 +1,4 @@
-"""Runs and figures as the statistics see them: made up here, without a training or a directory."""
+"""Build runs and metrics as arrays, without training or run directories."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,14 +14,14 @@ SLICES = {"short": [0, 2, 3], "long": [1, 4, 5]}
 
 
 def certain(values: Sequence[float] | npt.NDArray[np.float64], splits: Sequence[str] | None = None) -> ResampledMetric:
-    """Figures that other records would not move: every draw is as the values are; a split each unless given."""
+    """Return a metric without sampling error: every bootstrap sample equals the values; one split per value."""
     array = np.asarray(values, dtype=np.float64)
     names = splits or [f"split {row}" for row in range(len(array))]
     return ResampledMetric(array, np.repeat(array[None], 8, axis=0), tuple(names))
 
 
 def truth(items: int, labels: int = 4, *, seed: int = 0) -> Binary:
-    """Targets in which every label has support."""
+    """Return targets in which every label has support."""
     targets = (np.random.default_rng(seed).random((items, labels)) < 0.35).astype(np.uint8)
     targets[:labels] |= np.eye(labels, dtype=np.uint8)
     return targets
@@ -36,7 +36,7 @@ def judged(
     rows: Sequence[int] | npt.NDArray[np.intp] | None = None,
     slices: Mapping[str, Sequence[int]] | None = None,
 ) -> RunDecisions:
-    """A run on `rows` of the records with these `targets` that errs in this share of its decisions, or in these."""
+    """Return a run on `rows` of the records that errs in a share of its decisions, or in exactly these."""
     own = np.arange(len(targets)) if rows is None else np.asarray(rows)
     if isinstance(wrong, float):
         wrong = (np.random.default_rng(seed).random(targets.shape) < wrong).astype(np.uint8)
@@ -50,7 +50,7 @@ def judged(
 
 
 def overlapping() -> tuple[list[RunDecisions], list[RunDecisions]]:
-    """Two candidates on two test sets with four records in common; two seeds against one on the second of them."""
+    """Return two candidates on two test sets with four common records; on the second, two seeds against one."""
     targets = truth(IDS, 3)
     first, second = [0, 1, 2, 3, 4, 5], [7, 5, 6, 4, 3, 2]
     left = [judged(targets, 0.15, seed=5, rows=first, slices=SLICES)]

@@ -1,4 +1,4 @@
-"""Draws against repeating the records, and the swap test against swapping everything there is to swap."""
+"""Compare bootstrap metrics with repeated records, and the permutation test with all permutations."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 from tests.statistics.arrays import IDS, judged, overlapping, truth
 
 from ratchet.evaluation import metrics
-from ratchet.evaluation.metrics import Counts, averaged, f1, item_metrics, resampled_weights
+from ratchet.evaluation.metrics import Counts, compute_averages, compute_item_metrics, f1, generate_bootstrap_weights
 from ratchet.statistics import permutation
 from ratchet.statistics.bootstrap import RunDecisions, bootstrap_metrics
 from ratchet.statistics.permutation import permutation_p_values
@@ -23,19 +23,21 @@ Figures = dict[str, npt.NDArray[np.float64]]
 
 
 def figures(run: RunDecisions, places: Sequence[int] | npt.NDArray[np.intp]) -> Figures:
-    """Every figure of the run on these of its records, which may be there several times."""
-    found = averaged(run.targets[places], run.decisions[places])
+    """Return every metric of the run on these of its records, which may be repeated."""
+    found = compute_averages(run.targets[places], run.decisions[places])
     counts = Counts.of(run.targets[places], run.decisions[places])
     found["labels"] = np.where(counts.actual > 0, f1(counts), np.nan)
     for name, members in run.slices.items():
         own = [place for place in places if place in members]
         told = run.targets[own].any()
-        found[f"slices/{name}"] = averaged(run.targets[own], run.decisions[own])["f1_weighted"] if told else np.nan
+        found[f"slices/{name}"] = (
+            compute_averages(run.targets[own], run.decisions[own])["f1_weighted"] if told else np.nan
+        )
     return found
 
 
 def swapped(left: RunDecisions, right: RunDecisions, keep: Keep) -> Figures:
-    """The differences once the decisions on the ids not in `keep` changed sides."""
+    """Return the differences after swapping the decisions on the ids that are not in `keep`."""
     own = keep[left.rows][:, None]
     mixed = [np.where(own, left.decisions, right.decisions), np.where(own, right.decisions, left.decisions)]
     ours, theirs = (
@@ -47,7 +49,7 @@ def swapped(left: RunDecisions, right: RunDecisions, keep: Keep) -> Figures:
 
 @cache
 def of_all_swaps() -> Figures:
-    """The exact p-values of the overlapping candidates, by doing each of the 2 ** IDS swaps there are."""
+    """Return the exact p-values of the overlapping candidates, from all 2 ** IDS swaps."""
     left, right = overlapping()
 
     def total(keep: Keep) -> Figures:
@@ -73,7 +75,12 @@ def _mean(found: Sequence[Figures]) -> Figures:
 def test_values_are_the_metrics_of_the_run() -> None:
     candidates = overlapping()
     for runs, drawn in zip(candidates, bootstrap_metrics(candidates, IDS, 3), strict=True):
-        assert set(drawn) == {*averaged(runs[0].targets, runs[0].decisions), "labels", "slices/short", "slices/long"}
+        assert set(drawn) == {
+            *compute_averages(runs[0].targets, runs[0].decisions),
+            "labels",
+            "slices/short",
+            "slices/long",
+        }
         for name, figure in drawn.items():
             assert figure.splits == tuple(run.split for run in runs)
             for row, run in enumerate(runs):
@@ -81,10 +88,10 @@ def test_values_are_the_metrics_of_the_run() -> None:
                 np.testing.assert_allclose(figure.values[row], expected, err_msg=name)
 
 
-def test_draws_are_the_metrics_of_records_that_are_there_several_times_or_not_at_all() -> None:
+def test_bootstrap_metrics_equal_those_of_repeated_records() -> None:
     candidates = overlapping()
     drawn = bootstrap_metrics(candidates, IDS, 40, seed=3)
-    (weights,) = resampled_weights(IDS, 40, 3)
+    (weights,) = generate_bootstrap_weights(IDS, 40, 3)
     for runs, found in zip(candidates, drawn, strict=True):
         for row, run in enumerate(runs):
             for number, weight in enumerate(weights):
@@ -95,7 +102,7 @@ def test_draws_are_the_metrics_of_records_that_are_there_several_times_or_not_at
                 assert found["f1_weighted"].resampled[number, row] == pytest.approx(told)
 
 
-def test_a_draw_takes_the_same_records_for_all_candidates_and_all_repeats() -> None:
+def test_candidates_and_repeats_share_each_bootstrap_sample() -> None:
     targets = truth(30)
     run = judged(targets)
     mirrored = judged(targets, split="b", rows=np.arange(30)[::-1])
@@ -107,7 +114,7 @@ def test_a_draw_takes_the_same_records_for_all_candidates_and_all_repeats() -> N
         np.testing.assert_allclose(same, one[:, 0])
 
 
-def test_test_sets_without_a_record_in_common_are_drawn_without_regard_to_each_other() -> None:
+def test_disjoint_test_sets_are_resampled_independently() -> None:
     targets = np.concatenate([truth(60), truth(60)])
     wrong = np.tile((np.random.default_rng(1).random((60, 4)) < 0.2).astype(np.uint8), (2, 1))
     runs = [judged(targets, wrong, rows=range(60)), judged(targets, wrong, split="b", rows=range(60, 120))]
@@ -127,7 +134,7 @@ def test_a_slice_that_is_not_in_every_run_is_left_out() -> None:
     assert set(p_values) == {"f1_weighted", "labels", "slices/short"}
 
 
-def test_a_label_without_support_cannot_be_told() -> None:
+def test_a_label_without_support_is_nan() -> None:
     targets = truth(20)
     targets[:, 1], targets[:, 2] = 0, np.eye(20, dtype=np.uint8)[0]
     (found,) = bootstrap_metrics([[judged(targets)]], 20, 200)
@@ -138,16 +145,16 @@ def test_a_label_without_support_cannot_be_told() -> None:
     assert unknown[[0, 3]].tolist() == [0, 0]
 
 
-def test_blocks_of_draws_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_block_size_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     candidates = overlapping()
     whole = bootstrap_metrics(candidates, IDS, 50)
-    monkeypatch.setattr(metrics, "_CELLS", 7 * IDS)
+    monkeypatch.setattr(metrics, "_MAX_CELLS", 7 * IDS)
     for one, other in zip(whole, bootstrap_metrics(candidates, IDS, 50), strict=True):
         for name, figure in one.items():
             np.testing.assert_allclose(other[name].resampled, figure.resampled, err_msg=name)
 
 
-def test_the_same_seed_gives_the_same_draws_and_the_same_swaps() -> None:
+def test_equal_seeds_give_equal_resamples() -> None:
     left, right = overlapping()
     one, other, another = (
         bootstrap_metrics([left], IDS, 20, seed=seed)[0]["f1_weighted"].resampled for seed in (1, 1, 2)
@@ -176,7 +183,7 @@ def test_every_step_is_counted() -> None:
 
 @pytest.mark.parametrize("metric", [f"{of}_{by}" for of in ("f1", "precision", "recall")
                                     for by in ("weighted", "macro", "micro", "samples")])  # fmt: skip
-def test_a_swap_gives_each_the_decisions_of_the_other_and_none_gives_the_observed_difference(metric: str) -> None:
+def test_a_swap_exchanges_decisions(metric: str) -> None:
     left, right = (runs[1] for runs in overlapping())
     keeps = np.random.default_rng(0).random((12, IDS)) < 0.5
     keeps[0], keeps[1] = True, False
@@ -188,7 +195,7 @@ def test_a_swap_gives_each_the_decisions_of_the_other_and_none_gives_the_observe
         np.testing.assert_allclose(found, expected, atol=1e-12, err_msg=name)
 
 
-def test_p_values_are_the_share_of_all_swaps_that_do_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_p_values_are_the_share_of_swaps_with_a_difference_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
     left, right = overlapping()
     every = np.array(list(itertools.product((1.0, 0.0), repeat=IDS)))
 
@@ -202,7 +209,7 @@ def test_p_values_are_the_share_of_all_swaps_that_do_as_well(monkeypatch: pytest
             np.testing.assert_allclose(found, (exact * len(every) + 1) / (len(every) + 1), err_msg=f"{metric}: {name}")
 
 
-def test_drawn_swaps_come_near_to_all_swaps() -> None:
+def test_random_swaps_approximate_the_exact_p_values() -> None:
     left, right = overlapping()
     found = permutation_p_values(left, right, "f1_weighted", IDS, 6_000)
     for name, p in found.items():
@@ -216,7 +223,7 @@ def test_drawn_swaps_come_near_to_all_swaps() -> None:
 def test_for_means_over_records_it_is_the_permutation_test_of_scipy(metric: str) -> None:
     targets = truth(11)
     left, right = judged(targets, 0.15, seed=3), judged(targets, 0.35, seed=4)
-    by_item = [item_metrics(run.targets, run.decisions)[metric.partition("_")[0]] for run in (left, right)]
+    by_item = [compute_item_metrics(run.targets, run.decisions)[metric.partition("_")[0]] for run in (left, right)]
     exact = stats.permutation_test(
         by_item,
         lambda ours, theirs, axis: (ours - theirs).mean(axis=axis),
@@ -228,13 +235,13 @@ def test_for_means_over_records_it_is_the_permutation_test_of_scipy(metric: str)
     assert found == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 6_000))
 
 
-def test_equal_decisions_are_never_told_apart() -> None:
+def test_equal_decisions_have_a_p_value_of_1() -> None:
     runs = overlapping()[0]
     for name, p in permutation_p_values(runs, list(runs), "f1_weighted", IDS, 99).items():
         np.testing.assert_array_equal(p, 1.0, err_msg=name)
 
 
-def test_a_p_value_is_never_smaller_than_what_so_many_swaps_can_tell() -> None:
+def test_a_p_value_is_at_least_one_over_the_resamples_plus_one() -> None:
     targets = truth(80)
     right = judged(targets, 0.6)
     for resamples in (9, 1_500):
@@ -249,8 +256,8 @@ def test_it_does_not_matter_which_of_the_two_comes_first() -> None:
         np.testing.assert_array_equal(p, one[name], err_msg=name)
 
 
-def test_a_swap_takes_all_repeats_at_once() -> None:
-    """The same decisions a second and a third time are no further evidence, in whatever order the records are."""
+def test_a_swap_applies_to_all_repeats() -> None:
+    """Repeating the same decisions adds no evidence, whatever the order of the records."""
     targets = truth(20)
     orders = [np.arange(20), np.arange(20)[::-1], np.random.default_rng(0).permutation(20)]
     left, right = ([judged(targets, wrong, seed=seed, split=str(number), rows=rows)
@@ -268,7 +275,7 @@ def test_a_split_counts_once_however_many_seeds_it_has() -> None:
     assert permutation_p_values(left, [right[0]] * 2 + [right[1]] * 3, "f1_weighted", IDS, 300)["f1_weighted"] == found
 
 
-def test_a_slice_without_a_true_label_cannot_be_told() -> None:
+def test_a_slice_without_a_true_label_is_nan() -> None:
     targets = truth(20)
     targets[:3] = 0
     (found,) = bootstrap_metrics([[judged(targets, slices={"s": [0, 1, 2]})]], 20, 20)

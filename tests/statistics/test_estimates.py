@@ -1,4 +1,4 @@
-"""Estimates against Student's and Welch's tests, and what the records explain of the spread between repeats."""
+"""Compare estimates with Student's and Welch's tests; check the part of the spread that the records explain."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ DRAWS = 32
 
 
 def moved(values: list[float], columns: list[int]) -> ResampledMetric:
-    """A split each, whose draws are off by exactly ERROR, up or down; unequal `columns` have nothing in common."""
+    """Return one split per value; samples deviate by exactly +-ERROR, independently where `columns` differ."""
     signs = hadamard(DRAWS)[:, columns].astype(np.float64)
     return ResampledMetric(
         np.array(values), np.array(values) + ERROR * signs, tuple(str(row) for row in range(len(values)))
@@ -55,7 +55,7 @@ def test_one_run_is_as_uncertain_as_its_records_are() -> None:
     assert found.upper(0.05) < found.upper(0.025)
 
 
-def test_the_difference_of_one_run_and_another_is_that_of_their_draws() -> None:
+def test_the_difference_of_two_runs_is_that_of_their_bootstrap_samples() -> None:
     generator = np.random.default_rng(1)
     shared = generator.normal(0, 0.05, (400, 1))
     left = ResampledMetric(np.array([0.7]), 0.7 + shared + generator.normal(0, 0.01, (400, 1)), ("a",))
@@ -153,20 +153,20 @@ def test_what_moves_both_candidates_does_not_move_their_difference() -> None:
     assert estimate_difference(moved([0.5, 0.6], [1, 2]), moved([0.4, 0.45], [3, 4])).record_variance > ERROR**2 / 2
 
 
-def test_a_single_runs_spread_is_told_between_splits_and_between_seeds() -> None:
+def test_the_spread_of_a_run_is_between_splits_and_between_seeds() -> None:
     between, within = estimate_training_spread(certain([0.5, 0.7, 0.7, 0.6, 0.9, 0.8], ["a", "b", "b", "a", "b", "c"]))
     seeds = [np.var([0.5, 0.6], ddof=1), np.var([0.7, 0.7, 0.9], ddof=1)]
     assert between == pytest.approx(np.std([0.55, 2.3 / 3, 0.8], ddof=1))
     assert within == pytest.approx(np.sqrt(np.mean(seeds)))
 
 
-def test_a_spread_that_nothing_tells_of_is_nan() -> None:
+def test_an_unknown_spread_is_nan() -> None:
     assert np.isnan(estimate_training_spread(certain([0.6]))).all()
     assert [np.isnan(each) for each in estimate_training_spread(certain([0.6, 0.7]))] == [False, True]
     assert [np.isnan(each) for each in estimate_training_spread(certain([0.6, 0.7], ["a", "a"]))] == [True, False]
 
 
-def test_a_run_that_cannot_tell_is_left_out() -> None:
+def test_a_run_with_nan_is_left_out() -> None:
     values, draws = _noise(4, 2, seed=5)
     values[1, 0] = np.nan
     draws[:, 1, 0] = np.nan
@@ -177,14 +177,14 @@ def test_a_run_that_cannot_tell_is_left_out() -> None:
             assert getattr(found, name)[column] == pytest.approx(getattr(estimate(alone), name)), name
 
 
-def test_draws_that_cannot_tell_are_left_out() -> None:
+def test_bootstrap_samples_with_nan_are_left_out() -> None:
     values, draws = _noise(1, seed=6)
     without = draws.copy()
     without[3:] = np.nan
     assert estimate(ResampledMetric(values, without, ("a",))).standard_error == pytest.approx(draws[:3].std(ddof=1))
 
 
-def test_where_no_run_can_tell_there_is_no_value() -> None:
+def test_without_a_known_value_the_estimate_is_nan() -> None:
     found = estimate(certain([[np.nan, 0.5], [np.nan, 0.6]]))
     np.testing.assert_allclose(found.value, [np.nan, 0.55])
     assert np.isnan(found.lower(0.025)[0])
@@ -212,7 +212,7 @@ def _noise(*shape: int, seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray
 
 @st.composite
 def several(draw: st.DrawFn, count: int = 1) -> list[ResampledMetric]:
-    """Candidates on the same splits, with three figures each; some runs and some draws cannot tell."""
+    """Generate candidates on the same splits with three metrics each; some runs and samples are NaN."""
     splits = tuple(draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=5)))
     shares = st.integers(0, 16).map(lambda number: number / 16) | st.just(np.nan)
     found = []
@@ -225,7 +225,7 @@ def several(draw: st.DrawFn, count: int = 1) -> list[ResampledMetric]:
 
 @given(several(2))
 @settings(max_examples=60, deadline=None)
-def test_several_figures_at_once_are_each_as_if_alone(pair: list[ResampledMetric]) -> None:
+def test_several_metrics_are_estimated_independently(pair: list[ResampledMetric]) -> None:
     whole = estimate_difference(*pair)
     for column in range(3):
         alone = estimate_difference(

@@ -1,4 +1,4 @@
-"""Corrections against worked examples (R's p.adjust) and against what they are defined by."""
+"""Compare adjusted p-values with worked examples (R's p.adjust) and with their definitions."""
 
 import itertools
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def test_the_order_of_the_comparisons_does_not_matter(correct: Correction, value
 @given(p_values)
 @settings(deadline=None)
 def test_holm_rejects_what_bonferroni_rejects_in_every_set_of_hypotheses_that_holds_it(values: list[float]) -> None:
-    """Holm's is the closed test of Bonferroni's: that is why it keeps the chance of any false finding."""
+    """Holm's procedure is the closed test of Bonferroni's, which is why it controls the family-wise error rate."""
     for place, adjusted in enumerate(holm(values)):
         sets = [
             [values[each] for each in members]
@@ -87,7 +87,7 @@ def test_holm_rejects_what_bonferroni_rejects_in_every_set_of_hypotheses_that_ho
 @given(st.lists(st.integers(0, 200).map(lambda number: number / 200), max_size=6))
 @settings(deadline=None)
 def test_benjamini_hochberg_finds_no_more_than_its_share(values: list[float]) -> None:
-    """What is found at a level are as many of the smallest as have p <= level * number / count."""
+    """The rejected hypotheses are the k smallest p-values, k the largest with p_(k) <= level * k / count."""
     adjusted = benjamini_hochberg(values)
     for level in (0.0507, 0.2003, 0.5001):  # which nothing is equal to, up to rounding
         ordered = sorted(values)

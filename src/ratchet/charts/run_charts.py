@@ -10,7 +10,7 @@ import numpy as np
 
 from ratchet.charts.theme import NEUTRAL, WIDTH, Chart, Row, choice, colour, computed_title, dash, shape
 from ratchet.comparison.results import metric_name
-from ratchet.evaluation.metrics import averaged
+from ratchet.evaluation.metrics import compute_averages
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.runs.predictions import Predictions, read_predictions
 from ratchet.runs.selection import Candidate, Selection
@@ -157,7 +157,7 @@ def _curve(candidate: Candidate, average: str) -> Iterator[Row]:
     read = _on_val(candidate)
     for threshold in GRID.tolist() if read else []:
         at = Thresholds("", np.array(threshold))  # as runs decide, also for a score equal to it
-        measured = [averaged(shown.targets, at.decide(shown.scores)) for _, shown in read]
+        measured = [compute_averages(shown.targets, at.decide(shown.scores)) for _, shown in read]
         yield from _measures(candidate.name, threshold, average, measured)
 
 
@@ -166,7 +166,7 @@ def _chosen(candidate: Candidate, average: str) -> Iterator[Row]:
     for thresholds, predictions in _on_val(candidate):
         values = set() if thresholds.values is None else set(thresholds.values.tolist())
         if len(values) == 1:
-            measured = averaged(predictions.targets, thresholds.decide(predictions.scores))
+            measured = compute_averages(predictions.targets, thresholds.decide(predictions.scores))
             yield from _measures(candidate.name, values.pop(), average, [measured])
 
 

@@ -6,7 +6,7 @@ from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, s
 from ratchet.comparison.evidence import gather_evidence
 from ratchet.config import named_objectives, plain
 from ratchet.errors import UserError, did_you_mean
-from ratchet.objective.gate import objective_state
+from ratchet.objective.gate import describe_objective
 from ratchet.objective.review import review
 from ratchet.reporting.terminal import Format, print_blocks, print_json
 from ratchet.reporting.verdict_tables import review_blocks
@@ -32,7 +32,7 @@ def _review(arguments: Sequence[str]) -> None:
         evidence = gather_evidence(selection, resamples=options.resamples, begin=bar("bootstrapping records"))
     reviewed = review(evidence, objective.settings, named_objectives())
     if options.format is Format.json:
-        state = plain(objective_state(objective, selection.runs))
+        state = plain(describe_objective(objective, selection.runs))
         print_json({"data": selection.data, "objective": state, **plain(reviewed)})
     else:
         blocks = review_blocks(selection.data, objective.name, reviewed)

@@ -74,6 +74,7 @@ def _is_under(key: str, prefixes: tuple[str, ...]) -> bool:
 
 
 def _list_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each key whose value differs, with the old and the new value."""
     for key in dict.fromkeys([*before, *after]):
         old, new = before.get(key, "not set"), after.get(key, "not set")
         if old != new and key not in ("model.name", "model.complexity"):

@@ -1,1 +1,1 @@
-"""What a run is worth: thresholds, metrics with intervals, slices, cost. Reads scores, never a model's inside."""
+"""Evaluate a run: thresholds, metrics with intervals, slices, behaviour, cost. Arrays in, numbers out."""

@@ -1,7 +1,7 @@
-"""Scores as probabilities: how far they are from it, and one temperature that brings them nearer.
+"""Calibrate scores with one temperature, and measure how well they are calibrated.
 
-Of all records with score .8 for a label, do 80 % have it? Where only the order of scores matters, nobody needs to know;
-where a score is shown, compared with that of another model, or summed to estimate quality without labels, one does.
+Of all records with score .8 for a label, do 80 % have it? This does not matter where only the order of scores does. It
+matters where a score is shown, compared with that of another model, or summed to estimate quality without labels.
 """
 
 import logging
@@ -18,14 +18,14 @@ from ratchet.evaluation.metrics import Binary, Floats
 log = logging.getLogger(__name__)
 
 _EDGES = np.arange(11) / 10  # ten bins of equal width, as in Naeini et al. (2015) and Guo et al. (2017)
-_HOTTEST = 20.0  # temperatures are sought within [1 / 20, 20]
+_MAX_TEMPERATURE = 20.0  # the search covers [1 / 20, 20]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a run turns a model's scores into probabilities: method `none` leaves them, `temperature` divides logits.
+    """The calibration of a run: method `none` leaves scores as they are, `temperature` divides logits.
 
-    Above 1 a temperature draws scores together (the model was too sure), below 1 apart (it was not sure enough).
+    A temperature above 1 moves scores together (the model was overconfident), below 1 apart (underconfident).
     """
 
     method: str
@@ -33,9 +33,9 @@ class Calibration:
     task: Task
 
     def apply(self, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Calibrated scores, float32 in [0, 1] of the same shape (num_items, num_labels); `none`: `scores` themselves.
+        """Return calibrated scores, float32 in [0, 1], shape (num_items, num_labels); with `none`, `scores` themselves.
 
-        Multi-label: sigmoid(logit(score) / temperature), which reorders nothing and keeps exact 0 and 1.
+        Multi-label: sigmoid(logit(score) / temperature), which keeps the order of scores and exact 0 and 1.
         Multi-class: softmax(log(score) / temperature), whose rows sum to 1 and keep their argmax.
         """
         if self.temperature is None:
@@ -46,36 +46,36 @@ class Calibration:
                 from scipy.special import expit, logit
 
                 return np.asarray(expit(logit(exact) / self.temperature), dtype=np.float32)
-            return _shares(exact, self.temperature)
+            return _scale_classes(exact, self.temperature)
 
     def to_json(self) -> dict[str, Any]:
-        """The content of calibration.json."""
+        """Return the content of calibration.json."""
         return {"method": self.method, "temperature": self.temperature, "task": self.task.value}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Calibration":
-        """What `to_json` wrote."""
+        """Read what `to_json` returned."""
         return cls(content["method"], content["temperature"], Task(content["task"]))
 
 
-def _shares(scores: Floats, temperature: float) -> npt.NDArray[np.float32]:
-    """softmax(log(score) / temperature); a row of zeros prefers no class, so each gets the same share."""
+def _scale_classes(scores: Floats, temperature: float) -> npt.NDArray[np.float32]:
+    """Return softmax(log(score) / temperature). A row of zeros prefers no class: all classes get the same share."""
     from scipy.special import softmax
 
     logits = np.log(np.where(scores.any(axis=1, keepdims=True), scores, 1.0))
     shares = np.asarray(softmax(logits / temperature, axis=1), dtype=np.float32)
     rows, top = np.arange(len(shares)), scores.argmax(axis=1)
-    tied = shares.argmax(axis=1) != top  # close scores may round to one float32: the larger stays the larger
+    tied = shares.argmax(axis=1) != top  # close scores may round to one float32: keep the argmax
     shares[rows[tied], top[tied]] = np.nextafter(shares[tied].max(axis=1), np.float32(1))
     return shares
 
 
 def fit_calibration(targets: Binary, scores: npt.NDArray[Any], config: CalibrationConfig, task: Task) -> Calibration:
-    """The calibration of a run, from validation `targets` and `scores` of shape (num_items, num_labels).
+    """Fit the calibration of a run on validation `targets` and `scores` of shape (num_items, num_labels).
 
-    One temperature for all labels, that of least log loss (Guo et al. 2017, "On Calibration of Modern Neural
-    Networks"). A score of 0 or 1 has no finite logit, so no temperature moves it: it has no say. Where there are no
-    others, as with rules, the method is `none`, and the log says so.
+    One temperature for all labels, the one of least log loss (Guo et al. 2017, "On Calibration of Modern Neural
+    Networks"). A score of 0 or 1 has no finite logit, so no temperature moves it and it does not contribute. If there
+    are no others, as with rules, the method is `none` and a warning is logged.
     """
     if config.method is CalibrationMethod.none:
         return Calibration("none", None, task)
@@ -91,13 +91,13 @@ def fit_calibration(targets: Binary, scores: npt.NDArray[Any], config: Calibrati
         scaled = logs / np.exp(log_temperature)
         return float((logsumexp(scaled, axis=1) - scaled[np.arange(len(true)), true]).mean())
 
-    bounds = (-np.log(_HOTTEST), np.log(_HOTTEST))  # convex in 1 / temperature: one minimum
+    bounds = (-np.log(_MAX_TEMPERATURE), np.log(_MAX_TEMPERATURE))  # convex in 1 / temperature: one minimum
     best = minimize_scalar(log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return Calibration("temperature", float(np.exp(best.x)), task)
 
 
 def _log_probabilities(targets: Binary, scores: npt.NDArray[Any], task: Task) -> tuple[Floats, npt.NDArray[np.intp]]:
-    """Log probabilities of shape (num_rows, num_classes) and the true class of each row, without rows that are fixed.
+    """Return log probabilities (num_rows, num_classes) and the true class of each row, without rows that cannot move.
 
     Multi-label: each (record, label) pair is a row of two classes, "no" and "yes".
     """
@@ -112,30 +112,30 @@ def _log_probabilities(targets: Binary, scores: npt.NDArray[Any], task: Task) ->
     return logs[moves], true[moves]
 
 
-def calibration_figures(targets: Binary, scores: npt.NDArray[Any], task: Task) -> dict[str, float]:
-    """`brier` and `expected_calibration_error`, lower is better; NaN where scores are only 0 and 1.
+def compute_calibration_metrics(targets: Binary, scores: npt.NDArray[Any], task: Task) -> dict[str, float]:
+    """Return `brier` and `expected_calibration_error`; lower is better, NaN where scores are only 0 and 1.
 
     Brier score (Brier 1950): multi-label, the mean squared difference over all (record, label) pairs, in [0, 1];
     multi-class, squared differences summed over classes, mean over records, in [0, 2]. Expected calibration error:
     |share of positives - mean score| over the bins of `reliability`, weighted by their counts (Naeini et al. 2015).
-    Where most labels are rare, most pairs lie near 0 and both are small whatever the model: compare, do not admire.
+    Where most labels are rare, most scores are near 0 and both are small for any model: only compare them.
     """
-    if _only_0_and_1(scores):
+    if _is_binary(scores):
         return {"brier": np.nan, "expected_calibration_error": np.nan}
     squared = (scores.astype(np.float64) - targets) ** 2
     brier = squared.mean() if task is Task.multilabel else squared.sum(axis=1).mean()
-    count, score, positive = _bin_sums(targets, scores, task)
+    count, score, positive = _sum_bins(targets, scores, task)
     return {"brier": float(brier), "expected_calibration_error": float(np.abs(positive - score).sum() / count.sum())}
 
 
-def reliability(targets: Binary, scores: npt.NDArray[Any], task: Task) -> list[dict[str, float | int | None]]:
-    """The table of a reliability diagram: a row for each of ten bins (low, high] of equal width, 0 in the first.
+def compute_reliability(targets: Binary, scores: npt.NDArray[Any], task: Task) -> list[dict[str, float | int | None]]:
+    """Return the rows of a reliability diagram, one per bin: ten bins (low, high] of equal width.
 
-    Keys `low`, `high`, `count`, `mean_score`, `share_positive`; the last two None where a bin is empty. Multi-label:
-    all (record, label) pairs; multi-class: the top score of each record, positive where it is right (Guo et al.
-    2017). Empty where scores are only 0 and 1.
+    The first bin includes 0. Keys are `low`, `high`, `count`, `mean_score`, `share_positive`; the last two are None
+    for an empty bin. Multi-label: all (record, label) pairs; multi-class: the top score of each record, positive if it
+    is right (Guo et al. 2017). Empty where scores are only 0 and 1.
     """
-    if _only_0_and_1(scores):
+    if _is_binary(scores):
         return []
     return [
         {
@@ -145,20 +145,20 @@ def reliability(targets: Binary, scores: npt.NDArray[Any], task: Task) -> list[d
             "mean_score": score / count if count else None,
             "share_positive": positive / count if count else None,
         }
-        for index, (count, score, positive) in enumerate(_bin_sums(targets, scores, task).T.tolist())
+        for index, (count, score, positive) in enumerate(_sum_bins(targets, scores, task).T.tolist())
     ]
 
 
-def _bin_sums(targets: Binary, scores: npt.NDArray[Any], task: Task) -> Floats:
-    """How many scores each bin holds, their sum, and how many are of positives: shape (3, num_bins)."""
+def _sum_bins(targets: Binary, scores: npt.NDArray[Any], task: Task) -> Floats:
+    """Return the number of scores in each bin, their sum, and the number of positives: shape (3, num_bins)."""
     score, positive = scores, targets
     if task is Task.multiclass:
         top = scores.argmax(axis=1)[:, None]
         score, positive = np.take_along_axis(scores, top, axis=1), np.take_along_axis(targets, top, axis=1)
     weights = np.stack([np.ones(score.size), score.ravel(), positive.ravel()]).astype(np.float64)
     bins = np.searchsorted(_EDGES[1:-1], weights[1])
-    return np.stack([np.bincount(bins, each, len(_EDGES) - 1) for each in weights]).astype(np.float64)
+    return np.stack([np.bincount(bins, weight, len(_EDGES) - 1) for weight in weights]).astype(np.float64)
 
 
-def _only_0_and_1(scores: npt.NDArray[Any]) -> bool:
+def _is_binary(scores: npt.NDArray[Any]) -> bool:
     return bool(np.isin(scores, (0, 1)).all())

@@ -1,4 +1,4 @@
-"""What a model costs to run: latency of one text, throughput, memory, size. Never part of metrics.json."""
+"""Measure the cost of a model: latency of one text, throughput, memory, size. Never part of metrics.json."""
 
 import os
 import time
@@ -14,12 +14,12 @@ _WARM_UPS, _CALLS = 20, 200
 
 
 def reset_peak_memory() -> None:
-    """Reset the peak on Linux, so that jobs of one process are measured separately."""
-    with suppress(OSError):  # elsewhere peak_memory_mb stands for the whole process
+    """Reset the peak memory (Linux only), so that jobs of one process are measured separately."""
+    with suppress(OSError):  # elsewhere the peak covers the whole process
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory_mb() -> float | None:
+def measure_peak_memory_mb() -> float | None:
     """Return peak resident memory in MB (10**6 bytes) since `reset_peak_memory`."""
     try:
         status = Path("/proc/self/status").read_text()
@@ -35,7 +35,7 @@ def peak_memory_mb() -> float | None:
 
 
 def measure_serving(predict: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> dict[str, float]:
-    """Latency of one text at a time (p50 and p95 of 200 calls after 20 warm-ups, ms), and items/s in one batch."""
+    """Return the latency of single texts (ms; p50 and p95 of 200 calls after 20 warm-ups), and items/s in one batch."""
     milliseconds = []
     for number, text in enumerate(islice(cycle(texts), _WARM_UPS + _CALLS)):
         start = time.perf_counter()
@@ -52,6 +52,6 @@ def measure_serving(predict: Callable[[Sequence[str]], Any], texts: Sequence[str
     }
 
 
-def size_mb(directory: Path) -> float:
+def measure_size_mb(directory: Path) -> float:
     """Return the size of all files under `directory` in MB (10**6 bytes)."""
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6

@@ -7,23 +7,23 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.data.dataset import Task
-from ratchet.evaluation.calibration import calibration_figures
+from ratchet.evaluation.calibration import compute_calibration_metrics
 from ratchet.evaluation.metrics import (
     Binary,
     Counts,
-    at_k,
     average_precision,
-    averaged,
+    compute_averages,
+    compute_intervals,
     f1,
-    intervals,
     precision,
+    precision_recall_at_k,
     recall,
 )
 
-Figures = dict[str, float | int | None]
+Metrics = dict[str, float | int | None]
 
 
-def figures(
+def compute_metrics(
     part: str,
     targets: Binary,
     scores: npt.NDArray[Any],
@@ -34,41 +34,44 @@ def figures(
     task: Task,
     cutoffs: Sequence[int],
     resamples: int,
-) -> Figures:
-    """Keys `<part>/f1_weighted`, `<part>/labels/<label>/f1`, `<part>/slices/<slice>/f1_weighted` and so on.
+) -> Metrics:
+    """Return the metrics of one part by key: `<part>/f1_weighted`, `<part>/labels/<label>/f1`, and so on.
 
-    Headline metrics have `_ci_low` and `_ci_high`. Ranking metrics are None where scores are only 0 and 1, a metric
-    without anything to measure is None too. A label's or slice's "/" is written as %2F (and "%" as %25).
+    `targets`, `scores` and `decisions` have shape (num_items, num_labels); `slices` are the slices of each item.
+    Averages have `_ci_low` and `_ci_high`. Ranking metrics are None where scores are only 0 and 1; so is a metric
+    that has nothing to measure. A "/" in the name of a label or slice is written as %2F (and "%" as %25).
     """
     ranking = None if np.isin(scores, (0, 1)).all() else scores
-    found: dict[str, float | int] = {"records": len(targets)}
-    found |= {name: float(value) for name, value in averaged(targets, decisions).items()}
-    ranked, by_label = _ranking(targets, ranking, cutoffs)
-    found |= ranked
-    found |= calibration_figures(targets, scores, task)
-    for name, (low, high) in intervals(targets, decisions, ranking, resamples).items():
-        measured = np.isfinite(found[name])
-        found[f"{name}_ci_low"], found[f"{name}_ci_high"] = (low, high) if measured else (np.nan, np.nan)
-    found |= _labels_per_record(targets, decisions)
-    found |= _label_table(targets, decisions, by_label, labels)
-    found |= _slice_table(targets, decisions, slices)
-    return {f"{part}/{key}": _number(value) for key, value in found.items()}
+    metrics: dict[str, float | int] = {"records": len(targets)}
+    metrics |= {name: float(value) for name, value in compute_averages(targets, decisions).items()}
+    ranked, by_label = _rank_metrics(targets, ranking, cutoffs)
+    metrics |= ranked
+    metrics |= compute_calibration_metrics(targets, scores, task)
+    for name, (low, high) in compute_intervals(targets, decisions, ranking, resamples).items():
+        measured = np.isfinite(metrics[name])
+        metrics[f"{name}_ci_low"], metrics[f"{name}_ci_high"] = (low, high) if measured else (np.nan, np.nan)
+    metrics |= _count_labels(targets, decisions)
+    metrics |= _compute_labels(targets, decisions, by_label, labels)
+    metrics |= _compute_slices(targets, decisions, slices)
+    return {f"{part}/{key}": _nan_to_none(value) for key, value in metrics.items()}
 
 
-def _ranking(
+def _rank_metrics(
     targets: Binary, scores: npt.NDArray[Any] | None, cutoffs: Sequence[int]
 ) -> tuple[dict[str, float], npt.NDArray[np.float64]]:
-    nothing = np.full(targets.shape[1], np.nan)
-    by_label = nothing if scores is None else average_precision(targets, scores)
+    """Return the ranking metrics, and the average precision of each label; NaN without `scores`."""
+    undefined = np.full(targets.shape[1], np.nan)
+    by_label = undefined if scores is None else average_precision(targets, scores)
     supported = by_label[~np.isnan(by_label)]
-    found = {"average_precision_macro": float(supported.mean()) if supported.size else np.nan}
+    ranked = {"average_precision_macro": float(supported.mean()) if supported.size else np.nan}
     for k in cutoffs:
-        pair = (np.nan, np.nan) if scores is None else at_k(targets, scores, k)
-        found[f"precision_at_{k}"], found[f"recall_at_{k}"] = pair
-    return found, by_label
+        pair = (np.nan, np.nan) if scores is None else precision_recall_at_k(targets, scores, k)
+        ranked[f"precision_at_{k}"], ranked[f"recall_at_{k}"] = pair
+    return ranked, by_label
 
 
-def _labels_per_record(targets: Binary, decisions: Binary) -> Mapping[str, float]:
+def _count_labels(targets: Binary, decisions: Binary) -> Mapping[str, float]:
+    """Return how many labels records have and get, and how many records and labels go without."""
     return {
         "labels_per_record_true": float(targets.sum(axis=1).mean()),
         "labels_per_record_predicted": float(decisions.sum(axis=1).mean()),
@@ -78,9 +81,10 @@ def _labels_per_record(targets: Binary, decisions: Binary) -> Mapping[str, float
     }
 
 
-def _label_table(
+def _compute_labels(
     targets: Binary, decisions: Binary, by_label: npt.NDArray[np.float64], labels: Sequence[str]
 ) -> dict[str, float | int]:
+    """Return the metrics of each label, under `labels/<label>/`."""
     counts = Counts.of(targets, decisions)
     columns = {
         "precision": precision(counts),
@@ -91,32 +95,35 @@ def _label_table(
         "predicted": counts.predicted.astype(int),
     }
     return {
-        f"labels/{_escaped(label)}/{name}": values[index].item()
+        f"labels/{_escape(label)}/{name}": values[index].item()
         for index, label in enumerate(labels)
         for name, values in columns.items()
     }
 
 
-def _slice_table(targets: Binary, decisions: Binary, slices: Sequence[Sequence[str]]) -> dict[str, float | int]:
+def _compute_slices(targets: Binary, decisions: Binary, slices: Sequence[Sequence[str]]) -> dict[str, float | int]:
+    """Return the metrics of each slice, under `slices/<slice>/`."""
     rows_of: dict[str, list[int]] = {}
     for row, names in enumerate(slices):
         for name in names:
             rows_of.setdefault(name, []).append(row)
-    found: dict[str, float | int] = {}
+    metrics: dict[str, float | int] = {}
     for name, rows in sorted(rows_of.items()):
-        values = averaged(targets[rows], decisions[rows])
-        key = f"slices/{_escaped(name)}"
-        found[f"{key}/records"] = len(rows)
-        found |= {
+        values = compute_averages(targets[rows], decisions[rows])
+        key = f"slices/{_escape(name)}"
+        metrics[f"{key}/records"] = len(rows)
+        metrics |= {
             f"{key}/{metric}": float(values[metric])
             for metric in ("f1_weighted", "precision_weighted", "recall_weighted")
         }
-    return found
+    return metrics
 
 
-def _escaped(name: str) -> str:
+def _escape(name: str) -> str:
+    """Escape "/", which separates the parts of a key."""
     return name.replace("%", "%25").replace("/", "%2F")
 
 
-def _number(value: float | int) -> float | int | None:
+def _nan_to_none(value: float | int) -> float | int | None:
+    """Return None for NaN and infinity, which JSON cannot represent."""
     return None if isinstance(value, float) and not np.isfinite(value) else value

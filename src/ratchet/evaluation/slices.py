@@ -1,4 +1,4 @@
-"""Groups of records on which a model may be weak while its overall figure looks well."""
+"""Assign records to slices: groups on which a model may be weak while its overall metric looks good."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,49 +16,51 @@ def assign_slices(
     taxonomy: Taxonomy,
     train_counts: Mapping[str, int],
 ) -> list[list[str]]:
-    """The names of the slices each record is in. `train_counts` is the number of train records by label.
+    """Return the names of the slices of each record. `train_counts` is the number of train records by label.
 
-    Slices of kind `date` and `column` name one slice a value: `date=2020-Q3`, `source=forum`.
+    Slices of kind `date` and `column` make one slice per value: `date=2020-Q3`, `source=forum`.
 
     Raises:
-        UserError: a slice of kind `labels` that names an unknown label.
+        UserError: a slice of kind `labels` names an unknown label.
     """
-    members = {name: _membership(name, config, labels, taxonomy, train_counts) for name, config in slices.items()}
+    members = {name: _build_membership(name, config, labels, taxonomy, train_counts) for name, config in slices.items()}
     return [[part for member in members.values() for part in member(record)] for record in records]
 
 
-def _membership(
+def _build_membership(
     name: str, config: SliceConfig, labels: Sequence[str], taxonomy: Taxonomy, train_counts: Mapping[str, int]
 ) -> Callable[[Record], list[str]]:
-    """The function from a record to the slices that `config` puts it in (none, or one)."""
+    """Return a function from a record to the slices that `config` assigns it to (none or one)."""
     if config.kind is SliceKind.date:
-        return lambda record: [f"{name}={value}"] if (value := _period(record, config.every)) else []
+        return lambda record: [f"{name}={value}"] if (value := _format_period(record, config.every)) else []
     if config.kind is SliceKind.column:
         column = str(config.column)
         return lambda record: [f"{column}={value}"] if (value := record.columns.get(column)) else []
-    test = _test(name, config, labels, taxonomy, train_counts)
+    test = _build_test(name, config, labels, taxonomy, train_counts)
     return lambda record: [name] if test(record) else []
 
 
-def _test(
+def _build_test(
     name: str, config: SliceConfig, labels: Sequence[str], taxonomy: Taxonomy, train_counts: Mapping[str, int]
 ) -> Callable[[Record], bool]:
+    """Return the test whether a record is in the slice `name`, for kinds that make one slice."""
     if config.kind is SliceKind.short_text:
-        most = config.max_words or 0
-        return lambda record: len(words(record.text)) <= most
+        limit = config.max_words or 0
+        return lambda record: len(words(record.text)) <= limit
     if config.kind is SliceKind.label_not_named:
         matcher = NameMatcher(taxonomy, labels, stemming=True)
         return lambda record: not set(record.labels) <= {match.label for match in matcher.find(record.text)}
     if config.kind is SliceKind.rare_labels:
         rare = {label for label in labels if train_counts.get(label, 0) <= (config.max_train_records or 0)}
         return lambda record: not rare.isdisjoint(record.labels)
-    together = set(config.labels or ())
-    for label in together - set(labels):
+    required = set(config.labels or ())
+    for label in required - set(labels):
         raise UserError(f"slices.{name}: there is no label {label!r}; {did_you_mean(label, labels)}")
-    return lambda record: together <= set(record.labels)
+    return lambda record: required <= set(record.labels)
 
 
-def _period(record: Record, every: DateStep | None) -> str | None:
+def _format_period(record: Record, every: DateStep | None) -> str | None:
+    """Return the year, quarter or month of a record; None if it has no date."""
     date = record.created_at
     if date is None:
         return None

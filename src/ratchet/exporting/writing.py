@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from ratchet.config import Config, load
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.errors import UserError
-from ratchet.evaluation.cost import size_mb
+from ratchet.evaluation.cost import measure_size_mb
 from ratchet.exporting.checking import check_f1, check_scores
 from ratchet.exporting.manifest import MANIFEST, Check, Manifest, write_manifest
 from ratchet.exporting.reading import PLACE
@@ -77,7 +77,7 @@ def export_run(
             check = check_scores(trial, metric)
         manifest = _manifest(run, config, precision if is_network else None, check)
         write_manifest(unfinished, manifest)
-    return Export(directory, size_mb(directory), size_mb(run.path / "model"), manifest)
+    return Export(directory, measure_size_mb(directory), measure_size_mb(run.path / "model"), manifest)
 
 
 def _tried(run: StoredRun, data: Prepared, config: Config, within: Path, advance: Advance) -> Trial:

@@ -1,1 +1,1 @@
-"""The gate: which model ships under an objective, why, and what the others would need."""
+"""Decide which model ships under an objective: judge candidates, review the decision, promote."""

@@ -16,8 +16,11 @@ State = Literal["pass", "fail", "too little evidence"]
 
 
 @dataclass(frozen=True)
-class Clause:
-    """One condition: `evidence` is what was found, `needed` what would make it pass (None where it does)."""
+class Criterion:
+    """One criterion as it was judged: `evidence` is the measurement, `needed` what would make it pass, None if it does.
+
+    All texts are for readers.
+    """
 
     name: str
     state: State
@@ -25,14 +28,14 @@ class Clause:
     needed: str | None = None
 
 
-def combined(clauses: Sequence[Clause]) -> State:
-    """Of several conditions that must all hold."""
-    states = {clause.state for clause in clauses}
+def combine_states(criteria: Sequence[Criterion]) -> State:
+    """Return the state of criteria that must all pass."""
+    states = {criterion.state for criterion in criteria}
     return "fail" if "fail" in states else "too little evidence" if "too little evidence" in states else "pass"
 
 
-def own_clauses(each: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> list[Clause]:
-    """All that a candidate must reach by itself.
+def check_own_criteria(candidate: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> list[Criterion]:
+    """Judge the criteria that do not depend on other candidates: amount of evidence, floors, budgets, behaviour.
 
     Raises:
         UserError: the objective has a floor for a label that the data do not have.
@@ -40,150 +43,172 @@ def own_clauses(each: CandidateEvidence, evidence: Evidence, objective: Objectiv
     metric = objective.metric.name
     floor = f"{metric} at least {objective.floor:g}"
     return [
-        *_evidence(each, evidence, objective),
-        _bound(floor, estimate(each.metrics[metric]), objective.floor, evidence, objective),
-        *_budgets(each, objective),
-        *_labels(each, evidence, objective),
-        *_slices(each, evidence, objective),
-        *_behaviour(each, objective),
+        *_check_evidence(candidate, evidence, objective),
+        _check_floor(floor, estimate(candidate.metrics[metric]), objective.floor, evidence, objective),
+        *_check_budgets(candidate, objective),
+        *_check_labels(candidate, evidence, objective),
+        *_check_slices(candidate, evidence, objective),
+        *_check_behaviour(candidate, objective),
     ]
 
 
-def not_worse(
-    each: CandidateEvidence, rival: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig
-) -> Clause:
-    """No more than the margin below the rival, at alpha divided by the number of comparisons that may err."""
+def check_not_worse(
+    candidate: CandidateEvidence, rival: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig
+) -> Criterion:
+    """Judge whether a candidate is at most the margin below a rival, at the corrected alpha."""
     metric = objective.metric.name
-    return no_more_below(
+    return check_margin(
         f"no more than {objective.margin:g} below {rival.name}",
-        estimate_difference(each.metrics[metric], rival.metrics[metric]),
+        estimate_difference(candidate.metrics[metric], rival.metrics[metric]),
         objective.margin,
-        corrected_alpha(objective.alpha, len(evidence.candidates)),
+        correct_alpha(objective.alpha, len(evidence.candidates)),
         evidence.num_records,
     )
 
 
-def corrected_alpha(alpha: float, num_candidates: int) -> float:
-    """Several candidates at the margin are several chances to ship one that is below it."""
+def correct_alpha(alpha: float, num_candidates: int) -> float:
+    """Divide alpha by the number of rivals: each candidate at the margin is one more chance to ship a worse one."""
     return alpha / max(num_candidates - 1, 1)
 
 
-def no_more_below(name: str, found: Estimate, margin: float, alpha: float, num_records: int) -> Clause:
-    """Test whether a difference exceeds -margin."""
-    value, low, high = float(found.value), float(found.lower(alpha)), float(found.upper(alpha))
-    said = f"{value:+.3f}, between {low:+.3f} and {high:+.3f}"
+def check_margin(name: str, difference: Estimate, margin: float, alpha: float, num_records: int) -> Criterion:
+    """Judge whether a difference exceeds -margin: non-inferiority, by the one-sided bounds at `alpha`."""
+    value, low, high = float(difference.value), float(difference.lower(alpha)), float(difference.upper(alpha))
+    measured = f"{value:+.3f}, between {low:+.3f} and {high:+.3f}"
     if low > -margin:
-        return Clause(name, "pass", said)
+        return Criterion(name, "pass", measured)
     if high < -margin:
-        return Clause(name, "fail", said, f"{-margin - value:.3f} more of the metric")
-    more = estimate_more_records(found, num_records, distance=value + margin, alpha=alpha) if value > -margin else None
-    return Clause(name, "too little evidence", said, _more(more, -margin - value))
+        return Criterion(name, "fail", measured, f"{-margin - value:.3f} more of the metric")
+    distance = value + margin
+    more = estimate_more_records(difference, num_records, distance=distance, alpha=alpha) if value > -margin else None
+    return Criterion(name, "too little evidence", measured, _describe_need(more, -margin - value))
 
 
-def _bound(name: str, found: Estimate, floor: float, evidence: Evidence, objective: ObjectiveConfig) -> Clause:
-    """Test whether a metric reaches a floor."""
+def _check_floor(
+    name: str, metric: Estimate, floor: float, evidence: Evidence, objective: ObjectiveConfig
+) -> Criterion:
+    """Judge whether the lower bound of a metric reaches a floor; it fails only if the upper bound does not."""
     alpha = objective.alpha
-    value, low, high = float(found.value), float(found.lower(alpha)), float(found.upper(alpha))
-    said = f"{value:.3f}, at least {max(low, 0.0):.3f}"
+    value, low, high = float(metric.value), float(metric.lower(alpha)), float(metric.upper(alpha))
+    measured = f"{value:.3f}, at least {max(low, 0.0):.3f}"
     if low >= floor:
-        return Clause(name, "pass", said)
+        return Criterion(name, "pass", measured)
     if high < floor:
-        return Clause(name, "fail", f"{value:.3f}, at most {min(high, 1.0):.3f}", f"{floor - value:.3f} more")
+        return Criterion(name, "fail", f"{value:.3f}, at most {min(high, 1.0):.3f}", f"{floor - value:.3f} more")
     distance = value - floor
-    more = estimate_more_records(found, evidence.num_records, distance=distance, alpha=alpha) if distance > 0 else None
-    return Clause(name, "too little evidence", said, _more(more, floor - value))
+    records = evidence.num_records
+    more = estimate_more_records(metric, records, distance=distance, alpha=alpha) if distance > 0 else None
+    return Criterion(name, "too little evidence", measured, _describe_need(more, floor - value))
 
 
-def _more(records: int | None, short: float) -> str:
+def _describe_need(records: int | None, missing: float) -> str:
+    """Return what would decide a criterion: so many records, or a metric higher by `missing`, or more repeats."""
     if records is not None:
         return f"about {records:,} more test records, if the estimate holds"
-    return f"{short:.3f} more, or more repeats" if short > 0 else "more repeats"
+    return f"{missing:.3f} more, or more repeats" if missing > 0 else "more repeats"
 
 
-def _evidence(each: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
+def _check_evidence(
+    candidate: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig
+) -> Iterator[Criterion]:
+    """Judge the amount of evidence. It can be too little, but never fails."""
     if evidence.selection.part != "test":
         where = f"measured on {evidence.selection.part}, where it was chosen"
-        yield Clause("measured on test", "too little evidence", where, "runs with evaluate=test")
-    for name, found, least, how in (
-        ("repeats", each.num_splits, objective.evidence.repeats, " (split.seed=0,1,2,... makes repeats)"),
+        yield Criterion("measured on test", "too little evidence", where, "runs with evaluate=test")
+    for name, count, minimum, remedy in (
+        ("repeats", candidate.num_splits, objective.evidence.repeats, " (split.seed=0,1,2,... makes repeats)"),
         ("test records", evidence.num_records, objective.evidence.test_records, ""),
     ):
-        title = f"{name} at least {least:,}"
-        if found >= least:
-            yield Clause(title, "pass", f"{found:,}")
+        title = f"{name} at least {minimum:,}"
+        if count >= minimum:
+            yield Criterion(title, "pass", f"{count:,}")
         else:
-            yield Clause(title, "too little evidence", f"{found:,}", f"{least - found:,} more{how}")
+            yield Criterion(title, "too little evidence", f"{count:,}", f"{minimum - count:,} more{remedy}")
 
 
-def _budgets(each: CandidateEvidence, objective: ObjectiveConfig) -> Iterator[Clause]:
-    seconds = each.costs["fit_seconds"]
+def _check_budgets(candidate: CandidateEvidence, objective: ObjectiveConfig) -> Iterator[Criterion]:
+    """Judge the costs that have a budget: milliseconds, MB, minutes."""
+    seconds = candidate.costs["fit_seconds"]
     minutes = None if seconds is None else seconds / 60
-    for name, unit, found, most in (
-        ("latency p95", "ms", each.costs["latency_ms_p95"], objective.budgets.latency_ms_p95),
-        ("size", "MB", each.costs["size_mb"], objective.budgets.size_mb),
+    for name, unit, cost, budget in (
+        ("latency p95", "ms", candidate.costs["latency_ms_p95"], objective.budgets.latency_ms_p95),
+        ("size", "MB", candidate.costs["size_mb"], objective.budgets.size_mb),
         ("fit", "min", minutes, objective.budgets.fit_minutes),
     ):
-        if most is None:
+        if budget is None:
             continue
-        title = f"{name} at most {most:g} {unit}"
-        if found is None:
-            yield Clause(title, "too little evidence", "not measured", "a run that measures it")
-        elif found <= most:
-            yield Clause(title, "pass", _amount(found, unit))
+        title = f"{name} at most {budget:g} {unit}"
+        if cost is None:
+            yield Criterion(title, "too little evidence", "not measured", "a run that measures it")
+        elif cost <= budget:
+            yield Criterion(title, "pass", _format_amount(cost, unit))
         else:
-            yield Clause(title, "fail", _amount(found, unit), f"{_amount(found - most, unit)} less")
+            yield Criterion(title, "fail", _format_amount(cost, unit), f"{_format_amount(cost - budget, unit)} less")
 
 
-def _amount(value: float, unit: str) -> str:
+def _format_amount(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}" if value >= 0.01 else f"less than 0.01 {unit}"
 
 
-def _labels(each: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
-    drawn = each.metrics["labels"]
+def _check_labels(candidate: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Criterion]:
+    """Judge the floors of labels, on F1.
+
+    Raises:
+        UserError: there is no such label.
+    """
+    metrics = candidate.metrics["labels"]
     for label, floor in objective.labels.items():
         if label not in evidence.labels:
             raise UserError(f"objective.labels: there is no label {label!r}; {did_you_mean(label, evidence.labels)}")
         index = evidence.labels.index(label)
-        one = ResampledMetric(drawn.values[:, index], drawn.resampled[:, :, index], drawn.splits)
-        yield _floor_of_group(f"label {label}", one, evidence.positives[label], floor, evidence, objective)
+        metric = ResampledMetric(metrics.values[:, index], metrics.resampled[:, :, index], metrics.splits)
+        yield _check_group_floor(f"label {label}", metric, evidence.positives[label], floor, evidence, objective)
 
 
-def _slices(each: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Clause]:
+def _check_slices(candidate: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig) -> Iterator[Criterion]:
+    """Judge the floors of slices, on weighted F1. A slice that some test part lacks is too little evidence."""
     for name, floor in objective.slices.items():
         key = f"slices/{name}"
-        if key not in each.metrics:
-            said = "no such slice in every test part"
-            yield Clause(f"slice {name} at least {floor:g}", "too little evidence", said, _known_slices(each))
+        if key not in candidate.metrics:
+            measured = "no such slice in every test part"
+            needed = _describe_slices(candidate)
+            yield Criterion(f"slice {name} at least {floor:g}", "too little evidence", measured, needed)
         else:
-            yield _floor_of_group(
-                f"slice {name}", each.metrics[key], evidence.positives[key], floor, evidence, objective
-            )
+            metric, positives = candidate.metrics[key], evidence.positives[key]
+            yield _check_group_floor(f"slice {name}", metric, positives, floor, evidence, objective)
 
 
-def _known_slices(each: CandidateEvidence) -> str:
-    known = sorted(found.removeprefix("slices/") for found in each.metrics if found.startswith("slices/"))
-    return f"records in it, or one of {', '.join(known)}" if known else "records in it"
+def _describe_slices(candidate: CandidateEvidence) -> str:
+    names = sorted(key.removeprefix("slices/") for key in candidate.metrics if key.startswith("slices/"))
+    return f"records in it, or one of {', '.join(names)}" if names else "records in it"
 
 
-def _floor_of_group(
-    title: str, drawn: ResampledMetric, positives: int, floor: float, evidence: Evidence, objective: ObjectiveConfig
-) -> Clause:
+def _check_group_floor(
+    title: str,
+    metric: ResampledMetric,
+    positives: int,
+    floor: float,
+    evidence: Evidence,
+    objective: ObjectiveConfig,
+) -> Criterion:
+    """Judge the floor of a label or a slice; with too few positives it is never passed, nor failed."""
     title = f"{title} at least {floor:g}"
-    if positives < MIN_POSITIVES or np.isnan(drawn.values).all():
+    if positives < MIN_POSITIVES or np.isnan(metric.values).all():
         missing = f"{MIN_POSITIVES - positives} more positives"
-        return Clause(title, "too little evidence", f"{positives} positives, {MIN_POSITIVES} are needed", missing)
-    return _bound(title, estimate(drawn), floor, evidence, objective)
+        return Criterion(title, "too little evidence", f"{positives} positives, {MIN_POSITIVES} are needed", missing)
+    return _check_floor(title, estimate(metric), floor, evidence, objective)
 
 
-def _behaviour(each: CandidateEvidence, objective: ObjectiveConfig) -> Iterator[Clause]:
+def _check_behaviour(candidate: CandidateEvidence, objective: ObjectiveConfig) -> Iterator[Criterion]:
+    """Judge the shares of behavioural cases that pass: overall (`score`) and by kind."""
     for name, floor in vars(objective.behaviour).items():
         if floor is None:
             continue
         title = f"behaviour {'overall' if name == 'score' else name} at least {floor:g}"
-        found = each.behaviour.get(name)
-        if found is None:
-            yield Clause(title, "too little evidence", "no such cases", "behavioural tests of this data set")
-        elif found >= floor:
-            yield Clause(title, "pass", f"{found:.3f} of cases pass")
+        share = candidate.behaviour.get(name)
+        if share is None:
+            yield Criterion(title, "too little evidence", "no such cases", "behavioural tests of this data set")
+        elif share >= floor:
+            yield Criterion(title, "pass", f"{share:.3f} of cases pass")
         else:
-            yield Clause(title, "fail", f"{found:.3f} of cases pass", f"{floor - found:.3f} more")
+            yield Criterion(title, "fail", f"{share:.3f} of cases pass", f"{floor - share:.3f} more")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ratchet.comparison.evidence import CandidateEvidence, Evidence, gather_evidence
 from ratchet.config import Objective, ObjectiveConfig, plain
-from ratchet.objective.criteria import Clause, State, combined, not_worse, own_clauses
+from ratchet.objective.criteria import Criterion, State, check_not_worse, check_own_criteria, combine_states
 from ratchet.runs.provenance import run_git
 from ratchet.runs.selection import Selection
 from ratchet.runs.stored import StoredRun
@@ -20,7 +20,10 @@ Outcome = Literal["ships", "nothing ships", "too little evidence"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """One candidate before the gate. `value` is its primary metric."""
+    """The gate's judgement on one candidate. `value` is its primary metric, `clauses` are its criteria.
+
+    Field names are a file format: verdict.json and the promotions log hold them.
+    """
 
     name: str
     model: str
@@ -31,17 +34,17 @@ class Judgement:
     state: State
     ships: bool
     why: str
-    clauses: list[Clause]
+    clauses: list[Criterion]
 
     @property
     def in_short(self) -> str:
-        """Why, without what the clauses say themselves."""
+        """Return the reason without what is needed, which the criteria state themselves."""
         return "too little evidence" if self.why.startswith("needed:") else self.why.partition("; needed:")[0]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate says of all candidates: who ships, or that nothing does, or that nobody can tell yet."""
+    """The gate's decision: which candidate ships, that none does, or that there is too little evidence to decide."""
 
     outcome: Outcome
     ships: str | None
@@ -50,90 +53,98 @@ class Decision:
 
     def of(self, name: str) -> Judgement:
         """Return the judgement on the candidate of this name."""
-        return next(each for each in self.judgements if each.name == name)
+        return next(judgement for judgement in self.judgements if judgement.name == name)
 
 
 def decide(evidence: Evidence, objective: ObjectiveConfig) -> Decision:
-    """Judge every candidate by itself, then against every other that has not failed by itself.
+    """Judge every candidate by its own criteria, then against every rival that did not fail its own.
 
-    A model that cannot ship whatever its score, as one that is over budget, sets no bar for the others.
+    A model that cannot ship whatever its score, such as one over budget, is no rival: nothing has to match it.
 
     Raises:
         UserError: the objective names a label that the data do not have.
     """
-    own = {each.name: own_clauses(each, evidence, objective) for each in evidence.candidates}
-    rivals = [each for each in evidence.candidates if combined(own[each.name]) != "fail"]
-    clauses = {
-        each.name: [
-            *own[each.name],
-            *(not_worse(each, rival, evidence, objective) for rival in rivals if rival is not each),
+    candidates = evidence.candidates
+    own = {candidate.name: check_own_criteria(candidate, evidence, objective) for candidate in candidates}
+    rivals = [candidate for candidate in candidates if combine_states(own[candidate.name]) != "fail"]
+    criteria = {
+        candidate.name: [
+            *own[candidate.name],
+            *(check_not_worse(candidate, rival, evidence, objective) for rival in rivals if rival is not candidate),
         ]
-        for each in evidence.candidates
+        for candidate in candidates
     }
-    passing = [each for each in evidence.candidates if combined(clauses[each.name]) == "pass"]
+    passing = [candidate for candidate in candidates if combine_states(criteria[candidate.name]) == "pass"]
     metric = objective.metric.name
-    value = {each.name: float(estimate(each.metrics[metric]).value) for each in evidence.candidates}
-    first = min(passing, key=lambda each: (each.candidate.complexity, -value[each.name])) if passing else None
-    judgements = [_judged(each, clauses[each.name], value[each.name], first) for each in evidence.candidates]
-    return Decision(*_outcome(first, passing, judgements), judgements)
+    value = {candidate.name: float(estimate(candidate.metrics[metric]).value) for candidate in candidates}
+    shipping = min(passing, key=lambda c: (c.candidate.complexity, -value[c.name])) if passing else None
+    judgements = [_build_judgement(c, criteria[c.name], value[c.name], shipping) for c in candidates]
+    return Decision(*_decide_outcome(shipping, passing, judgements), judgements)
 
 
-def _judged(each: CandidateEvidence, clauses: list[Clause], value: float, first: CandidateEvidence | None) -> Judgement:
-    state = combined(clauses)
+def _build_judgement(
+    candidate: CandidateEvidence, criteria: list[Criterion], value: float, shipping: CandidateEvidence | None
+) -> Judgement:
+    state = combine_states(criteria)
     return Judgement(
-        name=each.name,
-        model=each.candidate.model,
-        complexity=each.candidate.complexity,
-        config_hash=each.candidate.config_hash,
-        runs=[run.record.id for run in each.candidate.runs],
+        name=candidate.name,
+        model=candidate.candidate.model,
+        complexity=candidate.candidate.complexity,
+        config_hash=candidate.candidate.config_hash,
+        runs=[run.record.id for run in candidate.candidate.runs],
         value=value,
         state=state,
-        ships=each is first,
-        why=_why(each, state, clauses, first),
-        clauses=clauses,
+        ships=candidate is shipping,
+        why=_explain(candidate, state, criteria, shipping),
+        clauses=criteria,
     )
 
 
-def _why(each: CandidateEvidence, state: State, clauses: list[Clause], first: CandidateEvidence | None) -> str:
-    if each is first:
-        return "passes every clause, and nothing simpler does"
-    if state == "pass" and first is not None:
-        simpler = first.candidate.complexity < each.candidate.complexity
-        return f"passes too, but {first.name} is {'simpler' if simpler else 'as simple and scores higher'}"
-    against = [clause for clause in clauses if clause.state == state]
-    needed = "; ".join(f"{clause.name}: {clause.needed}" for clause in against)
+def _explain(
+    candidate: CandidateEvidence, state: State, criteria: list[Criterion], shipping: CandidateEvidence | None
+) -> str:
+    """Return why a candidate ships or does not, and what it would need."""
+    if candidate is shipping:
+        return "meets every criterion, and nothing simpler does"
+    if state == "pass" and shipping is not None:
+        simpler = shipping.candidate.complexity < candidate.candidate.complexity
+        return f"passes too, but {shipping.name} is {'simpler' if simpler else 'as simple and scores higher'}"
+    unmet = [criterion for criterion in criteria if criterion.state == state]
+    needed = "; ".join(f"{criterion.name}: {criterion.needed}" for criterion in unmet)
     return (
-        f"fails {len(against)} of {len(clauses)} clauses; needed: {needed}" if state == "fail" else f"needed: {needed}"
+        f"fails {len(unmet)} of {len(criteria)} criteria; needed: {needed}" if state == "fail" else f"needed: {needed}"
     )
 
 
-def _outcome(
-    first: CandidateEvidence | None, passing: list[CandidateEvidence], judgements: list[Judgement]
+def _decide_outcome(
+    shipping: CandidateEvidence | None, passing: list[CandidateEvidence], judgements: list[Judgement]
 ) -> tuple[Outcome, str | None, str]:
-    if first is not None:
-        many = len(passing) > 1
+    """Return the outcome, the name of the candidate that ships (None if none does), and why."""
+    if shipping is not None:
+        several = len(passing) > 1
         why = (
-            f"the simplest of {len(passing)} that pass every clause"
-            if many
-            else "the only one that passes every clause"
+            f"the simplest of {len(passing)} that meet every criterion"
+            if several
+            else "the only one that meets every criterion"
         )
-        return "ships", first.name, why
-    unclear = [each.name for each in judgements if each.state == "too little evidence"]
-    if unclear:
-        return "too little evidence", None, f"nothing passes every clause, but {_listed(unclear)} failed none"
-    return "nothing ships", None, "every candidate fails a clause"
+        return "ships", shipping.name, why
+    undecided = [judgement.name for judgement in judgements if judgement.state == "too little evidence"]
+    if undecided:
+        return "too little evidence", None, f"nothing meets every criterion, but {_join_names(undecided)} failed none"
+    return "nothing ships", None, "every candidate fails a criterion"
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 
 
 @dataclass(frozen=True)
 class ObjectiveState:
-    """The objective that a verdict rests on. `commit` is the last that touched its file, None if that is not in git.
+    """The objective of a verdict. `commit` is the last one that changed its file; None with uncommitted changes.
 
-    `changed` is a sentence if it was changed after the first of the runs had begun, or is not what the file says.
+    `changed` is a sentence if the objective was changed after the first of the runs had started, or set on the command
+    line; else None.
     """
 
     name: str
@@ -142,38 +153,42 @@ class ObjectiveState:
     changed: str | None
 
 
-def objective_state(objective: Objective, runs: Sequence[StoredRun]) -> ObjectiveState:
-    """What a verdict says of its objective."""
-    commit, when = _last_change(objective.path)
-    return ObjectiveState(objective.name, objective.hash, commit, _changed(objective, commit, when, runs))
+def describe_objective(objective: Objective, runs: Sequence[StoredRun]) -> ObjectiveState:
+    """Return the identity of an objective, and whether it was changed after these runs had started."""
+    commit, changed_at = _find_last_change(objective.path)
+    changed = _describe_change(objective, commit, changed_at, runs)
+    return ObjectiveState(objective.name, objective.hash, commit, changed)
 
 
-def _changed(objective: Objective, commit: str | None, when: datetime, runs: Sequence[StoredRun]) -> str | None:
+def _describe_change(
+    objective: Objective, commit: str | None, changed_at: datetime, runs: Sequence[StoredRun]
+) -> str | None:
+    """Return a sentence on a change that may have been made with knowledge of the results; None without one."""
     if objective.overrides:
         return f"set on the command line: {' '.join(objective.overrides)}"
-    first = min(datetime.fromisoformat(run.record.started_at) for run in runs)
-    if when <= first:
+    first_start = min(datetime.fromisoformat(run.record.started_at) for run in runs)
+    if changed_at <= first_start:
         return None
     how = f"in commit {commit[:12]}" if commit else "and not committed since"
     return (
-        f"{objective.path.name} was changed on {when.astimezone(UTC):%Y-%m-%d %H:%M} UTC {how}, "
-        f"after the first of these runs had begun ({first:%Y-%m-%d %H:%M} UTC)"
+        f"{objective.path.name} was changed on {changed_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC {how}, "
+        f"after the first of these runs had started ({first_start:%Y-%m-%d %H:%M} UTC)"
     )
 
 
-def _last_change(path: Path) -> tuple[str | None, datetime]:
-    """The commit that last touched the file, and when; with changes since, no commit and the file's own time."""
+def _find_last_change(path: Path) -> tuple[str | None, datetime]:
+    """Return the last commit that changed the file, and its time; with uncommitted changes None and the file's time."""
     log = run_git(path.parent, "log", "-1", "--format=%H %cI", "--", path.name)
-    changed_since = run_git(path.parent, "status", "--porcelain", "--", path.name)
-    if log and not changed_since:
-        commit, _, when = log.strip().partition(" ")
-        return commit, datetime.fromisoformat(when)
+    uncommitted = run_git(path.parent, "status", "--porcelain", "--", path.name)
+    if log and not uncommitted:
+        commit, _, committed_at = log.strip().partition(" ")
+        return commit, datetime.fromisoformat(committed_at)
     return None, datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's decision on a selection, under an objective of this hash and commit; `not_named` did not take part."""
+    """The gate's decision on a selection, with its objective and data; candidates in `not_named` did not take part."""
 
     data: str
     dataset_version: str
@@ -194,7 +209,7 @@ def gather_and_judge(
     resamples: int,
     begin: Callable[[int], Advance] = lambda steps: lambda done: None,
 ) -> Verdict:
-    """Read, draw, and decide.
+    """Read the predictions of a selection, resample their metrics, and judge them.
 
     Raises:
         UserError: predictions that cannot be compared, or a label of the objective that the data do not have.
@@ -203,19 +218,23 @@ def gather_and_judge(
 
 
 def judge(evidence: Evidence, objective: Objective) -> Verdict:
-    """Return the decision on evidence that is already resampled."""
+    """Return the decision on evidence that is already resampled.
+
+    Raises:
+        UserError: the objective names a label that the data do not have.
+    """
     selection = evidence.selection
     return Verdict(
         data=selection.data,
         dataset_version=selection.dataset_version,
         split_hashes=sorted({str(run.record.split_hash) for run in selection.runs}),
         records=evidence.num_records,
-        objective=objective_state(objective, selection.runs),
+        objective=describe_objective(objective, selection.runs),
         settings=plain(objective.settings),
         decision=decide(evidence, objective.settings),
         left_out=[
             *selection.left_out,
-            *(f"slice {each}: other records in some runs" for each in evidence.slices_left_out),
+            *(f"slice {name}: other records in some runs" for name in evidence.slices_left_out),
         ],
         not_named=list(selection.not_named),
     )

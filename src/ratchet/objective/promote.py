@@ -31,7 +31,7 @@ class Refused:
 
 
 def check_request(selection: Selection, candidate: str | None, *, force: bool, reason: str | None) -> None:
-    """Check what can be checked before the statistics are computed, which takes seconds.
+    """Check a request before the statistics are computed, which takes seconds.
 
     Raises:
         UserError: `force` without a reason, or a candidate that is not selected.
@@ -40,7 +40,7 @@ def check_request(selection: Selection, candidate: str | None, *, force: bool, r
         raise UserError('promote: force=true needs a reason, which is recorded: reason="..."')
     names = [selected.name for selected in selection.candidates]
     if candidate is not None and candidate not in names:
-        raise UserError(f"candidate={candidate}: not among the selected; {did_you_mean(candidate, names)}")
+        raise UserError(f"candidate={candidate}: not among the selected candidates; {did_you_mean(candidate, names)}")
 
 
 def promote(
@@ -65,7 +65,7 @@ def promote(
     wanted = candidate or ships
     if wanted is None:
         if force:
-            raise UserError("promote: nothing ships, so which one? candidate=NAME names it")
+            raise UserError("promote: nothing ships; name the candidate to promote: candidate=NAME")
         return Refused(verdict.decision.outcome)
     if wanted != ships and not force:
         return Refused(f"{wanted} {verdict.decision.of(wanted).why}")
@@ -74,7 +74,7 @@ def promote(
     forced = wanted != ships
     git, _ = git_state(PROJECT)
     decision = Promotion(
-        at=_now(),
+        at=_format_now(),
         action="promote",
         data=verdict.data,
         name=runs[0].record.name,
@@ -82,7 +82,7 @@ def promote(
         config_hash=judgement.config_hash,
         runs={run.record.id: str(run.record.split_hash) for run in runs},
         why=str(reason) if forced or reason else judgement.why,
-        gate=_gate_in_words(verdict, wanted) + (", on chosen runs" if runs_were_chosen else ""),
+        gate=_describe_gate(verdict, wanted) + (", on chosen runs" if runs_were_chosen else ""),
         forced=forced,
         objective={**plain(verdict.objective), "settings": verdict.settings},
         evidence={
@@ -111,7 +111,7 @@ def roll_back(promotions_dir: Path, data: str, reason: str | None) -> Recorded:
     before = stack[-2] if len(stack) > 1 else None
     git, _ = git_state(PROJECT)
     decision = Promotion(
-        at=_now(),
+        at=_format_now(),
         action="rollback",
         data=data,
         name=before.name if before else None,
@@ -144,7 +144,7 @@ def find_data_set(promotions_dir: Path, data: str | None) -> str:
     return data or known[0]
 
 
-def _gate_in_words(verdict: Verdict, wanted: str) -> str:
+def _describe_gate(verdict: Verdict, wanted: str) -> str:
     ships = verdict.decision.ships
     if ships is None:
         words: str = verdict.decision.outcome
@@ -153,5 +153,5 @@ def _gate_in_words(verdict: Verdict, wanted: str) -> str:
     return f"{words}, with {', '.join(verdict.not_named)} out of the contest" if verdict.not_named else words
 
 
-def _now() -> str:
+def _format_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""What would ship under other plausible objectives: does the choice hang on the objective, or on the models?"""
+"""Judge the same evidence under other plausible objectives: does the choice depend on the objective or the models?"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ _BUDGETS = {"latency_ms_p95": "latency p95 (ms)", "size_mb": "size (MB)", "fit_m
 
 @dataclass(frozen=True)
 class Alternative:
-    """What ships if the objective were another: `part` says which part of it is changed, `change` how."""
+    """The outcome under a changed objective: `part` is the part of it that is changed, `change` the new value."""
 
     part: str
     change: str
@@ -25,49 +25,58 @@ class Alternative:
 
     @property
     def in_words(self) -> str:
-        """`cnn ships`, or why nothing does."""
+        """Return `cnn ships`, or the outcome if nothing ships."""
         return f"{self.ships} ships" if self.ships else self.outcome
 
 
 @dataclass(frozen=True)
 class Review:
-    """What ships under the objective in force, and under others."""
+    """The outcome under the objective in force, and under alternatives to it."""
 
     current: Alternative
     alternatives: list[Alternative]
 
     @property
     def different(self) -> list[Alternative]:
-        """Those with another outcome."""
+        """Return the alternatives with another outcome."""
         now = (self.current.outcome, self.current.ships)
-        return [each for each in self.alternatives if (each.outcome, each.ships) != now]
+        return [other for other in self.alternatives if (other.outcome, other.ships) != now]
 
     @property
     def in_words(self) -> str:
-        """Whether the choice hangs on the objective."""
+        """Return a sentence: whether the choice depends on the objective, and on which parts of it."""
         count, different = len(self.alternatives), self.different
         if not different:
-            return f"the same under all {count}: the choice hangs on the models, not on the objective"
-        parts = ", ".join(dict.fromkeys(each.part for each in different))
-        told = f"another outcome under {len(different)} of {count}"
-        return f"{told}: the choice hangs on the objective, namely on {parts}"
+            return f"the same under all {count}: the choice depends on the models, not on the objective"
+        parts = ", ".join(dict.fromkeys(other.part for other in different))
+        share = f"another outcome under {len(different)} of {count}"
+        return f"{share}: the choice depends on the objective, namely on {parts}"
 
 
 def review(evidence: Evidence, objective: ObjectiveConfig, named: Mapping[str, ObjectiveConfig]) -> Review:
-    """The objective in force, and alternatives to it: one change each, and the other objectives that have a name."""
-    current = _under(evidence, objective, "in force", "")
-    changed = [*_changed(objective), *_with_floors(objective, evidence)]
-    others = [_under(evidence, each, part, change) for part, change, each in changed]
-    others += [_under(evidence, each, f"objective {name}", "-") for name, each in named.items() if each != objective]
+    """Judge under the objective in force and its alternatives: one change at a time, and the other `named` objectives.
+
+    Raises:
+        UserError: an objective names a label that the data do not have.
+    """
+    current = _decide_under(evidence, objective, "in force", "")
+    changed = [*_change_objective(objective), *_add_floors(objective, evidence)]
+    others = [_decide_under(evidence, settings, part, change) for part, change, settings in changed]
+    others += [
+        _decide_under(evidence, settings, f"objective {name}", "-")
+        for name, settings in named.items()
+        if settings != objective
+    ]
     return Review(current, others)
 
 
-def _under(evidence: Evidence, objective: ObjectiveConfig, part: str, change: str) -> Alternative:
+def _decide_under(evidence: Evidence, objective: ObjectiveConfig, part: str, change: str) -> Alternative:
     decision = decide(evidence, objective)
     return Alternative(part, change, decision.outcome, decision.ships)
 
 
-def _changed(objective: ObjectiveConfig) -> Iterator[tuple[str, str, ObjectiveConfig]]:
+def _change_objective(objective: ObjectiveConfig) -> Iterator[tuple[str, str, ObjectiveConfig]]:
+    """Yield part, change and objective of every single change to metric, margin, floor, budgets and group floors."""
     for metric in METRICS:
         if metric is not objective.metric:
             yield "metric", metric.name, replace(objective, metric=metric)
@@ -77,38 +86,38 @@ def _changed(objective: ObjectiveConfig) -> Iterator[tuple[str, str, ObjectiveCo
     for floor in (0.0, objective.floor - 0.05, objective.floor + 0.05):
         if 0 <= floor <= 1 and floor != objective.floor:
             yield "floor", f"{floor:g}" if floor else "none", replace(objective, floor=floor)
-    yield from _other_budgets(objective)
-    yield from _without_floors(objective)
+    yield from _change_budgets(objective)
+    yield from _drop_floors(objective)
 
 
-def _other_budgets(objective: ObjectiveConfig) -> Iterator[tuple[str, str, ObjectiveConfig]]:
+def _change_budgets(objective: ObjectiveConfig) -> Iterator[tuple[str, str, ObjectiveConfig]]:
     for name, title in _BUDGETS.items():
-        most = getattr(objective.budgets, name)
-        for changed in (None, most / 2, most * 2) if most is not None else ():
+        budget = getattr(objective.budgets, name)
+        for changed in (None, budget / 2, budget * 2) if budget is not None else ():
             budgets = replace(objective.budgets, **{name: changed})
             yield title, "none" if changed is None else f"{changed:g}", replace(objective, budgets=budgets)
 
 
-def _without_floors(objective: ObjectiveConfig) -> Iterator[tuple[str, str, ObjectiveConfig]]:
+def _drop_floors(objective: ObjectiveConfig) -> Iterator[tuple[str, str, ObjectiveConfig]]:
     for label in objective.labels:
         rest = {name: floor for name, floor in objective.labels.items() if name != label}
         yield f"label {label}", "no floor", replace(objective, labels=rest)
-    for each in objective.slices:
-        rest = {name: floor for name, floor in objective.slices.items() if name != each}
-        yield f"slice {each}", "no floor", replace(objective, slices=rest)
+    for dropped in objective.slices:
+        rest = {name: floor for name, floor in objective.slices.items() if name != dropped}
+        yield f"slice {dropped}", "no floor", replace(objective, slices=rest)
     if objective.behaviour != BehaviourFloors():
         yield "behaviour", "no floor", replace(objective, behaviour=BehaviourFloors())
 
 
-def _with_floors(objective: ObjectiveConfig, evidence: Evidence) -> Iterator[tuple[str, str, ObjectiveConfig]]:
-    """Clauses that are not there but could be: slices a tenth below the floor, four of five behavioural cases."""
+def _add_floors(objective: ObjectiveConfig, evidence: Evidence) -> Iterator[tuple[str, str, ObjectiveConfig]]:
+    """Yield objectives with one more criterion: a slice floor .1 below the overall one, a floor on behaviour of .8."""
     first = evidence.candidates[0]
     floor = round(max(objective.floor - 0.1, 0.05), 3)
     for key in first.metrics:
         name = key.removeprefix("slices/")
         if name != key and name not in objective.slices and evidence.positives[key] >= MIN_POSITIVES:
             yield f"slice {name}", f"at least {floor:g}", replace(objective, slices={**objective.slices, name: floor})
-    for kind, found in vars(objective.behaviour).items():
-        if found is None and kind in first.behaviour:
+    for kind, current in vars(objective.behaviour).items():
+        if current is None and kind in first.behaviour:
             behaviour = replace(objective.behaviour, **{kind: BEHAVIOUR_FLOOR})
             yield f"behaviour {kind}", f"at least {BEHAVIOUR_FLOOR:g}", replace(objective, behaviour=behaviour)

@@ -11,7 +11,7 @@ from ratchet.data.prepared import known_labels, prepare
 from ratchet.data.splits import make_split
 from ratchet.data.storing import prepared_files, read_prepared, split_to_json
 from ratchet.errors import UserError
-from ratchet.evaluation.behaviour import cases_of, read_tests
+from ratchet.evaluation.behaviour import parse_cases, read_tests
 from ratchet.files import write_json, write_text
 from ratchet.pipeline.plan import BEHAVIOUR, CONFIG, DATA, SPLITS
 
@@ -42,7 +42,7 @@ def prepare_data() -> str:
     _check_there(data)
     prepared = prepare(data)
     name, tests = read_tests(data.behaviour)
-    cases_of(name, tests, prepared.labels, known_labels(prepared))  # what is wrong is told here, by the file's own name
+    parse_cases(name, tests, prepared.labels, known_labels(prepared))  # here messages name the original file
     DATA.mkdir(parents=True, exist_ok=True)
     for name, text in prepared_files(prepared).items():
         write_text(DATA / name, text)

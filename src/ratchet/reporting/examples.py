@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.evaluation.metrics import item_metrics
+from ratchet.evaluation.metrics import compute_item_metrics
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.selection import Candidate, Selection
@@ -94,7 +94,7 @@ def _score_records(run: StoredRun, part: str) -> Iterator[tuple[str, float, list
     labels: list[str] = run.read_json("labels.json")
     predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
     decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(predictions.scores)
-    values = item_metrics(predictions.targets, decisions)["f1"].tolist()
+    values = compute_item_metrics(predictions.targets, decisions)["f1"].tolist()
     for row, identifier in enumerate(predictions.ids):
         yield identifier, values[row], _names(labels, predictions.targets[row]), _names(labels, decisions[row])
 

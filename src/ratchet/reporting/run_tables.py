@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ratchet.comparison.results import COST_TITLES, Comparison
-from ratchet.evaluation.cost import size_mb
+from ratchet.evaluation.cost import measure_size_mb
 from ratchet.reporting.blocks import (
     Cell,
     Column,
@@ -37,7 +37,9 @@ def list_runs(runs: Sequence[StoredRun], *, sizes: bool = False) -> Table:
         *(Column("seeds", numeric=True), Column("F1 weighted", numeric=True)),
         *([Column("MB", numeric=True)] if sizes else []),
     ]
-    return Table("", columns, [[*_list_row(run), *([amount(size_mb(run.path))] if sizes else [])] for run in runs])
+    return Table(
+        "", columns, [[*_list_row(run), *([amount(measure_size_mb(run.path))] if sizes else [])] for run in runs]
+    )
 
 
 def _list_row(run: StoredRun) -> list[Cell]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.evaluation.metrics import Binary, Counts, average_of, averaged, f1, resampled_weights
+from ratchet.evaluation.metrics import Binary, Counts, compute_average, compute_averages, f1, generate_bootstrap_weights
 from ratchet.statistics.estimates import Floats, ResampledMetric
 
 Advance = Callable[[int], None]  # reports how many more steps are done, to a progress bar
@@ -41,7 +41,7 @@ def bootstrap_metrics(
     stay as they were tuned on val.
     """
     blocks_of: list[list[list[dict[str, Floats]]]] = [[[] for _ in runs] for runs in candidates]
-    for weights in resampled_weights(num_ids, resamples, seed):
+    for weights in generate_bootstrap_weights(num_ids, resamples, seed):
         for runs, run_blocks in zip(candidates, blocks_of, strict=True):
             for run, blocks in zip(runs, run_blocks, strict=True):
                 blocks.append(_compute_metrics(run, weights))
@@ -53,7 +53,7 @@ def _compute_metrics(run: RunDecisions, weights: Floats | None = None) -> dict[s
     """Return the metrics of a run, one value for each row of `weights` (num_resamples, num_ids)."""
     weight = np.ones(len(run.rows)) if weights is None else weights[:, run.rows]
     counts = Counts.of(run.targets, run.decisions, weight)
-    metrics = averaged(run.targets, run.decisions, weight)
+    metrics = compute_averages(run.targets, run.decisions, weight)
     metrics["labels"] = np.where(counts.actual > 0, f1(counts), np.nan)
     for name, rows in run.slices.items():
         metrics[f"slices/{name}"] = slice_f1(Counts.of(run.targets[rows], run.decisions[rows], weight[..., rows]))
@@ -62,7 +62,7 @@ def _compute_metrics(run: RunDecisions, weights: Floats | None = None) -> dict[s
 
 def slice_f1(counts: Counts) -> Floats:
     """Return the weighted F1 of a slice; NaN if the slice has no true label."""
-    return np.where(counts.actual.sum(axis=-1) > 0, average_of(counts, SLICE_METRIC), np.nan)
+    return np.where(counts.actual.sum(axis=-1) > 0, compute_average(counts, SLICE_METRIC), np.nan)
 
 
 def _group_by_metric(

@@ -134,7 +134,7 @@ def estimate_training_spread(metric: ResampledMetric) -> tuple[Floats, Floats]:
 def mean_without_nan(values: npt.NDArray[Any], axis: int) -> Floats:
     """Return the mean of the values that are not NaN; NaN where all are. Unlike numpy's nanmean it never warns."""
     known = ~np.isnan(values)
-    if known.all():
+    if known.all():  # the usual case: no copy of millions of values
         plain_mean: Floats = values.mean(axis=axis)
         return plain_mean
     count = known.sum(axis=axis)

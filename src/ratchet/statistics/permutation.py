@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from ratchet.evaluation.metrics import Counts, average_of, f1, item_metrics
+from ratchet.evaluation.metrics import Counts, compute_average, compute_item_metrics, f1
 from ratchet.statistics.bootstrap import Advance, RunDecisions, slice_f1
 from ratchet.statistics.estimates import Floats, mean_without_nan
 
@@ -80,10 +80,10 @@ def _differences(left: RunDecisions, right: RunDecisions, metric: str, keeps: Fl
     differences = {}
     if metric.endswith("_samples"):
         name = metric.removesuffix("_samples")
-        by_item = [item_metrics(run.targets, run.decisions)[name] for run in (left, right)]
+        by_item = [compute_item_metrics(run.targets, run.decisions)[name] for run in (left, right)]
         differences[metric] = (2 * keep - 1) @ (by_item[0] - by_item[1]) / len(left.rows)
     else:
-        differences[metric] = average_of(ours, metric) - average_of(theirs, metric)
+        differences[metric] = compute_average(ours, metric) - compute_average(theirs, metric)
     differences["labels"] = np.where(ours.actual > 0, f1(ours) - f1(theirs), np.nan)
     for name in left.slices.keys() & right.slices.keys():
         rows = left.slices[name]
@@ -100,9 +100,11 @@ def _count_after_swaps(
         array[rows].astype(np.float64) for array in (left.targets, left.decisions, right.decisions)
     )
     actual = targets.sum(axis=0)
+    # one matrix product for all swaps: start from all predictions of `right`, add the difference where they are kept
     columns = np.concatenate([targets * (ours - theirs), ours - theirs], axis=1)
     gained = np.split(keep @ columns, 2, axis=1)
     hits, predicted = ((targets * theirs).sum(axis=0) + gained[0], theirs.sum(axis=0) + gained[1])
+    # what one side gains the other loses: their sum does not depend on the swaps
     both = (targets * (ours + theirs)).sum(axis=0), (ours + theirs).sum(axis=0)
     return Counts(hits, predicted, actual), Counts(both[0] - hits, both[1] - predicted, actual)
 

@@ -113,9 +113,9 @@ def _run(config: Config, job: Job) -> JobResult:
 
 
 def _data_identity(inputs: "Inputs") -> DataIdentity:
-    from ratchet.evaluation.behaviour import behaviour_hash
+    from ratchet.evaluation.behaviour import hash_cases
 
-    return inputs.prepared.version, inputs.split.hash, behaviour_hash(inputs.behaviour)
+    return inputs.prepared.version, inputs.split.hash, hash_cases(inputs.behaviour)
 
 
 def _find_done(config: Config, identify_data: Callable[[], DataIdentity]) -> StoredRun | None:
