@@ -52,7 +52,7 @@ def main(data: str = "madewithml", seeds: str = "5") -> None:
     for seed in range(int(seeds)):
         config.split.seed = seed
         split = make_split(prepared, config.split, config.data.split.column)
-        train, val = prepared.part(split.train), prepared.part(split.val)
+        train, val = prepared.select(split.train), prepared.select(split.val)
         made = Features.fit(train.texts, train.labels, train.taxonomy, settings)
         features, val_features = made.transform(train.texts), made.transform(val.texts)
         seconds, f1 = [], []

@@ -104,7 +104,7 @@ def main(*paths: str) -> None:
     logging.disable(logging.WARNING)
     runs = [read_run(Path(path)) for path in paths]
     prepared = prepare(load(runs[0].path / "config.yaml", all_settings()).data)
-    texts = prepared.part(runs[0].read_json("split.json")["val"]).texts
+    texts = prepared.select(runs[0].read_json("split.json")["val"]).texts
     threads = available_cores()
     with tempfile.TemporaryDirectory() as directory, limited_threads(threads):
         torch.set_num_threads(threads)

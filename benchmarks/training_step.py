@@ -90,7 +90,7 @@ def compare(model: str, data_name: str, epochs: int) -> None:
     settings = config.model
     prepared = prepare(config.data)
     split = make_split(prepared, config.split, config.data.split.column)
-    train, val = prepared.part(split.train), prepared.part(split.val)
+    train, val = prepared.select(split.train), prepared.select(split.val)
     metric = ValidationMetric(
         "f1", lambda targets, scores: compute_tuned_f1(targets, scores, ThresholdConfig(), train.task)
     )

@@ -106,7 +106,7 @@ def main(data: str = "madewithml", epochs: str = "3") -> None:
     config = compose([f"data={data}", "model=transformer"])
     prepared = prepare(config.data)
     split = make_split(prepared, config.split, config.data.split.column)
-    train, val = prepared.part(split.train), prepared.part(split.val[:32])
+    train, val = prepared.select(split.train), prepared.select(split.val[:32])
     print(f"{data}, {len(train)} texts, {available_cores()} threads, seconds an epoch")
     with limited_threads(available_cores()):
         torch.set_num_threads(available_cores())

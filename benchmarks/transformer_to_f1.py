@@ -150,7 +150,7 @@ def main(data: str = "madewithml", seed: str = "0") -> None:
     config = compose([f"data={data}", "model=transformer", f"split.seed={seed}", f"seed={seed}"])
     prepared = prepare(config.data)
     split = make_split(prepared, config.split, config.data.split.column)
-    train, val = prepared.part(split.train), prepared.part(split.val)
+    train, val = prepared.select(split.train), prepared.select(split.val)
     print(f"{data}, split {seed}, {len(train)} train and {len(val)} val texts, {available_cores()} threads")
 
     def f1(targets, scores) -> float:

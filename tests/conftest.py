@@ -22,7 +22,7 @@ from tests.sample_runs import train_on_the_sample
 
 from ratchet.config import compose, register
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.prepared import target_matrix
+from ratchet.data.prepared import build_target_matrix
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.errors import RunFailed
 from ratchet.models import all_settings
@@ -111,7 +111,7 @@ def make_dataset() -> Callable[..., Dataset]:
         return Dataset(
             ids=[f"{index:04d}" for index in range(size)],
             texts=texts,
-            targets=target_matrix(own, chosen),
+            targets=build_target_matrix(own, chosen),
             labels=chosen,
             taxonomy=Taxonomy.from_labels(chosen),
             task=task,

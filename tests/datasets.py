@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ratchet.config import ThresholdConfig, TrainerConfig
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.prepared import target_matrix
+from ratchet.data.prepared import build_target_matrix
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.evaluation.thresholds import compute_tuned_f1
 from ratchet.taggers import FitContext, ValidationMetric
@@ -64,7 +64,7 @@ def make_toy_dataset(
     return Dataset(
         ids=[f"{index:04d}" for index in range(size)],
         texts=texts,
-        targets=target_matrix(own, chosen),
+        targets=build_target_matrix(own, chosen),
         labels=chosen,
         taxonomy=Taxonomy(aliases, dict.fromkeys(chosen, ())),
         task=task,

@@ -159,12 +159,12 @@ def test_other_records_are_scored_on_the_runs_own_labels_and_thresholds(run: Sto
     assert predictions.targets.shape == (60, len(labels))
     prepared = prepare(other.data)
     for label in ("audio", "graphs"):
-        expected = prepared.part(predictions.ids).targets[:, prepared.labels.index(label)]
+        expected = prepared.select(predictions.ids).targets[:, prepared.labels.index(label)]
         np.testing.assert_array_equal(predictions.targets[:, labels.index(label)], expected)
     assert predictions.targets.sum() == 24 + 24  # audio and graphs alone: the third label has no column
 
     scorer = load_scorer(run)
-    scores = scorer.scores(prepared.part(predictions.ids).texts)
+    scores = scorer.scores(prepared.select(predictions.ids).texts)
     np.testing.assert_array_equal(predictions.scores, scores)
     assert (
         found.figures["all/labels/audio/predicted"] == scorer.thresholds.decide(scores)[:, labels.index("audio")].sum()

@@ -140,7 +140,7 @@ def test_its_record_says_which_data_and_which_split(run: StoredRun, finished: tu
     assert record.records == {part: len(ids) for part, ids in parts.items()}
     assert sorted(identifier for ids in parts.values() for identifier in ids) == [each.id for each in prepared.records]
     assert run.read_json("labels.json") == prepared.labels == list(record.train_label_counts)
-    counts = prepared.part(parts["train"]).targets.sum(axis=0, dtype=int)
+    counts = prepared.select(parts["train"]).targets.sum(axis=0, dtype=int)
     assert list(record.train_label_counts.values()) == counts.tolist()
 
 
@@ -149,7 +149,7 @@ def test_its_predictions_are_those_of_the_parts(run: StoredRun, finished: tuple[
     for part in ("val", "test"):
         found = read_predictions(run.path / "predictions" / f"{part}.parquet")
         assert found.ids == run.read_json("split.json")[part]
-        np.testing.assert_array_equal(found.targets, prepared.part(found.ids).targets)
+        np.testing.assert_array_equal(found.targets, prepared.select(found.ids).targets)
         assert len(found.slices) == len(found.ids)
     of_test = {name for names in found.slices for name in names}
     assert of_test >= {"label_not_named", "rare_labels", "terse", "date=2025-Q1"}
@@ -194,7 +194,7 @@ def test_with_evaluate_val_nothing_of_test_is_measured_written_or_counted(tmp_pa
     assert run.record.evaluate == "val"
     [tagger] = made
     prepared = prepare(configure(tmp_path).data)
-    of_test = set(prepared.part(run.read_json("split.json")["test"]).texts)
+    of_test = set(prepared.select(run.read_json("split.json")["test"]).texts)
     assert of_test.isdisjoint(tagger.predicted)
 
 
@@ -209,8 +209,8 @@ def test_a_fit_sees_train_and_val_and_nothing_of_test(tmp_path: Path, use: Use) 
     assert split["test"]
     prepared = prepare(configure(tmp_path).data)
     for part in (tagger.train, tagger.val):
-        assert part.texts == prepared.part(part.ids).texts
-        np.testing.assert_array_equal(part.targets, prepared.part(part.ids).targets)
+        assert part.texts == prepared.select(part.ids).texts
+        np.testing.assert_array_equal(part.targets, prepared.select(part.ids).targets)
         assert len(part.targets) == len(part.ids)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ratchet.config import Config, load
 from ratchet.data.dataset import Dataset
-from ratchet.data.prepared import Prepared, prepare, target_matrix
+from ratchet.data.prepared import Prepared, build_target_matrix, prepare
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
@@ -53,7 +53,7 @@ def rescore(run: StoredRun, config: Config, part: str) -> Rescored:
         raise UserError(f"{config.data.name} has none of the run's labels ({', '.join(labels[:5])}, ...)")
     ids, split_hash = _ids(run, prepared, config, part)
     dataset = _with_labels(prepared, ids, labels)
-    unknown = _unknown_labels(prepared.part(ids), labels)
+    unknown = _unknown_labels(prepared.select(ids), labels)
     own = load(run.path / "config.yaml", all_settings())
     record_of = {record.id: record for record in prepared.records}
     slices = assign_slices(
@@ -115,9 +115,9 @@ def _ids(run: StoredRun, prepared: Prepared, config: Config, part: str) -> tuple
 
 
 def _with_labels(prepared: Prepared, ids: list[str], labels: list[str]) -> Dataset:
-    dataset = prepared.part(ids)
+    dataset = prepared.select(ids)
     record_of = {record.id: record for record in prepared.records}
-    targets = target_matrix([record_of[identifier].labels for identifier in ids], labels)
+    targets = build_target_matrix([record_of[identifier].labels for identifier in ids], labels)
     return replace(dataset, targets=targets, labels=labels)
 
 

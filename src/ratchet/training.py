@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ratchet.config import Config, Part, TrainerConfig
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.prepared import Prepared, known_labels, prepare
+from ratchet.data.prepared import Prepared, list_known_labels, prepare
 from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.data.storing import split_to_json
 from ratchet.evaluation.behaviour import (
@@ -59,7 +59,7 @@ def read_inputs(config: Config) -> Inputs:
     """
     prepared = prepare(config.data)
     split = make_split(prepared, config.split, config.data.split.column)
-    return Inputs(prepared, split, read_behaviour(config.data.behaviour, prepared.labels, known_labels(prepared)))
+    return Inputs(prepared, split, read_behaviour(config.data.behaviour, prepared.labels, list_known_labels(prepared)))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def train(
 
         inputs = read(config)
         prepared, split = inputs.prepared, inputs.split
-        train_part, val_part = prepared.part(split.train), prepared.part(split.val)
+        train_part, val_part = prepared.select(split.train), prepared.select(split.val)
         record_data(run, prepared, split, train_part)
         run.update(behaviour_hash=hash_cases(inputs.behaviour))
         tracker.configure({"dataset_version": prepared.version, "split_hash": split.hash})
@@ -128,7 +128,7 @@ def train(
             runs_dir = Path(config.runs_dir)  # the reading is noted first: a run that dies in between has still looked
             readings = note_reading(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
             run.update(test_readings=readings)
-            test_part = prepared.part(split.test)
+            test_part = prepared.select(split.test)
             slices = slices_of(config, prepared, test_part, run)
             scores = calibration.apply(predict(tagger, test_part))
             metrics |= measure(run.path, config, test_part, scores, thresholds, slices, "test")

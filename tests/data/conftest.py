@@ -11,7 +11,7 @@ import pytest
 
 from ratchet.config import DataConfig, FileConfig, LabelsConfig
 from ratchet.data.dataset import Task
-from ratchet.data.prepared import Prepared, target_matrix
+from ratchet.data.prepared import Prepared, build_target_matrix
 from ratchet.data.reading import Report
 from ratchet.data.records import Record
 from ratchet.data.taxonomy import Taxonomy
@@ -70,7 +70,7 @@ def make_prepared() -> MakePrepared:
             task=task,
             records=records,
             labels=names,
-            targets=target_matrix(labels, names),
+            targets=build_target_matrix(labels, names),
             taxonomy=Taxonomy.from_labels(names),
             version="0" * 64,
             report=Report(files=["file.csv"], rows_read=len(records)),

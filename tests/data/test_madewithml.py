@@ -141,7 +141,7 @@ def test_the_courses_split_is_stratified(prepared: Prepared, config: Config, see
     totals = prepared.targets.sum(axis=0, dtype=int)
     for part in PARTS:
         assert len(getattr(split, part)) == pytest.approx(shares[part] * 1439, abs=15)
-        counts = prepared.part(getattr(split, part)).targets.sum(axis=0, dtype=int)
+        counts = prepared.select(getattr(split, part)).targets.sum(axis=0, dtype=int)
         # A test part drawn at random is off by 5 or more in some label, iterative stratification by less than 2.
         assert np.abs(counts - shares[part] * totals).max() <= 3
 
@@ -150,7 +150,7 @@ def test_the_default_model_scores_as_the_courses_rules_did(prepared: Prepared, c
     # The course had .907/.486/.612 and .923/.504/.622 with stemming, each on one test part (deviation about .02).
     assert config.model.name == "rule"
     tagger = tagger_class(config.model.module)(config.model)
-    everything = prepared.part([record.id for record in prepared.records])
+    everything = prepared.select([record.id for record in prepared.records])
     tagger.fit(everything, everything, fit_context(tmp_path))
     decisions = tagger.predict_proba(everything.texts) >= 0.5
     precision, recall, f1, _ = precision_recall_fscore_support(

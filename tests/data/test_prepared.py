@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ratchet.config import DataConfig, FileConfig, FilterConfig, LabelKind, LabelsConfig, SliceConfig, SliceKind
 from ratchet.data.dataset import Task
-from ratchet.data.prepared import Prepared, prepare, target_matrix
+from ratchet.data.prepared import Prepared, build_target_matrix, prepare
 from ratchet.errors import UserError
 
 MakeConfig = Callable[..., DataConfig]
@@ -61,7 +61,7 @@ def test_records_are_sorted_by_id_and_targets_follow_the_sorted_labels(make_conf
 
 def test_a_part_has_its_records_in_the_order_asked_for(make_config: MakeConfig) -> None:
     prepared = prepare(make_config(ROWS, **COLUMNS))
-    part = prepared.part(["4", "1"])
+    part = prepared.select(["4", "1"])
     assert part.ids == ["4", "1"]
     assert part.texts == ["third text", "second text"]
     assert part.targets.tolist() == [[0, 1, 1, 0], [1, 1, 0, 0]]
@@ -70,7 +70,7 @@ def test_a_part_has_its_records_in_the_order_asked_for(make_config: MakeConfig) 
 
 
 def test_labels_without_a_column_are_left_out_of_the_target_matrix() -> None:
-    matrix = target_matrix([("a", "x"), (), ("b", "a")], ["b", "a"])
+    matrix = build_target_matrix([("a", "x"), (), ("b", "a")], ["b", "a"])
     assert matrix.dtype == np.uint8
     assert matrix.tolist() == [[0, 1], [0, 0], [1, 1]]
 

@@ -32,7 +32,7 @@ def problem(number: int, outcome: Outcome, kind: str = "bad date") -> Problem:
 
 def test_counts_are_by_kind_and_outcome_most_frequent_first() -> None:
     report = Report(problems=[problem(1, "kept", "rare"), problem(2, "dropped"), problem(3, "dropped")])
-    assert list(report.counts().items()) == [(("bad date", "dropped"), 2), (("rare", "kept"), 1)]
+    assert list(report.count_problems().items()) == [(("bad date", "dropped"), 2), (("rare", "kept"), 1)]
 
 
 def test_what_was_dropped_or_kept_stops_nothing() -> None:
@@ -112,7 +112,7 @@ def test_the_same_records_give_the_same_columns_in_every_format(suffix: str) -> 
     ],
 )
 def test_a_value_has_its_place(suffix: str, place: str) -> None:
-    assert read(f"file.{suffix}", in_format(suffix, ROWS)).place(1) == place
+    assert read(f"file.{suffix}", in_format(suffix, ROWS)).location(1) == place
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_column_twice_in_the_first_row_is_refused() -> None:
 def test_rows_are_counted_as_rows_where_fields_span_lines() -> None:
     table = read("file.csv", 'text,labels\n"one\n\nmore\n",a\ntwo,b\n')
     assert table.columns["text"] == ["one\n\nmore\n", "two"]
-    assert table.place(1) == "file.csv, row 3"
+    assert table.location(1) == "file.csv, row 3"
 
 
 def test_blank_lines_are_skipped_and_counted() -> None:

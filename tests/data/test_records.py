@@ -165,7 +165,7 @@ def test_empty_texts_are_counted_in_the_report(make_config: MakeConfig) -> None:
     rows = [{"text": text, "labels": ["a"]} for text in ("one", "", "two", " ", "three")]
     prepared = prepare(make_config(rows))
     assert [record.text for record in prepared.records] == ["one", "two", "three"]
-    assert prepared.report.counts()["empty text", "dropped"] == 2
+    assert prepared.report.count_problems()["empty text", "dropped"] == 2
     assert prepared.report.rows_read == 5
 
 
@@ -337,7 +337,9 @@ def test_everything_that_is_wrong_is_listed_at_once(make_config: MakeConfig, bad
 def test_bad_rows_can_be_dropped_and_are_counted(make_config: MakeConfig, bad_file: dict[str, Any]) -> None:
     prepared = prepare(make_config(**bad_file, drop_bad_rows=True))
     assert [record.text for record in prepared.records] == ["one"]
-    dropped = {kind: count for (kind, outcome), count in prepared.report.counts().items() if outcome == "dropped"}
+    dropped = {
+        kind: count for (kind, outcome), count in prepared.report.count_problems().items() if outcome == "dropped"
+    }
     assert dropped == dict.fromkeys(BAD, 1)
     assert prepared.report.rows_read == len(BAD) + 1
 

@@ -172,4 +172,4 @@ def test_the_default_test_part_is_a_fifth(prepared: Prepared, split: Split) -> N
 
 def test_every_label_is_in_every_part(prepared: Prepared, split: Split) -> None:
     for part in PARTS:
-        assert prepared.part(getattr(split, part)).targets.any(axis=0).all()
+        assert prepared.select(getattr(split, part)).targets.any(axis=0).all()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ratchet.config import DataConfig, FileConfig
-from ratchet.data.sources import read_file, watched_files
+from ratchet.data.sources import list_watched_files, read_file
 from ratchet.errors import UserError
 
 CONTENT = b"id,text\n1,hello\n"
@@ -212,5 +212,5 @@ def test_an_unreachable_server_is_named_with_the_way_to_go_on_offline(cache: Pat
 )
 def test_a_pipeline_looks_for_a_file_in_the_data_sets_own_directory(path: str) -> None:
     data = DataConfig(name="own", records=FileConfig(path=path, url="https://example.org/other.json"))
-    [(what, file, place)] = watched_files(data)
+    [(what, file, place)] = list_watched_files(data)
     assert (what, file.path, place) == ("records", path, Path("data", "own", "projects.json"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ratchet.config import SplitConfig, SplitMethod
 from ratchet.data.dataset import Task
 from ratchet.data.prepared import Prepared
-from ratchet.data.splits import PARTS, Split, duplicate_groups, make_split
+from ratchet.data.splits import PARTS, Split, group_duplicates, make_split
 from ratchet.errors import UserError
 
 LONG = (
@@ -24,7 +24,7 @@ SENTENCE = "an unusually long sentence about lighthouses that stands in two of t
 
 
 def same(texts: list[str]) -> bool:
-    return len(set(duplicate_groups(texts).tolist())) == 1
+    return len(set(group_duplicates(texts).tolist())) == 1
 
 
 def shingles(text: str) -> set[str]:
@@ -71,7 +71,7 @@ def test_texts_that_share_a_part_do_not(other: str) -> None:
 
 
 def test_there_is_a_number_for_each_text() -> None:
-    groups = duplicate_groups([LONG, "something else entirely", LONG, "a third thing, unlike the others"])
+    groups = group_duplicates([LONG, "something else entirely", LONG, "a third thing, unlike the others"])
     assert groups.shape == (4,)
     assert groups[0] == groups[2]
     assert len(set(groups.tolist())) == 3
@@ -88,7 +88,7 @@ def test_a_chain_of_small_changes_is_one_group() -> None:
 
 @pytest.mark.parametrize("text", ["", "!!!", "🎉🎉", "a", "日本", "\ud800 half a surrogate pair"])
 def test_short_and_odd_texts_equal_themselves_and_nothing_else(text: str) -> None:
-    groups = duplicate_groups([text, LONG, text]).tolist()
+    groups = group_duplicates([text, LONG, text]).tolist()
     assert groups[0] == groups[2] != groups[1]
 
 
@@ -104,23 +104,23 @@ def test_one_changed_word_in_a_sentence_of_twenty_is_found() -> None:
         position = chance.randrange(20)
         texts += [" ".join(words), " ".join([*words[:position], others[0], *words[position + 1 :]])]
     assert all(similarity(texts[index], texts[index + 1]) >= 0.8 for index in range(0, len(texts), 2))
-    groups = duplicate_groups(texts)
+    groups = group_duplicates(texts)
     found = groups[::2] == groups[1::2]
     assert found.mean() > 0.99
 
 
 def test_unlike_sentences_are_never_grouped() -> None:
     texts = [" ".join(words) for words in sentences(300, seed=3)]
-    assert len(set(duplicate_groups(texts).tolist())) == 300
+    assert len(set(group_duplicates(texts).tolist())) == 300
 
 
 def test_groups_do_not_depend_on_the_order_of_the_texts() -> None:
     texts = [" ".join(words) for words in sentences(40, seed=4)]
     texts += [f"{text} more" for text in texts[::3]] + texts[::5]
     order = np.random.default_rng(0).permutation(len(texts))
-    straight = duplicate_groups(texts)
+    straight = group_duplicates(texts)
     turned = np.empty_like(straight)
-    turned[order] = duplicate_groups([texts[index] for index in order])
+    turned[order] = group_duplicates([texts[index] for index in order])
     assert ((straight[:, None] == straight) == (turned[:, None] == turned)).all()
 
 
@@ -128,7 +128,7 @@ def test_groups_do_not_depend_on_the_order_of_the_texts() -> None:
 @given(texts=st.lists(st.text(st.characters(exclude_categories=[])), min_size=1, max_size=6), again=st.integers(0, 5))
 def test_any_texts_are_grouped_and_equal_ones_together(texts: list[str], again: int) -> None:
     repeated = [*texts, texts[again % len(texts)]]
-    groups = duplicate_groups(repeated)
+    groups = group_duplicates(repeated)
     assert groups.shape == (len(repeated),)
     assert groups[-1] == groups[again % len(texts)]
 

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ratchet.data.dataset import Task
-from ratchet.data.prepared import Prepared, dataset_version, target_matrix
+from ratchet.data.prepared import Prepared, build_target_matrix, hash_dataset
 from ratchet.data.reading import Problem, Report
 from ratchet.data.records import Record
 from ratchet.data.splits import Split
-from ratchet.data.storing import prepared_files, read_prepared, read_split, split_to_json
+from ratchet.data.storing import read_prepared, read_split, serialise_prepared, split_to_json
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.errors import UserError
 from ratchet.files import write_json, write_text
@@ -71,15 +71,15 @@ def prepared_sets(draw: st.DrawFn) -> Prepared:
     names = st.lists(TEXTS.filter(str.strip), max_size=2, unique=True).map(tuple)
     known = [label for label in labels if label.strip()]
     taxonomy = Taxonomy({label: draw(names) for label in known}, {label: draw(names) for label in known})
-    targets = target_matrix([record.labels for record in records], labels)
+    targets = build_target_matrix([record.labels for record in records], labels)
     return Prepared(
-        draw(TEXTS), draw(st.sampled_from(Task)), records, labels, targets, taxonomy, dataset_version(records, labels),
+        draw(TEXTS), draw(st.sampled_from(Task)), records, labels, targets, taxonomy, hash_dataset(records, labels),
         draw(REPORTS),
     )  # fmt: skip
 
 
 def write(prepared: Prepared, directory: Path) -> Path:
-    for name, text in prepared_files(prepared).items():
+    for name, text in serialise_prepared(prepared).items():
         write_text(directory / name, text)
     return directory
 
@@ -91,7 +91,7 @@ def assert_equal(found: Prepared, expected: Prepared) -> None:
 
 
 def versioned(prepared: Prepared) -> Prepared:
-    return replace(prepared, version=dataset_version(prepared.records, prepared.labels))
+    return replace(prepared, version=hash_dataset(prepared.records, prepared.labels))
 
 
 @pytest.fixture
@@ -111,13 +111,13 @@ def test_whatever_was_prepared_comes_back_as_it_was(expected: Prepared, tmp_path
 def test_one_record_is_one_line(prepared: Prepared) -> None:
     texts = ["a\nb", "a\r\nb", "a\u2028b", "a\x85b"]
     records = [replace(record, text=text) for record, text in zip(prepared.records, texts, strict=True)]
-    lines = prepared_files(replace(prepared, records=records))["records.jsonl"].split("\n")
+    lines = serialise_prepared(replace(prepared, records=records))["records.jsonl"].split("\n")
     assert [json.loads(line)["text"] for line in lines[:-1]] == texts
     assert lines[-1] == ""
 
 
 def test_the_same_data_are_the_same_files(prepared: Prepared, tmp_path: Path) -> None:
-    assert prepared_files(read_prepared(write(prepared, tmp_path))) == prepared_files(prepared)
+    assert serialise_prepared(read_prepared(write(prepared, tmp_path))) == serialise_prepared(prepared)
 
 
 CHANGES: dict[str, Any] = {

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.data.sources import Content
-from ratchet.data.taxonomy import Match, NameMatcher, Taxonomy, english_stemmer, parse_taxonomy, words
+from ratchet.data.taxonomy import Match, NameMatcher, Taxonomy, load_english_stemmer, parse_taxonomy, words
 from ratchet.errors import UserError
 
 ENTRIES = [
@@ -67,7 +67,7 @@ def test_words_come_back_in_their_order_whatever_separates_them(expected: list[s
     [("transformers", "transform"), ("segmentation", "segment"), ("networks", "network"), ("gan", "gan"), ("", "")],
 )
 def test_the_stemmer_takes_english_endings_off(word: str, stem: str) -> None:
-    assert english_stemmer()(word) == stem
+    assert load_english_stemmer()(word) == stem
 
 
 def parse(entries: Any) -> Taxonomy:
@@ -114,7 +114,7 @@ def test_labels_alone_make_a_taxonomy_of_their_names() -> None:
         (["a"], ["item 1", "'tag'"]),
         ([{"tag": " "}], ["item 1", "'tag'"]),
         ([{"tag": 3}], ["item 1", "'tag'"]),
-        ([{"tag": "a"}, {"tag": "b"}, {"tag": "a"}], ["item 3", "'a'", "second time"]),
+        ([{"tag": "a"}, {"tag": "b"}, {"tag": "a"}], ["item 3", "'a'"]),
         ([{"tag": "a", "aliases": "b"}], ["item 1", "'aliases'", "list of strings"]),
         ([{"tag": "a"}, {"tag": "b", "parents": [1]}], ["item 2", "'parents'", "list of strings"]),
         ([{"tag": "a", "parents": {"b": 1}}], ["item 1", "'parents'", "list of strings"]),
@@ -226,7 +226,7 @@ def test_with_stemming_endings_do_not_matter_and_the_words_stay_as_they_stand() 
 @given(text=TEXTS, stemming=st.booleans())
 def test_a_match_is_a_name_that_stands_in_the_text(text: str, stemming: bool) -> None:
     taxonomy = parse(ENTRIES)
-    stem = english_stemmer() if stemming else str
+    stem = load_english_stemmer() if stemming else str
     found = f" {' '.join(words(text))} "
     for match in NameMatcher(taxonomy, taxonomy.aliases, stemming=stemming).find(text):
         assert f" {match.words} " in found

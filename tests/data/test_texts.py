@@ -32,4 +32,4 @@ def test_a_list_is_no_text() -> None:
 
 
 def test_those_of_a_data_set() -> None:
-    assert TextColumns.of(compose([]).data) == TextColumns(("title", "description"), " ")
+    assert TextColumns.from_config(compose([]).data) == TextColumns(("title", "description"), " ")

@@ -277,7 +277,7 @@ def a_wrong_file(case: str, directory: Path) -> tuple[list[str], list[str]]:
         return ["data.text=[titel]"], ["projects.jsonl", "'titel'", "'title'"]
     if case == "broken line":
         lines[6] = '{"id": "x", "title": '
-        parts += ["line 7", "broken JSON"]
+        parts += ["line 7", "JSON"]
     elif case == "wrong encoding":
         lines[3]["title"] = "Café"
         write_lines(directory, lines)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.pipeline.stages import freeze_the_sample
 
 from ratchet.config import FileConfig, compose
-from ratchet.data.prepared import known_labels, prepare
+from ratchet.data.prepared import list_known_labels, prepare
 from ratchet.data.splits import make_split
 from ratchet.data.storing import read_prepared, read_split
 from ratchet.errors import UserError
@@ -77,7 +77,7 @@ def prepared_cases(labels: list[str], known: Collection[str]) -> list[Case]:
 
 def test_behavioural_cases_are_those_of_their_file(prepare_here: Prepare) -> None:
     prepare_here()
-    prepared, known = read_prepared(DATA), known_labels(read_prepared(DATA))
+    prepared, known = read_prepared(DATA), list_known_labels(read_prepared(DATA))
     expected = read_behaviour(compose([]).data.behaviour, prepared.labels, known)
     assert prepared_cases(prepared.labels, known) == expected
     assert len(expected) > 10
@@ -86,7 +86,7 @@ def test_behavioural_cases_are_those_of_their_file(prepare_here: Prepare) -> Non
 def test_a_case_of_a_label_that_a_filter_left_out_is_kept_as_not_applicable(prepare_here: Prepare) -> None:
     prepare_here("data.filter.exclude=[reinforcement-learning]")
     prepared = read_prepared(DATA)
-    cases = prepared_cases(prepared.labels, known_labels(prepared))
+    cases = prepared_cases(prepared.labels, list_known_labels(prepared))
     assert {label for case in cases for label in case.skipped} == {"reinforcement-learning"}
 
 

@@ -72,11 +72,11 @@ def _fetch(arguments: list[str], form: Format) -> None:
     if chosen and chosen[-1] != config.name:
         raise UserError(f"data={chosen[-1]}: its name is {config.name}; the pipeline needs it to be that of its file")
 
-    from ratchet.data.sources import read_file, watched_files
+    from ratchet.data.sources import list_watched_files, read_file
     from ratchet.files import replacing
 
     rows = []
-    for what, file, path in watched_files(config):
+    for what, file, path in list_watched_files(config):
         content = read_file(file, what)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:

@@ -1,1 +1,1 @@
-"""Records in, a checked data set and fixed splits out. No model knows a file format."""
+"""Read records into a checked data set and divide it into fixed splits, so that no model knows a file format."""

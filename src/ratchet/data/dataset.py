@@ -1,4 +1,4 @@
-"""What a tagger sees: ids, texts, targets. Nothing here knows where they came from."""
+"""Define the data that a tagger receives: ids, texts and targets, independent of any file format."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ from ratchet.data.taxonomy import Taxonomy
 
 
 class Task(Enum):
-    """Whether a record has any number of labels, or exactly one."""
+    """The number of labels of a record: any number (`multilabel`) or exactly one (`multiclass`)."""
 
     multilabel = "multilabel"
     multiclass = "multiclass"
@@ -18,7 +18,10 @@ class Task(Enum):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Records of one part. `targets` is uint8 of shape (num_texts, num_labels), columns in the order of `labels`."""
+    """The records of one part (train, val or test).
+
+    `targets` is uint8 of shape (num_texts, num_labels), with columns in the order of `labels`.
+    """
 
     ids: list[str]
     texts: list[str]

@@ -1,4 +1,4 @@
-"""What a data set is made of: the content of `ratchet data describe`."""
+"""Summarise a data set and its split for `ratchet data describe`."""
 
 from collections import Counter
 from typing import Any
@@ -11,7 +11,10 @@ from ratchet.data.taxonomy import words
 
 
 def describe(prepared: Prepared, split: Split) -> dict[str, Any]:
-    """Everything worth knowing before training, as plain values: what there is, what was left out and why."""
+    """Return a summary of the data set as plain values: its content, and what was left out and why.
+
+    Text lengths (`words`) are numbers of words.
+    """
     report = prepared.report
     lengths = np.array([len(words(record.text)) for record in prepared.records])
     dates = sorted(record.created_at for record in prepared.records if record.created_at is not None)
@@ -39,8 +42,8 @@ def describe(prepared: Prepared, split: Split) -> dict[str, Any]:
             "without": len(prepared.records) - len(dates),
         },
         "problems": [
-            {"kind": kind, "outcome": outcome, "count": count, "first": _first(prepared, kind)}
-            for (kind, outcome), count in report.counts().items()
+            {"kind": kind, "outcome": outcome, "count": count, "first": _format_first_problem(prepared, kind)}
+            for (kind, outcome), count in report.count_problems().items()
         ],
         "left_out": {
             "records": report.filtered,
@@ -55,6 +58,6 @@ def describe(prepared: Prepared, split: Split) -> dict[str, Any]:
     }
 
 
-def _first(prepared: Prepared, kind: str) -> str:
-    problem = next(each for each in prepared.report.problems if each.kind == kind)
+def _format_first_problem(prepared: Prepared, kind: str) -> str:
+    problem = next(problem for problem in prepared.report.problems if problem.kind == kind)
     return f"{problem.place}: {problem.message}"

@@ -1,9 +1,9 @@
-"""From a data configuration to a prepared data set: read, checked, filtered, versioned."""
+"""Prepare a data set: read, check, filter and version the records of a data configuration."""
 
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,9 @@ from ratchet.errors import UserError
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set ready to be split: records sorted by id, labels in their fixed order, and how it came about.
+    """A data set that is ready to be split: records sorted by id, labels in a fixed order, and a report.
 
-    `version` is the sha256 of the canonical records and the label order: equal versions, equal data.
+    `version` is the sha256 of the canonical records and the label order: equal versions mean equal data.
     """
 
     name: str
@@ -33,8 +33,8 @@ class Prepared:
     version: str
     report: Report
 
-    def part(self, ids: list[str]) -> Dataset:
-        """The records with `ids`, in that order, as a tagger sees them."""
+    def select(self, ids: list[str]) -> Dataset:
+        """Return the records with `ids`, in that order, in the form that a tagger receives."""
         index_of = {record.id: index for index, record in enumerate(self.records)}
         rows = [index_of[identifier] for identifier in ids]
         return Dataset(
@@ -48,10 +48,10 @@ class Prepared:
 
 
 def prepare(config: DataConfig) -> Prepared:
-    """Read, check and filter a data set.
+    """Read, check and filter a data set. Return its records with a report of what was left out.
 
     Raises:
-        UserError: a file that is missing or wrong, bad rows (unless `drop_bad_rows`), or nothing left to learn from.
+        UserError: a file is missing or invalid, rows are bad (unless `drop_bad_rows`), or no label is left.
     """
     content = read_file(config.records, "records")
     report = Report(files=[content.name])
@@ -60,7 +60,7 @@ def prepare(config: DataConfig) -> Prepared:
         taxonomy_content = read_file(config.taxonomy, "taxonomy")
         report.files.append(taxonomy_content.name)
         taxonomy = parse_taxonomy(taxonomy_content)
-    label_names = _label_names(config, report)
+    label_names = _read_label_names(config, report)
 
     table = read_table(content, config)
     report.rows_read = len(table.rows) + len(table.problems)
@@ -75,43 +75,46 @@ def prepare(config: DataConfig) -> Prepared:
 
     curated = set(taxonomy.aliases) if taxonomy is not None and config.filter.taxonomy_only else None
     task = Task.multiclass if config.labels.kind is LabelKind.single else Task.multilabel
-    records = _filter(records, config.filter, curated, task, report)
+    records = _filter_records(records, config.filter, curated, task, report)
     labels = sorted({label for record in records for label in record.labels})
     if not labels:
         raise UserError(
-            f"{content.name}: no label is left: {len(table.rows)} rows read, see data.filter and data.labels"
+            f"{content.name}: no label is left of the {len(table.rows)} rows: check data.filter and data.labels"
         )
     records.sort(key=lambda record: record.id)
-    _report_rare(records, report)
+    _report_rare_labels(records, report)
     _report_repeated_texts(records, report)
     return Prepared(
         name=config.name,
         task=task,
         records=records,
         labels=labels,
-        targets=target_matrix([record.labels for record in records], labels),
+        targets=build_target_matrix([record.labels for record in records], labels),
         taxonomy=taxonomy or Taxonomy.from_labels(labels),
-        version=dataset_version(records, labels),
+        version=hash_dataset(records, labels),
         report=report,
     )
 
 
-def target_matrix(labels_of: list[tuple[str, ...]], labels: list[str]) -> npt.NDArray[np.uint8]:
-    """Shape (len(labels_of), len(labels)), 1 where the record has the label; labels not in `labels` have no column."""
-    column = {label: index for index, label in enumerate(labels)}
+def build_target_matrix(labels_of: list[tuple[str, ...]], labels: list[str]) -> npt.NDArray[np.uint8]:
+    """Return a matrix of shape (len(labels_of), len(labels)) with 1 where the record has the label, else 0.
+
+    Labels of a record that are not in `labels` have no column.
+    """
+    column_of = {label: index for index, label in enumerate(labels)}
     targets = np.zeros((len(labels_of), len(labels)), dtype=np.uint8)
-    for row, own in enumerate(labels_of):
-        for label in own:
-            if label in column:
-                targets[row, column[label]] = 1
+    for row, record_labels in enumerate(labels_of):
+        for label in record_labels:
+            if label in column_of:
+                targets[row, column_of[label]] = 1
     return targets
 
 
-def _label_names(config: DataConfig, report: Report) -> list[str] | None:
-    """The label file: a JSON list, or one label a line."""
+def _read_label_names(config: DataConfig, report: Report) -> list[str] | None:
+    """Read the label file: a JSON list, or one label per line. Return None if none is configured."""
     if config.labels.names is None or config.labels.names.path is None:
         if config.labels.kind is LabelKind.indices:
-            raise UserError("data.labels.kind=indices needs the label file: data.labels.names.path")
+            raise UserError("data.labels.kind=indices needs a label file: set data.labels.names.path")
         return None
     content: Content = read_file(config.labels.names, "label file")
     report.files.append(content.name)
@@ -119,18 +122,21 @@ def _label_names(config: DataConfig, report: Report) -> list[str] | None:
     if content.name.endswith(".json"):
         names = parse_json(content.name, text)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{content.name}: must be a list of strings")
+            raise UserError(f"{content.name}: a label file in JSON must be a list of strings")
         return names
     names = [line.strip() for line in text.rstrip().splitlines()]
     if "" in names:
-        raise UserError(f"{content.name}, line {names.index('') + 1}: empty; the indices count lines, from 0")
+        raise UserError(
+            f"{content.name}, line {names.index('') + 1}: the line is empty, but an index is a line number (from 0): "
+            "write a label name on every line"
+        )
     return names
 
 
-def _filter(
+def _filter_records(
     records: list[Record], config: FilterConfig, curated: set[str] | None, task: Task, report: Report
 ) -> list[Record]:
-    """Leave labels out, then records without any; every label left out is in the report with its reason."""
+    """Remove labels, then records that have none left. Add each removed label and its reason to the report."""
     counts = Counter(label for record in records for label in record.labels)
     for label, count in sorted(counts.items()):
         if label in config.exclude:
@@ -141,16 +147,15 @@ def _filter(
             report.labels_left_out[label] = f"on fewer than {config.min_records} records"
     left_out = report.labels_left_out
     kept = [
-        Record(r.id, r.text, tuple(x for x in r.labels if x not in left_out), r.created_at, r.columns, r.place)
-        for r in records
+        replace(record, labels=tuple(label for label in record.labels if label not in left_out)) for record in records
     ]
-    if config.drop_unlabelled or task is Task.multiclass:  # where each record has one label, none is no answer
+    if config.drop_unlabelled or task is Task.multiclass:  # a multi-class record must have exactly one label
         report.filtered["records without a label"] = sum(not record.labels for record in kept)
         kept = [record for record in kept if record.labels]
     return kept
 
 
-def _report_rare(records: list[Record], report: Report) -> None:
+def _report_rare_labels(records: list[Record], report: Report) -> None:
     counts = Counter(label for record in records for label in record.labels)
     for label, count in sorted(counts.items()):
         if count < 3:
@@ -159,16 +164,16 @@ def _report_rare(records: list[Record], report: Report) -> None:
 
 
 def _report_repeated_texts(records: list[Record], report: Report) -> None:
-    first: dict[str, Record] = {}
+    first_with_text: dict[str, Record] = {}
     for record in records:
-        known = first.setdefault(record.text, record)
-        if known is not record:
-            message = f"the same text as record {known.id!r}; they stay in one part"
+        first = first_with_text.setdefault(record.text, record)
+        if first is not record:
+            message = f"the same text as record {first.id!r}; both stay in the same part"
             report.problems.append(Problem("repeated text", record.place, message, "kept"))
 
 
-def dataset_version(records: list[Record], labels: list[str]) -> str:
-    """The sha256 of the canonical records, sorted by id, and the label order."""
+def hash_dataset(records: list[Record], labels: list[str]) -> str:
+    """Return the sha256 of the canonical records, sorted by id, and the label order."""
     digest = hashlib.sha256(json.dumps(labels, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     for record in records:
         date = record.created_at.isoformat() if record.created_at else None
@@ -178,6 +183,6 @@ def dataset_version(records: list[Record], labels: list[str]) -> str:
     return digest.hexdigest()
 
 
-def known_labels(prepared: Prepared) -> set[str]:
+def list_known_labels(prepared: Prepared) -> set[str]:
     """Return all labels of the data set, including aliases and labels removed by a filter."""
     return {*prepared.labels, *prepared.taxonomy.aliases, *prepared.report.labels_left_out}

@@ -1,6 +1,6 @@
-"""Read the bytes of a file into columns; report what cannot be read by row.
+"""Read the bytes of a file into columns, and report each row that cannot be read.
 
-Row numbers are those of the file, as an editor or a spreadsheet shows them.
+Row numbers are those that an editor or a spreadsheet shows for the file.
 """
 
 import csv
@@ -8,7 +8,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ SUFFIXES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding. `kind` groups findings in counts; `outcome` is what becomes of the record (or label)."""
+    """A problem in the data. Counts are grouped by `kind`; `outcome` is what happens to the record (or label)."""
 
     kind: str
     place: str
@@ -41,7 +41,10 @@ class Problem:
 
 @dataclass
 class Report:
-    """Everything that was read, found and left out on the way from a file to a prepared data set."""
+    """What preparing a data set read, which problems it has, and what was left out.
+
+    `filtered` counts removed records by reason; `labels_left_out` maps each removed label to its reason.
+    """
 
     files: list[str] = field(default_factory=list)
     rows_read: int = 0
@@ -49,35 +52,35 @@ class Report:
     filtered: dict[str, int] = field(default_factory=dict)
     labels_left_out: dict[str, str] = field(default_factory=dict)
 
-    def counts(self) -> dict[tuple[str, Outcome], int]:
-        """Number of findings by kind and outcome, most frequent first."""
-        found = Counter((problem.kind, problem.outcome) for problem in self.problems)
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    def count_problems(self) -> dict[tuple[str, Outcome], int]:
+        """Return the number of problems by kind and outcome, most frequent first."""
+        counts = Counter((problem.kind, problem.outcome) for problem in self.problems)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def stop_if_fatal(self) -> None:
-        """Raise if a finding stops the run.
+        """Raise an error if a problem stops the run.
 
         Raises:
-            UserError: lists the first findings with their places, and says how to go on without those records.
+            UserError: lists the first such problems with their locations, and how to continue without those records.
         """
         fatal = [problem for problem in self.problems if problem.outcome == "stops"]
         if fatal:
-            raise UserError("\n".join(_listing(fatal)))
+            raise UserError("\n".join(_format_problems(fatal)))
 
 
-def _listing(problems: list[Problem], most: int = 8) -> Iterable[str]:
+def _format_problems(problems: list[Problem], most: int = 8) -> Iterable[str]:
     rows = "row" if len(problems) == 1 else "rows"
-    yield f"the data cannot be used as it is: {len(problems)} bad {rows}"
+    yield f"the data cannot be used: {len(problems)} bad {rows}"
     for problem in problems[:most]:
         yield f"  {problem.place}: {problem.message}"
     if len(problems) > most:
         yield f"  ... and {len(problems) - most} more"
-    yield "Mend the file, or leave such rows out and have them counted: data.drop_bad_rows=true"
+    yield "Correct the file, or set data.drop_bad_rows=true to skip and count such rows"
 
 
 @dataclass
 class Table:
-    """Columns of equal length. `rows[i]` is where value i stands, counted as `unit` (line, row, item) from 1."""
+    """Columns of equal length. Value i was read from `unit` (line, row or item) number `rows[i]`, from 1."""
 
     name: str
     unit: str
@@ -85,44 +88,44 @@ class Table:
     columns: dict[str, list[Any]]
     problems: list[Problem]
 
-    def place(self, index: int) -> str:
-        """Where value `index` stands, for messages."""
+    def location(self, index: int) -> str:
+        """Return the location of value `index` in the file, for messages."""
         return f"{self.name}, {self.unit} {self.rows[index]}"
 
 
 def read_table(content: Content, config: DataConfig) -> Table:
-    """Read `content` in the configured format.
+    """Read `content` in the configured format. Return its columns and the rows that could not be read.
 
     Raises:
-        UserError: an unknown suffix, a wrong encoding, or a file that is not of its format as a whole.
+        UserError: the suffix is unknown, the encoding is wrong, or the file as such is not in its format.
     """
-    form = config.format
-    if form is Format.auto:
+    file_format = config.format
+    if file_format is Format.auto:
         suffix = PurePath(content.name).suffix.lower()
         if suffix not in SUFFIXES:
             raise UserError(
                 f"{content.name}: unknown suffix {suffix!r}: set data.format to csv, tsv, json, jsonl or parquet"
             )
-        form = SUFFIXES[suffix]
-    if form is Format.parquet:
+        file_format = SUFFIXES[suffix]
+    if file_format is Format.parquet:
         return _read_parquet(content)
     text = decode(content, config.encoding)
     outcome: Outcome = "dropped" if config.drop_bad_rows else "stops"
-    if form is Format.json:
+    if file_format is Format.json:
         table = _read_json(content.name, text)
-    elif form is Format.jsonl:
+    elif file_format is Format.jsonl:
         table = _read_jsonl(content.name, text)
     else:
-        table = _read_csv(content.name, text, "\t" if form is Format.tsv else ",", config)
-    table.problems = [Problem(each.kind, each.place, each.message, outcome) for each in table.problems]
+        table = _read_csv(content.name, text, "\t" if file_format is Format.tsv else ",", config)
+    table.problems = [replace(problem, outcome=outcome) for problem in table.problems]
     return table
 
 
 def decode(content: Content, encoding: str) -> str:
-    """The content as text, without a byte order mark.
+    """Return the content as text, without a byte order mark.
 
     Raises:
-        UserError: names the line of the first byte that is not of `encoding`, or an encoding that does not exist.
+        UserError: the content is not in `encoding` (the message gives the line), or there is no such encoding.
     """
     try:
         return content.data.decode(encoding).removeprefix("\ufeff")
@@ -134,7 +137,7 @@ def decode(content: Content, encoding: str) -> str:
             "(latin-1 and cp1252 are common), or save the file as UTF-8"
         ) from error
     except LookupError as error:
-        raise UserError(f"data.encoding={encoding!r}: there is no such encoding") from error
+        raise UserError(f"data.encoding={encoding!r}: unknown encoding; common ones: utf-8, latin-1, cp1252") from error
 
 
 def _read_parquet(content: Content) -> Table:
@@ -149,10 +152,10 @@ def _read_parquet(content: Content) -> Table:
 
 
 def parse_json(name: str, text: str) -> Any:
-    """The content of a JSON file.
+    """Return the parsed content of the JSON file `name`.
 
     Raises:
-        UserError: not JSON, or nested too deeply, or with a number too long; names the line where there is one.
+        UserError: it is not JSON, nested too deeply, or has a number with too many digits; gives the line if known.
     """
     try:
         return json.loads(text)
@@ -164,7 +167,7 @@ def parse_json(name: str, text: str) -> Any:
 def _read_json(name: str, text: str) -> Table:
     items = parse_json(name, text)
     if not isinstance(items, list):
-        raise UserError(f"{name}: holds no list of records but a {type(items).__name__}")
+        raise UserError(f"{name}: must be a list of records, but is a {type(items).__name__}")
     return _from_objects(name, "item", list(enumerate(items, start=1)), [])
 
 
@@ -176,39 +179,39 @@ def _read_jsonl(name: str, text: str) -> Table:
         try:
             parsed.append((number, json.loads(line)))
         except (ValueError, RecursionError) as error:
-            problems.append(Problem("broken line", f"{name}, line {number}", broken_json(error), "stops"))
+            problems.append(Problem("broken line", f"{name}, line {number}", describe_json_error(error), "stops"))
     return _from_objects(name, "line", parsed, problems)
 
 
-def broken_json(error: ValueError | RecursionError) -> str:
-    """What is wrong with a line that `json.loads` did not take."""
-    return f"broken JSON: {getattr(error, 'msg', error)} at column {getattr(error, 'colno', 1)}"
+def describe_json_error(error: ValueError | RecursionError) -> str:
+    """Return a message about a line that `json.loads` refused."""
+    return f"not valid JSON: {getattr(error, 'msg', error)} at column {getattr(error, 'colno', 1)}"
 
 
-def no_object(item: Any) -> str:
-    """What is wrong with a line that is JSON, but no row."""
-    return f"holds no object of columns but a {type(item).__name__}"
+def describe_non_object(item: Any) -> str:
+    """Return a message about an item that is valid JSON, but not an object of columns."""
+    return f"must be an object of columns, but is a {type(item).__name__}"
 
 
 def _from_objects(name: str, unit: str, items: list[tuple[int, Any]], problems: list[Problem]) -> Table:
-    good = []
+    objects = []
     for number, item in items:
         if isinstance(item, dict):
-            good.append((number, item))
+            objects.append((number, item))
         else:
-            problems.append(Problem("broken line", f"{name}, {unit} {number}", no_object(item), "stops"))
-    keys = dict.fromkeys(key for _, item in good for key in item)
-    columns = {key: [item.get(key) for _, item in good] for key in keys}
-    return Table(name, unit, [number for number, _ in good], columns, problems)
+            problems.append(Problem("broken line", f"{name}, {unit} {number}", describe_non_object(item), "stops"))
+    keys = dict.fromkeys(key for _, item in objects for key in item)
+    columns = {key: [item.get(key) for _, item in objects] for key in keys}
+    return Table(name, unit, [number for number, _ in objects], columns, problems)
 
 
-def csv_rows(name: str, lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows of `lines`, one after the other, blank ones left out, each with its number; the first row is 1.
+def iterate_csv_rows(name: str, lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number (from 1) and the fields of each row of `lines`; skip blank rows.
 
     Raises:
-        UserError: not readable, as a quote that never ends; names the last row that was.
+        UserError: a row cannot be read, for example because a quote is not closed; gives the last row before it.
     """
-    csv.field_size_limit(2**31 - 1)  # the default refuses texts above 128 KiB
+    csv.field_size_limit(2**31 - 1)  # the default limit refuses texts above 128 KiB
     last = 0
     try:
         for number, fields in enumerate(csv.reader(lines, delimiter=separator, strict=True), start=1):
@@ -216,46 +219,47 @@ def csv_rows(name: str, lines: Iterable[str], separator: str) -> Iterator[tuple[
                 last = number
                 yield number, fields
     except csv.Error as error:
-        raise UserError(f"{name}, after row {last}: not readable: {error}") from error
+        raise UserError(f"{name}, after row {last}: not valid CSV: {error}") from error
 
 
-def wrong_width(fields: Sequence[str], expected: int, separator: str) -> str:
-    """What is wrong with a row that has not as many fields as the first one."""
-    return f"{len(fields)} fields where the first row has {expected}: quote text with {separator!r}"
+def describe_wrong_width(fields: Sequence[str], expected: int, separator: str) -> str:
+    """Return a message about a row whose number of fields differs from that of the first row."""
+    return f"{len(fields)} fields, but the first row has {expected}: quote texts that contain {separator!r}"
 
 
-def refuse_repeated(name: str, columns: Sequence[str], where: str) -> None:
-    """Stop where two columns have the same name.
+def refuse_repeated_columns(name: str, columns: Sequence[str], source: str) -> None:
+    """Raise an error if two columns have the same name; `source` is where the names come from.
 
     Raises:
-        UserError: names the column.
+        UserError: two columns have the same name.
     """
-    twice = next((each for each in columns if columns.count(each) > 1), None)
-    if twice is not None:
-        raise UserError(f"{name}: column {twice!r} a second time in {where}")
+    repeated = next((column for column in columns if columns.count(column) > 1), None)
+    if repeated is not None:
+        raise UserError(f"{name}: column {repeated!r} occurs twice in {source}: rename one of them")
 
 
 def _read_csv(name: str, text: str, separator: str, config: DataConfig) -> Table:
     kept: list[list[str]] = []
     numbers: list[int] = []
     problems: list[Problem] = []
-    for number, fields in csv_rows(name, io.StringIO(text, newline=""), separator):
+    for number, fields in iterate_csv_rows(name, io.StringIO(text, newline=""), separator):
         if kept and len(fields) != len(kept[0]):
-            message = wrong_width(fields, len(kept[0]), separator)
+            message = describe_wrong_width(fields, len(kept[0]), separator)
             problems.append(Problem("wrong number of fields", f"{name}, row {number}", message, "stops"))
             continue
         kept.append(fields)
         numbers.append(number)
     if not kept:
         raise UserError(f"{name}: the file is empty")
-    names = kept.pop(0) if config.header else _names_without_header(name, len(kept[0]), config)
-    refuse_repeated(name, names, "the first row" if config.header else "data.column_names")
+    names = kept.pop(0) if config.header else _get_configured_names(name, len(kept[0]), config)
+    refuse_repeated_columns(name, names, "the first row" if config.header else "data.column_names")
     columns = {column: [fields[index] for fields in kept] for index, column in enumerate(names)}
     return Table(name, "row", numbers[1:] if config.header else numbers, columns, problems)
 
 
-def _names_without_header(name: str, width: int, config: DataConfig) -> list[str]:
+def _get_configured_names(name: str, width: int, config: DataConfig) -> list[str]:
+    """Return the column names of a file without a header: `data.column_names`, else "1", "2", and so on."""
     names = config.column_names or [str(index) for index in range(1, width + 1)]
     if len(names) != width:
-        raise UserError(f"{name}: {width} columns, but data.column_names names {len(names)}")
+        raise UserError(f"{name}: {width} columns, but data.column_names has {len(names)}: name every column")
     return names

@@ -1,4 +1,4 @@
-"""Divide records into train, val and test: seeded, hashed, with duplicates kept in one part."""
+"""Divide records into train, val and test: seeded, hashed, with near-duplicates in the same part."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from ratchet.errors import UserError
 
 _SHINGLE = 5  # characters
 _SIMILAR = 0.8  # Jaccard similarity of shingles
-_CANDIDATE = 0.6  # estimated similarity from which a pair is looked at; low, so that hardly one is missed
+_CANDIDATE = 0.6  # estimated similarity from which a pair is compared exactly; low, so that few pairs are missed
 _PERMUTATIONS = 128
 PARTS = ("train", "val", "test")
 _NAMES = {
@@ -32,27 +32,33 @@ _NAMES = {
 _Indices = npt.NDArray[np.int64]
 
 
-def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """A group number for each text, shape (num_texts,); texts of one group are near-identical, directly or by a chain.
+def group_duplicates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return a group number for each text, of shape (num_texts,). Near-identical texts have the same number.
 
-    MinHash finds candidates (Broder 1997, by datasketch), the exact Jaccard similarity of character shingles decides:
-    at least .8, which one changed word in a sentence of twenty keeps.
+    MinHash finds candidate pairs (Broder 1997; datasketch). A pair is near-identical if the exact Jaccard similarity
+    of its character shingles is at least .8: a sentence of twenty words with one word changed still is. The groups
+    are the connected components of these pairs.
     """
     from datasketch import MinHash, MinHashLSH
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    normal = [" ".join(words(text)) or text for text in texts]
-    representative: dict[str, int] = {}
-    pairs = [(representative.setdefault(text, index), index) for index, text in enumerate(normal)]
-    shingles = {index: _shingles(normal[index]) for index in representative.values()}
+    normalised = [" ".join(words(text)) or text for text in texts]
+    representative: dict[str, int] = {}  # equal normalised texts are compared once
+    pairs = [(representative.setdefault(text, row), row) for row, text in enumerate(normalised)]
+    shingles = {row: _cut_shingles(normalised[row]) for row in representative.values()}
     index = MinHashLSH(threshold=_CANDIDATE, num_perm=_PERMUTATIONS, weights=(0.1, 0.9))
-    hashed = MinHash.bulk([sorted(each) for each in shingles.values()], num_perm=_PERMUTATIONS, seed=1, hashfunc=crc32)
-    for one, minhash in zip(shingles, hashed, strict=True):
+    minhashes = MinHash.bulk(
+        [sorted(shingle_set) for shingle_set in shingles.values()],
+        num_perm=_PERMUTATIONS,
+        seed=1,
+        hashfunc=crc32,
+    )
+    for row, minhash in zip(shingles, minhashes, strict=True):
         for other in index.query(minhash):
-            if _jaccard(shingles[one], shingles[other]) >= _SIMILAR:
-                pairs.append((other, one))
-        index.insert(one, minhash)
+            if _jaccard(shingles[row], shingles[other]) >= _SIMILAR:
+                pairs.append((other, row))
+        index.insert(row, minhash)
 
     left, right = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     links = coo_array((np.ones(len(pairs)), (left, right)), shape=(len(texts), len(texts)))
@@ -60,7 +66,7 @@ def duplicate_groups(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     return np.asarray(component, dtype=np.int64)
 
 
-def _shingles(text: str) -> frozenset[bytes]:
+def _cut_shingles(text: str) -> frozenset[bytes]:
     return frozenset(
         text[start : start + _SHINGLE].encode("utf-8", "surrogatepass")
         for start in range(max(1, len(text) - _SHINGLE + 1))
@@ -73,7 +79,7 @@ def _jaccard(left: frozenset[bytes], right: frozenset[bytes]) -> float:
 
 @dataclass(frozen=True)
 class Split:
-    """Ids of each part, sorted. `hash` is the sha256 over them: equal hashes, equal parts."""
+    """The sorted ids of each part. `hash` is their sha256: equal hashes mean equal parts."""
 
     train: list[str]
     val: list[str]
@@ -81,28 +87,29 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """Identity of the division."""
+        """Return the identity of the split."""
         parts = {part: sorted(getattr(self, part)) for part in PARTS}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def make_split(prepared: Prepared, config: SplitConfig, column: str | None) -> Split:
-    """Divide `prepared`; `column` names the given parts where `config.method` is `given`.
+    """Divide the records of `prepared` into train, val and test.
 
-    Stratified splits are iterative stratification (Sechidis et al. 2011) for multi-label data, and by class for
-    multi-class data. Temporal ones put the oldest records into train and the newest into test.
+    Stratified splits use iterative stratification (Sechidis et al. 2011) for multi-label data, and stratify by class
+    for multi-class data. Temporal splits put the oldest records into train and the newest into test. Given splits
+    read the part of each record from `column`.
 
     Raises:
-        UserError: too few records, a part that would be empty, given parts that share a text.
+        UserError: there are too few records, a part would be empty, or given parts share a text.
     """
-    groups = duplicate_groups([record.text for record in prepared.records])
+    groups = group_duplicates([record.text for record in prepared.records])
     if config.method is SplitMethod.given:
         assert column is not None
-        part_of = _given(prepared, groups, config, column)
+        part_of = _read_given_parts(prepared, groups, config, column)
     elif config.method is SplitMethod.temporal:
-        part_of = _temporal(prepared, groups, config)
+        part_of = _split_by_date(prepared, groups, config)
     else:
-        part_of = _stratified(
+        part_of = _stratify(
             prepared, groups, config, np.arange(len(prepared.records)), {"test": config.test, "val": config.val}
         )
     ids: dict[str, list[str]] = {part: [] for part in PARTS}
@@ -117,28 +124,29 @@ def make_split(prepared: Prepared, config: SplitConfig, column: str | None) -> S
     return Split(**ids)
 
 
-def _stratified(
+def _stratify(
     prepared: Prepared, groups: _Indices, config: SplitConfig, rows: _Indices, shares: dict[str, float]
 ) -> list[str]:
-    """Draw the parts named in `shares` (of all `rows`) one after the other; what is left is train.
+    """Sample the parts of `shares` (fractions of `rows`) in their order. Return the part of each record.
 
-    The unit that is drawn is a group of near-identical records, with the labels of all of them.
+    The sampling unit is a group of near-identical records, with the labels of all of them. All other records are in
+    train.
     """
     part_of = ["train"] * len(prepared.records)
-    numbers, unit_of = np.unique(groups[rows], return_inverse=True)
-    targets = np.zeros((len(numbers), len(prepared.labels)), dtype=np.uint8)
+    units, unit_of = np.unique(groups[rows], return_inverse=True)
+    targets = np.zeros((len(units), len(prepared.labels)), dtype=np.uint8)
     np.maximum.at(targets, unit_of, prepared.targets[rows])
-    left, share_left = np.arange(len(numbers)), 1.0
+    remaining, remaining_share = np.arange(len(units)), 1.0
     for part, share in shares.items():
-        drawn = _draw(prepared, targets[left], share / share_left, config.seed)
-        for row in rows[np.isin(unit_of, left[drawn])]:
+        sampled = _sample_rows(prepared, targets[remaining], share / remaining_share, config.seed)
+        for row in rows[np.isin(unit_of, remaining[sampled])]:
             part_of[row] = part
-        left, share_left = np.delete(left, drawn), share_left - share
+        remaining, remaining_share = np.delete(remaining, sampled), remaining_share - share
     return part_of
 
 
-def _draw(prepared: Prepared, targets: npt.NDArray[np.uint8], share: float, seed: int) -> _Indices:
-    """Positions of about `share` of the rows of `targets`, with each label in about its share."""
+def _sample_rows(prepared: Prepared, targets: npt.NDArray[np.uint8], share: float, seed: int) -> _Indices:
+    """Sample a stratified `share` of the rows of `targets` (num_units, num_labels). Return their positions."""
     size = round(share * len(targets))
     if not 0 < size < len(targets):
         raise UserError(f"{prepared.name}: {len(targets)} records are too few for a part of {share:.0%}")
@@ -153,22 +161,23 @@ def _draw(prepared: Prepared, targets: npt.NDArray[np.uint8], share: float, seed
             rare = prepared.labels[np.bincount(classes, minlength=len(prepared.labels)).argmin()]
             raise UserError(
                 f"{prepared.name}: cannot be stratified: {error} (rarest class: {rare!r}). "
-                "Leave rare classes out: data.filter.min_records=10 data.filter.drop_unlabelled=true"
+                "Remove rare classes: data.filter.min_records=10 data.filter.drop_unlabelled=true"
             ) from error
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
-    if targets.shape[1] == 1:  # one column is no multi-label problem to it: having the label or not becomes two
+    if targets.shape[1] == 1:  # the splitter refuses a single column: add a second one for "does not have the label"
         targets = np.hstack([targets, 1 - targets])
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
     return np.sort(next(splitter.split(np.zeros((len(targets), 1)), targets))[1])
 
 
-def _temporal(prepared: Prepared, groups: _Indices, config: SplitConfig) -> list[str]:
-    """By date, ties by id; a group of near-identical records goes where its oldest one belongs."""
+def _split_by_date(prepared: Prepared, groups: _Indices, config: SplitConfig) -> list[str]:
+    """Return the part of each record by date, then id. All records of a group go to the part of its oldest one."""
     undated = [record for record in prepared.records if record.created_at is None]
     if undated:
         raise UserError(
-            f"{undated[0].place}: no date, and split.method=temporal needs one on every record ({len(undated)} lack it)"
+            f"{undated[0].place}: no date, but split.method=temporal needs a date for every record "
+            f"({len(undated)} have none)"
         )
     order = sorted(range(len(groups)), key=lambda row: (prepared.records[row].created_at, prepared.records[row].id))
     count = len(order)
@@ -181,31 +190,32 @@ def _temporal(prepared: Prepared, groups: _Indices, config: SplitConfig) -> list
     return part_of
 
 
-def _given(prepared: Prepared, groups: _Indices, config: SplitConfig, column: str) -> list[str]:
-    """The parts of a column. Where it has no val, `split.val` of all records is drawn from train."""
+def _read_given_parts(prepared: Prepared, groups: _Indices, config: SplitConfig, column: str) -> list[str]:
+    """Return the part of each record from `column`. If none is val, sample `split.val` of all records from train."""
     part_of = []
     for record in prepared.records:
         part = _NAMES.get(record.columns[column].casefold())
         if part is None:
-            raise UserError(f"{record.place}: {column}={record.columns[column]!r} is no part: train, val or test")
+            raise UserError(f"{record.place}: {column}={record.columns[column]!r}: must be train, val or test")
         part_of.append(part)
     _refuse_leaks(prepared, groups, part_of)
     if "val" not in part_of and "train" in part_of:
         rows = np.flatnonzero(np.array(part_of) == "train")
-        drawn = _stratified(prepared, groups, config, rows, {"val": config.val * len(part_of) / len(rows)})
-        part_of = ["val" if new == "val" else old for old, new in zip(part_of, drawn, strict=True)]
+        sampled = _stratify(prepared, groups, config, rows, {"val": config.val * len(part_of) / len(rows)})
+        part_of = ["val" if new == "val" else old for old, new in zip(part_of, sampled, strict=True)]
     return part_of
 
 
 def _refuse_leaks(prepared: Prepared, groups: _Indices, part_of: list[str]) -> None:
-    first: dict[int, int] = {}
+    """Raise an error if near-identical records are in different parts."""
+    first_row: dict[int, int] = {}
     leaks = []
     for row, group in enumerate(groups):
-        other = first.setdefault(int(group), row)
+        other = first_row.setdefault(int(group), row)
         if part_of[other] != part_of[row]:
             leaks.append((other, row))
     if leaks:
-        shown = [
+        examples = [
             f"  {prepared.records[one].place} ({part_of[one]}) and {prepared.records[two].place} ({part_of[two]})"
             for one, two in leaks[:8]
         ]
@@ -213,10 +223,10 @@ def _refuse_leaks(prepared: Prepared, groups: _Indices, part_of: list[str]) -> N
         raise UserError(
             "\n".join(
                 [
-                    f"{prepared.name}: a leak: {len(leaks)} (nearly) identical texts stand in two of the given parts",
-                    *shown,
+                    f"{prepared.name}: data leak: {len(leaks)} (nearly) identical texts are in two of the given parts",
+                    *examples,
                     *more,
-                    "Remove one of each pair, or draw the parts anew: split.method=stratified",
+                    "Remove one record of each pair, or make a new split: split.method=stratified",
                 ]
             )
         )

@@ -1,4 +1,4 @@
-"""A prepared data set and its split as files, for pipelines that prepare once and train often."""
+"""Write and read a prepared data set and its split, for pipelines that prepare once and train often."""
 
 import json
 from datetime import datetime
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.data.dataset import Task
-from ratchet.data.prepared import Prepared, dataset_version, target_matrix
+from ratchet.data.prepared import Prepared, build_target_matrix, hash_dataset
 from ratchet.data.reading import Problem, Report
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, Split
@@ -16,10 +16,10 @@ from ratchet.errors import UserError
 _RECORD_KEYS = ("id", "text", "labels", "created_at", "columns", "place")
 
 
-def prepared_files(prepared: Prepared) -> dict[str, str]:
-    """The files that `read_prepared` reads, as text by name: facts, and one record a line."""
+def serialise_prepared(prepared: Prepared) -> dict[str, str]:
+    """Return the texts of the files that `read_prepared` reads, by file name."""
     report = prepared.report
-    facts = {
+    description = {
         "name": prepared.name,
         "version": prepared.version,
         "task": prepared.task.value,
@@ -33,65 +33,70 @@ def prepared_files(prepared: Prepared) -> dict[str, str]:
         "labels_left_out": report.labels_left_out,
     }
     lines = [json.dumps(_record_to_json(record), ensure_ascii=False) + "\n" for record in prepared.records]
-    return {"dataset.json": json.dumps(facts, indent=1, ensure_ascii=False) + "\n", "records.jsonl": "".join(lines)}
+    return {
+        "dataset.json": json.dumps(description, indent=1, ensure_ascii=False) + "\n",
+        "records.jsonl": "".join(lines),
+    }
 
 
 def read_prepared(directory: Path) -> Prepared:
-    """What `prepared_files` wrote into `directory`.
+    """Read the prepared data set that `serialise_prepared` wrote into `directory`.
 
     Raises:
-        UserError: not such files, or records that are not those of the version that is written beside them.
+        UserError: a file is missing or invalid, or the records do not have the version in dataset.json.
     """
-    facts = _read(directory / "dataset.json")
+    description = _read_mapping(directory / "dataset.json")
     path = directory / "records.jsonl"
     try:
-        records = [_record_from_json(json.loads(line)) for line in _text(path).split("\n") if line]
-        labels = list(facts["labels"])
+        records = [_record_from_json(json.loads(line)) for line in _read_text(path).split("\n") if line]
+        labels = list(description["labels"])
         prepared = Prepared(
-            name=facts["name"],
-            task=Task(facts["task"]),
+            name=description["name"],
+            task=Task(description["task"]),
             records=records,
             labels=labels,
-            targets=target_matrix([record.labels for record in records], labels),
-            taxonomy=taxonomy_from_json(facts["taxonomy"], str(directory / "dataset.json")),
-            version=str(facts["version"]),
+            targets=build_target_matrix([record.labels for record in records], labels),
+            taxonomy=taxonomy_from_json(description["taxonomy"], str(directory / "dataset.json")),
+            version=str(description["version"]),
             report=Report(
-                files=facts["files"],
-                rows_read=facts["rows_read"],
-                problems=[Problem(**problem) for problem in facts["problems"]],
-                filtered=facts["filtered"],
-                labels_left_out=facts["labels_left_out"],
+                files=description["files"],
+                rows_read=description["rows_read"],
+                problems=[Problem(**problem) for problem in description["problems"]],
+                filtered=description["filtered"],
+                labels_left_out=description["labels_left_out"],
             ),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{directory}: not a prepared data set: {error}; prepare it anew") from error
-    if dataset_version(records, labels) != prepared.version:
-        raise UserError(f"{path}: not the records of version {prepared.version[:12]}: prepare them anew")
+        raise UserError(f"{directory}: not a prepared data set: {error}; prepare it again") from error
+    if hash_dataset(records, labels) != prepared.version:
+        raise UserError(f"{path}: not the records of version {prepared.version[:12]}: prepare the data again")
     return prepared
 
 
 def split_to_json(split: Split) -> dict[str, Any]:
-    """The ids of each part, and their hash."""
+    """Return the ids of each part and the hash of the split."""
     return {"hash": split.hash, **{part: getattr(split, part) for part in PARTS}}
 
 
 def read_split(path: Path, prepared: Prepared) -> Split:
-    """A split of `prepared` that was written as `split_to_json` has it.
+    """Read a split of `prepared` from a file in the format of `split_to_json`.
 
     Raises:
-        UserError: not such a file, ids that do not give its hash, or not those of the records.
+        UserError: the file is missing or invalid, its ids do not match its hash, or are not those of the records.
     """
-    content = _read(path)
+    content = _read_mapping(path)
     try:
         split = Split(**{part: list(content[part]) for part in PARTS})
-        genuine = split.hash == content["hash"]
+        hash_matches = split.hash == content["hash"]
         ids = sorted([*split.train, *split.val, *split.test])
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a split: {error}; draw it anew") from error
-    if not genuine:
-        raise UserError(f"{path}: its ids do not give its hash: draw it anew")
+        raise UserError(f"{path}: not a split: {error}; split the data again") from error
+    if not hash_matches:
+        raise UserError(f"{path}: the ids do not match the hash: split the data again")
     if ids != sorted(record.id for record in prepared.records):
-        raise UserError(f"{path}: not a split of {prepared.name}, version {prepared.version[:12]}: draw it anew")
+        raise UserError(
+            f"{path}: not a split of {prepared.name}, version {prepared.version[:12]}: split the data again"
+        )
     return split
 
 
@@ -106,9 +111,9 @@ def _record_from_json(content: dict[str, Any]) -> Record:
     return Record(identifier, text, tuple(labels), datetime.fromisoformat(date) if date else None, columns, place)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(_text(path))
+        content = json.loads(_read_text(path))
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(content, dict):
@@ -116,7 +121,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

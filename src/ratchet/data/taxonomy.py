@@ -1,4 +1,4 @@
-"""Read what is known about labels besides the records (aliases, parents), and find their names in texts."""
+"""Read the taxonomy of labels (aliases and parents), and find the names of labels in texts."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,14 @@ _WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{N}\p{M}]*")
 
 
 def words(text: str) -> list[str]:
-    """The words of `text`: NFKC-normalised and case folded, so that "PyTorch" and "pytorch" are one word."""
-    found: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-    return found
+    """Return the words of `text`, NFKC-normalised and case-folded: "PyTorch" and "pytorch" are the same word."""
+    matches: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return matches
 
 
 @lru_cache(maxsize=1)
-def english_stemmer() -> Callable[[str], str]:
-    """Snowball's English stemmer (Porter 2), with a cache."""
+def load_english_stemmer() -> Callable[[str], str]:
+    """Return Snowball's English stemmer (Porter 2), with a cache."""
     import snowballstemmer
 
     return lru_cache(maxsize=100_000)(snowballstemmer.stemmer("english").stemWord)
@@ -31,34 +31,34 @@ def english_stemmer() -> Callable[[str], str]:
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """`aliases` and `parents` by label; every label of the taxonomy is a key of both."""
+    """The aliases and the parents of each label; every label of the taxonomy is a key of both mappings."""
 
     aliases: Mapping[str, tuple[str, ...]]
     parents: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def from_labels(cls, labels: Iterable[str]) -> "Taxonomy":
-        """The taxonomy of labels about which nothing more is known: their names, no parents."""
+        """Return a taxonomy of `labels` without aliases and parents."""
         names = list(labels)
         return cls(dict.fromkeys(names, ()), dict.fromkeys(names, ()))
 
     def names(self, label: str) -> tuple[str, ...]:
-        """The label and its aliases."""
+        """Return the label and its aliases."""
         return (label, *self.aliases.get(label, ()))
 
     def ancestors(self, label: str) -> set[str]:
-        """Parents, their parents, and so on, without the label itself; a cycle does no harm."""
-        found: set[str] = set()
-        waiting = list(self.parents.get(label, ()))
-        while waiting:
-            parent = waiting.pop()
-            if parent not in found and parent != label:
-                found.add(parent)
-                waiting.extend(self.parents.get(parent, ()))
-        return found
+        """Return the parents of the label, their parents, and so on, without the label itself. Cycles are allowed."""
+        ancestors: set[str] = set()
+        pending = list(self.parents.get(label, ()))
+        while pending:
+            parent = pending.pop()
+            if parent not in ancestors and parent != label:
+                ancestors.add(parent)
+                pending.extend(self.parents.get(parent, ()))
+        return ancestors
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The form that `parse_taxonomy` reads."""
+        """Return the taxonomy in the format that `parse_taxonomy` reads."""
         return [
             {"tag": label, "aliases": list(self.aliases[label]), "parents": list(self.parents.get(label, ()))}
             for label in self.aliases
@@ -66,52 +66,57 @@ class Taxonomy:
 
 
 def parse_taxonomy(content: Content) -> Taxonomy:
-    """Read a JSON list of `{"tag": ..., "aliases": [...], "parents": [...]}`.
+    """Parse a JSON list of `{"tag": ..., "aliases": [...], "parents": [...]}`.
 
     Raises:
-        UserError: not JSON, an entry without a tag, a tag twice, aliases or parents that are no lists of strings.
+        UserError: it is not JSON, an entry has no tag, a tag occurs twice, or aliases or parents are not lists of
+            strings.
     """
     return taxonomy_from_json(parse_json(content.name, decode(content, "utf-8")), content.name)
 
 
 def taxonomy_from_json(entries: Any, name: str) -> Taxonomy:
-    """The checked taxonomy of parsed JSON; `name` is the file that messages name."""
+    """Check parsed JSON and return its taxonomy; `name` is the file name for messages.
+
+    Raises:
+        UserError: an entry has no tag, a tag occurs twice, or aliases or parents are not lists of strings.
+    """
     if not isinstance(entries, list):
-        raise UserError(f"{name}: holds no list of tags but a {type(entries).__name__}")
+        raise UserError(f"{name}: must be a list of tags, but is a {type(entries).__name__}")
     aliases: dict[str, tuple[str, ...]] = {}
     parents: dict[str, tuple[str, ...]] = {}
     for number, entry in enumerate(entries, start=1):
-        place = f"{name}, item {number}"
+        location = f"{name}, item {number}"
         label = entry.get("tag") if isinstance(entry, dict) else None
         if not isinstance(label, str) or not label.strip():
-            raise UserError(f"{place}: has no 'tag'")
+            raise UserError(f"{location}: the 'tag' is missing")
         if label in aliases:
-            raise UserError(f"{place}: tag {label!r} a second time")
-        aliases[label] = _strings(entry, "aliases", place)
-        parents[label] = _strings(entry, "parents", place)
+            raise UserError(f"{location}: tag {label!r} occurs twice: merge the two entries")
+        aliases[label] = _read_strings(entry, "aliases", location)
+        parents[label] = _read_strings(entry, "parents", location)
     return Taxonomy(aliases, parents)
 
 
-def _strings(entry: dict[str, Any], key: str, place: str) -> tuple[str, ...]:
+def _read_strings(entry: dict[str, Any], key: str, location: str) -> tuple[str, ...]:
     values = entry.get(key) or []
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise UserError(f"{place}: {key!r} must be a list of strings")
+        raise UserError(f"{location}: {key!r} must be a list of strings")
     return tuple(values)
 
 
 @dataclass(frozen=True)
 class Match:
-    """A name found in a text: the label it belongs to and the words, as the text has them (case folded)."""
+    """An occurrence of a label's name in a text. `words` are the words of the text, case-folded."""
 
     label: str
     words: str
 
 
 class NameMatcher:
-    """Finds the names of labels in texts, as whole words; hyphens, case and (if asked) endings do not matter."""
+    """Find the names of labels in texts as complete words; ignore hyphens, case and (with `stemming`) word endings."""
 
     def __init__(self, taxonomy: Taxonomy, labels: Iterable[str], *, stemming: bool) -> None:
-        self._stem = english_stemmer() if stemming else str
+        self._stem = load_english_stemmer() if stemming else str
         self._labels_of: dict[tuple[str, ...], list[str]] = {}
         for label in labels:
             for name in taxonomy.names(label):
@@ -121,14 +126,14 @@ class NameMatcher:
         self._lengths = sorted({len(key) for key in self._labels_of})
 
     def find(self, text: str) -> list[Match]:
-        """Every occurrence of every name, in the order of the text."""
-        found = words(text)
-        stems = [self._stem(word) for word in found]
+        """Return every occurrence of every name, in the order of the text."""
+        text_words = words(text)
+        stems = [self._stem(word) for word in text_words]
         matches = []
         for start in range(len(stems)):
             for length in self._lengths:
                 if start + length > len(stems):
                     break
                 for label in self._labels_of.get(tuple(stems[start : start + length]), ()):
-                    matches.append(Match(label, " ".join(found[start : start + length])))
+                    matches.append(Match(label, " ".join(text_words[start : start + length])))
         return matches

@@ -71,7 +71,7 @@ def try_export(
         UserError: the run did not finish, or the libraries to export or score it are not installed.
     """
     scorer = load_scorer(run)
-    val = data.part(run.read_json("split.json")["val"])
+    val = data.select(run.read_json("split.json")["val"])
     _write(run, scorer, directory, precision)
     advance(1)
     own = check_scores(scorer.scores(val.texts), val.targets.shape)

@@ -7,9 +7,9 @@ from pathlib import Path
 from ratchet.config.data_schema import DataConfig
 from ratchet.config.saved import read_checked
 from ratchet.config.schema import SplitConfig
-from ratchet.data.prepared import known_labels, prepare
+from ratchet.data.prepared import list_known_labels, prepare
 from ratchet.data.splits import make_split
-from ratchet.data.storing import prepared_files, read_prepared, split_to_json
+from ratchet.data.storing import read_prepared, serialise_prepared, split_to_json
 from ratchet.errors import UserError
 from ratchet.evaluation.behaviour import parse_cases, read_tests
 from ratchet.files import write_json, write_text
@@ -42,9 +42,9 @@ def prepare_data() -> str:
     _check_there(data)
     prepared = prepare(data)
     name, tests = read_tests(data.behaviour)
-    parse_cases(name, tests, prepared.labels, known_labels(prepared))  # here messages name the original file
+    parse_cases(name, tests, prepared.labels, list_known_labels(prepared))  # here messages name the original file
     DATA.mkdir(parents=True, exist_ok=True)
-    for name, text in prepared_files(prepared).items():
+    for name, text in serialise_prepared(prepared).items():
         write_text(DATA / name, text)
     write_text(BEHAVIOUR, json.dumps(tests, indent=1, ensure_ascii=False) + "\n")
     return f"{data.name}: {len(prepared.records):,} records, {len(prepared.labels)} labels, {prepared.version[:12]}"

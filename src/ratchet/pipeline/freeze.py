@@ -29,7 +29,7 @@ from ratchet.config import (
     plain,
     register,
 )
-from ratchet.data.sources import watched_files
+from ratchet.data.sources import list_watched_files
 from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.models import all_settings
@@ -156,7 +156,7 @@ def watch(data: DataConfig) -> None:
     Raises:
         UserError: two of them have the same name, or the behavioural tests stand in another directory.
     """
-    for _, file, path in watched_files(data):
+    for _, file, path in list_watched_files(data):
         file.path, file.url = path.as_posix(), None  # what is not there is not fetched behind the pipeline's back
     if data.behaviour is not None and data.behaviour.path is not None:
         data.behaviour.url = None

@@ -6,7 +6,7 @@ A module of its own: the code identity of a stage is what its module imports.
 import json
 
 from ratchet.config import Config, load, register
-from ratchet.data.prepared import known_labels
+from ratchet.data.prepared import list_known_labels
 from ratchet.data.storing import read_prepared, read_split
 from ratchet.evaluation.behaviour import parse_cases
 from ratchet.models import all_settings
@@ -32,4 +32,4 @@ def _prepared_inputs(config: Config) -> Inputs:
     prepared = read_prepared(DATA)
     split = read_split(SPLITS / f"{config.split.seed}.json", prepared)
     tests = json.loads(BEHAVIOUR.read_text(encoding="utf-8"))
-    return Inputs(prepared, split, parse_cases(str(BEHAVIOUR), tests, prepared.labels, known_labels(prepared)))
+    return Inputs(prepared, split, parse_cases(str(BEHAVIOUR), tests, prepared.labels, list_known_labels(prepared)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ratchet.data.reading import csv_rows, refuse_repeated, wrong_width
+from ratchet.data.reading import describe_wrong_width, iterate_csv_rows, refuse_repeated_columns
 from ratchet.errors import UserError
 from ratchet.predicting.batches import Batch
 from ratchet.predicting.reading import Row, TextReader, opened
@@ -22,20 +22,20 @@ def delimited_reader(path: Path, separator: str) -> TextReader:
 
 def _header(separator: str, path: Path) -> list[str]:
     with opened(path, "") as lines:
-        _, names = next(csv_rows(str(path), lines, separator), (0, []))
+        _, names = next(iterate_csv_rows(str(path), lines, separator), (0, []))
     if not names:
         raise UserError(f"{path}: the file is empty: its first row must name the columns")
-    refuse_repeated(str(path), names, "the first row")
+    refuse_repeated_columns(str(path), names, "the first row")
     return names
 
 
 def _rows(separator: str, path: Path, start: int) -> Iterator[Row]:
     with opened(path, "") as lines:
-        rows = csv_rows(str(path), lines, separator)
+        rows = iterate_csv_rows(str(path), lines, separator)
         _, names = next(rows)
         for index, (number, fields) in enumerate(rows):
             if len(fields) != len(names):
-                raise UserError(f"{path}, row {number}: {wrong_width(fields, len(names), separator)}")
+                raise UserError(f"{path}, row {number}: {describe_wrong_width(fields, len(names), separator)}")
             if index >= start:
                 yield Row(number, dict(zip(names, fields, strict=True)))
 

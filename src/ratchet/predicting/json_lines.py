@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.data.reading import broken_json, no_object
+from ratchet.data.reading import describe_json_error, describe_non_object
 from ratchet.errors import UserError
 from ratchet.predicting.batches import Batch
 from ratchet.predicting.reading import Row, TextReader, opened
@@ -28,9 +28,9 @@ def _rows(path: Path, start: int) -> Iterator[Row]:
             try:
                 values = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}, line {number}: {broken_json(error)}") from None
+                raise UserError(f"{path}, line {number}: {describe_json_error(error)}") from None
             if not isinstance(values, dict):
-                raise UserError(f"{path}, line {number}: {no_object(values)}")
+                raise UserError(f"{path}, line {number}: {describe_non_object(values)}")
             yield Row(number, values, line)
 
 

@@ -45,7 +45,7 @@ def open_model(runs_dir: Path, wanted: str) -> Model:
     data = load(run.path / "config.yaml", all_settings()).data
     decisive = [run.path / name for name in ("labels.json", "calibration.json", "thresholds.json")]
     digest = digest_of([*decisive, *sorted(run.path.glob("model/**/*"))])
-    return Model(f"{run.record.name} ({run.record.id})", scorer, TextColumns.of(data), digest)
+    return Model(f"{run.record.name} ({run.record.id})", scorer, TextColumns.from_config(data), digest)
 
 
 def _exported(directory: Path) -> Model:
