@@ -16,7 +16,7 @@ from ratchet.config import settings_in
 from ratchet.models import settings_class
 from ratchet.project import CONF, PROJECT
 
-HEAVY = {"torch", "polars", "sklearn", "scipy", "transformers", "pytorch_lightning", "wandb", "optuna"}
+HEAVY = {"torch", "polars", "sklearn", "transformers", "pytorch_lightning", "wandb", "optuna"}
 KEYED = [verb for verb in VERBS if verb != "train"]
 REQUIRED: dict[str, Any] = {  # settings of a network without a default
     **{"max_length": 1, "batch_size": 1, "max_epochs": 1, "patience": 1},
@@ -116,7 +116,7 @@ def test_a_mistake_next_to_help_is_reported(argument: str, message: str, verb: V
     assert message in err
 
 
-@pytest.mark.parametrize("arguments", [["train", "--help"], ["runs", "--help"], ["models", "-h"], ["data", "-h"]])
+@pytest.mark.parametrize("arguments", [["train", "--help"], ["runs", "--help"], ["compare", "-h"], ["models", "-h"]])
 def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     done = run_command(sys.executable, "-X", "importtime", "-m", "ratchet", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

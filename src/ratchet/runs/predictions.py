@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from ratchet.errors import UserError
 from ratchet.files import replacing
@@ -24,6 +23,8 @@ class Predictions:
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write whole; equal predictions give equal bytes."""
+    import polars as pl  # slow to import, and `--help` of the verbs needs none of it
+
     width = predictions.targets.shape[1]
     frame = pl.DataFrame(
         {
@@ -44,6 +45,8 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         UserError: not there or not such a file.
     """
+    import polars as pl
+
     try:
         frame = pl.read_parquet(path)
         arrays: list[npt.NDArray[Any]] = [frame[name].to_numpy() for name in ("targets", "scores")]
