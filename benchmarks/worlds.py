@@ -1,11 +1,10 @@
-"""Simulated worlds in which the truth is known: what `ratchet compare` and `ratchet gate` are tried on.
+"""Simulate worlds in which the truth is known, to measure error rates of `ratchet compare` and `ratchet gate`.
 
-A world is a data set of 1,439 records with 34 labels, of which few are frequent and most are rare, and models that
-decide on them. Some records are hard for every model and in every repeat, some pairs of a record and a label are, and
-each model has opinions of its own that it keeps from repeat to repeat. Every repeat (a split or a training seed) makes
-all models, and each model by itself, somewhat better or worse: that is `training`, in standard deviations of the
-decision. The numbers are such that a difference on one test set of 217 records has a standard error of about .02, as
-measured on Made With ML.
+A world is a data set of 1,439 records with 34 labels (few frequent, most rare) and models that decide on them. Some
+records, and some pairs of a record and a label, are hard for every model in every repeat; each model also has biases
+that it keeps from repeat to repeat. Every repeat (a split or a training seed) shifts the quality of all models
+together, and of each model independently: this is `training`, in standard deviations of the decision. With these
+numbers a difference on one test set of 217 records has a standard error of about .02, as measured on Made With ML.
 """
 
 from collections.abc import Sequence
@@ -18,13 +17,13 @@ from ratchet.statistics.bootstrap import RunDecisions
 
 RECORDS, LABELS, TESTED = 1_439, 34, 217
 PREVALENCE = np.arange(1, LABELS + 1) ** -0.9
-PREVALENCE *= 2.15 / PREVALENCE.sum()  # labels a record
-RECORD, PAIR, OPINION = 0.35, 0.35, 0.20  # shares of what makes a decision hard; the rest is new in each repeat
+PREVALENCE *= 2.15 / PREVALENCE.sum()  # mean labels per record
+RECORD, PAIR, BIAS = 0.35, 0.35, 0.20  # shares of the variance of difficulty; the rest is new in each repeat
 
 
 @dataclass(frozen=True)
 class Model:
-    """How often it finds a label that is there (as a normal quantile), and how often one that is not."""
+    """A model: its hit rate on true labels (as a normal quantile), and its false alarm rate."""
 
     hit: float = 0.3
     false_alarm: float = 0.012
@@ -32,7 +31,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Design:
-    """Which models, how many repeats, on one test set or on one each, and how much the training moves a model."""
+    """The models, the number of repeats, whether they share a test set, and how much training shifts a model."""
 
     models: tuple[Model, ...] = field(default=(Model(), Model()))
     repeats: int = 5
@@ -50,25 +49,23 @@ class World:
 
 
 def make_world(generator: np.random.Generator, design: Design) -> World:
-    """Draw the records, what is hard about them, the test sets, and what every model decides there."""
+    """Sample the records, their difficulty, the test sets, and the decisions of every model on them."""
     targets = (generator.random((RECORDS, LABELS)) < PREVALENCE).astype(np.uint8)
     hard = np.sqrt(RECORD) * generator.standard_normal((RECORDS, 1))
     hard = hard + np.sqrt(PAIR) * generator.standard_normal((RECORDS, LABELS))
-    opinions = [hard + np.sqrt(OPINION) * generator.standard_normal((RECORDS, LABELS)) for _ in design.models]
+    biases = [hard + np.sqrt(BIAS) * generator.standard_normal((RECORDS, LABELS)) for _ in design.models]
     sets = _test_sets(generator, design)
-    ids, places = np.unique(np.concatenate(sets), return_inverse=True)
-    rows = places.reshape(design.repeats, TESTED)
+    ids, indices = np.unique(np.concatenate(sets), return_inverse=True)
+    rows = indices.reshape(design.repeats, TESTED)
     shared = design.training * generator.standard_normal(design.repeats)
     runs: list[list[RunDecisions]] = [[] for _ in design.models]
     expected = np.zeros((len(design.models), design.repeats))
     for repeat, tested in enumerate(sets):
         split = "only" if design.same_test_set else str(repeat)
-        for number, (model, opinion) in enumerate(zip(design.models, opinions, strict=True)):
+        for number, (model, bias) in enumerate(zip(design.models, biases, strict=True)):
             shift = shared[repeat] + design.training * generator.standard_normal()
             hit, alarm = model.hit + shift, ndtri(model.false_alarm) + shift / 2
-            difficulty = opinion[tested] + np.sqrt(1 - RECORD - PAIR - OPINION) * generator.standard_normal(
-                (TESTED, LABELS)
-            )
+            difficulty = bias[tested] + np.sqrt(1 - RECORD - PAIR - BIAS) * generator.standard_normal((TESTED, LABELS))
             decisions = (difficulty < np.where(targets[tested] > 0, hit, alarm)).astype(np.uint8)
             runs[number].append(RunDecisions(split, rows[repeat], targets[tested], decisions, {}))
             expected[number, repeat] = _weighted_f1(hit, alarm)
@@ -82,14 +79,14 @@ def _test_sets(generator: np.random.Generator, design: Design) -> list[np.ndarra
 
 
 def _weighted_f1(hit: float, alarm: float) -> float:
-    """Of all records there could be, when a decision's difficulty is a standard normal."""
-    found = PREVALENCE * ndtr(hit)
-    predicted = found + (1 - PREVALENCE) * ndtr(alarm)
-    return float((2 * found / (predicted + PREVALENCE) * PREVALENCE).sum() / PREVALENCE.sum())
+    """Return the expected weighted F1 over the population, where a decision's difficulty is standard normal."""
+    hits = PREVALENCE * ndtr(hit)
+    predicted = hits + (1 - PREVALENCE) * ndtr(alarm)
+    return float((2 * hits / (predicted + PREVALENCE) * PREVALENCE).sum() / PREVALENCE.sum())
 
 
 def weighted_f1(runs: Sequence[RunDecisions]) -> float:
-    """The mean over runs, quickly: what a calibration of worlds needs."""
+    """Return the mean weighted F1 over runs, faster than the package does, to calibrate worlds."""
     values = []
     for run in runs:
         hits = (run.targets & run.decisions).sum(axis=0)
@@ -99,12 +96,12 @@ def weighted_f1(runs: Sequence[RunDecisions]) -> float:
 
 
 def equally_good(other: Model, false_alarm: float, training: float, worlds: int = 4_000) -> Model:
-    """A model with another rate of false alarms, but the expected weighted F1 of `other`: a null that is no mirror."""
+    """Return a model with the expected weighted F1 of `other`, but another false alarm rate."""
     low, high = -1.0, 1.5
     for _ in range(14):
         middle = (low + high) / 2
         design = Design((other, Model(middle, false_alarm)), 1, training=training)
-        generator = np.random.default_rng(7)  # the same worlds for every try
+        generator = np.random.default_rng(7)  # the same worlds for every candidate
         differences = []
         for _ in range(worlds // 8 if high - low > 0.1 else worlds):
             left, right = make_world(generator, design).runs
