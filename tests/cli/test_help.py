@@ -96,7 +96,7 @@ def test_training_describes_groups_and_the_keys_of_what_is_chosen(verb: Verb) ->
 
 
 def test_of_listed_values_the_first_is_described(verb: Verb) -> None:
-    code, out, err = verb("train", "-m", "model=rule,cnn", "seed=0,1", "-h")
+    code, out, err = verb("train", "-m", "model=rule,cnn", "seed=0,1", "threshold.value=interval(0.1,0.9)", "-h")
     assert (code, err) == (0, "")
     assert "model.stemming=" in out
     assert "model.filters=" not in out

@@ -96,19 +96,22 @@ def _print_help(arguments: Sequence[str], config_dir: Path | None) -> int:
 
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
     if set(_MULTIRUN) & set(arguments):
-        overrides = [_first_value(override) for override in overrides]
+        overrides = [first for override in overrides if (first := _first_value(override))]
     cfg, origin = compose_node("config", overrides, config_dir)
     print_configuration(to_config(cfg, origin), origin.choices, config_dir)
     return 0
 
 
-def _first_value(override: str) -> str:
+def _first_value(override: str) -> str | None:
+    """Return an override with the first of its values; None for an interval, which has no first one."""
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException:  # composing reports it
         return override
     if not parsed.is_sweep_override():
         return override
+    if not parsed.is_discrete_sweep():
+        return None
     return f"{parsed.get_key_element()}={next(parsed.sweep_string_iterator())}"
 
 
