@@ -5,7 +5,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # the refer
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ratchet.config import COMPOSITION_ERRORS, ParameterConfig
-from ratchet.config.grammar import Argument, expand_grid, parse_arguments, parse_parameter
+from ratchet.config.grammar import Argument, expand_grid, parse_arguments, parse_parameter, take_first_value
 from ratchet.errors import UserError
 
 
@@ -59,6 +59,14 @@ def test_arguments_have_their_key_without_its_prefix() -> None:
 )
 def test_a_range_of_a_search(text: str, parameter: ParameterConfig) -> None:
     assert parse_parameter(text) == parameter
+
+
+@pytest.mark.parametrize(
+    ("override", "first"),
+    [("seed=2,3", "seed=2"), ("+a.b=range(1,4)", "+a.b=1"), ("seed=1", "seed=1"), ("seed=[1", "seed=[1")],
+)
+def test_the_first_of_several_values(override: str, first: str) -> None:
+    assert take_first_value(override) == first
 
 
 def test_another_kind_of_sweep_is_not_searched() -> None:

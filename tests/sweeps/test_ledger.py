@@ -1,5 +1,6 @@
 """The recorded jobs of a sweep, and what is missing of them."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from ratchet.sweeps.ledger import (
     LostJob,
     find_last_sweep,
     find_sweep_runs,
+    list_sweeps,
     plan_sweep,
     read_jobs,
     read_study_id,
@@ -117,3 +119,21 @@ def test_a_search_may_succeed_without_a_new_run_and_a_grid_may_not(tmp_path: Pat
     record_study(tmp_path, "one", "sample-rule_search-12345678")
     assert read_sweep(tmp_path, "one").succeeded
     assert read_study_id(tmp_path, "one") == "sample-rule_search-12345678"
+
+
+def test_the_files_of_a_sweep_keep_their_format(tmp_path: Path) -> None:
+    """Sweeps of earlier versions stay readable."""
+    directory = tmp_path / ".sweeps" / "20260101T000000Z-aaaaaa"
+    directory.mkdir(parents=True)
+    (directory / "plan.json").write_text('[["seed=0"], ["seed=1"]]')
+    content = {"number": 0, "overrides": ["seed=0"], "outcome": "done before", "run": "sample/rule/x", "reason": None}
+    (directory / "0.json").write_text(json.dumps(content))
+    (directory / "study.json").write_text('"sample-rule_search-12345678"')
+    assert list_sweeps(tmp_path) == [directory.name]
+    assert read_jobs(tmp_path, directory.name) == [
+        Job(0, ["seed=0"], "done before", run="sample/rule/x"),
+        Job(1, ["seed=1"]),
+    ]
+    assert read_study_id(tmp_path, directory.name) == "sample-rule_search-12345678"
+    record_job(tmp_path, "other", Job(0, ["seed=0"], "done before"), tmp_path / "sample" / "rule" / "x")
+    assert json.loads((tmp_path / ".sweeps" / "other" / "0.json").read_text()) == content

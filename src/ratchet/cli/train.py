@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 
 from ratchet.cli.main import HELP, guarded, report
 from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, register, take_config_dir, to_config
 from ratchet.config.composition import compose_node
+from ratchet.config.grammar import take_first_value
 from ratchet.errors import RunFailed, UserError
 from ratchet.machine import TERMINATED
 from ratchet.models import all_settings
@@ -96,23 +95,10 @@ def _print_help(arguments: Sequence[str], config_dir: Path | None) -> int:
 
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
     if set(_MULTIRUN) & set(arguments):
-        overrides = [first for override in overrides if (first := _first_value(override))]
+        overrides = [first for override in overrides if (first := take_first_value(override))]
     cfg, origin = compose_node("config", overrides, config_dir)
     print_configuration(to_config(cfg, origin), origin.choices, config_dir)
     return 0
-
-
-def _first_value(override: str) -> str | None:
-    """Return an override with the first of its values; None for an interval, which has no first one."""
-    try:
-        parsed = OverridesParser.create().parse_override(override)
-    except HydraException:  # composing reports it
-        return override
-    if not parsed.is_sweep_override():
-        return override
-    if not parsed.is_discrete_sweep():
-        return None
-    return f"{parsed.get_key_element()}={next(parsed.sweep_string_iterator())}"
 
 
 def _quote_run(override: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 
 from ratchet.config.schema import ParameterConfig
 from ratchet.errors import UserError
@@ -56,6 +57,19 @@ def expand_grid(overrides: Sequence[str]) -> list[list[str]]:
                 "a search (sweep=<model>) takes interval()"
             )
     return [list(job) for job in product(*values.values())]
+
+
+def take_first_value(override: str) -> str | None:
+    """Return an override with the first of its values; None for an interval, which has no first one."""
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:  # composing reports it
+        return override
+    if not parsed.is_sweep_override():
+        return override
+    if not parsed.is_discrete_sweep():
+        return None
+    return f"{parsed.get_key_element()}={next(parsed.sweep_string_iterator())}"
 
 
 def parse_parameter(text: str) -> ParameterConfig:
