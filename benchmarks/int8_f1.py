@@ -17,7 +17,7 @@ from ratchet.config import ThresholdConfig, load, register
 from ratchet.data.prepared import prepare
 from ratchet.evaluation.metrics import compute_averages
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, compute_tuned_f1
-from ratchet.exporting.trial import Trial, try_export
+from ratchet.inference.export_checks import Trial, try_export
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
 from ratchet.runs.stored import read_run
@@ -40,7 +40,7 @@ def elsewhere(trial: Trial, config: ThresholdConfig, metric: str) -> float:
             targets = trial.val.targets[chosen]
             values = [
                 f1(trial, scores, choose_thresholds(targets, scores[chosen], config, trial.val.task), judged, metric)
-                for scores in (trial.found, trial.own)
+                for scores in (trial.export_scores, trial.run_scores)
             ]
             found.append(values[0] - values[1])
     return float(np.mean(found))
@@ -55,9 +55,10 @@ def differences(path: str) -> tuple[float, float, float]:
         trial = try_export(run, data, config.threshold, Path(directory), ExportPrecision.int8, lambda steps: None)
     metric, every = f"f1_{config.threshold.average.name}", np.arange(len(trial.val))
     own = [
-        compute_tuned_f1(trial.val.targets, each, config.threshold, trial.val.task) for each in (trial.found, trial.own)
+        compute_tuned_f1(trial.val.targets, each, config.threshold, trial.val.task)
+        for each in (trial.export_scores, trial.run_scores)
     ]
-    same = [f1(trial, each, trial.own_thresholds, every, metric) for each in (trial.found, trial.own)]
+    same = [f1(trial, each, trial.run_thresholds, every, metric) for each in (trial.export_scores, trial.run_scores)]
     return own[0] - own[1], same[0] - same[1], elsewhere(trial, config.threshold, metric)
 
 

@@ -26,12 +26,12 @@ from transformers.utils import logging as transformers_logging
 
 from ratchet.config import load, register
 from ratchet.data.prepared import prepare
+from ratchet.inference.scorer import load_scorer
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
 from ratchet.neural.encoders import packaged_directory
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
-from ratchet.scoring import load_scorer
 from ratchet.taggers import Exporter, ExportPrecision
 
 WARMING, CALLS, TURNS = 5, 40, 10  # calls of a turn that do not count, and that do; of many texts half as many turns
@@ -57,7 +57,7 @@ def peer(num_labels: int) -> Score:
 
 def exported(run: StoredRun, directory: Path) -> dict[str, Score]:
     """The run's tagger, exported in every precision that it has."""
-    tagger = load_scorer(run).tagger
+    tagger = load_scorer(run, use_export=False).tagger
     found = {}
     for precision in ExportPrecision if isinstance(tagger, Exporter) else [None]:
         place = directory / f"{run.record.id}-{precision}"

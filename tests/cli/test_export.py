@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.exporting import checking, load_export
+from ratchet.inference import export_checks
+from ratchet.inference.scorer import load_scorer
 
 Make = Callable[..., Path]
 Verb = Callable[..., tuple[int, str, str]]
@@ -34,24 +35,24 @@ def test_it_says_where_how_large_and_how_close(cnn: Path, verb: Verb, tmp_path: 
     assert facts["precision"] == "float32"
     assert "val texts: scores differ by at most" in facts["checked on"]
     assert facts["use it"].startswith(f"ratchet predict {tmp_path / 'cnn'}")
-    assert load_export(tmp_path / "cnn").labels
+    assert load_scorer(tmp_path / "cnn").labels
 
 
 def test_int8_says_what_its_figure_rests_on_and_whose_the_thresholds_are(
     cnn: Path, verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking, "F1_MARGIN", 1.0)  # few val texts, wide intervals
+    monkeypatch.setattr(export_checks, "F1_MARGIN", 1.0)  # few val texts, wide intervals
     code, out, err = verb("export", cnn.name, "precision=int8", f"out={tmp_path / 'cnn'}")
     assert (code, err) == (0, "")
     facts = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert facts["thresholds"] == "its own, chosen on its scores of those texts"
+    assert facts["thresholds"] == "its own, chosen on its scores of these texts"
     assert re.fullmatch(r"[+-]0\.\d{4} over 1 run, \d+ val texts; 95 % sure: above [+-]\d\.\d{4}", facts["f1_weighted"])
 
 
 def test_int8_that_is_refused_is_exit_code_3_with_what_would_help(
     cnn: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking, "F1_MARGIN", -1.0)
+    monkeypatch.setattr(export_checks, "F1_MARGIN", -1.0)
     code, out, err = verb("export", cnn.name, "precision=int8")
     assert (code, err) == (3, "")
     assert out.startswith("not exported: int8 may be worse than float32")
@@ -68,7 +69,7 @@ def test_a_rule_goes_into_its_run_as_it_is(rule: Path, verb: Verb) -> None:
 def test_a_refusal_is_exit_code_3_with_the_figure_and_writes_nothing(
     cnn: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking, "LARGEST", 0.0)
+    monkeypatch.setattr(export_checks, "TOLERANCE", 0.0)
     code, out, err = verb("export", cnn.name)
     assert (code, err) == (3, "")
     assert out.startswith("not exported: scores differ from the run's by up to ")

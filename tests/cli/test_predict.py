@@ -139,10 +139,10 @@ def test_after_an_interruption_it_says_how_to_go_on_and_where_it_does(
                 signal.raise_signal(signal.SIGINT)
             return original(scorer, batch, text)
 
-        from ratchet.predicting import scoring
+        from ratchet.inference import predict_file
 
-        original = scoring.predict_batch
-        patched.setattr(scoring, "predict_batch", lambda *given: interrupted(*given, original))
+        original = predict_file.predict_batch
+        patched.setattr(predict_file, "predict_batch", lambda *given: interrupted(*given, original))
         code, out, err = verb(*arguments)
     assert (code, out) == (130, "")
     assert "out.csv.parts" in err

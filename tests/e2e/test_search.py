@@ -15,8 +15,8 @@ from tests.commands import PROJECT, run_command, wait_until
 from tests.e2e.experiments import RESULT
 
 from ratchet.errors import UserError
+from ratchet.inference.scorer import load_scorer
 from ratchet.runs import find_runs
-from ratchet.scoring import load_scorer
 
 Done = CompletedProcess[str]
 OWN = """# @package _global_
@@ -91,7 +91,7 @@ def test_the_best_trial_alone_keeps_its_weights(finished: Done, place: Path) -> 
     runs = [run for run in find_runs(place / "runs") if run.record.name == "regression_search"]
     best = max(runs, key=lambda run: run.figures()["val/f1_weighted"])
     assert [run for run in runs if (run.path / "model").is_dir()] == [best]
-    assert load_scorer(best).scores(["a text"]).shape[0] == 1
+    assert load_scorer(best).score(["a text"]).scores.shape[0] == 1
     with pytest.raises(UserError, match="its weights were not kept"):
         load_scorer(next(run for run in runs if run.path != best.path))
 

@@ -15,11 +15,11 @@ from torch import nn
 from ratchet.data.dataset import Task
 from ratchet.errors import UserError
 from ratchet.models.cnn_network import build
-from ratchet.neural.classifier import TextClassifier
-from ratchet.neural.export import export_classifier
+from ratchet.neural.ensemble import AveragedClassifier, load_saved_or_exported
 from ratchet.neural.exported import ExportedClassifier, export_extra, is_exported, load_exported
-from ratchet.neural.loading import load_saved_or_exported
+from ratchet.neural.onnx_export import export_classifier
 from ratchet.neural.settings import Tokens
+from ratchet.neural.text_classifier import TextClassifier
 from ratchet.neural.tokens import PADDING, learn_tokenizer, limit_length
 from ratchet.taggers import ExportPrecision
 
@@ -149,7 +149,7 @@ def test_a_directory_is_loaded_as_what_it_holds(fitted: TextClassifier, tmp_path
     [
         lambda loaded: loaded.trained(),
         lambda loaded: loaded.save(Path("nowhere")),
-        lambda loaded: loaded.export(Path("nowhere"), ExportPrecision.float32),
+        lambda loaded: AveragedClassifier(loaded).export(Path("nowhere"), ExportPrecision.float32),
     ],
     ids=["explain", "save", "export"],
 )

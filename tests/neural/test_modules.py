@@ -18,11 +18,11 @@ from ratchet.data.dataset import Dataset, Task
 from ratchet.errors import UserError
 from ratchet.neural import modules
 from ratchet.neural.batches import Batches, by_length, shuffled
-from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.fitting import fit_classifier
 from ratchet.neural.losses import make_loss
 from ratchet.neural.modules import Data, Fit, make_optimizer, parameter_groups, warmup_then_decay
 from ratchet.neural.settings import Imbalance, NeuralSettings, Tokens
+from ratchet.neural.text_classifier import TextClassifier
 from ratchet.neural.tokens import PADDING, learn_tokenizer, token_ids
 from ratchet.taggers import FitContext, ValidationMetric
 

@@ -1,8 +1,8 @@
-"""`ratchet evaluate RUN [part=test] [data=...]`: score a finished run on other records."""
+"""`ratchet evaluate RUN [part=test] [data=...]`: evaluate a finished run on other records."""
 
 from pathlib import Path
 
-from ratchet.config import Config, compose, is_option, load, register, take_config_dir
+from ratchet.config import is_option, register, take_config_dir
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.reporting.run_details import describe_accesses, metric_tables
@@ -10,16 +10,8 @@ from ratchet.reporting.terminal import print_blocks, print_facts, print_text
 from ratchet.runs import find_run
 
 
-def _config(path: Path, overrides: list[str], config_dir: Path | None) -> Config:
-    """The run's own configuration with `overrides`; with another data set, that one's, and the run's split seed."""
-    if not any(each.startswith("data=") for each in overrides):
-        return load(path, all_settings(), overrides)
-    seed = load(path, all_settings()).split.seed
-    return compose([f"split.seed={seed}", *overrides], config_dir)
-
-
 def run(arguments: list[str]) -> int:
-    """The verb `evaluate`. Everything but `part` and `runs_dir` is a configuration override, of the data above all."""
+    """Run the verb `evaluate`. Every key except `part` and `runs_dir` overrides the configuration."""
     if not arguments or is_option(arguments[0]):
         raise UserError("which run? `ratchet evaluate RUN [part=test] [data=...]`; RUN is an id, a directory or `last`")
     options = dict(argument.split("=", 1) for argument in arguments[1:] if argument.startswith(("part=", "runs_dir=")))
@@ -27,23 +19,22 @@ def run(arguments: list[str]) -> int:
     stored = find_run(Path(options.get("runs_dir", "runs")), arguments[0])
     register(all_settings())
     overrides, config_dir = take_config_dir(overrides)
-    config = _config(stored.path / "config.yaml", overrides, config_dir)
 
-    from ratchet.rescoring import rescore
+    from ratchet.evaluating import compose_evaluation, evaluate_run
 
+    config = compose_evaluation(stored, overrides, config_dir)
     part = options.get("part", "test")
-    done = rescore(stored, config, part)
-    print_text(f"{stored.record.name} ({stored.record.id}) on {config.data.name}, {part}: {done.records} records")
+    evaluation = evaluate_run(stored, config, part)
+    records, seen = evaluation.records, evaluation.seen_in_training
+    print_text(f"{stored.record.name} ({stored.record.id}) on {config.data.name}, {part}: {records} records")
     print()
-    print_blocks(metric_tables(done.figures, [part]))
+    print_blocks(metric_tables(evaluation.metrics, [part]))
     print()
-    if done.seen_in_training:
-        seen, records = done.seen_in_training, done.records
+    if seen:
         print_text(f"not an estimate of new data: the run was trained on {seen} of {records} records")
-    if done.unknown_labels:
-        missed = sum(done.unknown_labels.values())
-        print_text(f"labels that the run does not know ({missed} times): {', '.join(sorted(done.unknown_labels))}")
-    if done.test_readings is not None:
-        print_facts([("test set", describe_accesses(done.test_readings))])
-    print_facts([("written to", str(done.directory))])
+    if unknown := evaluation.unknown_labels:
+        print_text(f"labels that the run does not know ({sum(unknown.values())} times): {', '.join(sorted(unknown))}")
+    if evaluation.test_accesses is not None:
+        print_facts([("test set", describe_accesses(evaluation.test_accesses))])
+    print_facts([("written to", str(evaluation.directory))])
     return 0

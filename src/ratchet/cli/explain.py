@@ -1,4 +1,4 @@
-"""`ratchet explain RUN text="..."`: which words are behind a run's labels."""
+"""`ratchet explain RUN text="..."`: show the words behind a run's labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,6 @@ from ratchet.config import is_option, parse_options
 from ratchet.errors import UserError
 from ratchet.reporting.terminal import Format, print_json, print_table
 from ratchet.runs import find_run
-from ratchet.taggers import Explainer
 
 
 @dataclass
@@ -21,7 +20,7 @@ class Options:
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `explain`."""
+    """Run the verb `explain`."""
     if len(arguments) < 2 or is_option(arguments[0]):
         raise UserError("which run, which text? `ratchet explain RUN text='...'`; RUN is an id, a directory or `last`")
     name, *rest = arguments
@@ -29,37 +28,29 @@ def run(arguments: list[str]) -> int:
     options = parse_options(Options, [argument for argument in rest if not argument.startswith("text=")])
     if not texts:
         raise UserError("which text? `ratchet explain RUN text='...'`")
-    text = texts[-1]
     stored = find_run(Path(options.runs_dir), name)
 
-    from ratchet.scoring import load_scorer
+    from ratchet.inference.scorer import explain_text, load_scorer
 
-    scorer = load_scorer(stored)
-    tagger, labels = scorer.tagger, scorer.labels
-    if not isinstance(tagger, Explainer):
-        raise UserError(f"{stored.record.name} cannot explain itself (its tagger has no explain)")
-    scores = scorer.scores([text])
-    decided = {label for label, yes in zip(labels, scorer.thresholds.decide(scores)[0], strict=True) if yes}
-    score_of = dict(zip(labels, scores[0].tolist(), strict=True))
-    evidence = tagger.explain([text])[0]
+    explanation = explain_text(load_scorer(stored, use_export=False), texts[-1])
     if options.format is Format.json:
         print_json(
             {
-                "labels": sorted(decided),
-                "scores": score_of,
-                "evidence": [{"label": e.label, "words": e.words, "weight": e.weight} for e in evidence],
+                "labels": sorted(explanation.labels),
+                "scores": explanation.scores,
+                "evidence": [{"label": e.label, "words": e.words, "weight": e.weight} for e in explanation.evidence],
             }
         )
         return 0
     rows = [
         {
-            "label": each.label,
-            "words": each.words,
-            "weight": f"{each.weight:.2f}",
-            "score": f"{score_of[each.label]:.3f}",
-            "decided": "yes" if each.label in decided else "no",
+            "label": evidence.label,
+            "words": evidence.words,
+            "weight": f"{evidence.weight:.2f}",
+            "score": f"{explanation.scores[evidence.label]:.3f}",
+            "decided": "yes" if evidence.label in explanation.labels else "no",
         }
-        for each in evidence
+        for evidence in explanation.evidence
     ]
     if rows:
         print_table(rows, markdown=options.format is Format.md, left=2)

@@ -1,4 +1,4 @@
-"""`ratchet export RUN`: a finished run as a directory that scores texts without torch."""
+"""`ratchet export RUN`: write a finished run as a directory that scores texts without torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,14 @@ from ratchet.runs import find_run
 from ratchet.taggers import ExportPrecision
 
 if TYPE_CHECKING:
-    from ratchet.exporting.writing import Export
+    from ratchet.inference.export import Export
 
 REFUSED = 3  # exit code: the export does not score as the run does
 
 
 @dataclass
 class Options:
-    """Arguments of `export`: int8 is written only where its F1 is not worse; `out` is RUN/export unless it is given."""
+    """Arguments of `export`: int8 is written only if its F1 is not worse; `out` is RUN/export by default."""
 
     precision: ExportPrecision = ExportPrecision.float32
     """Numbers of the exported network; int8 is smaller, and written only if its F1 is not worse."""
@@ -33,19 +33,19 @@ class Options:
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `export`; exit code 3 when the export does not score as the run does."""
+    """Run the verb `export`; return 3 if the export does not score as the run does."""
     if not arguments or is_option(arguments[0]):
         raise UserError("which run? `ratchet export RUN [precision=int8]`; RUN is an id, a directory or `last`")
     options = parse_options(Options, arguments[1:])
     stored = find_run(Path(options.runs_dir), arguments[0])
     register(all_settings())
 
-    from ratchet.exporting.checking import ExportRefused
-    from ratchet.exporting.writing import export_run
+    from ratchet.inference.export import export_run
+    from ratchet.inference.export_checks import ExportRefused
 
     try:
         with progress() as bar:
-            done = export_run(
+            export = export_run(
                 stored,
                 precision=options.precision,
                 out=Path(options.out) if options.out else None,
@@ -55,20 +55,20 @@ def run(arguments: list[str]) -> int:
     except ExportRefused as refused:
         print_text(f"not exported: {refused}")
         return REFUSED
-    print_facts(_facts(done))
+    print_facts(_facts(export))
     return 0
 
 
-def _facts(done: "Export") -> list[tuple[str, str]]:
-    from ratchet.exporting.checking import number_of
+def _facts(export: "Export") -> list[tuple[str, str]]:
+    from ratchet.inference.export_checks import count_runs
 
-    manifest = done.manifest
+    manifest = export.manifest
     check = manifest.check
     changed = check.changed_decisions or "no"
     facts = [
-        ("written to", str(done.directory)),
+        ("written to", str(export.directory)),
         ("run", f"{manifest.name} ({manifest.run})"),
-        ("size", f"{done.size_mb:.2f} MB (the run's model: {done.model_mb:.2f} MB)"),
+        ("size", f"{export.size_mb:.2f} MB (the run's model: {export.model_mb:.2f} MB)"),
         ("precision", manifest.precision or "as the run's"),
         (
             "checked on",
@@ -77,9 +77,9 @@ def _facts(done: "Export") -> list[tuple[str, str]]:
         ),
     ]
     if manifest.thresholds == "export":
-        facts.append(("thresholds", "its own, chosen on its scores of those texts"))
+        facts.append(("thresholds", "its own, chosen on its scores of these texts"))
     if check.f1_difference is not None:
-        over = f"{number_of(check.runs)}, {check.records} val texts"
+        over = f"{count_runs(check.runs)}, {check.records} val texts"
         figure = f"{check.f1_difference:+.4f} over {over}; 95 % sure: above {check.f1_difference_lower:+.4f}"
         facts.append((check.metric, figure))
-    return [*facts, ("use it", f"ratchet predict {done.directory} input=... output=...")]
+    return [*facts, ("use it", f"ratchet predict {export.directory} input=... output=...")]

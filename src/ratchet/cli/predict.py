@@ -6,14 +6,13 @@ from pathlib import Path
 
 from ratchet.cli.selecting import row_bars
 from ratchet.config import bounded, is_option, parse_options, register
-from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError
+from ratchet.inference.columns import ScoreDetail
+from ratchet.inference.partial_output import parts_directory
+from ratchet.inference.predict_file import Request, Summary, make_request, predict_file
+from ratchet.inference.scorer import Scorer, load_scorer
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings
-from ratchet.predicting.model import Model, open_model
-from ratchet.predicting.parts import parts_of
-from ratchet.predicting.results import Layout, ScoreDetail
-from ratchet.predicting.scoring import Request, Summary, predict_file
 from ratchet.reporting.blocks import format_amount
 from ratchet.reporting.terminal import Format, print_facts, print_json, print_table
 
@@ -49,7 +48,7 @@ class Options:
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `predict`."""
+    """Run the verb `predict`."""
     if not arguments or is_option(arguments[0]):
         raise UserError(f"which run? {USAGE}; RUN is an id, a directory or `last`")
     name, *rest = arguments
@@ -58,58 +57,50 @@ def run(arguments: list[str]) -> int:
         if not getattr(options, key):
             raise UserError(f"{key}= is missing: {USAGE}")
     register(all_settings())
-    with limited_threads(available_cores()):  # and thus without busy waiting, which costs networks much of their speed
-        model = open_model(Path(options.runs_dir), name)
-        request = _request(model, options)
-        summary = _predict(model, request, options.format)
-    _print(model, request, summary, options.format)
+    with limited_threads(available_cores()):  # this also ends busy waiting, which costs networks much of their speed
+        scorer = load_scorer(name, runs_dir=Path(options.runs_dir))
+        request = make_request(
+            scorer,
+            input=Path(options.input).expanduser(),
+            output=Path(options.output).expanduser(),
+            text=options.text,
+            detail=options.scores,
+            prefix=options.prefix,
+            separator=options.separator,
+            batch_size=options.batch_size,
+            replace=options.replace,
+            restart=options.restart,
+        )
+        summary = _predict(scorer, request, options.format)
+    _print(str(scorer.identity), request, summary, options.format)
     return 0
 
 
-def _predict(model: Model, request: Request, form: Format) -> Summary:
-    """Do it, with a progress bar; a user who stops it is told that nothing is lost."""
+def _predict(scorer: Scorer, request: Request, form: Format) -> Summary:
+    """Predict with a progress bar; after an interruption, print how to resume."""
 
-    def resuming(row: int, rows: int) -> None:
+    def report_resume(row: int, rows: int) -> None:
         if form is Format.table:
             print(f"resuming after row {row:,} of {rows:,}", flush=True)
 
     try:
         with row_bars() as begin:
-            return predict_file(model, request, begin, resuming)
+            return predict_file(scorer, request, begin, report_resume)
     except (KeyboardInterrupt, SystemExit):
-        if parts_of(request.output).is_dir():
-            print(f"what is done is kept in {parts_of(request.output)}: the same command goes on", file=sys.stderr)
+        parts = parts_directory(request.output)
+        if parts.is_dir():
+            print(f"finished batches are kept in {parts}: the same command resumes", file=sys.stderr)
         raise
 
 
-def _request(model: Model, options: Options) -> Request:
-    text = model.text
-    if options.text is not None:
-        names = tuple(name.strip() for name in options.text.split(",") if name.strip())
-        if not names:
-            raise UserError(f"text={options.text!r} names no column: text=title,description")
-        text = TextColumns(names, text.separator)
-    one_label = model.scorer.thresholds.values is None
-    layout = Layout(model.scorer.labels, options.scores, options.prefix, options.separator, one_label)
-    return Request(
-        input=Path(options.input).expanduser(),
-        output=Path(options.output).expanduser(),
-        text=text,
-        layout=layout,
-        batch_size=options.batch_size,
-        replace=options.replace,
-        restart=options.restart,
-    )
-
-
-def _print(model: Model, request: Request, summary: Summary, form: Format) -> None:
+def _print(model: str, request: Request, summary: Summary, form: Format) -> None:
     if form is Format.json:
         rates = {"texts_per_second": summary.texts_per_second, "labels_a_text": summary.labels_a_text}
-        print_json({"run": model.name, **asdict(summary), **rates, "output": str(request.output)})
+        print_json({"run": model, **asdict(summary), **rates, "output": str(request.output)})
         return
     labels = summary.labels_a_text
     facts = [
-        ("model", model.name),
+        ("model", model),
         ("text", request.text.separator.join(request.text.names)),
         ("rows", f"{summary.rows:,}"),
         ("without text", f"{summary.without_text:,}"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
-    from ratchet.neural.averaging import AveragedClassifier
+    from ratchet.neural.ensemble import AveragedClassifier
 
 
 @dataclass
@@ -58,10 +58,10 @@ class Tagger:
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
         from ratchet.models.cnn_network import initial
-        from ratchet.neural.averaging import AveragedClassifier, learn_lexical
-        from ratchet.neural.classifier import TextClassifier
+        from ratchet.neural.ensemble import AveragedClassifier, learn_lexical
         from ratchet.neural.fitting import fit_classifier
         from ratchet.neural.losses import prior_logits
+        from ratchet.neural.text_classifier import TextClassifier
         from ratchet.neural.tokens import token_ids
 
         settings = self._settings
@@ -127,7 +127,7 @@ class Tagger:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        from ratchet.neural.averaging import load_averaged
+        from ratchet.neural.ensemble import load_averaged
 
         tagger = cls.__new__(cls)
         tagger._classifier = load_averaged(directory, "ratchet.models.cnn_network")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
-    from ratchet.neural.averaging import AveragedClassifier
+    from ratchet.neural.ensemble import AveragedClassifier
 
 
 class Pooling(Enum):
@@ -79,10 +79,10 @@ class Tagger:
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
         from ratchet.models.transformer_network import describe, freeze, initial, learning_rates
-        from ratchet.neural.averaging import AveragedClassifier, learn_lexical
-        from ratchet.neural.classifier import TextClassifier
+        from ratchet.neural.ensemble import AveragedClassifier, learn_lexical
         from ratchet.neural.fitting import fit_classifier
         from ratchet.neural.losses import prior_logits
+        from ratchet.neural.text_classifier import TextClassifier
 
         settings = self._settings
         encoder, tokenizer, padding = self._encoder(train.texts, context.seed)
@@ -146,7 +146,7 @@ class Tagger:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        from ratchet.neural.averaging import load_averaged
+        from ratchet.neural.ensemble import load_averaged
 
         tagger = cls.__new__(cls)
         tagger._classifier = load_averaged(directory, "ratchet.models.transformer_network")

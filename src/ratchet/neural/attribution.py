@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ratchet.errors import UserError
-from ratchet.neural.classifier import TextClassifier
+from ratchet.neural.text_classifier import TextClassifier
 from ratchet.neural.tokens import encode
 
 if TYPE_CHECKING:

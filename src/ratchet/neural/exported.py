@@ -22,7 +22,6 @@ from ratchet.data.dataset import Task
 from ratchet.errors import UserError
 from ratchet.machine import wanted_threads
 from ratchet.neural.tokens import TokenIds, token_ids
-from ratchet.taggers import ExportPrecision
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -85,12 +84,6 @@ class ExportedClassifier:
         """Refuse: its files cannot be written again."""
         raise UserError("a tagger that was loaded from an export cannot be saved: copy the export's directory")
 
-    def export(self, directory: Path, precision: ExportPrecision) -> NoReturn:
-        """Refuse, as `save` does."""
-        raise UserError(
-            "a tagger that was loaded from an export cannot be exported: export the run that it was made from"
-        )
-
 
 def is_exported(directory: Path) -> bool:
     """Return whether a tagger's directory contains an exported network."""
@@ -98,7 +91,7 @@ def is_exported(directory: Path) -> bool:
 
 
 def load_exported(directory: Path) -> ExportedClassifier:
-    """Load what `ratchet.neural.export` wrote.
+    """Load what `ratchet.neural.onnx_export` wrote.
 
     Raises:
         UserError: ONNX Runtime is not installed.

@@ -27,10 +27,10 @@ from ratchet.config import Precision
 from ratchet.data.dataset import Dataset
 from ratchet.errors import UserError
 from ratchet.neural.checkpoints import Checkpoints, StopsEarly, WholeFiles, load_network_weights
-from ratchet.neural.classifier import TextClassifier
 from ratchet.neural.modules import Data, Fit
 from ratchet.neural.processes import ExternalDDP, fit_in_processes
 from ratchet.neural.settings import NeuralSettings, check_devices, number_of_processes
+from ratchet.neural.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     from ratchet.taggers import FitContext

@@ -16,10 +16,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from ratchet.data.dataset import Dataset
 from ratchet.errors import UserError
 from ratchet.neural.batches import Batch, Batches
-from ratchet.neural.classifier import TextClassifier, probabilities
 from ratchet.neural.losses import make_loss
 from ratchet.neural.processes import ValidatedBatch, gather
 from ratchet.neural.settings import NeuralSettings
+from ratchet.neural.text_classifier import TextClassifier, probabilities
 from ratchet.neural.tokens import token_ids
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from ratchet import machine
-from ratchet.config import Config, config_hash, dump, plain
+from ratchet.config import Config, config_hash, plain
 from ratchet.errors import Pruned, RunFailed, UserError, storage_error
 from ratchet.files import replacing, write_json, write_text
 from ratchet.project import PROJECT
@@ -165,6 +165,8 @@ def _made(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
         raise _unmade(path, error) from error
     run = Recording(path, _first_record(config, identifier, threads, overrides))
     try:
+        from ratchet.config import dump  # here: it loads OmegaConf, which reading a run does not need
+
         write_text(path / "config.yaml", dump(config))
         run.update()
     except OSError as error:

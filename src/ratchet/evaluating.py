@@ -1,0 +1,148 @@
+"""Evaluate a finished run on other records than those it was trained and tested on, or on its own again."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from secrets import token_hex
+
+from ratchet.config import Config, compose, load
+from ratchet.data.dataset import Dataset
+from ratchet.data.prepared import Prepared, build_target_matrix, prepare
+from ratchet.data.records import Record
+from ratchet.data.splits import PARTS, make_split
+from ratchet.errors import UserError, did_you_mean
+from ratchet.evaluation.measures import Metrics
+from ratchet.evaluation.slices import assign_slices
+from ratchet.files import write_json
+from ratchet.inference.scorer import load_scorer
+from ratchet.models import all_settings
+from ratchet.runs.accesses import note_reading
+from ratchet.runs.stored import StoredRun
+from ratchet.training import measure
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics, where they were written, and what limits their meaning.
+
+    `seen_in_training` counts the evaluated records that the run was trained on, `unknown_labels` the labels that it
+    cannot predict. `test_accesses` counts all accesses to the test split so far; None if it was not read.
+    """
+
+    directory: Path
+    metrics: Metrics
+    records: int
+    seen_in_training: int
+    unknown_labels: dict[str, int]
+    test_accesses: int | None
+
+
+def compose_evaluation(run: StoredRun, overrides: Sequence[str], config_dir: Path | None = None) -> Config:
+    """Return the run's own configuration with `overrides`; with another data set, that one's, and its split seed.
+
+    Raises:
+        UserError: an override is wrong.
+    """
+    path = run.path / "config.yaml"
+    if not any(override.startswith("data=") for override in overrides):
+        return load(path, all_settings(), overrides)
+    seed = load(path, all_settings()).split.seed
+    return compose([f"split.seed={seed}", *overrides], config_dir)
+
+
+def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
+    """Score `run` on `part` (train, val, test or all) of `config.data`; write into the run's `evaluations/`.
+
+    The run's thresholds decide, and its labels are the columns: labels that it does not know cannot be predicted, and
+    are counted. Each access to a test part is counted, too.
+
+    Raises:
+        UserError: an unknown part, the run did not finish, or the data share no label with it.
+    """
+    if part not in (*PARTS, "all"):
+        raise UserError(f"part={part!r}: {did_you_mean(part, (*PARTS, 'all'))}")
+    scorer = load_scorer(run, use_export=False)
+    labels = list(scorer.labels)
+    prepared = prepare(config.data)
+    if prepared.task.value != run.record.task:
+        raise UserError(f"{config.data.name} is {prepared.task.value}, the run was trained on {run.record.task} data")
+    if set(labels).isdisjoint(prepared.labels):
+        raise UserError(f"{config.data.name} has none of the run's labels ({', '.join(labels[:5])}, ...)")
+    ids, split_hash = _select_ids(run, prepared, config, part)
+    dataset = _with_labels(prepared, ids, labels)
+    unknown = _count_unknown_labels(prepared.select(ids), labels)
+    own = load(run.path / "config.yaml", all_settings())
+    record_of = {record.id: record for record in prepared.records}
+    slices = assign_slices(
+        [_with_known_labels(record_of[identifier], set(labels)) for identifier in ids],
+        {**own.evaluation.slices, **config.data.slices},
+        labels=sorted({*labels, *prepared.labels}),
+        taxonomy=prepared.taxonomy,
+        train_counts=run.record.train_label_counts,
+    )
+
+    directory = run.path / "evaluations" / f"{config.data.name}-{part}-{token_hex(3)}"
+    unfinished = directory.with_name(f".{directory.name}.tmp")
+    unfinished.mkdir(parents=True)
+    try:
+        scores = scorer.score(dataset.texts).scores
+        metrics = measure(unfinished, own, dataset, scores, scorer.thresholds, slices, part)
+        seen = _count_seen_in_training(run, config, ids)
+        write_json(unfinished / "metrics.json", metrics)
+        write_json(
+            unfinished / "evaluation.json",
+            {
+                "run": run.record.id,
+                "data": config.data.name,
+                "part": part,
+                "dataset_version": prepared.version,
+                "split_hash": split_hash,
+                "records": len(ids),
+                "seen_in_training": seen,
+                "unknown_labels": unknown,
+            },
+        )
+        unfinished.rename(directory)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    accesses = None
+    if part in ("test", "all"):
+        # A pipeline's run (run_dir=PATH) lies anywhere, and counts where its configuration keeps runs.
+        runs_dir = Path(own.runs_dir) if own.run_dir else run.path.resolve().parents[2]
+        accesses = note_reading(runs_dir, config.data.name, prepared.version, split_hash, run.record.id)
+    return Evaluation(directory, metrics, len(ids), seen, unknown, accesses)
+
+
+def _select_ids(run: StoredRun, prepared: Prepared, config: Config, part: str) -> tuple[list[str], str]:
+    """Return the ids of `part`, and the hash of the split that is read; `all` needs no split."""
+    if part == "all":
+        same = prepared.version == run.record.dataset_version
+        return [record.id for record in prepared.records], str(run.record.split_hash) if same else "all"
+    split = make_split(prepared, config.split, config.data.split.column)
+    return getattr(split, part), split.hash
+
+
+def _with_labels(prepared: Prepared, ids: list[str], labels: list[str]) -> Dataset:
+    """Return the records with the run's labels as columns."""
+    dataset = prepared.select(ids)
+    record_of = {record.id: record for record in prepared.records}
+    targets = build_target_matrix([record_of[identifier].labels for identifier in ids], labels)
+    return replace(dataset, targets=targets, labels=labels)
+
+
+def _with_known_labels(record: Record, labels: set[str]) -> Record:
+    """Return the record with those of its labels that the run can predict."""
+    return replace(record, labels=tuple(label for label in record.labels if label in labels))
+
+
+def _count_unknown_labels(dataset: Dataset, labels: list[str]) -> dict[str, int]:
+    counts = dict(zip(dataset.labels, dataset.targets.sum(axis=0, dtype=int).tolist(), strict=True))
+    return {label: count for label, count in counts.items() if count and label not in set(labels)}
+
+
+def _count_seen_in_training(run: StoredRun, config: Config, ids: list[str]) -> int:
+    """Count those of `ids` that the run was trained on; equal ids of another data set are other records."""
+    if run.record.data != config.data.name:
+        return 0
+    return len(set(ids) & set(run.read_json("split.json")["train"]))

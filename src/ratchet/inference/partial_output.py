@@ -1,0 +1,174 @@
+"""Keep finished batches in OUTPUT.parts until the output is complete, so that a killed process loses none of them.
+
+`state.json` records what they were made from: input, model, options. They are resumed only if none of it changed.
+"""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from ratchet.errors import UserError
+from ratchet.files import replacing, sha256_of, write_json, write_text
+from ratchet.inference.writers import Writer
+
+_LOCK = "lock"
+
+
+_KEYS = {"ratchet", "input", "model", "options", "survey", "process"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The directory OUTPUT.parts. A file `part-<number>` counts once its line is in `done.jsonl`, written last."""
+
+    directory: Path
+
+    def state(self) -> dict[str, Any] | None:
+        """Read what the parts were made from, as `begin` wrote it; None if nothing was begun.
+
+        Raises:
+            UserError: the file is broken, or of another version.
+        """
+        path = self.directory / "state.json"
+        try:
+            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise UserError(f"{path}: not readable ({error}): start again with restart=true") from error
+        if not state.keys() >= _KEYS:
+            raise UserError(f"{path}: written by another version of ratchet: start again with restart=true")
+        return state
+
+    def begin(self, state: Mapping[str, Any], done: Sequence[Mapping[str, int]]) -> None:
+        """Record what the parts are made from, by which process, and which of them are done already."""
+        for half_written in self.directory.glob(".*.tmp"):  # by a process that was killed while it wrote
+            half_written.unlink()
+        write_text(self.directory / "done.jsonl", "".join(f"{json.dumps(counts)}\n" for counts in done))
+        write_json(self.directory / "state.json", {**state, "process": {"pid": os.getpid(), "host": platform.node()}})
+
+    def clear(self) -> None:
+        """Delete all parts: first the state, without which nothing else counts."""
+        (self.directory / "state.json").unlink(missing_ok=True)
+        for path in self.directory.iterdir():
+            if path.name != _LOCK:
+                path.unlink()
+
+    def done(self) -> list[dict[str, int]]:
+        """Return the counts of each finished part, in order; none without `state.json`."""
+        if not (self.directory / "state.json").is_file():
+            return []
+        try:
+            lines = (self.directory / "done.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        counts = [json.loads(line) for line in lines if line.endswith("\n")]  # a killed process may leave half a line
+        present = takewhile(lambda numbered: self._path(numbered[0]).is_file(), enumerate(counts))
+        return [part for _, part in present]
+
+    def add(self, number: int, data: bytes, counts: Mapping[str, int]) -> None:
+        """Store a finished part; it is on disk when this returns."""
+        with replacing(self._path(number)) as temporary:
+            temporary.write_bytes(data)
+        with (self.directory / "done.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(counts) + "\n")
+
+    def finish(self, writer: Writer, number: int, output: Path) -> None:
+        """Assemble the output from the first `number` parts, rename it into place, and delete the parts."""
+        complete = self.directory / "whole"
+        writer.assemble([self._path(part) for part in range(number)], complete)
+        with complete.open("rb+") as written:
+            os.fsync(written.fileno())
+        complete.replace(output)
+        self.clear()
+
+    def _path(self, number: int) -> Path:
+        return self.directory / f"part-{number:06d}"
+
+
+def parts_directory(output: Path) -> Path:
+    """Return the directory of an output's parts."""
+    return output.with_name(f"{output.name}.parts")
+
+
+@contextmanager
+def claim_parts(output: Path) -> Iterator[Parts]:
+    """Lock the parts of `output` for this process; if none was begun, delete their directory when the block ends.
+
+    Raises:
+        UserError: another process has the lock, or the directory cannot be created.
+    """
+    from filelock import FileLock, Timeout
+
+    parts = Parts(parts_directory(output))
+    lock = FileLock(parts.directory / _LOCK, blocking=False)
+    try:
+        parts.directory.mkdir(exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"{output}: {_describe_owner(parts)}: wait for it, or choose another output") from None
+    except OSError as error:
+        raise UserError(f"{parts.directory}: cannot be created: {error.strerror}") from error
+    try:
+        yield parts
+    finally:
+        if not (parts.directory / "state.json").is_file():
+            shutil.rmtree(parts.directory, ignore_errors=True)
+        lock.release()
+
+
+def _describe_owner(parts: Parts) -> str:
+    process = (parts.state() or {}).get("process")
+    who = f"process {process['pid']} on {process['host']}" if process else "another process"
+    return f"{who} is writing it"
+
+
+def input_state(path: Path, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the path, size, modification time and sha256 of the input.
+
+    The sha256 of `before` is reused if everything else is equal: a large input is not read again.
+
+    Raises:
+        UserError: the input does not exist or cannot be read.
+    """
+    try:
+        stat = path.stat()
+        quick = {"path": str(path.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        if before is not None and all(before.get(key) == value for key, value in quick.items()):
+            return {**quick, "sha256": before["sha256"]}
+        return {**quick, "sha256": sha256_of(path)}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any], directory: Path, rows: int) -> None:
+    """Refuse to resume parts in `directory`, of the first `rows` rows, that were made from something else.
+
+    Raises:
+        UserError: names everything that changed.
+    """
+    changes = []
+    for source, key in (("input", "sha256"), ("model", "digest")):
+        new, old = now[source], before[source]
+        if old[key] != new[key]:
+            name = "input" if source == "input" else f"run, then {old['name']}"
+            changes.append(f"the {name} ({key} {old[key][:12]}, now {new[key][:12]})")
+    keys = dict.fromkeys([*before["options"], *now["options"]])
+    for key in keys:
+        old_value, new_value = before["options"].get(key), now["options"].get(key)
+        if old_value != new_value:
+            changes.append(f"{key}={old_value}, now {new_value}")
+    if before["ratchet"] != now["ratchet"]:
+        changes.append(f"ratchet {before['ratchet']}, now {now['ratchet']}")
+    if changes:
+        raise UserError(
+            f"{directory}: {rows} rows were scored with something else: {'; '.join(changes)}. "
+            "Go back to that, or start again with restart=true"
+        )
