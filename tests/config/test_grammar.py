@@ -63,9 +63,15 @@ def test_a_range_of_a_search(text: str, parameter: ParameterConfig) -> None:
 
 @pytest.mark.parametrize(
     ("override", "first"),
-    [("seed=2,3", "seed=2"), ("+a.b=range(1,4)", "+a.b=1"), ("seed=1", "seed=1"), ("seed=[1", "seed=[1")],
+    [
+        ("seed=2,3", "seed=2"),
+        ("+a.b=range(1,4)", "+a.b=1"),
+        ("seed=1", "seed=1"),
+        ("seed=[1", "seed=[1"),
+        ("k=interval(0,1)", None),
+    ],
 )
-def test_the_first_of_several_values(override: str, first: str) -> None:
+def test_the_first_of_several_values(override: str, first: str | None) -> None:
     assert take_first_value(override) == first
 
 
