@@ -20,11 +20,11 @@ from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import Pruned, RunFailed, UserError
 from ratchet.machine import available_cores
 from ratchet.runs import StoredRun
-from ratchet.runs.accesses import count_readings
+from ratchet.runs.accesses import count_test_accesses
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.stored import read_run
 from ratchet.taggers import FitContext, Scores
-from ratchet.training import Outcome, rivals_dir, train
+from ratchet.training import Outcome, get_comparison_dir, train
 
 FAST = ("model=regression", "model.char_ngrams=null")
 
@@ -168,7 +168,7 @@ def test_its_metrics_and_costs_are_there_and_apart(run: StoredRun) -> None:
         "cost/threads",
         "cost/load_average",
     }
-    assert run.figures() == metrics | cost
+    assert run.read_metrics() == metrics | cost
     assert metrics["test/records"] == run.record.records["test"]
     model = sum(path.stat().st_size for path in (run.path / "model").iterdir())
     assert cost["cost/size_mb"] == pytest.approx(model / 1e6)
@@ -389,7 +389,7 @@ def test_a_training_that_is_given_up_leaves_a_pruned_run_and_no_weights(tmp_path
         "pruned",
         {"type": "Pruned", "message": "epoch 1: worse than the others", "traceback": ""},
     )
-    assert {point.epoch for point in run.history()} == {0, 1}
+    assert {point.epoch for point in run.read_history()} == {0, 1}
     assert sorted(path.name for path in run.path.iterdir() if path.is_dir()) == []
 
 
@@ -407,7 +407,7 @@ def test_a_run_that_fails_on_test_has_read_it(tmp_path: Path, use: Use) -> None:
     assert not (run.path / "predictions" / "test.parquet").exists()
     assert run.record.dataset_version is not None
     assert run.record.split_hash is not None
-    assert count_readings(tmp_path / "runs", "sample", run.record.dataset_version, run.record.split_hash) == 1
+    assert count_test_accesses(tmp_path / "runs", "sample", run.record.dataset_version, run.record.split_hash) == 1
 
 
 def test_data_that_cannot_be_read_leave_a_failed_run(tmp_path: Path) -> None:
@@ -458,4 +458,4 @@ def test_the_seed_of_a_run_is_that_of_every_generator(tmp_path: Path, use: Use) 
     ],
 )
 def test_rivals_of_a_pipelines_run_are_those_beside_it(path: str, expected: str) -> None:
-    assert rivals_dir(compose([]), Path(path)) == Path(expected)
+    assert get_comparison_dir(compose([]), Path(path)) == Path(expected)

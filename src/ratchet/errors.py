@@ -44,22 +44,22 @@ _STORAGE: dict[int, tuple[type[UserError], str]] = {
 }
 
 
-def storage_error(error: BaseException, place: Path | str, remedy: str) -> UserError | None:
+def storage_error(error: BaseException, location: Path | str, remedy: str) -> UserError | None:
     """Return a user error if a full or unwritable disk caused `error`; else None.
 
-    `place` is what was being written; `remedy` continues a sentence such as "Make room there".
+    `location` is what was being written; `remedy` continues a sentence such as "Make room there".
     """
-    for cause in _causes(error):
+    for cause in _iterate_causes(error):
         number = cause.errno if isinstance(cause, OSError) else None
         for code, (kind, first) in _STORAGE.items():
             if code == number or f"(os error {code})" in str(cause):  # Rust libraries report it only as text
-                user_error = kind(f"{place}: {os.strerror(code)}. {first}{remedy}")
+                user_error = kind(f"{location}: {os.strerror(code)}. {first}{remedy}")
                 user_error.__cause__ = error
                 return user_error
     return None
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield the error and its causes, up to the first UserError, which already explains its own cause."""
     while error is not None and not isinstance(error, UserError):
         yield error

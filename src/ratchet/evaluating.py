@@ -17,7 +17,7 @@ from ratchet.evaluation.slices import assign_slices
 from ratchet.files import write_json
 from ratchet.inference.scorer import load_scorer
 from ratchet.models import all_settings
-from ratchet.runs.accesses import note_reading
+from ratchet.runs.accesses import record_test_access
 from ratchet.runs.stored import StoredRun
 from ratchet.training import measure
 
@@ -110,7 +110,7 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
     if part in ("test", "all"):
         # A pipeline's run (run_dir=PATH) lies anywhere, and counts where its configuration keeps runs.
         runs_dir = Path(own.runs_dir) if own.run_dir else run.path.resolve().parents[2]
-        accesses = note_reading(runs_dir, config.data.name, prepared.version, split_hash, run.record.id)
+        accesses = record_test_access(runs_dir, config.data.name, prepared.version, split_hash, run.record.id)
     return Evaluation(directory, metrics, len(ids), seen, unknown, accesses)
 
 

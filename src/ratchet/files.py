@@ -13,12 +13,12 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; it takes the place of `path` when the block ends well, and goes away when it does not."""
+    """Yield a temporary path to write to. Rename it to `path` if the block completes, else delete it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
+        with temporary.open("rb+") as file:  # without fsync, a power cut may leave an empty file under the new name
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_directory(path: Path) -> Iterator[Path]:
-    """A directory to write files to; it takes the place of `path` when the block ends well, else it goes away."""
+    """Yield a temporary directory to write to. Rename it to `path` if the block completes, else delete it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.mkdir()
     try:
@@ -39,13 +39,17 @@ def replacing_directory(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `path` whole, in UTF-8; half a surrogate pair is written as its escape, which JSON reads back."""
+    """Write `path` atomically in UTF-8. Write a lone surrogate as its escape, which JSON reads back."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `path` whole, keys in their order, NaN refused."""
+    """Write `content` as JSON to `path` atomically, with keys in their order.
+
+    Raises:
+        ValueError: the content has NaN or an infinite number, which JSON does not have.
+    """
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -60,10 +64,10 @@ def sha256_of(path: Path) -> str:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line to a log that several processes write, in UTF-8; a half-written last line is closed first.
+    """Append one line, in UTF-8, to a log that several processes write. End an incomplete last line first.
 
-    The file is locked while it is written, so no line is lost or mixed with another. When the disk is full, the file
-    stays as it was.
+    The file is locked during the write, so no line is lost or mixed with another. If the disk is full, the file is
+    unchanged.
 
     Raises:
         OSError: the file cannot be written.
@@ -75,8 +79,8 @@ def append_line(path: Path, line: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # released when the file is closed
         size = os.fstat(descriptor).st_size
-        cut_short = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        content = ("\n" if cut_short else "").encode() + line.encode("utf-8", "backslashreplace") + b"\n"
+        is_incomplete = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        content = ("\n" if is_incomplete else "").encode() + line.encode("utf-8", "backslashreplace") + b"\n"
         try:
             if os.write(descriptor, content) < len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

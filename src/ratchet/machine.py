@@ -89,30 +89,26 @@ def terminate(*_: object) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Python, system, processor (and a hash of its instruction set), cores and memory."""
+    """Return the Python version, system, processor (with a hash of its instruction set), cores and memory (MB)."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
-        "processor": _processor(),
-        "features": _processor_features(),
+        "processor": _read_cpuinfo("model name") or platform.processor(),
+        "features": _hash_processor_features(),
         "cores": psutil.cpu_count(logical=False),
         "memory_mb": round(psutil.virtual_memory().total / 1e6),
     }
 
 
-def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor()
+def _hash_processor_features() -> str:
+    """Return a hash of the instruction set: libraries choose their kernels by it, and kernels round differently."""
+    features = _read_cpuinfo("flags") or _read_cpuinfo("Features") or ""
+    return hashlib.sha256(" ".join(sorted(features.split())).encode()).hexdigest()[:16]
 
 
-def _processor_features() -> str:
-    """A hash of the instructions that it has: libraries choose their kernels by them, and kernels round differently."""
-    found = _cpuinfo("flags") or _cpuinfo("Features") or ""
-    return hashlib.sha256(" ".join(sorted(found.split())).encode()).hexdigest()[:16]
-
-
-def _cpuinfo(key: str) -> str | None:
-    """What Linux says of the first core."""
+def _read_cpuinfo(key: str) -> str | None:
+    """Return a value that Linux reports for the first core; None on other systems or if it has no such key."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

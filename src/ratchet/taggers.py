@@ -113,14 +113,14 @@ class Exporter(Protocol):
 
 
 def check_scores(scores: Any, shape: Sequence[int]) -> npt.NDArray[np.float32]:
-    """`scores` if they keep the Tagger contract.
+    """Return `scores` if they satisfy the Tagger contract.
 
     Raises:
-        ValueError: another shape or type, or a value outside of [0, 1].
+        ValueError: the scores do not have `shape` or type float32, or a value is outside of [0, 1].
     """
     if not isinstance(scores, np.ndarray) or scores.dtype != np.float32 or scores.shape != tuple(shape):
-        got = f"{getattr(scores, 'dtype', type(scores).__name__)} {getattr(scores, 'shape', '')}"
-        raise ValueError(f"predict_proba gave {got}, the contract is float32 {tuple(shape)}")
-    if not ((scores >= 0) & (scores <= 1)).all():  # false for NaN too
-        raise ValueError("predict_proba gave scores that are not in [0, 1]")
+        returned = f"{getattr(scores, 'dtype', type(scores).__name__)} {getattr(scores, 'shape', '')}"
+        raise ValueError(f"predict_proba returned {returned}, but must return float32 {tuple(shape)}")
+    if not ((scores >= 0) & (scores <= 1)).all():  # this is also true for NaN
+        raise ValueError("predict_proba returned scores that are not in [0, 1]")
     return scores

@@ -1,4 +1,4 @@
-"""One run, from configuration to record: reads top to bottom, and is the only place where the parts meet."""
+"""Train one model: data, fit, predictions, metrics, record. The only module that connects all parts of a run."""
 
 import logging
 import os
@@ -30,9 +30,9 @@ from ratchet.files import replacing_directory, write_json
 from ratchet.machine import available_cores, available_gpus, limited_threads, seed_everything
 from ratchet.models import tagger_class
 from ratchet.runs import Recording, StoredRun, open_run
-from ratchet.runs.accesses import note_reading
+from ratchet.runs.accesses import record_test_access
 from ratchet.runs.predictions import Predictions, write_predictions
-from ratchet.runs.promotions import NONE, named_parent, promoted_parent
+from ratchet.runs.promotions import NONE, find_named_parent, find_promoted_parent
 from ratchet.runs.stored import read_run
 from ratchet.taggers import FitContext, Scores, Tagger, ValidationMetric, check_scores
 from ratchet.tracking import Tracker, open_tracker
@@ -64,7 +64,7 @@ def read_inputs(config: Config) -> Inputs:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished run tells its caller; everything else is in its directory."""
+    """The result of a finished run: its directory, which holds everything, and the number of test-set accesses."""
 
     path: Path
     test_readings: int | None
@@ -77,20 +77,20 @@ def train(
     read: Callable[[Config], Inputs] = read_inputs,
     watch: Watch | None = None,
 ) -> Outcome:
-    """Run `config` and write down what happened; with `resume`, go on with that run in its own directory.
+    """Train and evaluate the model of `config` in a new run directory; with `resume`, continue that run in its own.
 
-    `read` gets the data; a pipeline that prepared them beforehand has its own. `watch` is told each point of the
-    curves, and may raise Pruned.
+    `read` returns the data; a pipeline that prepared them earlier passes its own function. `watch` is called with
+    the step and the metrics of each point of the curves, and may raise Pruned.
 
     Raises:
-        UserError: the run directory cannot be had, the run cannot be resumed, or its parent is not there.
-        RunFailed: anything that went wrong after that; the record says `failed` and why.
-        Pruned: `watch` did not want it to go on; the record says so.
+        UserError: the run directory cannot be created, the run cannot be resumed, or its parent does not exist.
+        RunFailed: the run failed later; its record has the status `failed` and the reason.
+        Pruned: `watch` stopped the run; its record has the status `pruned`.
     """
     threads = resume.record.threads if resume else config.threads or available_cores()
     if resume is None:
-        config.parent = named_parent(Path(config.runs_dir), config.parent)
-        settle_devices(config)
+        config.parent = find_named_parent(Path(config.runs_dir), config.parent)
+        set_devices(config)
     with (
         open_run(config, threads=threads, overrides=overrides, resume=resume) as run,
         limited_threads(threads),
@@ -109,7 +109,7 @@ def train(
 
         tagger = tagger_class(config.model.module)(config.model)
         started = time.perf_counter()
-        tagger.fit(train_part, val_part, fit_context(config, run, tracker, threads, prepared.task, watch))
+        tagger.fit(train_part, val_part, build_fit_context(config, run, tracker, threads, prepared.task, watch))
         fit_seconds = time.perf_counter() - started
         with replacing_directory(run.path / "model") as directory:
             tagger.save(directory)
@@ -121,15 +121,16 @@ def train(
         run.write_json("calibration.json", calibration.to_json())
         run.write_json("thresholds.json", thresholds.to_json(prepared.labels))
 
-        slices = slices_of(config, prepared, val_part, run)
+        slices = list_slices(config, prepared, val_part, run)
         metrics = measure(run.path, config, val_part, scores, thresholds, slices, "val")
-        readings = None
+        test_accesses = None
         if config.evaluate is Part.test:
-            runs_dir = Path(config.runs_dir)  # the reading is noted first: a run that dies in between has still looked
-            readings = note_reading(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
-            run.update(test_readings=readings)
+            # Record the access before the test set is read, so that a run that dies in between is counted.
+            runs_dir = Path(config.runs_dir)
+            test_accesses = record_test_access(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
+            run.update(test_readings=test_accesses)
             test_part = prepared.select(split.test)
-            slices = slices_of(config, prepared, test_part, run)
+            slices = list_slices(config, prepared, test_part, run)
             scores = calibration.apply(predict(tagger, test_part))
             metrics |= measure(run.path, config, test_part, scores, thresholds, slices, "test")
         outcomes = run_behaviour(
@@ -142,48 +143,51 @@ def train(
         run.write_json("metrics.json", metrics | compute_behaviour_metrics(outcomes))
 
         record_cost(run, tagger, val_part.texts, fit_seconds)
-        shutil.rmtree(run.path / "checkpoints")  # what is left to resume is nothing; the best weights are in model/
+        shutil.rmtree(run.path / "checkpoints")  # only a resumed run needs them; the best weights are in model/
         run.update(
             deterministic=tagger.deterministic, num_parameters=tagger.num_parameters, size_bytes=tagger.size_bytes
         )
         texts = {record.id: record.text for record in prepared.records}
         tracker.report(
             lambda: report_run(
-                read_run(run.path), texts, runs_dir=rivals_dir(config, run.path), baseline=config.tracker.baseline
+                read_run(run.path),
+                texts,
+                runs_dir=get_comparison_dir(config, run.path),
+                baseline=config.tracker.baseline,
             )
         )
-    return Outcome(run.path, readings)
+    return Outcome(run.path, test_accesses)
 
 
-def settle_devices(config: Config) -> None:
-    """Put the number of GPUs in the place of "one process for each", so that the record says how many there were."""
+def set_devices(config: Config) -> None:
+    """Replace the default `trainer.devices` ("one process per GPU") by the number of GPUs, so that it is recorded."""
     if config.trainer.devices is None and config.model.trains_in_epochs:
         config.trainer.devices = max(1, available_gpus())
 
 
-def rivals_dir(config: Config, path: Path) -> Path:
-    """Where the runs are that this one is compared with: those of its own pipeline, if one made it, else all others."""
+def get_comparison_dir(config: Config, path: Path) -> Path:
+    """Return the directory of the runs to compare a run with: that of its own pipeline, else `runs_dir`."""
     data, name = path.parts[-3:-1] if len(path.parts) > 2 else ("", "")
     return path.parents[2] if (data, name) == (config.data.name, config.name) else Path(config.runs_dir)
 
 
-def fit_context(
+def build_fit_context(
     config: Config, run: Recording, tracker: Tracker, threads: int, task: Task, watch: Watch | None = None
 ) -> FitContext:
-    """What the tagger may use besides data; its curves go to the run directory, then to the tracker."""
+    """Return the inputs of a fit other than data. Curves are logged to the run directory, then to the tracker."""
 
-    def log_both(step: int, metrics: Mapping[str, float]) -> None:
+    def log_metrics(step: int, metrics: Mapping[str, float]) -> None:
         run.log(step, metrics)
         tracker.log(step, metrics)
         if watch is not None:
             watch(step, metrics)
 
     if config.trainer != TrainerConfig() and not config.model.trains_in_epochs:
-        log.warning("%s is not trained in epochs: trainer settings change nothing for it", config.model.module)
+        log.warning("%s is not trained in epochs: the trainer settings have no effect", config.model.module)
     return FitContext(
         directory=run.directory("checkpoints"),
         seed=config.seed,
-        log=log_both,
+        log=log_metrics,
         validation_metric=ValidationMetric(
             f"val/f1_{config.threshold.average.name}",
             lambda targets, scores: compute_tuned_f1(targets, scores, config.threshold, task),
@@ -195,12 +199,16 @@ def fit_context(
 
 
 def predict(tagger: Tagger, dataset: Dataset) -> Scores:
-    """The tagger's scores of `dataset`; a tagger that breaks the contract is told here."""
+    """Return the scores of `dataset`, of shape (num_texts, num_labels).
+
+    Raises:
+        ValueError: the scores do not satisfy the Tagger contract.
+    """
     return check_scores(tagger.predict_proba(dataset.texts), dataset.targets.shape)
 
 
-def slices_of(config: Config, prepared: Prepared, dataset: Dataset, run: Recording) -> list[list[str]]:
-    """The names of the slices that each record of `dataset` is in."""
+def list_slices(config: Config, prepared: Prepared, dataset: Dataset, run: Recording) -> list[list[str]]:
+    """Return the names of the slices of each record of `dataset`."""
     record_of = {record.id: record for record in prepared.records}
     return assign_slices(
         [record_of[identifier] for identifier in dataset.ids],
@@ -220,7 +228,10 @@ def measure(
     slices: list[list[str]],
     part: str,
 ) -> Metrics:
-    """Predictions of `dataset` and their reliability into `directory`; figures under keys that begin with `part`."""
+    """Write the predictions of `dataset` and their reliability into `directory`. Return its metrics.
+
+    The keys of the metrics begin with `part`.
+    """
     (directory / "reliability").mkdir(exist_ok=True)
     write_json(directory / "reliability" / f"{part}.json", compute_reliability(dataset.targets, scores, dataset.task))
     write_predictions(
@@ -240,10 +251,10 @@ def measure(
 
 
 def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Dataset) -> None:
-    """Which records went where, and what was left out on the way.
+    """Record the labels, the split and the counts of the data set, and log its problems.
 
     Raises:
-        UserError: a run is resumed on other data than it began with.
+        UserError: a resumed run has other data than it started with.
     """
     run.check_same_data(prepared.version, split.hash)
     run.write_json("labels.json", prepared.labels)
@@ -260,21 +271,21 @@ def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Da
     )
     absent = [label for label, count in run.record.train_label_counts.items() if count == 0]
     if absent:
-        log.warning("labels without a train record, which nothing can be learnt about: %s", ", ".join(absent))
+        log.warning("labels without a train record cannot be learnt: %s", ", ".join(absent))
 
 
 def record_parent(run: Recording, config: Config, split: Split) -> None:
-    """Which run this one iterates on: the one that was named, else what is promoted."""
+    """Record the run that this one iterates on: the one named by `parent`, else a run of the promoted model."""
     if run.resumed:
         return
     if config.parent is None:
-        run.update(parent=promoted_parent(Path(config.promotions_dir), config.data.name, split.hash))
+        run.update(parent=find_promoted_parent(Path(config.promotions_dir), config.data.name, split.hash))
     elif config.parent == NONE:
         run.update(parent=None)
 
 
 def record_cost(run: Recording, tagger: Tagger, texts: Sequence[str], fit_seconds: float) -> None:
-    """cost.json: what differs from machine to machine and from run to run, kept apart from metrics.json."""
+    """Write cost.json: the measurements that vary between machines and runs, apart from the exact metrics.json."""
     memory = measure_peak_memory_mb()
     run.write_json(
         "cost.json",

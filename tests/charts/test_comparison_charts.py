@@ -54,7 +54,7 @@ def test_the_metric_is_the_comparisons() -> None:
 def test_a_repeat_is_what_its_run_wrote_down(tmp_path: Path, render: Render) -> None:
     rule = made_candidate(tmp_path, "rule", RIGHT, WRONG)
     cnn = made_candidate(tmp_path, "cnn", RIGHT, RIGHT, seed=7)
-    figures = [run.figures()["test/f1_weighted"] for run in rule.runs]
+    figures = [run.read_metrics()["test/f1_weighted"] for run in rule.runs]
     assert figures == [1, pytest.approx(0.5)]
     chart = ladder(FOUND, selected(rule, cnn))
     assert rows(chart, "tick") == [
@@ -68,7 +68,7 @@ def test_a_repeat_is_what_its_run_wrote_down(tmp_path: Path, render: Render) -> 
 
 def test_a_repeat_is_of_the_part_and_metric_that_are_compared(tmp_path: Path) -> None:
     candidate = made_candidate(tmp_path, "rule", WRONG)
-    figures = candidate.runs[0].figures() | {"val/precision_macro": 0.125}
+    figures = candidate.runs[0].read_metrics() | {"val/precision_macro": 0.125}
     (candidate.runs[0].path / "metrics.json").write_text(str(figures).replace("'", '"'))
     chart = ladder(comparison(result("rule"), metric="precision_macro", part="val"), selected(candidate))
     assert [row["value"] for row in rows(chart, "tick")] == [0.125]

@@ -184,7 +184,7 @@ def test_a_mark_is_what_its_run_reached_on_val(average: str, sample_runs: Path) 
         assert found == [
             (
                 pytest.approx(next(iter(run.read_json("thresholds.json")["values"].values())), abs=1e-4),
-                pytest.approx(run.figures()[f"val/{key}_{average}"], abs=1e-4),
+                pytest.approx(run.read_metrics()[f"val/{key}_{average}"], abs=1e-4),
             )
             for run in runs
         ]

@@ -11,8 +11,8 @@ from tests.sample_runs import find_named_runs
 
 from ratchet.config import compose_objective
 from ratchet.project import PROJECT
-from ratchet.runs.promotions import Promotion, promoted, read_decisions
-from ratchet.runs.provenance import git_state
+from ratchet.runs.promotions import Promotion, find_promoted, read_decisions
+from ratchet.runs.provenance import read_git_state
 
 Verb = Callable[..., tuple[int, str, str]]
 Terminal = Callable[[int], None]
@@ -72,7 +72,7 @@ def test_a_decision_carries_its_evidence_and_its_objective(promote: Verb) -> Non
     assert set(decision.evidence["candidates"]) == {"rule", "regression"}
     assert {clause["state"] for clause in decision.evidence["clauses"]} == {"pass"}
     assert decision.evidence["records"] > 200
-    assert decision.commit == git_state(PROJECT)[0]["commit"]
+    assert decision.commit == read_git_state(PROJECT)[0]["commit"]
 
 
 def test_the_candidate_that_ships_may_be_named(promote: Verb) -> None:
@@ -243,7 +243,7 @@ def test_a_rollback_needs_a_reason_and_something_to_roll_back(promote: Verb, ver
     verb("promote", "rollback", "reason=oops")
     code, _, err = verb("promote", "rollback", "reason=again")
     assert (code, err.startswith("error: sample: ")) == (2, True)
-    assert promoted(Path("promotions"), "sample") is None
+    assert find_promoted(Path("promotions"), "sample") is None
 
 
 def test_a_smaller_contest_is_said(promote: Verb, verb: Verb) -> None:

@@ -70,7 +70,7 @@ def test_the_table_of_a_sweep_on_val_shows_val(
     assert end("val") == 0
     out = capsys.readouterr().out
     assert out.strip().startswith("sample, val:")
-    assert f"{runs['val'].figures()['val/f1_weighted']:.3f}" in out
+    assert f"{runs['val'].read_metrics()['val/f1_weighted']:.3f}" in out
 
 
 def test_a_failure_is_listed_with_its_reason_and_exits_with_1(

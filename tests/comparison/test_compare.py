@@ -17,7 +17,7 @@ from ratchet.comparison.evidence import Evidence, gather_evidence
 from ratchet.comparison.results import CandidateResult, Comparison, Difference
 from ratchet.config import plain
 from ratchet.errors import UserError
-from ratchet.runs.accesses import count_readings
+from ratchet.runs.accesses import count_test_accesses
 from ratchet.runs.predictions import Predictions
 from ratchet.runs.selection import select
 
@@ -102,14 +102,14 @@ def test_a_comparison_lists_what_was_compared(whole: Comparison, ladder: Path) -
 def test_readings_of_the_test_splits_are_counted(whole: Comparison, ladder: Path) -> None:
     assert [each.test_readings for each in whole.splits] == [2, 2, 2], "of rule and regression; copies read nothing"
     for each in whole.splits:
-        assert each.test_readings == count_readings(ladder, "sample", whole.dataset_version, each.split_hash)
+        assert each.test_readings == count_test_accesses(ladder, "sample", whole.dataset_version, each.split_hash)
     on_val = compared(ladder, "rule", "regression", part="val")
     assert [each.test_readings for each in on_val.splits] == [None] * 3
     assert any("thresholds were tuned" in note for note in on_val.notes)
 
 
 def test_a_row_holds_the_metrics_of_its_runs(whole: Comparison, ladder: Path) -> None:
-    figures = [run.figures() for run in find_named_runs(ladder, "regression")]
+    figures = [run.read_metrics() for run in find_named_runs(ladder, "regression")]
     found = row(whole, "regression")
     for name in ("f1_weighted", "recall_macro"):
         told = found.metrics[name]

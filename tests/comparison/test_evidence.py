@@ -23,7 +23,7 @@ def test_metrics_equal_those_that_the_runs_stored(part: str, sample_runs: Path) 
     evidence = gather_evidence(select(sample_runs, part=part), resamples=10)
     assert [each.name for each in evidence.candidates] == ["rule", "regression"]
     for each in evidence.candidates:
-        metrics = [run.figures() for run in each.candidate.runs]
+        metrics = [run.read_metrics() for run in each.candidate.runs]
         for name in ("f1_weighted", "precision_macro", "recall_micro", "f1_samples"):
             expected = [figures[f"{part}/{name}"] for figures in metrics]
             assert each.metrics[name].values == pytest.approx(expected)

@@ -46,4 +46,4 @@ def test_each_way_to_debug_runs_apart_from_the_others_and_off_test(name: str, di
 def test_a_model_without_epochs_says_that_there_is_nothing_to_limit(tmp_path: Path, train: Command) -> None:
     assert train("model=rule", "debug=limit").returncode == 0
     [log] = tmp_path.glob("runs/sample/rule_limit/*/log.txt")
-    assert "trainer settings change nothing" in log.read_text()
+    assert "trainer settings" in log.read_text()

@@ -82,14 +82,14 @@ def test_every_trial_is_a_run_and_no_test_record_is_read(finished: Done, place: 
     ] * 5
     assert not list(place.glob("runs/**/test.parquet"))
     assert not list(place.glob("runs/**/test_readings.jsonl"))
-    assert not [key for run in runs for key in run.figures() if key.startswith("test/")]
+    assert not [key for run in runs for key in run.read_metrics() if key.startswith("test/")]
     assert tried(finished)[0].startswith("#0 C=0.01 mention_weight=0.3: val F1 ")
     assert len({line.partition(":")[0].partition(" ")[2] for line in tried(finished)}) == 5
 
 
 def test_the_best_trial_alone_keeps_its_weights(finished: Done, place: Path) -> None:
     runs = [run for run in find_runs(place / "runs") if run.record.name == "regression_search"]
-    best = max(runs, key=lambda run: run.figures()["val/f1_weighted"])
+    best = max(runs, key=lambda run: run.read_metrics()["val/f1_weighted"])
     assert [run for run in runs if (run.path / "model").is_dir()] == [best]
     assert load_scorer(best).score(["a text"]).scores.shape[0] == 1
     with pytest.raises(UserError, match="its weights were not kept"):
@@ -98,14 +98,14 @@ def test_the_best_trial_alone_keeps_its_weights(finished: Done, place: Path) -> 
 
 def test_the_best_trial_is_an_experiment_that_the_printed_command_runs_on_test(finished: Done, place: Path) -> None:
     runs = find_runs(place / "runs")
-    best = max(runs, key=lambda run: run.figures()["val/f1_weighted"])
+    best = max(runs, key=lambda run: run.read_metrics()["val/f1_weighted"])
     path = Path(said(finished, "experiment"))
     assert path == place / "mine" / "experiment" / "regression_tuned.yaml"
     command = said(finished, "test it once")
     _, _, opened, expected = path.read_text().splitlines()[:4]
     assert opened == f"# {command}"
     assert re.fullmatch(RESULT, expected)
-    assert f"weighted F1 {best.figures()['val/f1_weighted']:.3f} [".replace(" 0.", " .") in expected
+    assert f"weighted F1 {best.read_metrics()['val/f1_weighted']:.3f} [".replace(" 0.", " .") in expected
 
     program, script, *arguments = shlex.split(command)
     assert (program, script) == ("python", "train.py")
@@ -114,7 +114,7 @@ def test_the_best_trial_is_an_experiment_that_the_printed_command_runs_on_test(f
     [run] = [run for run in find_runs(place / "runs") if run.record.name == "regression_tuned"]
     assert run.record.test_readings == 1
     assert run.record.config_hash == best.record.config_hash
-    assert run.figures()["val/f1_weighted"] == best.figures()["val/f1_weighted"]
+    assert run.read_metrics()["val/f1_weighted"] == best.read_metrics()["val/f1_weighted"]
 
 
 def test_a_killed_search_goes_on_as_if_it_had_not_been(finished: Done, place: Path, tmp_path: Path) -> None:

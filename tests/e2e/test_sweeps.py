@@ -133,7 +133,7 @@ def test_a_job_that_cannot_make_its_directory_is_named_and_the_others_go_on(tmp_
     assert [run.record.name for run in runs(tmp_path)] == ["free"]
     *_, named, counted = done.stderr.splitlines()
     assert named.startswith("failed: name=taken: ")
-    assert "the run directory cannot be made" in named
+    assert "the run directory cannot be created" in named
     assert counted == "1 of 2 runs did not finish"
     assert "Traceback" not in done.stderr
 

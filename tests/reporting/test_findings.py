@@ -13,7 +13,7 @@ from ratchet.errors import UserError
 from ratchet.objective.gate import gather_and_judge
 from ratchet.objective.review import review
 from ratchet.reporting.findings import compute_findings, findings_in
-from ratchet.runs.promotions import Promotion, add_decision, said_of
+from ratchet.runs.promotions import Promotion, add_decision, describe_promotion
 from ratchet.runs.selection import select
 from ratchet.statistics.bootstrap import Advance
 
@@ -61,7 +61,7 @@ def test_what_is_promoted_is_said(trained: Path, tmp_path: Path, monkeypatch: py
     add_decision(tmp_path / "promotions", decision)
     monkeypatch.chdir(tmp_path)
     rule, regression = findings_in(trained, resamples=20).comparison.candidates
-    assert (rule.promoted, regression.promoted) == (None, said_of(decision))
+    assert (rule.promoted, regression.promoted) == (None, describe_promotion(decision))
     assert regression.promoted == "gate: nothing ships; forced: because"
 
 

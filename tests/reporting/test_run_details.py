@@ -132,7 +132,7 @@ def test_no_line_is_wider_than_a_page(tested: Path, capsys: pytest.CaptureFixtur
 
 
 def test_figures_of_one_part_alone(tested: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    print_blocks(metric_tables(read_run(tested).figures(), ["val"]))
+    print_blocks(metric_tables(read_run(tested).read_metrics(), ["val"]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["metric", "val"]
     assert any(line.startswith("slice of val") for line in lines)

@@ -7,26 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.runs.accesses import count_readings, note_reading
+from ratchet.runs.accesses import count_test_accesses, record_test_access
 
 
 def test_each_reading_of_a_split_counts_once(tmp_path: Path) -> None:
-    assert count_readings(tmp_path, "sample", "v1", "s1") == 0
-    assert [note_reading(tmp_path, "sample", "v1", "s1", f"run-{number}") for number in range(3)] == [1, 2, 3]
-    assert note_reading(tmp_path, "sample", "v1", "s1", "run-0") == 4  # the same run, once more
-    assert count_readings(tmp_path, "sample", "v1", "s1") == 4
+    assert count_test_accesses(tmp_path, "sample", "v1", "s1") == 0
+    assert [record_test_access(tmp_path, "sample", "v1", "s1", f"run-{number}") for number in range(3)] == [1, 2, 3]
+    assert record_test_access(tmp_path, "sample", "v1", "s1", "run-0") == 4  # the same run, once more
+    assert count_test_accesses(tmp_path, "sample", "v1", "s1") == 4
 
 
 @pytest.mark.parametrize("other", [("other", "v1", "s1"), ("sample", "v2", "s1"), ("sample", "v1", "s2")])
 def test_other_data_and_other_splits_are_counted_by_themselves(tmp_path: Path, other: tuple[str, str, str]) -> None:
-    note_reading(tmp_path, "sample", "v1", "s1", "run-0")
-    assert count_readings(tmp_path, *other) == 0
-    assert note_reading(tmp_path, *other, "run-1") == 1
-    assert count_readings(tmp_path, "sample", "v1", "s1") == 1
+    record_test_access(tmp_path, "sample", "v1", "s1", "run-0")
+    assert count_test_accesses(tmp_path, *other) == 0
+    assert record_test_access(tmp_path, *other, "run-1") == 1
+    assert count_test_accesses(tmp_path, "sample", "v1", "s1") == 1
 
 
 def test_a_line_says_who_read_what_and_when(tmp_path: Path) -> None:
-    note_reading(tmp_path / "runs", "sample", "v1", "s1", "run-0")
+    record_test_access(tmp_path / "runs", "sample", "v1", "s1", "run-0")
     [line] = (tmp_path / "runs" / "sample" / "test_readings.jsonl").read_text().splitlines()
     entry = json.loads(line)
     assert entry.pop("at").endswith("+00:00")
@@ -35,9 +35,10 @@ def test_a_line_says_who_read_what_and_when(tmp_path: Path) -> None:
 
 def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ratchet.runs.accesses import note_reading\n"
+        "import sys; from pathlib import Path; from ratchet.runs.accesses import record_test_access\n"
         "print(flush=True); input()\n"  # all are loaded before the first one writes
-        "for number in range(100): note_reading(Path(sys.argv[1]), 'sample', 'v1', 's1', f'{sys.argv[2]}-{number}')"
+        "for number in range(100):\n"
+        "    record_test_access(Path(sys.argv[1]), 'sample', 'v1', 's1', f'{sys.argv[2]}-{number}')"
     )
     processes = [
         subprocess.Popen(
@@ -59,7 +60,7 @@ def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
     for process in processes:
         _, errors = process.communicate()
         assert process.returncode == 0, errors
-    assert count_readings(tmp_path, "sample", "v1", "s1") == 400
+    assert count_test_accesses(tmp_path, "sample", "v1", "s1") == 400
     lines = (tmp_path / "sample" / "test_readings.jsonl").read_text().splitlines()
     assert {json.loads(line)["run"] for line in lines} == {f"{w}-{n}" for w in range(4) for n in range(100)}
 
@@ -67,17 +68,17 @@ def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
 @pytest.fixture
 def cut(tmp_path: Path) -> Path:
     """Two readings, the second one cut short as a full disk does."""
-    note_reading(tmp_path, "sample", "v1", "s1", "run-0")
-    note_reading(tmp_path, "sample", "v1", "s1", "run-1")
+    record_test_access(tmp_path, "sample", "v1", "s1", "run-0")
+    record_test_access(tmp_path, "sample", "v1", "s1", "run-1")
     path = tmp_path / "sample" / "test_readings.jsonl"
     path.write_bytes(path.read_bytes()[:-30])
     return tmp_path
 
 
 def test_a_line_that_was_cut_short_is_passed_over(cut: Path) -> None:
-    assert count_readings(cut, "sample", "v1", "s1") == 1
+    assert count_test_accesses(cut, "sample", "v1", "s1") == 1
 
 
 def test_a_line_that_was_cut_short_does_not_swallow_the_next_one(cut: Path) -> None:
-    assert note_reading(cut, "sample", "v1", "s1", "run-2") == 2
-    assert note_reading(cut, "sample", "v1", "s1", "run-3") == 3
+    assert record_test_access(cut, "sample", "v1", "s1", "run-2") == 2
+    assert record_test_access(cut, "sample", "v1", "s1", "run-3") == 3

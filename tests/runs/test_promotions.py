@@ -15,14 +15,14 @@ from ratchet.runs import StoredRun
 from ratchet.runs.promotions import (
     Promotion,
     add_decision,
-    named_parent,
-    promoted,
-    promoted_parent,
-    promoted_runs,
+    describe_promotion,
+    find_named_parent,
+    find_promoted,
+    find_promoted_parent,
+    find_promoted_runs,
+    find_standing_promotions,
     promotions_file,
     read_decisions,
-    said_of,
-    standing,
 )
 
 FREE_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -71,7 +71,7 @@ def test_each_data_set_has_a_file_of_its_own(tmp_path: Path) -> None:
     assert names(read_decisions(tmp_path, "sample")) == ["rule"]
     assert names(read_decisions(tmp_path, "other")) == ["regression"]
     assert read_decisions(tmp_path, "third") == []
-    assert promoted(tmp_path, "third") is None
+    assert find_promoted(tmp_path, "third") is None
 
 
 @pytest.mark.parametrize("end", ["\n", ""], ids=["whole", "without its last newline"])
@@ -129,10 +129,10 @@ def test_a_decision_that_cannot_be_written_leaves_the_file_as_it_was(tmp_path: P
     ids=lambda value: " ".join(str(each if isinstance(each, str) else f"{each.action}-{each.name}") for each in value),
 )
 def test_a_rollback_takes_the_last_promotion_off(decisions: list[Promotion], stands: list[str], tmp_path: Path) -> None:
-    assert names(standing(decisions)) == stands
+    assert names(find_standing_promotions(decisions)) == stands
     for each in decisions:
         add_decision(tmp_path, each)
-    found = promoted(tmp_path, "sample")
+    found = find_promoted(tmp_path, "sample")
     assert (found.name if found else None) == (stands[-1] if stands else None)
     assert len(read_decisions(tmp_path, "sample")) == len(decisions), "the history stays"
 
@@ -141,16 +141,16 @@ def test_what_is_promoted_again_has_the_evidence_of_its_promotion(tmp_path: Path
     first = decision("rule", evidence={"records": 354})
     for each in (first, decision("regression"), rollback("rule")):
         add_decision(tmp_path, each)
-    assert promoted(tmp_path, "sample") == first
+    assert find_promoted(tmp_path, "sample") == first
 
 
 def test_runs_of_every_decision_are_kept_also_of_those_rolled_back(tmp_path: Path) -> None:
-    assert promoted_runs(tmp_path / "nowhere") == set()
+    assert find_promoted_runs(tmp_path / "nowhere") == set()
     add_decision(tmp_path, decision("rule", runs={"one": "s0", "two": "s1"}))
     add_decision(tmp_path, decision("regression", runs={"three": "s0"}))
     add_decision(tmp_path, rollback("rule"))
     add_decision(tmp_path, decision("cnn", data="other", runs={"four": "s0"}))
-    assert promoted_runs(tmp_path) >= {"one", "two", "three", "four"}
+    assert find_promoted_runs(tmp_path) >= {"one", "two", "three", "four"}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_broken_line_is_told_by_file_and_number(line: str, tmp_path: Path) -> 
     path = add_decision(tmp_path, decision())
     good = path.read_text(encoding="utf-8")
     path.write_text(f"{good}{good}{line}\n{good}", encoding="utf-8")
-    for read in (lambda: read_decisions(tmp_path, "sample"), lambda: promoted_runs(tmp_path)):
+    for read in (lambda: read_decisions(tmp_path, "sample"), lambda: find_promoted_runs(tmp_path)):
         with pytest.raises(UserError) as caught:
             read()
         assert str(caught.value).startswith(f"{path}, line 3: ")
@@ -183,9 +183,9 @@ def test_keys_that_came_later_have_their_defaults() -> None:
 
 
 def test_what_is_said_of_a_forced_promotion_is_what_the_gate_said_and_why() -> None:
-    assert said_of(decision(gate="ships", why="the simplest")) == "gate: ships"
+    assert describe_promotion(decision(gate="ships", why="the simplest")) == "gate: ships"
     forced = decision(gate="nothing ships", forced=True, why="the customer waits")
-    assert said_of(forced) == "gate: nothing ships; forced: the customer waits"
+    assert describe_promotion(forced) == "gate: nothing ships; forced: the customer waits"
 
 
 def test_lines_that_end_as_on_windows_are_read_and_kept(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_file_that_is_none_is_told(content: bytes, tmp_path: Path) -> None:
 
 def test_an_objective_that_was_set_on_the_command_line_is_said() -> None:
     loose = decision(objective={"changed": "set on the command line: objective.floor=0.1"})
-    assert said_of(loose) == "gate: ships; objective set on the command line: objective.floor=0.1"
+    assert describe_promotion(loose) == "gate: ships; objective set on the command line: objective.floor=0.1"
 
 
 def decide(directory: Path, runs: dict[str, str], action: str = "promote") -> None:
@@ -227,55 +227,55 @@ def test_a_named_parent_becomes_a_whole_id(named: str, store: Store, tmp_path: P
         "directory": str(run.path),
         "last": "last",
     }
-    assert named_parent(tmp_path / "runs", names[named]) == identifier
+    assert find_named_parent(tmp_path / "runs", names[named]) == identifier
 
 
 def test_no_name_and_none_stay_what_they_are(tmp_path: Path) -> None:
-    assert named_parent(tmp_path / "nowhere", None) is None
-    assert named_parent(tmp_path / "nowhere", "none") == "none"
+    assert find_named_parent(tmp_path / "nowhere", None) is None
+    assert find_named_parent(tmp_path / "nowhere", "none") == "none"
 
 
 @pytest.mark.parametrize("wanted", ["nobody", "last", ""])
 def test_a_parent_that_is_not_there_is_told(wanted: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=wanted or "which run"):
-        named_parent(tmp_path / "runs", wanted)
+    with pytest.raises(UserError, match=wanted or "empty"):
+        find_named_parent(tmp_path / "runs", wanted)
 
 
 def test_a_name_of_several_runs_is_no_parent(store: Store, tmp_path: Path) -> None:
     store()
     store()
     with pytest.raises(UserError, match=r"'2'.*\b2 runs"):
-        named_parent(tmp_path / "runs", "2")
+        find_named_parent(tmp_path / "runs", "2")
 
 
 def test_the_promoted_run_of_the_same_split_is_the_parent(tmp_path: Path) -> None:
     decide(tmp_path, {"one": "s0", "two": "s1", "three": "s1"})
-    assert promoted_parent(tmp_path, "sample", "s0") == "one"
-    assert promoted_parent(tmp_path, "sample", "s1") == "two"
+    assert find_promoted_parent(tmp_path, "sample", "s0") == "one"
+    assert find_promoted_parent(tmp_path, "sample", "s1") == "two"
 
 
 def test_without_one_of_the_same_split_any_promoted_run_is(tmp_path: Path) -> None:
     decide(tmp_path, {"one": "s0", "two": "s1"})
-    assert promoted_parent(tmp_path, "sample", "s2") == "one"
+    assert find_promoted_parent(tmp_path, "sample", "s2") == "one"
 
 
 def test_nothing_promoted_is_no_parent(tmp_path: Path) -> None:
-    assert promoted_parent(tmp_path, "sample", "s0") is None
+    assert find_promoted_parent(tmp_path, "sample", "s0") is None
     decide(tmp_path, {"one": "s0"})
-    assert promoted_parent(tmp_path, "other", "s0") is None, "decisions on other data do not count"
+    assert find_promoted_parent(tmp_path, "other", "s0") is None, "decisions on other data do not count"
     decide(tmp_path, {}, action="rollback")
-    assert promoted_parent(tmp_path, "sample", "s0") is None
+    assert find_promoted_parent(tmp_path, "sample", "s0") is None
 
 
 def test_after_a_rollback_what_was_promoted_before_is_the_parent(tmp_path: Path) -> None:
     decide(tmp_path, {"one": "s0"})
     decide(tmp_path, {"two": "s0"})
-    assert promoted_parent(tmp_path, "sample", "s0") == "two"
+    assert find_promoted_parent(tmp_path, "sample", "s0") == "two"
     decide(tmp_path, {"one": "s0"}, action="rollback")
-    assert promoted_parent(tmp_path, "sample", "s0") == "one"
+    assert find_promoted_parent(tmp_path, "sample", "s0") == "one"
 
 
 def test_broken_promotions_are_told_not_passed_over(tmp_path: Path) -> None:
     promotions_file(tmp_path, "sample").write_text("no JSON\n")
     with pytest.raises(UserError, match="line 1: "):
-        promoted_parent(tmp_path, "sample", "s0")
+        find_promoted_parent(tmp_path, "sample", "s0")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ratchet.machine import machine
-from ratchet.runs.provenance import git_state, lock_hash, package_versions
+from ratchet.runs.provenance import hash_lock, read_git_state, read_package_versions
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def code(project: Path) -> dict[str, bytes]:
 
 
 def test_a_clean_checkout_has_a_commit_a_branch_and_no_diff(project: Path) -> None:
-    state, diff = git_state(project)
+    state, diff = read_git_state(project)
     assert diff == ""
     assert state == {
         "commit": git(project, "rev-parse", "HEAD"),
@@ -79,7 +79,7 @@ def test_a_clean_checkout_has_a_commit_a_branch_and_no_diff(project: Path) -> No
 
 def test_a_detached_head_is_no_error(project: Path) -> None:
     git(project, "checkout", "--quiet", "--detach")
-    state, _ = git_state(project)
+    state, _ = read_git_state(project)
     assert state["commit"] == git(project, "rev-parse", "HEAD")
     assert state["dirty"] is False
 
@@ -93,7 +93,7 @@ def test_the_diff_of_changed_new_and_deleted_files_gives_back_the_code(project: 
     (project / "src" / "ratchet" / "staged.py").write_text("s = 5\n")
     git(project, "add", "src/ratchet/staged.py")
     (project / "conf" / "config.yaml").unlink()
-    state, diff = git_state(project)
+    state, diff = read_git_state(project)
     assert state["dirty"] is True
     assert state["diff_complete"] is True
     assert state["diff_sha256"] == hashlib.sha256(diff.encode("utf-8", "surrogateescape")).hexdigest()
@@ -108,7 +108,7 @@ def test_the_diff_of_changed_new_and_deleted_files_gives_back_the_code(project: 
 def test_the_diff_keeps_every_byte(project: Path, tmp_path: Path, content: bytes) -> None:
     (project / "src" / "ratchet" / "model.py").write_bytes(content)
     (project / "src" / "ratchet" / "new.py").write_bytes(content)
-    _, diff = git_state(project)
+    _, diff = read_git_state(project)
     assert code(restore(project, diff, tmp_path)) == code(project)
 
 
@@ -120,7 +120,7 @@ def test_the_users_git_settings_do_not_spoil_the_diff(project: Path, tmp_path: P
     git(project, "config", setting, value)
     (project / "src" / "ratchet" / "model.py").write_text("x = 1\ny = 3\n")
     (project / "src" / "ratchet" / "new.py").write_text("z = 3\n")
-    _, diff = git_state(project)
+    _, diff = read_git_state(project)
     assert code(restore(project, diff, tmp_path)) == code(project)
 
 
@@ -134,7 +134,7 @@ def test_a_change_of_the_same_size_in_the_same_second_is_seen(project: Path) -> 
     path.write_text("x = 1\ny = 3\n")
     os.utime(path, (past, past))
     os.utime(index, (past, past))
-    state, diff = git_state(project)
+    state, diff = read_git_state(project)
     assert state["dirty"]
     assert "+y = 3" in diff
 
@@ -145,7 +145,7 @@ def test_the_real_index_is_left_alone(project: Path) -> None:
     (project / "src" / "ratchet" / "staged.py").write_text("s = 5\n")
     git(project, "add", "src/ratchet/staged.py")
     before = (project / ".git" / "index").read_bytes(), git(project, "status", "--porcelain")
-    _, diff = git_state(project)
+    _, diff = read_git_state(project)
     assert "new.py" in diff
     assert "staged.py" in diff
     assert ((project / ".git" / "index").read_bytes(), git(project, "status", "--porcelain")) == before
@@ -155,7 +155,7 @@ def test_what_is_no_code_or_ignored_makes_nothing_dirty(project: Path) -> None:
     (project / "README.md").write_text("changed\n")
     (project / "notes.txt").write_text("new\n")
     (project / "src" / "ratchet" / "model.pyc").write_text("compiled\n")
-    state, diff = git_state(project)
+    state, diff = read_git_state(project)
     assert (state["dirty"], diff) == (False, "")
 
 
@@ -164,7 +164,7 @@ def test_what_is_no_code_or_ignored_makes_nothing_dirty(project: Path) -> None:
 def test_everything_that_results_depend_on_counts_as_code(project: Path, place: str) -> None:
     (project / place).parent.mkdir(exist_ok=True)
     (project / place).write_text("changed: 1\n")
-    state, diff = git_state(project)
+    state, diff = read_git_state(project)
     assert state["dirty"] is True
     assert place in diff
 
@@ -177,17 +177,17 @@ def test_a_project_within_a_larger_repository(tmp_path: Path) -> None:
     git(outer, "add", ".")
     git(outer, "commit", "--quiet", "--message=first")
     (outer / "elsewhere.py").write_text("not ours\n")
-    assert git_state(project)[0]["dirty"] is False
+    assert read_git_state(project)[0]["dirty"] is False
     (project / "src" / "ratchet" / "model.py").write_text("x = 9\n")
     (project / "src" / "ratchet" / "new.py").write_text("z = 3\n")
-    _, diff = git_state(project)
+    _, diff = read_git_state(project)
     clone = restore(outer, diff, tmp_path)
     assert code(clone / "projects" / "ratchet") == code(project)
 
 
 def test_a_huge_diff_is_cut_and_says_so(project: Path) -> None:
     (project / "src" / "huge.txt").write_text("0123456789abcde\n" * 150_000)
-    state, diff = git_state(project)
+    state, diff = read_git_state(project)
     assert state["dirty"] is True
     assert state["diff_complete"] is False
     assert 1_000_000 < len(diff) <= 2_000_000
@@ -200,28 +200,28 @@ NOTHING = ({"commit": None, "branch": None, "dirty": None}, "")
 def test_no_repository_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     (tmp_path / "plain").mkdir()
-    assert git_state(tmp_path / "plain") == NOTHING
+    assert read_git_state(tmp_path / "plain") == NOTHING
 
 
 def test_no_git_program_is_no_error(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert git_state(project) == NOTHING
+    assert read_git_state(project) == NOTHING
 
 
 def test_a_repository_without_a_commit_is_no_error(tmp_path: Path) -> None:
     fill(tmp_path / "new")
     git(tmp_path / "new", "init", "--quiet")
-    assert git_state(tmp_path / "new") == NOTHING
+    assert read_git_state(tmp_path / "new") == NOTHING
 
 
 def test_the_lock_is_known_by_its_hash(tmp_path: Path) -> None:
-    assert lock_hash(tmp_path) is None
+    assert hash_lock(tmp_path) is None
     (tmp_path / "requirements.lock").write_bytes(b"numpy==2.0\n")
-    assert lock_hash(tmp_path) == hashlib.sha256(b"numpy==2.0\n").hexdigest()
+    assert hash_lock(tmp_path) == hashlib.sha256(b"numpy==2.0\n").hexdigest()
 
 
 def test_versions_are_those_of_the_installed_packages() -> None:
-    found = package_versions()
+    found = read_package_versions()
     assert {name: version(name) for name in found} == found
     assert set(found) >= {"ratchet", "numpy", "scikit-learn", "polars", "torch"}
 

@@ -12,7 +12,7 @@ import pytest
 from ratchet.cli.runs import run as runs_verb
 from ratchet.errors import UserError
 from ratchet.runs import StoredRun, find_runs
-from ratchet.runs.selection import Selection, prunable, remove, select
+from ratchet.runs.selection import Selection, find_prunable, remove, select
 
 Store = Callable[..., StoredRun]
 Chosen = Callable[..., Selection]
@@ -60,7 +60,7 @@ def test_the_newest_configuration_of_a_name_is_taken(finish: Store, chosen: Chos
     found = chosen()
     assert ids(found.runs) == [new.record.id]
     shown = old.record.config_hash[:8]
-    assert found.left_out == (f"1 run of regression: an older configuration ({shown}; all=true takes it in)",)
+    assert found.left_out == (f"1 run of regression: an older configuration ({shown}; all=true includes it)",)
 
 
 def test_a_configuration_is_as_new_as_its_newest_run(finish: Store, chosen: Chosen) -> None:
@@ -78,7 +78,7 @@ def test_the_newest_run_of_a_split_and_seed_is_taken(finish: Store, chosen: Chos
     other_seed, other_split = finish(seed=1), finish(split=1)
     found = chosen()
     assert ids(found.runs) == ids([newer, other_seed, other_split]), "ordered by split and seed"
-    assert found.left_out == ("1 of rule: newer runs of the same splits and seeds took their place",)
+    assert found.left_out == ("1 of rule: newer runs of the same splits and seeds replace them",)
 
 
 def test_one_run_without_randomness_stands_for_every_seed_of_its_split(finish: Store, chosen: Chosen) -> None:
@@ -88,7 +88,7 @@ def test_one_run_without_randomness_stands_for_every_seed_of_its_split(finish: S
     learnt = [finish("model=regression", seed=seed, split=split) for split in (0, 1) for seed in (0, 1)]
     found = chosen()
     assert [ids(list(each.runs)) for each in found.candidates] == [ids([newer, other_split]), ids(learnt)]
-    assert found.left_out == ("1 of rule: without randomness one run a split is enough",)
+    assert found.left_out == ("1 of rule: one run per split is enough for a deterministic model",)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_runs_of_a_name_on_other_data_are_left_out_and_said(finish: Store, chose
     found = chosen()
     assert ids(found.runs) == [newest.record.id]
     assert found.dataset_version == "version-1"
-    assert found.left_out == ("1 of rule: on another version of the data",)
+    assert found.left_out == ("1 of rule: another version of the data",)
 
 
 def test_candidates_on_other_data_are_refused_and_named(finish: Store, chosen: Chosen) -> None:
@@ -268,7 +268,7 @@ def ids_of_pruning(runs: list[StoredRun]) -> set[str]:
 
 def found(tmp_path: Path, *, statuses: list[str] = ENDED_BADLY, superseded: bool = False, days: float = 0) -> set[str]:
     runs = find_runs(tmp_path / "runs")
-    return ids_of_pruning(prunable(runs, statuses=statuses, superseded=superseded, older_than_days=days))
+    return ids_of_pruning(find_prunable(runs, statuses=statuses, superseded=superseded, older_than_days=days))
 
 
 @pytest.fixture
@@ -306,8 +306,8 @@ def test_runs_that_are_to_be_kept_stay(store: Store, tmp_path: Path) -> None:
     kept_old, old, newest = store(started_at=at(1)), store(started_at=at(2)), store(started_at=at(3))
     keep = {kept_failed.record.id, kept_old.record.id, "no longer there"}
     runs = find_runs(tmp_path / "runs")
-    whole = prunable(runs, statuses=["failed"], superseded=True, older_than_days=0)
-    spared = prunable(runs, statuses=["failed"], superseded=True, older_than_days=0, keep=keep)
+    whole = find_prunable(runs, statuses=["failed"], superseded=True, older_than_days=0)
+    spared = find_prunable(runs, statuses=["failed"], superseded=True, older_than_days=0, keep=keep)
     assert ids_of_pruning(whole) - ids_of_pruning(spared) == {kept_failed.record.id, kept_old.record.id}
     assert ids_of_pruning(spared) == {failed.record.id, old.record.id}
     assert newest.record.id not in ids_of_pruning(whole)

@@ -17,7 +17,7 @@ from tests.commands import wait_until
 from ratchet.config import plain
 from ratchet.errors import UserError
 from ratchet.runs import RunRecord, StoredRun, find_run, find_runs
-from ratchet.runs.stored import SCHEMA_VERSION, Point, read_run, repeats_of
+from ratchet.runs.stored import SCHEMA_VERSION, Point, find_repeats, read_run
 
 REQUIRED = {
     "id": "20260101T000000Z-abcdef",
@@ -233,11 +233,11 @@ def test_what_was_written_is_read(store: Store) -> None:
 
 def test_figures_are_metrics_and_cost_as_far_as_there_are_any(store: Store) -> None:
     run = store()
-    assert run.figures() == {}
+    assert run.read_metrics() == {}
     (run.path / "metrics.json").write_text('{"test/f1_weighted": 0.5}')
-    assert run.figures() == {"test/f1_weighted": 0.5}
+    assert run.read_metrics() == {"test/f1_weighted": 0.5}
     (run.path / "cost.json").write_text('{"cost/fit_seconds": 1.5}')
-    assert run.figures() == {"test/f1_weighted": 0.5, "cost/fit_seconds": 1.5}
+    assert run.read_metrics() == {"test/f1_weighted": 0.5, "cost/fit_seconds": 1.5}
 
 
 def test_a_missing_file_is_told_with_the_status_of_the_run(store: Store, dead_pid: int) -> None:
@@ -255,18 +255,18 @@ def test_a_broken_file_is_told_with_its_line(store: Store) -> None:
 
 def test_an_empty_name_is_no_run_even_where_there_is_only_one(store: Callable[..., StoredRun]) -> None:
     run = store()
-    with pytest.raises(UserError, match="which run"):
+    with pytest.raises(UserError, match="empty"):
         find_run(run.path.parents[2], "")
 
 
 def test_history_is_read_back_with_and_without_epochs(store: Store) -> None:
     run = store()
     (run.path / "history.csv").write_text("epoch,step,key,value\n0,14,val/loss,5.5\n,3,seen,7.0\n")
-    assert run.history() == [Point(0, "val/loss", 5.5), Point(None, "seen", 7.0)]
+    assert run.read_history() == [Point(0, "val/loss", 5.5), Point(None, "seen", 7.0)]
 
 
 def test_a_run_without_curves_has_no_history(store: Store) -> None:
-    assert store().history() == []
+    assert store().read_history() == []
 
 
 @pytest.mark.parametrize("content", ["epoch,step,key,value\n0,1,loss,much\n", "epoch,step,key\n1,2,loss\n", None])
@@ -274,7 +274,7 @@ def test_a_broken_history_is_named(content: str | None, store: Store) -> None:
     path = store().path / "history.csv"
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(UserError, match=r"history\.csv: "):
-        read_run(path.parent).history()
+        read_run(path.parent).read_history()
 
 
 @pytest.fixture
@@ -290,7 +290,7 @@ def finish(store: Store) -> Store:
 
 
 def ids(run: StoredRun) -> list[str]:
-    return [each.record.id for each in repeats_of(run)]
+    return [each.record.id for each in find_repeats(run)]
 
 
 def test_a_run_comes_first_then_the_other_splits_and_seeds_in_their_order(finish: Store) -> None:
@@ -331,4 +331,4 @@ def test_without_randomness_seeds_of_a_split_are_no_repeats(finish: Store) -> No
 def test_a_run_that_was_taken_elsewhere_is_alone(finish: Store, tmp_path: Path) -> None:
     run, _ = finish(), finish(split=1)
     moved = read_run(Path(shutil.copytree(run.path, tmp_path / "elsewhere")))
-    assert repeats_of(moved) == [moved]
+    assert find_repeats(moved) == [moved]

@@ -181,7 +181,7 @@ def test_other_code_or_packages_make_another_run(
     monkeypatch.setattr(jobs, "code_of_run", lambda model: {"ratchet.training:train": "another"})
     assert find(configure("seed=3")) is None
     monkeypatch.undo()
-    monkeypatch.setattr(provenance, "package_versions", lambda: {"numpy": "0"})
+    monkeypatch.setattr(provenance, "read_package_versions", lambda: {"numpy": "0"})
     assert find(configure("seed=3")) is None
 
 

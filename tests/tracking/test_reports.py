@@ -17,11 +17,11 @@ from ratchet.runs.stored import read_run
 from ratchet.tracking.reports import (
     SAMPLE,
     SHOWN,
-    against_baseline,
+    build_label_table,
+    build_prediction_table,
+    compare_with_baseline,
     describe_comparison,
     describe_run,
-    label_table,
-    prediction_sample,
     report_comparison,
     report_run,
 )
@@ -43,7 +43,7 @@ def test_a_label_has_what_was_seen_and_how_well_it_is_found() -> None:
         [],
     )
     decisions = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]], dtype=np.uint8)
-    table = label_table(LABELS, {"audio": 7}, found, decisions)
+    table = build_label_table(LABELS, {"audio": 7}, found, decisions)
     assert list(table.columns) == ["label", "train", "positives", "precision", "recall", "f1"]
     assert table.rows[0] == ["audio", 7, 2, 0.5, 0.5, 0.5]
     assert table.rows[1] == ["graphs", 0, 1, 0.5, 1.0, 0.6667]
@@ -54,7 +54,7 @@ def test_the_sample_shows_the_wrong_ones_first_and_the_surest_label_first() -> N
     found = predictions()
     decisions = (found.scores > 0.5).astype(np.uint8)
     texts = {name: f"text of {name}" for name in found.ids}
-    table = prediction_sample(LABELS, texts, found, decisions)
+    table = build_prediction_table(LABELS, texts, found, decisions)
     right = [row[-1] for row in table.rows]
     assert len(right) == SAMPLE
     assert right == sorted(right)
@@ -73,7 +73,7 @@ def test_every_model_shows_the_same_records() -> None:
     found = predictions()
     texts = dict.fromkeys(found.ids, "")
     one, other = (
-        prediction_sample(LABELS, texts, found, decisions)
+        build_prediction_table(LABELS, texts, found, decisions)
         for decisions in (found.targets, (found.scores > 0.5).astype(np.uint8))
     )
     assert {row[0] for row in one.rows} == {row[0] for row in other.rows}
@@ -82,7 +82,7 @@ def test_every_model_shows_the_same_records() -> None:
 
 def test_few_records_are_all_shown_and_long_texts_are_cut() -> None:
     found = predictions(3)
-    table = prediction_sample(LABELS, dict.fromkeys(found.ids, "word " * 1000), found, found.targets)
+    table = build_prediction_table(LABELS, dict.fromkeys(found.ids, "word " * 1000), found, found.targets)
     assert len(table.rows) == 3
     assert {len(row[1]) for row in table.rows} == {2000}
 
@@ -94,7 +94,7 @@ def regression(runs_dir: Path) -> StoredRun:
 def test_the_figures_are_those_of_compare(runs_dir: Path) -> None:
     run = regression(runs_dir)
     [rule] = [each for each in find_named_runs(runs_dir, "rule") if each.record.split_hash == run.record.split_hash]
-    found = against_baseline(run, runs_dir, "rule")
+    found = compare_with_baseline(run, runs_dir, "rule")
     evidence = gather_evidence(select(runs_dir, ids=[run.record.id, rule.record.id]))
     shown = compare(evidence, runs_dir=runs_dir, metric="f1_weighted", baseline="rule", promoted={}, parents={})
     [expected] = [each.baseline for each in shown.candidates if each.baseline]
@@ -106,22 +106,22 @@ def test_the_figures_are_those_of_compare(runs_dir: Path) -> None:
             interval.low,
             interval.high,
         )
-        ours, theirs = (each.figures()[f"test/{name}"] for each in (run, rule))
+        ours, theirs = (each.read_metrics()[f"test/{name}"] for each in (run, rule))
         assert found[f"baseline/{name}"] == theirs
         assert found[f"delta/{name}"] == pytest.approx(ours - theirs)
 
 
 def test_while_it_is_told_the_run_is_still_running(runs_dir: Path) -> None:
     run = regression(runs_dir)
-    expected = against_baseline(run, runs_dir, "rule")
+    expected = compare_with_baseline(run, runs_dir, "rule")
     rewrite_record(run.path, status="running", finished_at=None)
-    assert against_baseline(read_run(run.path), runs_dir, "rule") == expected
+    assert compare_with_baseline(read_run(run.path), runs_dir, "rule") == expected
 
 
 def test_the_baseline_has_its_own_value_and_no_difference(runs_dir: Path) -> None:
     run = find_named_runs(runs_dir, "rule")[0]
-    found = against_baseline(run, runs_dir, "rule")
-    assert found["baseline/f1_weighted"] == run.figures()["test/f1_weighted"]
+    found = compare_with_baseline(run, runs_dir, "rule")
+    assert found["baseline/f1_weighted"] == run.read_metrics()["test/f1_weighted"]
     assert not [key for key in found if not key.startswith("baseline/")]
 
 
@@ -136,7 +136,7 @@ def test_without_a_run_on_the_same_split_there_is_nothing(
     caplog.set_level("INFO")
     for rule in find_named_runs(runs_dir, "rule"):
         rewrite_record(rule.path, **fields)
-    assert against_baseline(regression(runs_dir), runs_dir, "rule") == {}
+    assert compare_with_baseline(regression(runs_dir), runs_dir, "rule") == {}
     assert "rule" in caplog.text
 
 
@@ -145,15 +145,17 @@ def test_the_newest_run_is_taken(runs_dir: Path) -> None:
     [rule] = [each for each in find_named_runs(runs_dir, "rule") if each.record.split_hash == run.record.split_hash]
     other = find_named_runs(runs_dir, "regression")[1]
     rewrite_record(other.path, name="rule", split_hash="another", started_at="2999-01-01T00:00:00+00:00")
-    assert against_baseline(run, runs_dir, "rule")["baseline/f1_weighted"] == rule.figures()["test/f1_weighted"]
+    assert (
+        compare_with_baseline(run, runs_dir, "rule")["baseline/f1_weighted"] == rule.read_metrics()["test/f1_weighted"]
+    )
 
 
 def test_a_run_on_val_is_compared_on_val(runs_dir: Path) -> None:
     run = regression(runs_dir)
     rewrite_record(run.path, evaluate="val")
-    found = against_baseline(read_run(run.path), runs_dir, "rule")
+    found = compare_with_baseline(read_run(run.path), runs_dir, "rule")
     [rule] = [each for each in find_named_runs(runs_dir, "rule") if each.record.split_hash == run.record.split_hash]
-    assert found["baseline/f1_weighted"] == rule.figures()["val/f1_weighted"]
+    assert found["baseline/f1_weighted"] == rule.read_metrics()["val/f1_weighted"]
 
 
 @pytest.fixture
@@ -199,13 +201,13 @@ def test_a_run_that_is_gone_on_with_is_another_one_there(run: StoredRun) -> None
 
 def test_the_report_has_all_figures_and_the_difference(run: StoredRun, runs_dir: Path) -> None:
     report = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule")
-    assert run.figures().items() <= report.summary.items()
+    assert run.read_metrics().items() <= report.summary.items()
     assert report.summary["delta/f1_weighted_low"] <= report.summary["delta/f1_weighted"]
 
 
 def test_the_tables_are_of_the_reported_part(run: StoredRun, runs_dir: Path) -> None:
     labels, sample = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule").tables
-    figures = run.figures()
+    figures = run.read_metrics()
     for label, train, positives, *_, f1 in labels.rows:
         assert train == run.record.train_label_counts[label]
         assert positives == figures[f"test/labels/{label}/support"]
@@ -221,7 +223,7 @@ def test_the_pictures_are_those_that_can_be_drawn_of_one_run(run: StoredRun, run
 
 def test_the_model_can_decide_by_itself_and_the_records_stay_here(run: StoredRun, runs_dir: Path) -> None:
     report = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule")
-    [data], [model] = report.used, report.made
+    [data], [model] = report.inputs, report.outputs
     assert (data.name, data.kind, set(data.files)) == ("sample-data", "dataset", {"labels.json", "split.json"})
     assert data.metadata["dataset_version"] == run.record.dataset_version
     assert (model.name, model.kind) == ("sample-regression", "model")

@@ -5,7 +5,7 @@ import pytest
 from tests.commands import HANG_SECONDS
 from tests.tracking.listeners import Listener
 
-from ratchet.tracking.tracker import GuardedTracker, Report, within
+from ratchet.tracking.tracker import GuardedTracker, Report, run_with_timeout
 
 
 def test_everything_is_handed_on() -> None:
@@ -56,9 +56,9 @@ def test_an_end_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_result_comes_back_and_so_does_an_error() -> None:
-    assert within(HANG_SECONDS, lambda: 3) == 3
+    assert run_with_timeout(HANG_SECONDS, lambda: 3) == 3
     with pytest.raises(KeyError, match="gone"):
-        within(HANG_SECONDS, lambda: {}["gone"])
+        run_with_timeout(HANG_SECONDS, lambda: {}["gone"])
 
 
 def test_what_would_end_the_thread_does_not_end_the_process() -> None:
@@ -66,7 +66,7 @@ def test_what_would_end_the_thread_does_not_end_the_process() -> None:
         raise SystemExit(3)
 
     with pytest.raises(RuntimeError, match="SystemExit"):
-        within(HANG_SECONDS, leave)
+        run_with_timeout(HANG_SECONDS, leave)
 
 
 def test_what_hangs_is_left_behind() -> None:
@@ -77,6 +77,6 @@ def test_what_hangs_is_left_behind() -> None:
         ended.set()
 
     with pytest.raises(TimeoutError, match=r"0\.1 s"):
-        within(0.1, hang)
+        run_with_timeout(0.1, hang)
     assert not ended.is_set(), "it still hangs"
     released.set()

@@ -18,7 +18,7 @@ from tests.tracking.listeners import inspect_wandb_run, make_description
 from ratchet.charts.theme import to_png
 from ratchet.config import TrackerConfig, TrackerKind
 from ratchet.tracking import Files, Report, Table, open_tracker, wandb_tracker
-from ratchet.tracking.wandb_tracker import reason_to_stay_offline, staging
+from ratchet.tracking.wandb_tracker import find_reason_for_offline, redirect_files
 
 KEY = "a" * 40
 WANDB = TrackerConfig(kind=TrackerKind.wandb, project="a-project")
@@ -34,7 +34,7 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     wandb.teardown()
-    with staging(tmp_path):
+    with redirect_files(tmp_path):
         yield
     wandb.teardown()
 
@@ -66,7 +66,7 @@ class _NotFound(http.server.BaseHTTPRequestHandler):
 
 def test_without_a_key_nobody_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    reason = reason_to_stay_offline()
+    reason = find_reason_for_offline()
     assert reason is not None
     assert "WANDB_API_KEY" in reason
     assert "http://127.0.0.1:9" in reason
@@ -75,7 +75,7 @@ def test_without_a_key_nobody_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) 
 def test_a_key_and_a_server_that_answers_anything_will_do(answering: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", answering)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert reason_to_stay_offline() is None
+    assert find_reason_for_offline() is None
 
 
 def test_a_key_in_the_users_netrc_counts(answering: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_key_in_the_users_netrc_counts(answering: str, monkeypatch: pytest.Mon
     path = tmp_path / ".netrc"
     path.write_text(f"machine {answering.removeprefix('http://')}\n  login user\n  password {KEY}\n")
     path.chmod(0o600)
-    assert reason_to_stay_offline() is None
+    assert find_reason_for_offline() is None
 
 
 def test_nobody_at_the_port(listening: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_nobody_at_the_port(listening: socket.socket, monkeypatch: pytest.Monkey
     listening.close()
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    reason = reason_to_stay_offline()
+    reason = find_reason_for_offline()
     assert reason is not None
     assert "refused" in reason
 
@@ -102,7 +102,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(
     monkeypatch.setattr(wandb_tracker, "_ANSWER_SECONDS", 0.3)
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    reason = reason_to_stay_offline()  # comes back although the server still says nothing
+    reason = find_reason_for_offline()  # comes back although the server still says nothing
     assert reason is not None
     assert "timed out" in reason
 
@@ -197,9 +197,9 @@ def test_the_environment_is_as_it_was_afterwards(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("WANDB_CACHE_DIR", "mine")
     monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
     before = dict(os.environ)
-    with staging(tmp_path):
+    with redirect_files(tmp_path):
         assert os.environ["WANDB_CACHE_DIR"] == str(tmp_path / "wandb" / "cache")
     assert dict(os.environ) == before
-    with pytest.raises(ValueError, match="bad"), staging(tmp_path):
+    with pytest.raises(ValueError, match="bad"), redirect_files(tmp_path):
         raise ValueError("bad")
     assert dict(os.environ) == before

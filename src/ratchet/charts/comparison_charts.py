@@ -80,7 +80,7 @@ def _repeat_rows(comparison: Comparison, selection: Selection) -> list[Row]:
         {
             "model": candidate.name,
             "run": f"split {run.record.split_seed}, seed {run.record.seed}",
-            "value": run.figures()[f"{comparison.part}/{comparison.metric}"],
+            "value": run.read_metrics()[f"{comparison.part}/{comparison.metric}"],
         }
         for candidate in selection.candidates
         for run in candidate.runs

@@ -53,7 +53,7 @@ def learning_rows(selection: Selection) -> list[Row]:
     rows = []
     for candidate in selection.candidates:
         for run in candidate.runs:
-            for point in run.history():
+            for point in run.read_history():
                 if point.epoch is not None and point.key not in _NOT_SHOWN and math.isfinite(point.value):
                     repeat = f"split {run.record.split_seed}, seed {run.record.seed}"
                     whose = {"model": candidate.name, "repeat": repeat}

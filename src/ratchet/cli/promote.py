@@ -12,7 +12,7 @@ from ratchet.objective.gate import gather_and_judge
 from ratchet.objective.promote import Refused, check_request, find_data_set, promote, roll_back
 from ratchet.reporting.terminal import Format, print_json, print_table, print_text
 from ratchet.reporting.verdict_tables import verdict_headline
-from ratchet.runs.promotions import promoted, read_decisions, said_of
+from ratchet.runs.promotions import describe_promotion, find_promoted, read_decisions
 
 
 @dataclass
@@ -88,7 +88,7 @@ def _promote(arguments: Sequence[str]) -> int:
         print_text(f"not promoted: {outcome.reason}")
         print_text('(`ratchet gate` shows each criterion; candidate=NAME force=true reason="..." overrules it)')
         return NOT_SHIPPED
-    print_text(f"promoted {options.candidate or verdict.decision.ships} ({said_of(outcome.decision)})")
+    print_text(f"promoted {options.candidate or verdict.decision.ships} ({describe_promotion(outcome.decision)})")
     print_text(f"written to {outcome.path}: commit it")
     return 0
 
@@ -98,12 +98,12 @@ def _show(arguments: Sequence[str]) -> int:
     directory = Path(options.promotions_dir)
     data = find_data_set(directory, options.data)
     decisions = read_decisions(directory, data)
-    now = promoted(directory, data)
+    now = find_promoted(directory, data)
     if options.format is Format.json:
         print_json({"data": data, "promoted": plain(now) if now else None, "history": plain(decisions)})
         return 0
     markdown = options.format is Format.md
-    said = f"{now.name} is promoted ({said_of(now)})" if now else "nothing is promoted"
+    said = f"{now.name} is promoted ({describe_promotion(now)})" if now else "nothing is promoted"
     print_text(f"{data}: {said}", whole=markdown)
     print()
     rows = [
@@ -132,7 +132,9 @@ def _rollback(arguments: Sequence[str]) -> int:
     data = find_data_set(directory, options.data)
     outcome = roll_back(directory, data, options.reason)
     restored, replaced = outcome.restored, outcome.replaced
-    now = f"{restored.name} is promoted again ({said_of(restored)})" if restored else "nothing is promoted now"
+    now = (
+        f"{restored.name} is promoted again ({describe_promotion(restored)})" if restored else "nothing is promoted now"
+    )
     print_text(f"{data}: {replaced.name if replaced else '-'} rolled back, {now}")
     print_text(f"written to {outcome.path}: commit it")
     return 0

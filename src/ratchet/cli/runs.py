@@ -10,8 +10,8 @@ from ratchet.reporting.run_details import show_run
 from ratchet.reporting.run_tables import ladder, list_runs, run_costs
 from ratchet.reporting.terminal import Format, print_blocks, print_json
 from ratchet.runs import StoredRun, find_run, find_runs
-from ratchet.runs.promotions import promoted_runs
-from ratchet.runs.selection import prunable, remove
+from ratchet.runs.promotions import find_promoted_runs
+from ratchet.runs.selection import find_prunable, remove
 from ratchet.sweeps.ledger import find_last_sweep, find_sweep_runs
 
 _STATUSES = ("running", "finished", "failed", "interrupted", "killed", "pruned")
@@ -34,7 +34,7 @@ def show(arguments: list[str]) -> None:
     options = parse_options(ShowOptions, arguments[1:])
     run = find_run(Path(options.runs_dir), arguments[0])
     if options.format is Format.json:
-        print_json({**plain(run.record), "path": str(run.path), "status": run.status, "figures": run.figures()})
+        print_json({**plain(run.record), "path": str(run.path), "status": run.status, "figures": run.read_metrics()})
     else:
         print_blocks(show_run(run), markdown=options.format is Format.md)
 
@@ -126,12 +126,12 @@ def _prune(arguments: list[str]) -> None:
         if status not in _STATUSES or status == "running":
             raise UserError(f"runs prune: status={status}: {did_you_mean(status, _STATUSES[1:])}")
     runs = find_runs(Path(options.runs_dir))
-    chosen = prunable(
+    chosen = find_prunable(
         runs,
         statuses=options.status,
         superseded=options.superseded,
         older_than_days=options.older_than_days,
-        keep=promoted_runs(Path(options.promotions_dir)),
+        keep=find_promoted_runs(Path(options.promotions_dir)),
     )
     _print_prunable(chosen, options.delete)
     if options.delete:

@@ -108,7 +108,7 @@ def _show_grid(runs_dir: Path, sweep_id: str, form: Format) -> None:
 def _job_row(runs_dir: Path, job: Job) -> dict[str, str]:
     path = runs_dir / job.run if job.run is not None else None
     stored = read_run(path) if path is not None and (path / "record.json").is_file() else None
-    metrics = stored.figures() if stored is not None else {}
+    metrics = stored.read_metrics() if stored is not None else {}
     part = stored.record.evaluate if stored is not None else "test"
     return {
         "job": f"#{job.number}",

@@ -21,8 +21,8 @@ from ratchet.comparison.lineage import describe_changes, find_other_parents, fin
 from ratchet.comparison.results import CandidateResult, Comparison, Interval, SplitRead
 from ratchet.errors import UserError, did_you_mean
 from ratchet.runs import find_runs
-from ratchet.runs.accesses import count_readings
-from ratchet.runs.promotions import promoted, said_of
+from ratchet.runs.accesses import count_test_accesses
+from ratchet.runs.promotions import describe_promotion, find_promoted
 from ratchet.runs.selection import Selection
 from ratchet.runs.stored import StoredRun, candidate_key
 from ratchet.statistics.bootstrap import Advance
@@ -192,13 +192,13 @@ def compare_selected(
     parents = find_parents(selection, runs)
     others = find_other_parents(selection, parents, runs)
     evidence = gather_evidence(selection, others=others, resamples=resamples, begin=bar("bootstrapping records"))
-    standing = promoted(promotions_dir, selection.data) if promotions_dir else None
+    standing = find_promoted(promotions_dir, selection.data) if promotions_dir else None
     comparison = compare(
         evidence,
         runs_dir=runs_dir if count_readings else None,
         metric=metric,
         baseline=baseline,
-        promoted={(str(standing.name), str(standing.config_hash)): said_of(standing)} if standing else {},
+        promoted={(str(standing.name), str(standing.config_hash)): describe_promotion(standing)} if standing else {},
         parents=parents,
         begin=bar("permuting predictions"),
     )
@@ -210,7 +210,7 @@ def build_row(candidate: CandidateEvidence, metric: str, part: str, promoted: st
     estimates = {name: estimate(candidate.metrics[name]) for name in HEADLINE_METRICS}
     primary = candidate.metrics[metric]
     between_splits, between_seeds = (nan_to_none(float(value)) for value in estimate_training_spread(primary))
-    stored = [run.figures().get(f"{part}/average_precision_macro") for run in candidate.candidate.runs]
+    stored = [run.read_metrics().get(f"{part}/average_precision_macro") for run in candidate.candidate.runs]
     precisions = [float(value) for value in stored if value is not None]
     return CandidateResult(
         name=candidate.name,
@@ -242,7 +242,7 @@ def list_splits(selection: Selection, runs_dir: Path | None) -> list[SplitRead]:
         if selection.part == "test":
             recorded = [other.record.test_readings or 0 for other in selection.runs if _same_split(run, other)]
             version, split_hash = selection.dataset_version, str(record.split_hash)
-            readings = count_readings(runs_dir, selection.data, version, split_hash) if runs_dir else max(recorded)
+            readings = count_test_accesses(runs_dir, selection.data, version, split_hash) if runs_dir else max(recorded)
         splits[record.split_hash] = SplitRead(
             record.split_seed, str(record.split_hash), record.records[selection.part], readings
         )

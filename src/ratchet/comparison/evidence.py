@@ -184,14 +184,14 @@ def _count_positives(runs: Sequence[RunDecisions], labels: Sequence[str]) -> dic
 
 def _median_costs(candidate: Candidate) -> dict[str, float | None]:
     """Return the median of each cost over runs, so that one busy moment does not count; None if not measured."""
-    metrics = [run.figures() for run in candidate.runs]
+    metrics = [run.read_metrics() for run in candidate.runs]
     costs = {name: [run[f"cost/{name}"] for run in metrics if run.get(f"cost/{name}") is not None] for name in COSTS}
     return {name: statistics.median(values) if values else None for name, values in costs.items()}
 
 
 def _mean_behaviour(candidate: Candidate) -> dict[str, float]:
     """Return the means over runs of `score`, `invariance`, ...; empty without behavioural tests."""
-    metrics = [run.figures() for run in candidate.runs]
+    metrics = [run.read_metrics() for run in candidate.runs]
     names = [key for key in metrics[0] if key.startswith("behaviour/") and key not in _COUNTS]
     values = {key: [run[key] for run in metrics if run.get(key) is not None] for key in names}
     return {key.removeprefix("behaviour/"): statistics.mean(shares) for key, shares in values.items() if shares}

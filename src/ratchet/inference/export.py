@@ -18,7 +18,7 @@ from ratchet.inference.manifest import MANIFEST, Check, Manifest, write_manifest
 from ratchet.inference.scorer import EXPORT
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
-from ratchet.runs.stored import StoredRun, repeats_of
+from ratchet.runs.stored import StoredRun, find_repeats
 from ratchet.taggers import Exporter, ExportPrecision
 
 Advance = Callable[[int], None]
@@ -70,7 +70,7 @@ def export_run(
         raise UserError(f"{run.record.name} has no int8: it is not a network, leave precision=int8 out")
     config = load(run.path / "config.yaml", all_settings())
     data, metric = _prepare_data(run, config), f"f1_{config.threshold.average.name}"
-    repeats = repeats_of(run) if int8 else [run]
+    repeats = find_repeats(run) if int8 else [run]
     advance = begin(len(repeats) * STEPS)
     with limited_threads(available_cores()), _replacing_when_done(directory) as unfinished:
         trial = try_export(run, data, config.threshold, unfinished, precision, advance)

@@ -22,7 +22,7 @@ from ratchet.evaluation.thresholds import Thresholds
 from ratchet.files import sha256_of
 from ratchet.inference.manifest import MANIFEST, check_files, read_manifest
 from ratchet.models import all_settings, model_modules, tagger_class
-from ratchet.runs.promotions import Promotion, promoted
+from ratchet.runs.promotions import Promotion, find_promoted
 from ratchet.runs.stored import StoredRun, find_run
 from ratchet.taggers import Evidence, Explainer, Scores, Tagger, check_scores
 
@@ -169,7 +169,7 @@ def find_export(run: StoredRun) -> Path | None:
 
 
 def _read_promotion(path: Path) -> Promotion:
-    promotion = promoted(path.parent, path.stem)
+    promotion = find_promoted(path.parent, path.stem)
     if promotion is None:
         raise UserError(f"{path}: nothing is promoted: `ratchet promote` promotes what the gate ships")
     return promotion

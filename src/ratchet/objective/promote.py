@@ -8,8 +8,8 @@ from ratchet.config import plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.gate import Verdict
 from ratchet.project import PROJECT
-from ratchet.runs.promotions import Promotion, add_decision, read_decisions, standing
-from ratchet.runs.provenance import git_state
+from ratchet.runs.promotions import Promotion, add_decision, find_standing_promotions, read_decisions
+from ratchet.runs.provenance import read_git_state
 from ratchet.runs.selection import Selection
 
 
@@ -72,7 +72,7 @@ def promote(
     judgement = verdict.decision.of(wanted)
     runs = next(selected for selected in selection.candidates if selected.name == wanted).runs
     forced = wanted != ships
-    git, _ = git_state(PROJECT)
+    git, _ = read_git_state(PROJECT)
     decision = Promotion(
         at=_format_now(),
         action="promote",
@@ -105,11 +105,11 @@ def roll_back(promotions_dir: Path, data: str, reason: str | None) -> Recorded:
     """
     if not (reason or "").strip():
         raise UserError('promote rollback needs a reason, which is recorded: reason="..."')
-    stack = standing(read_decisions(promotions_dir, data))
+    stack = find_standing_promotions(read_decisions(promotions_dir, data))
     if not stack:
         raise UserError(f"{data}: nothing is promoted, there is nothing to roll back")
     before = stack[-2] if len(stack) > 1 else None
-    git, _ = git_state(PROJECT)
+    git, _ = read_git_state(PROJECT)
     decision = Promotion(
         at=_format_now(),
         action="rollback",

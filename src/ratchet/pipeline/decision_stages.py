@@ -113,7 +113,7 @@ def _curves(selection: Selection) -> Iterator[dict[str, Any]]:
     for candidate in selection.candidates:
         for run in candidate.runs:
             repeat = run.record.split_seed
-            for point in run.history():
+            for point in run.read_history():
                 if point.key.startswith("val/f1_"):
                     yield {"model": candidate.name, "repeat": repeat, "epoch": point.epoch, "value": point.value}
 

@@ -42,7 +42,7 @@ def summarise_run(run: StoredRun, test_accesses: int | None) -> list[TextBlock]:
 
     `test_accesses` is how often the test split has been read so far; None if it was not.
     """
-    record, metrics = run.record, run.figures()
+    record, metrics = run.record, run.read_metrics()
     parts = ["val", "test"] if record.evaluate == "test" else ["val"]
     sizes = ", ".join(f"{count} {part}" for part, count in record.records.items())
     facts = {
@@ -79,7 +79,7 @@ def print_job_line(job: str, path: Path) -> None:
     """Print one line for a job of a grid or of the pipeline; `path` is its run directory."""
     run = read_run(path)
     part = run.record.evaluate
-    print_text(f"{job}: {part} F1 {format_metric(run.figures(), f'{part}/f1_weighted')}  {run.path}")
+    print_text(f"{job}: {part} F1 {format_metric(run.read_metrics(), f'{part}/f1_weighted')}  {run.path}")
     sys.stdout.flush()
 
 
@@ -181,7 +181,7 @@ def _record_facts(run: StoredRun) -> Facts:
 def _main_metrics(run: StoredRun) -> Table:
     main = {
         key: value
-        for key, value in run.figures().items()
+        for key, value in run.read_metrics().items()
         if key.count("/") == 1 and not key.endswith(("_low", "_high"))
     }
     columns = [Column("metric"), Column("value", numeric=True)]

@@ -44,7 +44,7 @@ def list_runs(runs: Sequence[StoredRun], *, sizes: bool = False) -> Table:
 
 def _list_row(run: StoredRun) -> list[Cell]:
     record, part = run.record, run.record.evaluate
-    f1 = run.figures().get(f"{part}/f1_weighted")
+    f1 = run.read_metrics().get(f"{part}/f1_weighted")
     return [
         *map(text, (record.id, record.data, record.name, run.status, f"{record.split_seed}/{record.seed}")),
         text(f"{part} {format_number(f1)}"),
@@ -72,7 +72,7 @@ def _ladder_table(data: str, part: str, candidates: Candidates) -> Table:
 
 
 def _ladder_row(runs: Sequence[StoredRun], part: str) -> list[Cell]:
-    metrics = [run.figures() for run in runs]
+    metrics = [run.read_metrics() for run in runs]
     values = [each_run[f"{part}/f1_weighted"] for each_run in metrics]
     mean = statistics.mean(values)
     spread = (
@@ -106,7 +106,7 @@ def run_costs(runs: Sequence[StoredRun]) -> list[Table]:
 
 
 def _cost_row(runs: Sequence[StoredRun]) -> list[Cell]:
-    metrics = [run.figures() for run in runs]
+    metrics = [run.read_metrics() for run in runs]
     return [
         text(runs[0].record.name),
         number(len(runs), "d"),

@@ -1,4 +1,4 @@
-"""Count accesses to test sets, per dataset version and split."""
+"""Log and count test-set accesses per dataset version and split."""
 
 import json
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from pathlib import Path
 from ratchet.files import append_line
 
 
-def note_reading(runs_dir: Path, data: str, dataset_version: str, split_hash: str, run_id: str) -> int:
+def record_test_access(runs_dir: Path, data: str, dataset_version: str, split_hash: str, run_id: str) -> int:
     """Log a test-set access by `run_id`. Return the number of accesses so far, including this one."""
     entry = {
         "at": datetime.now(UTC).isoformat(),
@@ -16,10 +16,10 @@ def note_reading(runs_dir: Path, data: str, dataset_version: str, split_hash: st
         "split_hash": split_hash,
     }
     append_line(runs_dir / data / "test_readings.jsonl", json.dumps(entry))
-    return count_readings(runs_dir, data, dataset_version, split_hash)
+    return count_test_accesses(runs_dir, data, dataset_version, split_hash)
 
 
-def count_readings(runs_dir: Path, data: str, dataset_version: str, split_hash: str) -> int:
+def count_test_accesses(runs_dir: Path, data: str, dataset_version: str, split_hash: str) -> int:
     """Return the number of test-set accesses of this split."""
     path = runs_dir / data / "test_readings.jsonl"
     if not path.is_file():

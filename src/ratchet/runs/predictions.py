@@ -1,4 +1,4 @@
-"""predictions/<part>.parquet: id, targets and scores in the order of labels.json, slices."""
+"""Write and read predictions/<part>.parquet: ids, targets and scores (in the order of labels.json), and slices."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from ratchet.files import replacing
 
 @dataclass(frozen=True)
 class Predictions:
-    """One part's predictions: targets uint8 and scores float32, both of shape (num_items, num_labels)."""
+    """The predictions of one part: targets (uint8) and scores (float32), both of shape (num_items, num_labels)."""
 
     ids: list[str]
     targets: npt.NDArray[np.uint8]
@@ -22,7 +22,7 @@ class Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write whole; equal predictions give equal bytes."""
+    """Write the predictions atomically. Equal predictions give equal bytes."""
     import polars as pl  # slow to import, and `--help` of the verbs needs none of it
 
     width = predictions.targets.shape[1]
@@ -40,10 +40,10 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """What `write_predictions` wrote.
+    """Read a file that `write_predictions` wrote.
 
     Raises:
-        UserError: not there or not such a file.
+        UserError: the file is missing or is not a file of predictions.
     """
     import polars as pl
 
@@ -51,5 +51,5 @@ def read_predictions(path: Path) -> Predictions:
         frame = pl.read_parquet(path)
         arrays: list[npt.NDArray[Any]] = [frame[name].to_numpy() for name in ("targets", "scores")]
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"{path}: no predictions: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path}: not a file of predictions: {str(error).splitlines()[0]}") from error
     return Predictions(frame["id"].to_list(), arrays[0], arrays[1], frame["slices"].to_list())

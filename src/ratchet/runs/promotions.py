@@ -1,4 +1,4 @@
-"""Read and append the log of promotions: `promotions/<data>.jsonl`, one line a decision, never removed."""
+"""Read and append the log of promotions, `promotions/<data>.jsonl`: one line per decision, never removed."""
 
 import dataclasses
 import json
@@ -10,15 +10,16 @@ from ratchet.errors import UserError
 from ratchet.files import append_line
 from ratchet.runs.stored import find_run
 
-NONE = "none"  # parent=none: a fresh start, whatever is promoted
+NONE = "none"  # parent=none: the run has no parent, even if a model is promoted
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """One line. A rollback names what stands after it (or nothing) and has no evidence of its own.
+    """One decision: a line of the log. A rollback names the candidate that is promoted after it, if any.
 
-    `gate` is what the gate said: `ships`, `nothing ships`, `too little evidence`, or that another one ships. `runs`
-    maps the ids of the candidate's runs to their split hashes; `commit` is the code's when the decision was made.
+    `gate` is the result of the gate: `ships`, `nothing ships`, `too little evidence`, or that another candidate
+    ships. `runs` maps the ids of the candidate's runs to their split hashes. `commit` is the commit of the code when
+    the decision was made. A rollback has no evidence.
     """
 
     at: str
@@ -39,12 +40,12 @@ class Promotion:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
-        """The decision of parsed JSON; keys that a newer version added are left out.
+        """Return the decision of parsed JSON. Ignore unknown keys: a newer version may have added them.
 
         Raises:
-            TypeError: a key is missing, or its runs are none.
+            TypeError: a key is missing, or `runs` is not a mapping.
         """
-        known = {each.name for each in dataclasses.fields(cls)}
+        known = {field.name for field in dataclasses.fields(cls)}
         decision = cls(**{key: value for key, value in content.items() if key in known})
         if not isinstance(decision.runs, dict):
             raise TypeError(f"runs={decision.runs!r}")
@@ -52,15 +53,15 @@ class Promotion:
 
 
 def promotions_file(directory: Path, data: str) -> Path:
-    """Where the decisions on a data set stand."""
+    """Return the path of the decisions on a data set."""
     return directory / f"{data}.jsonl"
 
 
 def read_decisions(directory: Path, data: str) -> list[Promotion]:
-    """All decisions on a data set, the oldest first.
+    """Return all decisions on a data set, the oldest first.
 
     Raises:
-        UserError: a line that is no decision, as after a merge gone wrong.
+        UserError: a line is not a decision, for example after a wrong merge in git.
     """
     path = promotions_file(directory, data)
     if not path.is_file():
@@ -70,12 +71,14 @@ def read_decisions(directory: Path, data: str) -> list[Promotion]:
         try:
             decisions.append(Promotion.from_json(json.loads(line)))
         except (ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}, line {number}: not a decision: {error}. Mend or restore it with git") from error
+            raise UserError(
+                f"{path}, line {number}: not a decision: {error}. Correct or restore it with git"
+            ) from error
     return decisions
 
 
-def standing(decisions: list[Promotion]) -> list[Promotion]:
-    """The promotions that stand, the one in force last."""
+def find_standing_promotions(decisions: list[Promotion]) -> list[Promotion]:
+    """Return the promotions that were not rolled back; the last one is in force."""
     stack: list[Promotion] = []
     for decision in decisions:
         if decision.action == "promote":
@@ -85,8 +88,8 @@ def standing(decisions: list[Promotion]) -> list[Promotion]:
     return stack
 
 
-def said_of(decision: Promotion) -> str:
-    """What must be said with the promoted one's name: what the gate said, and that it was forced if it was."""
+def describe_promotion(decision: Promotion) -> str:
+    """Return the note to show with the promoted model: the result of the gate, and the reason if it was forced."""
     changed = decision.objective.get("changed")
     return (
         f"gate: {decision.gate}"
@@ -95,43 +98,43 @@ def said_of(decision: Promotion) -> str:
     )
 
 
-def promoted(directory: Path, data: str) -> Promotion | None:
-    """What is promoted for a data set now."""
-    stack = standing(read_decisions(directory, data))
+def find_promoted(directory: Path, data: str) -> Promotion | None:
+    """Return the promotion in force for a data set, or None."""
+    stack = find_standing_promotions(read_decisions(directory, data))
     return stack[-1] if stack else None
 
 
-def promoted_runs(directory: Path) -> set[str]:
-    """Ids of all runs that a decision rests on, rolled back or not: evidence that must not be pruned."""
+def find_promoted_runs(directory: Path) -> set[str]:
+    """Return the ids of the runs of all decisions, rolled back or not. They are evidence and must not be pruned."""
     files = sorted(directory.glob("*.jsonl"))
     return {run for path in files for decision in read_decisions(directory, path.stem) for run in decision.runs}
 
 
 def add_decision(directory: Path, decision: Promotion) -> Path:
-    """Write the decision down at the end of its file; where that is."""
+    """Append the decision to the log of its data set. Return the path of the log."""
     path = promotions_file(directory, decision.data)
     append_line(path, json.dumps(dataclasses.asdict(decision), ensure_ascii=False, allow_nan=False))
     return path
 
 
-def named_parent(runs_dir: Path, wanted: str | None) -> str | None:
-    """The id of the run that `parent=` names, or `none`; None if it names nothing.
+def find_named_parent(runs_dir: Path, wanted: str | None) -> str | None:
+    """Return the id of the run that `parent=` names. Return `wanted` itself if it is `none` or None.
 
     Raises:
-        UserError: no such run, or several.
+        UserError: no run or several runs match.
     """
     if wanted is None or wanted == NONE:
         return wanted
     return find_run(runs_dir, wanted).record.id
 
 
-def promoted_parent(promotions_dir: Path, data: str, split_hash: str) -> str | None:
-    """The id of a run of what is promoted, on this split if there is one.
+def find_promoted_parent(promotions_dir: Path, data: str, split_hash: str) -> str | None:
+    """Return the id of a run of the promoted model, on this split if possible; None if nothing is promoted.
 
     Raises:
-        UserError: the file of promotions is broken.
+        UserError: the log of promotions is invalid.
     """
-    decision = promoted(promotions_dir, data)
+    decision = find_promoted(promotions_dir, data)
     if decision is None:
         return None
     same_split = [run for run, split in decision.runs.items() if split == split_hash]

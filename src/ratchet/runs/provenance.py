@@ -1,4 +1,4 @@
-"""What a run was made with: code, lock, packages, machine. Missing git or lock is no error, it is recorded as such."""
+"""Collect the provenance of a run: git state, lock file and packages. A missing git or lock is recorded as None."""
 
 import hashlib
 import os
@@ -14,11 +14,11 @@ _PACKAGES = (
     "pytorch-lightning", "transformers", "tokenizers", "safetensors",
 )  # fmt: skip
 _CODE = ("src", "conf", "train.py", "pyproject.toml", "requirements.lock")
-_MOST = 2_000_000  # characters of a diff that is kept
+_MAX_DIFF = 2_000_000  # characters
 
 
-def git_state(project: Path) -> tuple[dict[str, Any], str]:
-    """Commit, branch and whether the code differs from the commit; and the difference, new files included."""
+def read_git_state(project: Path) -> tuple[dict[str, Any], str]:
+    """Return the commit, the branch and whether the code differs from the commit; and the diff with new files."""
     commit = run_git(project, "rev-parse", "HEAD")
     if commit is None:
         return {"commit": None, "branch": None, "dirty": None}, ""
@@ -28,19 +28,20 @@ def git_state(project: Path) -> tuple[dict[str, Any], str]:
         "branch": (run_git(project, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
         "dirty": bool(diff),
         "diff_sha256": hashlib.sha256(diff.encode("utf-8", "surrogateescape")).hexdigest() if diff else None,
-        "diff_complete": len(diff) <= _MOST,
+        "diff_complete": len(diff) <= _MAX_DIFF,
     }
-    return state, diff[:_MOST]
+    return state, diff[:_MAX_DIFF]
 
 
 def _diff(project: Path) -> str:
-    """Against HEAD, with files that git does not know yet; a copy of the index is used, so the real one stays."""
+    """Return the diff against HEAD, including untracked files. Work on a copy of the index, so git's own is kept."""
     index = (run_git(project, "rev-parse", "--git-path", "index") or "").strip()
     paths = [path for path in _CODE if (project / path).exists()]
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory, "index")
         if (project / index).is_file():
-            shutil.copy2(project / index, copy)  # with its time: git looks again at what is no older than its index
+            # Keep the modification time: git reads again the files that are not older than the index.
+            shutil.copy2(project / index, copy)
         environment = {"GIT_INDEX_FILE": str(copy)}
         run_git(project, "add", "--intent-to-add", "--", *paths, **environment)
         plain = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
@@ -48,9 +49,9 @@ def _diff(project: Path) -> str:
 
 
 def run_git(project: Path, *arguments: str, **environment: str) -> str | None:
-    """What git says in `project`; None where it fails or is not there."""
+    """Run git in `project` and return its output; None if it fails or is not installed."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", *arguments],
             cwd=project,
             env={**os.environ, **environment},
@@ -59,21 +60,21 @@ def run_git(project: Path, *arguments: str, **environment: str) -> str | None:
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.decode("utf-8", "surrogateescape")  # bytes, not text mode: line ends stay as they are
+    return result.stdout.decode("utf-8", "surrogateescape")  # text mode would convert line ends
 
 
-def lock_hash(project: Path) -> str | None:
-    """sha256 of requirements.lock."""
+def hash_lock(project: Path) -> str | None:
+    """Return the sha256 of requirements.lock, or None if it is missing."""
     path = project / "requirements.lock"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the installed packages that results may depend on, without importing them."""
-    found = {}
+def read_package_versions() -> dict[str, str]:
+    """Return the versions of the installed packages that affect results, without importing the packages."""
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

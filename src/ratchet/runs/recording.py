@@ -1,4 +1,4 @@
-"""A run while it runs: its directory made before any work, its record kept true whatever happens."""
+"""Record a run in progress: create its directory before any work, and keep its record correct until it ends."""
 
 import csv
 import logging
@@ -32,7 +32,7 @@ def _now() -> datetime:
 
 
 class Recording:
-    """The directory of a run in progress. Made by `open_run`."""
+    """The directory of a run in progress, as `open_run` returns it."""
 
     def __init__(self, path: Path, record: RunRecord, *, resumed: bool = False) -> None:
         self.path = path
@@ -41,51 +41,51 @@ class Recording:
         self._history_is_ahead = resumed
 
     def update(self, **fields: Any) -> None:
-        """Set fields of the record and write it."""
+        """Set fields of the record and write record.json."""
         for name, value in fields.items():
             assert hasattr(self.record, name), name
             setattr(self.record, name, value)
         write_json(self.path / "record.json", plain(self.record))
 
     def write_json(self, name: str, content: Any) -> None:
-        """Write a file of the run, whole."""
+        """Write a file of the run atomically."""
         write_json(self.path / name, content)
 
     def directory(self, name: str) -> Path:
-        """A directory inside the run's, made if need be."""
+        """Return a subdirectory of the run; create it if it is missing."""
         path = self.path / name
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append `metrics` to history.csv; an `epoch` among them becomes its column."""
+        """Append `metrics` to history.csv. The value of the key `epoch` goes to the column of that name."""
         epoch = metrics.get("epoch", "")
         if self._history_is_ahead:
             self._history_is_ahead = False
-            forget_epochs(self.path / "history.csv", epoch)
+            remove_epochs(self.path / "history.csv", epoch)
         rows = [(epoch, step, key, value) for key, value in metrics.items() if key != "epoch"]
         with (self.path / "history.csv").open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
     def check_same_data(self, dataset_version: str, split_hash: str) -> None:
-        """Stop a resumed run whose data are not those it began with.
+        """Check that a resumed run has the data that it started with.
 
         Raises:
-            UserError: dataset version or split hash differ from the record.
+            UserError: the dataset version or the split hash differs from the record.
         """
-        for what, before, now in (
+        for name, before, now in (
             ("data", self.record.dataset_version, dataset_version),
             ("split", self.record.split_hash, split_hash),
         ):
             if before is not None and before != now:
                 raise UserError(
-                    f"{self.path}: the {what} changed since the run began ({before[:12]}, now {now[:12]}): "
+                    f"{self.path}: the {name} changed since the run started ({before[:12]}, now {now[:12]}): "
                     "start a new run"
                 )
 
 
-def forget_epochs(path: Path, epoch: Any) -> None:
-    """Leave only whole rows of epochs before `epoch` in a history: what comes after will be written again."""
+def remove_epochs(path: Path, epoch: Any) -> None:
+    """Keep only the complete rows of epochs before `epoch` in a history; the resumed run writes the others again."""
     _, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True) or [_HISTORY]
     kept = [line for line in lines if line.endswith("\n") and line.partition(",")[0].isdigit()]
     kept = [line for line in kept if epoch != "" and int(line.partition(",")[0]) < epoch]
@@ -96,22 +96,22 @@ def forget_epochs(path: Path, epoch: Any) -> None:
 def open_run(
     config: Config, *, threads: int, overrides: Sequence[str], resume: StoredRun | None = None
 ) -> Iterator[Recording]:
-    """Make the run directory and its record; on the way out the record says how the run ended.
+    """Create the run directory and its record. Yield the run, and record how it ended when the block ends.
 
-    With `resume` the directory and the record of that run are gone on with.
+    With `resume`, continue that run in its own directory and record.
 
-    `finished` when the block ends, `interrupted` on Ctrl-C or SIGTERM, `failed` (with the error) on an exception.
-    `pruned` when a search gives it up. After kill -9 the record still says `running`, with the pid of a process that
-    is gone; also where the disk has no room for the last word.
+    The final status is `finished` if the block completes, `interrupted` on Ctrl-C or SIGTERM, `failed` (with the
+    error) on an exception, and `pruned` if a search stops the run. After kill -9, or if the disk is full at the end,
+    it is still `running`, with the pid of a process that no longer exists.
 
     Raises:
-        UserError: `run_dir` exists already, or the directory cannot be made; the run to resume is finished or running,
-            or its directory cannot be written to.
-        RunFailed: from any exception of the block, but for Pruned, which goes through.
+        UserError: `run_dir` exists or cannot be created; the run to resume is finished or running, or its directory
+            is not writable.
+        RunFailed: the block raised an exception other than Pruned, which is raised unchanged.
     """
-    run = _made(config, threads, overrides) if resume is None else _reopened(resume)
+    run = _create_run(config, threads, overrides) if resume is None else _reopen_run(resume)
     path = run.path
-    with _logging_to(path / "log.txt"):
+    with _log_to(path / "log.txt"):
         try:
             if not (path / "history.csv").is_file():
                 write_text(path / "history.csv", _HISTORY)
@@ -121,49 +121,50 @@ def open_run(
         except (KeyboardInterrupt, SystemExit) as stop:
             logging.getLogger(__name__).warning("interrupted: %s", type(stop).__name__)
             with suppress(OSError):
-                run.update(status="interrupted", finished_at=_now().isoformat(), error=_error(stop))
+                run.update(status="interrupted", finished_at=_now().isoformat(), error=_describe_error(stop))
             raise
         except Pruned as stop:
             logging.getLogger(__name__).info("pruned: %s", stop)
             shutil.rmtree(path / "checkpoints", ignore_errors=True)
-            run.update(status="pruned", finished_at=_now().isoformat(), error=_error(stop))
+            run.update(status="pruned", finished_at=_now().isoformat(), error=_describe_error(stop))
             stop.path = path
             raise
         except Exception as error:
-            raise _failed(run, error) from error
+            raise _record_failure(run, error) from error
         try:
             run.update(status="finished", finished_at=_now().isoformat())
         except OSError as error:
-            raise _failed(run, error) from error
+            raise _record_failure(run, error) from error
 
 
-def _failed(run: Recording, error: Exception) -> RunFailed:
-    """What to raise, once the record says it, if the disk lets it."""
+def _record_failure(run: Recording, error: Exception) -> RunFailed:
+    """Set the status to `failed`, if the disk permits it. Return the exception to raise."""
     logging.getLogger(__name__).error("failed", exc_info=error)
-    reason = storage_error(error, "the run's directory", f"; then `python train.py resume={run.path}` goes on") or error
+    remedy = f"; then resume the run: `python train.py resume={run.path}`"
+    reason = storage_error(error, "the run's directory", remedy) or error
     with suppress(OSError):
-        run.update(status="failed", finished_at=_now().isoformat(), error=_error(reason))
+        run.update(status="failed", finished_at=_now().isoformat(), error=_describe_error(reason))
     return RunFailed(run.path, reason)
 
 
-def note_death(stored: StoredRun, reason: str) -> None:
-    """Write down how a run ended whose process is known to have died, here or elsewhere, if it did not do so itself."""
+def record_death(stored: StoredRun, reason: str) -> None:
+    """Set the status of a run to `interrupted` if its process died, here or elsewhere, before it recorded an end."""
     if stored.record.status == "running":
         error = {"type": "ProcessDied", "message": reason, "traceback": ""}
         Recording(stored.path, stored.record).update(status="interrupted", finished_at=_now().isoformat(), error=error)
 
 
-def _made(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
-    """A new run: its directory with its configuration and its first record, or nothing at all."""
+def _create_run(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
+    """Create the directory of a new run with its configuration and first record. On an error, leave nothing behind."""
     identifier = f"{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     path = Path(config.run_dir or Path(config.runs_dir, config.data.name, config.name, identifier))
     try:
         path.mkdir(parents=True, exist_ok=False)
     except FileExistsError:
-        raise UserError(f"{path}: exists already; a run needs a directory of its own (run_dir)") from None
+        raise UserError(f"{path}: exists already: set run_dir to a new directory") from None
     except OSError as error:
-        raise _unmade(path, error) from error
-    run = Recording(path, _first_record(config, identifier, threads, overrides))
+        raise _explain_failed_creation(path, error) from error
+    run = Recording(path, _build_first_record(config, identifier, threads, overrides))
     try:
         from ratchet.config import dump  # here: it loads OmegaConf, which reading a run does not need
 
@@ -171,64 +172,66 @@ def _made(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
         run.update()
     except OSError as error:
         shutil.rmtree(path, ignore_errors=True)
-        raise _unmade(path, error) from error
+        raise _explain_failed_creation(path, error) from error
     return run
 
 
-def _unmade(path: Path, error: OSError) -> UserError:
-    otherwise = UserError(f"{path}: the run directory cannot be made: {error.strerror}")
-    return storage_error(error, path, ", or choose another place: runs_dir=DIRECTORY") or otherwise
+def _explain_failed_creation(path: Path, error: OSError) -> UserError:
+    otherwise = UserError(
+        f"{path}: the run directory cannot be created: {error.strerror}. Choose another one: runs_dir=DIRECTORY"
+    )
+    return storage_error(error, path, ", or choose another directory: runs_dir=DIRECTORY") or otherwise
 
 
-def _reopened(stored: StoredRun) -> Recording:
-    """A run that ended before it was done; its record says that it runs again, here, and by which code.
+def _reopen_run(stored: StoredRun) -> Recording:
+    """Resume a run that did not finish; record the process and the code that continue it.
 
-    Of several processes that take it up at the same time one has it, the others find it running.
+    If several processes try this at the same time, one resumes the run, and the others see that it is running.
     """
-    state, _ = provenance.git_state(PROJECT)
+    state, _ = provenance.read_git_state(PROJECT)
     try:
-        with _claimed(stored.path / "record.json"):
-            return _taken_up(read_run(stored.path), state)
+        with _lock_file(stored.path / "record.json"):
+            return _take_over(read_run(stored.path), state)
     except OSError as error:
-        remedy = f", or copy it elsewhere and resume the copy: {stored.path} stays as it is"
+        remedy = f", or copy the run elsewhere and resume the copy: {stored.path} is unchanged"
         raise storage_error(error, stored.path, remedy) or error from error
 
 
 @contextmanager
-def _claimed(path: Path) -> Iterator[None]:
-    """No other process is in this block with the same file."""
-    import fcntl  # where there is none, nothing but this needs it
+def _lock_file(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file, so that only one process at a time executes the block."""
+    import fcntl  # Windows has none; only this function needs it
 
     with path.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed
         yield
 
 
-def _taken_up(stored: StoredRun, state: dict[str, Any]) -> Recording:
+def _take_over(stored: StoredRun, state: dict[str, Any]) -> Recording:
     record = stored.record
     if stored.status == "finished":
         raise UserError(f"{stored.path}: the run is finished, there is nothing to resume")
     if stored.status == "running":
         raise UserError(
-            f"{stored.path}: the run still runs (process {record.pid} on {record.host}). If that machine is gone, set "
-            '"status" in its record.json to "interrupted"'
+            f"{stored.path}: the run is still running (process {record.pid} on {record.host}). If that machine no "
+            'longer exists, set "status" in its record.json to "interrupted"'
         )
-    for half_written in stored.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
-        shutil.rmtree(half_written) if half_written.is_dir() else half_written.unlink()
-    again = {"at": _now().isoformat(), "after": stored.status, "git": state, "argv": list(sys.argv)}
+    for leftover in stored.path.rglob(".*.tmp"):  # of a process that was killed while writing
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    resume = {"at": _now().isoformat(), "after": stored.status, "git": state, "argv": list(sys.argv)}
     run = Recording(stored.path, record, resumed=True)
     run.update(
-        **_process(),
+        **_describe_process(),
         status="running",
-        resumes=[*record.resumes, again],
+        resumes=[*record.resumes, resume],
         finished_at=None,
         error=None,
     )
     return run
 
 
-def _process() -> dict[str, Any]:
-    """Who runs, and since when: a pid alone may be somebody else's by now."""
+def _describe_process() -> dict[str, Any]:
+    """Return the pid, start time and host of this process. The start time is needed because pids are reused."""
     return {
         "pid": os.getpid(),
         "process_started": psutil.Process().create_time(),
@@ -236,12 +239,12 @@ def _process() -> dict[str, Any]:
     }
 
 
-def _first_record(config: Config, identifier: str, threads: int, overrides: Sequence[str]) -> RunRecord:
+def _build_first_record(config: Config, identifier: str, threads: int, overrides: Sequence[str]) -> RunRecord:
     return RunRecord(
         id=identifier,
         status="running",
         started_at=_now().isoformat(),
-        **_process(),
+        **_describe_process(),
         argv=list(sys.argv),
         overrides=list(overrides),
         name=config.name,
@@ -261,7 +264,7 @@ def _first_record(config: Config, identifier: str, threads: int, overrides: Sequ
 
 
 def _record_provenance(run: Recording) -> None:
-    state, diff = provenance.git_state(PROJECT)
+    state, diff = provenance.read_git_state(PROJECT)
     if diff:
         with replacing(run.path / "code.diff") as temporary:
             temporary.write_bytes(diff.encode("utf-8", "surrogateescape"))
@@ -270,32 +273,32 @@ def _record_provenance(run: Recording) -> None:
     run.update(
         git=state,
         code_hash=hash_definitions(definitions),
-        lock_hash=provenance.lock_hash(PROJECT),
-        packages=provenance.package_versions(),
+        lock_hash=provenance.hash_lock(PROJECT),
+        packages=provenance.read_package_versions(),
         machine=machine.machine(),
     )
 
 
-def _error(error: BaseException) -> dict[str, str]:
+def _describe_error(error: BaseException) -> dict[str, str]:
     shown = "" if isinstance(error, (UserError, Pruned)) else "".join(traceback.format_exception(error))
     return {"type": type(error).__name__, "message": str(error), "traceback": shown}
 
 
 class _LogFile(logging.FileHandler):
-    """A log that may be cut short by a full disk: what happened is for the record to say."""
+    """A log file that a full disk may truncate without an error: the record reports the cause."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Called by logging where a line cannot be written."""
+        """Ignore a line that cannot be written."""
 
     def close(self) -> None:
-        """Called by logging; what was not written yet may have no room."""
+        """Close the file; ignore that the disk has no room for the rest of the buffer."""
         with suppress(OSError):
             super().close()
 
 
 @contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Everything that is logged or warned of in this block goes to `path`, whatever runs before or after it."""
+def _log_to(path: Path) -> Iterator[None]:
+    """Write all log records and warnings of the block to `path`. Restore the logging configuration at the end."""
     handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""Read finished and running runs from their directories; tell a running run from a killed one."""
+"""Read runs from their directories, and detect runs whose process was killed."""
 
 import csv
 import dataclasses
@@ -20,7 +20,7 @@ Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 
 @dataclass
 class RunRecord:
-    """The fields of record.json. Times are UTC in ISO 8601; `process_started` tells a pid from its reuse."""
+    """The fields of record.json. Times are in UTC (ISO 8601). `process_started` detects that a pid was reused."""
 
     id: str
     status: Status
@@ -65,12 +65,12 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
-        """The record of parsed JSON; keys that a newer version added are left out.
+        """Return the record of parsed JSON. Ignore unknown keys: a newer version may have added them.
 
         Raises:
-            TypeError: keys that every version has are not there.
+            TypeError: a key that every version has is missing.
         """
-        known = {each.name for each in dataclasses.fields(cls)}
+        known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{key: value for key, value in content.items() if key in known})
 
 
@@ -83,12 +83,12 @@ class StoredRun:
 
     @property
     def status(self) -> str:
-        """The recorded status, or `killed` for a "running" one whose process is gone from this host."""
-        if self.record.status == "running" and self._process_is_gone():
+        """Return the recorded status, or `killed` if it is `running` but its process on this host no longer exists."""
+        if self.record.status == "running" and self._is_process_gone():
             return "killed"
         return self.record.status
 
-    def _process_is_gone(self) -> bool:
+    def _is_process_gone(self) -> bool:
         if not hasattr(os, "uname") or os.uname().nodename != self.record.host:
             return False
         try:
@@ -100,27 +100,27 @@ class StoredRun:
             return True
         except psutil.AccessDenied:
             return False
-        return abs(started - self.record.process_started) > 2.0
+        return abs(started - self.record.process_started) > 2.0  # seconds: clocks are adjusted a little
 
     def read_json(self, name: str) -> Any:
-        """A JSON file of the run.
+        """Read a JSON file of the run.
 
         Raises:
-            UserError: the run has no such file, or a broken one.
+            UserError: the file is missing or invalid.
         """
         path = self.path / name
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise UserError(f"{path}: not there; the run is {self.status}") from None
+            raise UserError(f"{path}: no such file; the run is {self.status}") from None
         except json.JSONDecodeError as error:
             raise UserError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from error
 
-    def history(self) -> list["Point"]:
-        """What was logged while it trained; empty for models that have no curves.
+    def read_history(self) -> list["Point"]:
+        """Read the curves that were logged during training; empty for models that log none.
 
         Raises:
-            UserError: history.csv is not there or broken.
+            UserError: history.csv is missing or invalid.
         """
         path = self.path / "history.csv"
         try:
@@ -129,18 +129,18 @@ class StoredRun:
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise UserError(f"{path}: cannot be read: {error}") from error
 
-    def figures(self) -> dict[str, Any]:
-        """metrics.json and cost.json in one mapping; empty where the run did not get that far."""
-        found: dict[str, Any] = {}
+    def read_metrics(self) -> dict[str, Any]:
+        """Read metrics.json and cost.json into one mapping; empty if the run did not write them."""
+        metrics: dict[str, Any] = {}
         for name in ("metrics.json", "cost.json"):
             if (self.path / name).is_file():
-                found |= self.read_json(name)
-        return found
+                metrics |= self.read_json(name)
+        return metrics
 
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a curve; models that do not train in epochs may have logged it without one."""
+    """A value of a curve; `epoch` is None for models that do not train in epochs."""
 
     epoch: int | None
     key: str
@@ -148,10 +148,10 @@ class Point:
 
 
 def read_run(path: Path) -> StoredRun:
-    """The run in directory `path`.
+    """Read the run in directory `path`.
 
     Raises:
-        UserError: no run directory, or a record of another schema.
+        UserError: it is not a run directory, or its record is invalid or of a newer schema.
     """
     try:
         content = json.loads((path / "record.json").read_text(encoding="utf-8"))
@@ -166,41 +166,41 @@ def read_run(path: Path) -> StoredRun:
 
 
 def find_runs(runs_dir: Path, *within: str) -> list[StoredRun]:
-    """All runs under `runs_dir`, oldest first; a broken record is warned of and left out.
+    """Return all runs under `runs_dir`, the oldest first. Skip an invalid record with a warning.
 
-    `within` may name a data set, and a candidate of it.
+    `within` restricts the search to a data set, or to a data set and a candidate.
     """
     runs = []
     for path in runs_dir.joinpath(*within).glob("*/" * (3 - len(within)) + "record.json"):
         try:
             runs.append(read_run(path.parent))
         except UserError as error:
-            logging.getLogger(__name__).warning("left out: %s", error)
+            logging.getLogger(__name__).warning("skipped: %s", error)
     return sorted(runs, key=lambda run: (run.record.started_at, run.record.id))
 
 
 def find_run(runs_dir: Path, wanted: str) -> StoredRun:
-    """The run that `wanted` names: a directory, an id, the unique beginning or end of one, or `last`.
+    """Return the run that `wanted` names: a directory, an id, a unique prefix or suffix of an id, or `last`.
 
     Raises:
-        UserError: none, or several.
+        UserError: no run or several runs match.
     """
     if not wanted:
-        raise UserError("which run? An empty name is none: give an id, a directory or `last`")
+        raise UserError("the name of the run is empty: give an id, a directory or `last`")
     if (Path(wanted) / "record.json").is_file():
         return read_run(Path(wanted))
     runs = find_runs(runs_dir)
     if wanted == "last" and runs:
         return runs[-1]
-    found = [run for run in runs if run.record.id.startswith(wanted) or run.record.id.endswith(wanted)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UserError(f"{wanted!r} names {len(found)} runs: {', '.join(_ids(found))}")
+    matches = [run for run in runs if run.record.id.startswith(wanted) or run.record.id.endswith(wanted)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UserError(f"{wanted!r} names {len(matches)} runs: {', '.join(_list_ids(matches))}: give more of the id")
     raise UserError(f"no run {wanted!r} in {runs_dir} ({len(runs)} runs there; `ratchet runs list` shows them)")
 
 
-def _ids(runs: Sequence[StoredRun], most: int = 5) -> list[str]:
+def _list_ids(runs: Sequence[StoredRun], most: int = 5) -> list[str]:
     shown = [run.record.id for run in runs[:most]]
     return [*shown, "..."] if len(runs) > most else shown
 
@@ -211,22 +211,26 @@ def candidate_key(run: StoredRun) -> tuple[str, str]:
 
 
 def repeat_key(run: StoredRun) -> tuple[str | None, int | None]:
-    """Which of its candidate's repeats it is; a run of a model without randomness stands for every seed."""
+    """Return the key of a run among the repeats of its candidate: split and seed.
+
+    The seed is None for a deterministic model: one run represents all seeds.
+    """
     return run.record.split_hash, None if run.record.deterministic else run.record.seed
 
 
-def repeats_of(run: StoredRun) -> list[StoredRun]:
-    """A finished run, then its candidate's newest finished run of every other split and seed, in their order.
+def find_repeats(run: StoredRun) -> list[StoredRun]:
+    """Return the run and the newest finished run of its candidate for every other split and seed, in their order.
 
-    They are those on the same version of the data in the same runs directory; a run that lies in none is alone.
+    The others have the same dataset version and are in the same runs directory. If the run is not in a runs
+    directory, return the run alone.
     """
     path, record = run.path.resolve(), run.record
     if path.parts[-3:-1] != (record.data, record.name):
         return [run]
-    same = [
-        each for each in find_runs(path.parents[2])
-        if candidate_key(each) == candidate_key(run) and each.status == "finished"
-        and (each.record.data, each.record.dataset_version) == (record.data, record.dataset_version)
+    others = [
+        other for other in find_runs(path.parents[2])
+        if candidate_key(other) == candidate_key(run) and other.status == "finished"
+        and (other.record.data, other.record.dataset_version) == (record.data, record.dataset_version)
     ]  # fmt: skip
-    newest = {repeat_key(each): each for each in same if repeat_key(each) != repeat_key(run)}
-    return [run, *sorted(newest.values(), key=lambda each: (each.record.split_seed, each.record.seed))]
+    newest = {repeat_key(other): other for other in others if repeat_key(other) != repeat_key(run)}
+    return [run, *sorted(newest.values(), key=lambda other: (other.record.split_seed, other.record.seed))]

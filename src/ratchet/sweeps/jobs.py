@@ -92,10 +92,10 @@ def run_job(config: Config, overrides: Sequence[str], number: int) -> JobResult:
 
 
 def _run(config: Config, job: Job) -> JobResult:
-    from ratchet.training import read_inputs, settle_devices, train  # takes a second: a wrong grid is refused before
+    from ratchet.training import read_inputs, set_devices, train  # takes a second: a wrong grid is refused before
 
     try:
-        settle_devices(config)
+        set_devices(config)
         read = cache(lambda: read_inputs(config))
         if not config.fresh:
             done = _find_done(config, lambda: _data_identity(read()))
@@ -132,7 +132,7 @@ def find_done(config: Config, threads: int, identify_data: Callable[[], DataIden
     results depend on and, last because it reads the data, what `identify_data` returns. A record that is older than the
     hash of behavioural cases counts as one without cases.
     """
-    environment = (hash_definitions(code_of_run(config.model.module)), provenance.package_versions(), threads)
+    environment = (hash_definitions(code_of_run(config.model.module)), provenance.read_package_versions(), threads)
     wanted = settings_of_results(yaml.safe_load(dump(config)))
     candidates = [
         run

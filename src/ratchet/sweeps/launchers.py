@@ -21,7 +21,7 @@ from hydra.plugins.launcher import Launcher
 
 from ratchet.errors import UserError
 from ratchet.machine import available_cores, environment, terminate
-from ratchet.runs import note_death
+from ratchet.runs import record_death
 from ratchet.sweeps.jobs import recorded_overrides
 from ratchet.sweeps.ledger import Job, find_sweep_runs, read_jobs, record_job
 
@@ -57,7 +57,7 @@ class Sweep:
             return
         runs = [run for run in find_sweep_runs(self.runs_dir, self.sweep_id) if run.record.overrides == recorded]
         for run in runs:
-            note_death(run, reason)
+            record_death(run, reason)
         failed = replace(job, outcome="failed", reason=reason)
         self.report_failed(failed)
         record_job(self.runs_dir, self.sweep_id, failed, runs[-1].path if runs else None)

@@ -110,7 +110,7 @@ def _describe(request: SearchRequest) -> dict[str, Any]:
             "space": plain(request.space),
             "search": [settings.metric.name, plain(settings.cost), settings.prune, settings.seed],
             "code_hash": hash_definitions(code_of_run(config.model.module)),
-            "packages": provenance.package_versions(),
+            "packages": provenance.read_package_versions(),
             "threads": config.threads or available_cores(),
         },
     }
@@ -160,7 +160,7 @@ def _store_result(config: Config, study: OpenStudy, trial: Trial, job: Job, prog
         study.tell(trial.number, None, pruned=True, run=job.run)
     elif job.outcome in ("finished", "done before") and job.run is not None:
         run = read_run(Path(config.runs_dir) / job.run)
-        metrics = run.figures()
+        metrics = run.read_metrics()
         values = [metrics[f"val/{settings.metric.name}"]]
         values += [metrics[f"cost/{settings.cost.name}"]] if settings.cost is not None else []
         study.tell(trial.number, values, run=job.run)

@@ -1,4 +1,4 @@
-"""What is told to others while a run goes on: curves, figures, tables, artifacts. The run directory stays the truth."""
+"""Report curves, metrics, tables and artifacts of a run to a tracker. The run directory remains the reference."""
 
 from ratchet.tracking.opening import open_tracker
 from ratchet.tracking.tracker import Description, Files, NullTracker, Report, Table, Tracker

@@ -1,4 +1,4 @@
-"""The tracker that a configuration asks for, open for the length of a block."""
+"""Open the tracker of a configuration for the duration of a block."""
 
 import logging
 import sys
@@ -15,16 +15,17 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_tracker(settings: TrackerConfig, directory: Path, describe: Callable[[], Description]) -> Iterator[Tracker]:
-    """A tracker that writes below `directory`, told at the end whether the block ended well.
+    """Yield a tracker that writes below `directory`. At the end, report to it whether the block failed.
 
-    Nothing of it raises, asks or prints, but for one line on stderr where it cannot be what was asked for.
+    The tracker raises no errors, asks no questions and prints nothing, except one line on stderr if it cannot be
+    opened as configured.
     """
     if settings.kind is TrackerKind.none:
         if settings != TrackerConfig():
-            log.warning("tracker=none: the other settings of the tracker change nothing")
+            log.warning("tracker=none: the other settings of the tracker have no effect")
         yield NullTracker()
         return
-    with _opened(settings, directory, describe) as tracker:
+    with _open_guarded(settings, directory, describe) as tracker:
         try:
             yield tracker
         except Pruned:
@@ -38,20 +39,20 @@ def open_tracker(settings: TrackerConfig, directory: Path, describe: Callable[[]
 
 
 @contextmanager
-def _opened(settings: TrackerConfig, directory: Path, describe: Callable[[], Description]) -> Iterator[Tracker]:
-    """The guarded tracker, or the null one and a warning."""
-    from ratchet.tracking.wandb_tracker import open_wandb, staging
+def _open_guarded(settings: TrackerConfig, directory: Path, describe: Callable[[], Description]) -> Iterator[Tracker]:
+    """Yield the guarded tracker; if it cannot be opened, warn and yield the null tracker."""
+    from ratchet.tracking.wandb_tracker import open_wandb, redirect_files
 
-    with staging(directory):
+    with redirect_files(directory):
         try:
             tracker: Tracker = GuardedTracker(open_wandb(settings, directory, describe(), warn))
         except Exception as error:
-            warn(f"tracker={settings.kind.name}: {type(error).__name__}: {error}; the run goes on without it")
+            warn(f"tracker={settings.kind.name}: {type(error).__name__}: {error}; the run continues without it")
             tracker = NullTracker()
         yield tracker
 
 
 def warn(message: str) -> None:
-    """Into the run's log, and once to the person at the keyboard."""
+    """Write a warning to the log of the run and to stderr."""
     log.warning(message)
     print(f"warning: {message}", file=sys.stderr)

@@ -10,12 +10,12 @@ from typing import Any, Protocol, TypeVar
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 CALL_SECONDS = 20.0
-FINISH_SECONDS = 90.0  # longer than a tracker waits for its own uploads
+FINISH_SECONDS = 90.0  # longer than the W&B tracker waits for its uploads
 
 
 @dataclass(frozen=True)
 class Description:
-    """Who is speaking: a run as a tracker lists it. `config` is plain values; everything else is in it as well."""
+    """A run as a tracker lists it. `config` holds plain values, including those of the other fields."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Files:
-    """Files that belong together, as an artifact: by the path within it, where each stands on disk."""
+    """The files of an artifact. `files` maps each path within the artifact to the path on disk."""
 
     name: str
     kind: str
@@ -46,95 +46,99 @@ class Files:
 
 @dataclass(frozen=True)
 class Report:
-    """What is known once the work is done. `used` are inputs, `made` are outputs, `pictures` PNG files by name."""
+    """The results of a finished run or comparison. `pictures` holds PNG files by name."""
 
     summary: Mapping[str, Any]
     tables: Sequence[Table] = ()
     pictures: Mapping[str, bytes] = field(default_factory=dict)
-    used: Sequence[Files] = field(default=())
-    made: Sequence[Files] = field(default=())
+    inputs: Sequence[Files] = field(default=())
+    outputs: Sequence[Files] = field(default=())
 
 
 class Tracker(Protocol):
-    """Somebody who is told of a run. Made by `open_tracker`, which sees to it that nothing of this stops the run."""
+    """Receives the progress of a run. `open_tracker` returns one whose failures do not stop the run."""
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Add to the configuration what was not known at first."""
+        """Add values to the configuration of the run."""
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A point of each curve; an `epoch` among the metrics is what they are drawn over."""
+        """Add a point to each curve. If `metrics` has the key `epoch`, curves are drawn over it."""
 
-    def report(self, make: Callable[[], Report]) -> None:
-        """What came out; `make` is called only where somebody listens."""
+    def report(self, build: Callable[[], Report]) -> None:
+        """Report the results. `build` returns them; it is called only if they are sent."""
 
     def finish(self, error: str | None = None) -> None:
-        """The end, a bad one if there is an error. Nothing may be told afterwards."""
+        """End the run, as failed if there is an error. No other method may be called afterwards."""
 
 
 class NullTracker:
-    """Tells nobody."""
+    """Ignores everything."""
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
-    def report(self, make: Callable[[], Report]) -> None:
-        """Nothing; `make` is not called."""
+    def report(self, build: Callable[[], Report]) -> None:
+        """Do nothing; `build` is not called."""
 
     def finish(self, error: str | None = None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class GuardedTracker:
-    """Hands everything on to `tracker` until that fails; how the run ended is told even then, if it can be."""
+    """Forwards all calls to `tracker` until one fails. `finish` is forwarded even then."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
-        self._listens = True
+        self._works = True
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Hand on, or log why not."""
-        self._while_it_listens("configuration", lambda: self._call(lambda: self._tracker.configure(values)))
+        """Forward the call; log a failure."""
+        self._run_if_working("configuration", lambda: self._call(lambda: self._tracker.configure(values)))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Hand on, or log why not."""
-        self._while_it_listens("curves", lambda: self._call(lambda: self._tracker.log(step, metrics)))
+        """Forward the call; log a failure."""
+        self._run_if_working("curves", lambda: self._call(lambda: self._tracker.log(step, metrics)))
 
-    def report(self, make: Callable[[], Report]) -> None:
-        """Hand on, or log why not. Making a report may take its time, telling it may not."""
+    def report(self, build: Callable[[], Report]) -> None:
+        """Forward the call; log a failure. Only sending the report has a time limit, building it has none."""
 
-        def tell() -> None:
-            made = make()
-            self._call(lambda: self._tracker.report(lambda: made))
+        def send() -> None:
+            report = build()
+            self._call(lambda: self._tracker.report(lambda: report))
 
-        self._while_it_listens("report", tell)
+        self._run_if_working("report", send)
 
     def finish(self, error: str | None = None) -> None:
-        """Hand on, or log why not."""
-        self._guarded("end", lambda: within(FINISH_SECONDS, lambda: self._tracker.finish(error)))
+        """Forward the call; log a failure."""
+        self._run_guarded("end", lambda: run_with_timeout(FINISH_SECONDS, lambda: self._tracker.finish(error)))
 
     def _call(self, action: Callable[[], None]) -> None:
-        within(CALL_SECONDS, action)
+        run_with_timeout(CALL_SECONDS, action)
 
-    def _while_it_listens(self, what: str, action: Callable[[], None]) -> None:
-        if self._listens:
-            self._guarded(what, action)
+    def _run_if_working(self, content: str, action: Callable[[], None]) -> None:
+        if self._works:
+            self._run_guarded(content, action)
 
-    def _guarded(self, what: str, action: Callable[[], None]) -> None:
+    def _run_guarded(self, content: str, action: Callable[[], None]) -> None:
         try:
             action()
         except Exception as error:
-            log.warning("tracker: %s not told, nor what follows: %s: %s", what, type(error).__name__, error)
-            self._listens = False
+            log.warning(
+                "tracker: %s could not be sent, nothing more is sent: %s: %s", content, type(error).__name__, error
+            )
+            self._works = False
 
 
-def within(seconds: float, action: Callable[[], Result]) -> Result:
-    """What `action` gives, or raises; it goes on by itself, unheard, if that takes longer than `seconds`.
+def run_with_timeout(seconds: float, action: Callable[[], Result]) -> Result:
+    """Run `action` in a thread and return its result, or raise its error.
+
+    An action that takes longer than `seconds` continues in its thread, and its result is ignored.
 
     Raises:
-        TimeoutError: it took longer.
+        TimeoutError: the action took longer than `seconds`.
     """
     results: list[Result] = []
     errors: list[Exception] = []
@@ -144,10 +148,10 @@ def within(seconds: float, action: Callable[[], Result]) -> Result:
             results.append(action())
         except Exception as error:
             errors.append(error)
-        except BaseException as stop:  # a library that ends its thread does not end the run
+        except BaseException as stop:  # a SystemExit of a library must not end the run
             errors.append(RuntimeError(repr(stop)))
 
-    worker = threading.Thread(target=run, daemon=True)  # the process may end without it
+    worker = threading.Thread(target=run, daemon=True)  # a daemon, so that it does not keep the process alive
     worker.start()
     worker.join(seconds)
     if errors:

@@ -1,4 +1,4 @@
-"""Report runs to Weights & Biases: offline into the run directory, or online where that works."""
+"""Report runs to Weights & Biases: offline into the run directory, or online if the server can be reached."""
 
 import logging
 import os
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratchet.config import TrackerConfig, TrackerMode
-from ratchet.tracking.tracker import Description, Files, Report, within
+from ratchet.tracking.tracker import Description, Files, Report, run_with_timeout
 
 if TYPE_CHECKING:
     import wandb
 
 _ANSWER_SECONDS = 3.0
 log = logging.getLogger(__name__)
-_OFFLINE_SECONDS = 30.0  # to start W&B's own process on a busy machine
+_OFFLINE_SECONDS = 30.0  # to start W&B's service process on a busy machine
 _ONLINE_SECONDS = 4.0  # for the server to register the run
 _QUIET: dict[str, Any] = {"silent": True, "console": "off", "symlink": False, "disable_code": True, "disable_git": True}
-_FLUSH_SECONDS = 1.0  # what a killed run loses at most
-_FINISH_SECONDS = 70.0  # for the model to be uploaded; a server that has gone away is given as long as at the start
+_FLUSH_SECONDS = 1.0  # a killed run loses at most the last second
+_FINISH_SECONDS = 70.0  # to upload the model; if the server can no longer be reached, _ONLINE_SECONDS apply
 _IMPATIENT: dict[str, Any] = {
     "init_timeout": _ONLINE_SECONDS,
     "finish_timeout": 60,
@@ -35,23 +35,23 @@ _IMPATIENT: dict[str, Any] = {
 }
 
 
-def reason_to_stay_offline() -> str | None:
-    """Why nothing can be sent, in words; None where it can."""
+def find_reason_for_offline() -> str | None:
+    """Return the reason why nothing can be sent to the server, or None if it can."""
     import wandb
-    from wandb.sdk.lib import wbauth  # what wandb.init asks itself, but for its prompt
+    from wandb.sdk.lib import wbauth  # wandb.init uses this function, too, but may prompt for a key
 
     url = str(wandb.setup().settings.base_url)
     try:
         if wbauth.authenticate_session(host=url, source="ratchet", prompt=False, update_session=False) is None:
             return f"no API key for {url}: set WANDB_API_KEY, or run `wandb login`"
-        within(_ANSWER_SECONDS + 1, lambda: _ask(url))  # a name server has no timeout of its own
+        run_with_timeout(_ANSWER_SECONDS + 1, lambda: _ping(url))  # the look-up of the host name has no timeout
     except Exception as error:
         return f"{url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
     return None
 
 
-def _ask(url: str) -> None:
-    """Any answer will do, but that it cannot answer; proxies of the environment are used."""
+def _ping(url: str) -> None:
+    """Raise an error unless the server answers. Any HTTP status below 500 will do. Use the environment's proxies."""
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/healthz", timeout=_ANSWER_SECONDS):
             pass
@@ -62,13 +62,13 @@ def _ask(url: str) -> None:
 
 
 @contextmanager
-def staging(directory: Path) -> Iterator[None]:
-    """While the block runs, W&B keeps everything that it writes below `directory`/wandb, and keeps quiet."""
+def redirect_files(directory: Path) -> Iterator[None]:
+    """Let W&B write all its files below `directory`/wandb, and nothing to the terminal, while the block runs."""
     root = directory.resolve() / "wandb"
-    places = {f"WANDB_{name}_DIR": str(root / name.lower()) for name in ("DATA", "CACHE", "ARTIFACT")}
-    wanted = {**places, "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    paths = {f"WANDB_{name}_DIR": str(root / name.lower()) for name in ("DATA", "CACHE", "ARTIFACT")}
+    variables = {**paths, "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -82,23 +82,23 @@ def staging(directory: Path) -> Iterator[None]:
 def open_wandb(
     settings: TrackerConfig, directory: Path, description: Description, warn: Callable[[str], None]
 ) -> "WandbTracker":
-    """Begin a W&B run of its own; where it cannot be online, offline, and `warn` is told why."""
+    """Start a new W&B run. If it cannot be online, pass the reason to `warn` and start it offline."""
     if settings.mode is TrackerMode.online:
-        reason = within(_OFFLINE_SECONDS, reason_to_stay_offline)
+        reason = run_with_timeout(_OFFLINE_SECONDS, find_reason_for_offline)
         if reason is None:
             try:
-                return WandbTracker(_begin(settings, directory, description, **_IMPATIENT))
+                return WandbTracker(_start_run(settings, directory, description, **_IMPATIENT))
             except Exception as error:
                 first_line = str(error).split("\n")[0]
-                reason = f"the server begins no run: {type(error).__name__}: {first_line}"
+                reason = f"the server did not start the run: {type(error).__name__}: {first_line}"
         warn(f"tracker.mode=online: {reason}. W&B writes offline instead")
-    return WandbTracker(_begin(settings, directory, description))
+    return WandbTracker(_start_run(settings, directory, description))
 
 
-def _begin(settings: TrackerConfig, directory: Path, description: Description, **online: Any) -> "wandb.Run":
+def _start_run(settings: TrackerConfig, directory: Path, description: Description, **online: Any) -> "wandb.Run":
     import wandb
 
-    def begin() -> "wandb.Run":
+    def start() -> "wandb.Run":
         return wandb.init(
             project=settings.project,
             entity=settings.entity,
@@ -116,89 +116,98 @@ def _begin(settings: TrackerConfig, directory: Path, description: Description, *
 
     before = set(directory.glob("wandb/run-*"))
     try:
-        return within(1.5 * _ONLINE_SECONDS if online else _OFFLINE_SECONDS, begin)
+        return run_with_timeout(1.5 * _ONLINE_SECONDS if online else _OFFLINE_SECONDS, start)
     except Exception:
-        with suppress(Exception):  # its process still holds the id of the run that did not come about
-            within(_ONLINE_SECONDS, _end_process)
-        for left in set(directory.glob("wandb/run-*")) - before:
-            shutil.rmtree(left)
+        with suppress(Exception):  # W&B's service process still holds the id of the failed run
+            run_with_timeout(_ONLINE_SECONDS, _stop_service)
+        for leftover in set(directory.glob("wandb/run-*")) - before:
+            shutil.rmtree(leftover)
         raise
 
 
-def _end_process() -> None:
-    """End W&B's own process, so that the next run gets one with its own directories."""
+def _stop_service() -> None:
+    """Stop W&B's service process, so that the next run gets a new one with its own directories."""
     import wandb
 
-    if wandb.run is None:  # nobody else's run is going on in this process
+    if wandb.run is None:  # the user's own W&B run in this process, if any, must continue
         wandb.teardown()
 
 
 class WandbTracker:
-    """One W&B run, which is on disk too, whether it is online or not."""
+    """One W&B run. It is written to disk in both modes."""
 
     def __init__(self, run: "wandb.Run") -> None:
         self._run = run
         self._directory = Path(run.dir).parent
         self._has_curves = False
-        self._gone: str | None = None  # why the server cannot be reached any more
+        self._gone: str | None = None  # the reason why the server can no longer be reached
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Into W&B's config."""
+        """Update the config of the W&B run."""
         self._run.config.update(dict(values))  # type: ignore[no-untyped-call]
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A line of W&B's history."""
+        """Add a row to the history of the W&B run."""
         if not self._has_curves and "epoch" in metrics:
             self._has_curves = True
             self._run.define_metric("*", step_metric="epoch")
         self._run.log({**metrics, "step": step})
 
-    def report(self, make: Callable[[], Report]) -> None:
-        """The summary, tables, pictures, artifacts with lineage: what needs an answer of the server comes last."""
+    def report(self, build: Callable[[], Report]) -> None:
+        """Send the summary, tables, pictures and artifacts with their lineage. Calls that need the server come last.
+
+        Raises:
+            ConnectionError: the server can no longer be reached.
+        """
         import wandb
         from PIL import Image
 
-        made = make()
-        self._run.summary.update(dict(made.summary))
-        if self._server_is_gone():
+        report = build()
+        self._run.summary.update(dict(report.summary))
+        if self._is_server_gone():
             raise ConnectionError(self._gone)
-        for table in made.tables:
+        for table in report.tables:
             self._run.log(
                 {table.name: wandb.Table(columns=list(table.columns), data=[list(row) for row in table.rows])}
             )
-        for name, picture in made.pictures.items():
+        for name, picture in report.pictures.items():
             self._run.log({f"charts/{name}": wandb.Image(Image.open(BytesIO(picture)))})
-        for files in made.used:
-            # What use_artifact does with a new artifact; that one refuses offline, and online waits for the upload.
-            self._run._log_artifact(_artifact(files), is_user_created=True, use_after_commit=True)
-        for files in made.made:
-            self._run.log_artifact(_artifact(files))
+        for files in report.inputs:
+            # The private call that use_artifact makes for a new artifact. use_artifact itself raises an error offline,
+            # and waits for the upload online.
+            self._run._log_artifact(_build_artifact(files), is_user_created=True, use_after_commit=True)
+        for files in report.outputs:
+            self._run.log_artifact(_build_artifact(files))
 
     def finish(self, error: str | None = None) -> None:
-        """Finished or failed, and how to upload later what the server does not have."""
+        """End the run as finished or failed. Log how to upload the data that the server does not have.
+
+        Raises:
+            TimeoutError: the upload takes too long.
+        """
         if error is not None:
             self._run.summary["error"] = error
         try:
-            patience = _ONLINE_SECONDS if self._server_is_gone() else _FINISH_SECONDS
-            within(patience, lambda: self._run.finish(exit_code=0 if error is None else 1))
-        except TimeoutError as late:
+            seconds = _ONLINE_SECONDS if self._is_server_gone() else _FINISH_SECONDS
+            run_with_timeout(seconds, lambda: self._run.finish(exit_code=0 if error is None else 1))
+        except TimeoutError as timeout:
             raise TimeoutError(
-                f"{self._gone or late}. To upload the rest later: wandb sync {self._directory}"
-            ) from late
+                f"{self._gone or timeout}. To upload the rest later: wandb sync {self._directory}"
+            ) from timeout
         finally:
             with suppress(Exception):
-                within(_ONLINE_SECONDS, _end_process)
+                run_with_timeout(_ONLINE_SECONDS, _stop_service)
         if self._run.offline:
             log.info("tracker: W&B offline; to upload it later: wandb sync %s", self._directory)
 
-    def _server_is_gone(self) -> bool:
+    def _is_server_gone(self) -> bool:
         if not self._run.offline and self._gone is None:
-            self._gone = within(_OFFLINE_SECONDS, reason_to_stay_offline)
+            self._gone = run_with_timeout(_OFFLINE_SECONDS, find_reason_for_offline)
         return self._gone is not None
 
 
-def _artifact(files: Files) -> "wandb.Artifact":
-    """The files stay where they are: they are read from the run directory when they are uploaded, never copied."""
+def _build_artifact(files: Files) -> "wandb.Artifact":
+    """Build an artifact that refers to the files in the run directory: they are read on upload and not copied."""
     import wandb
 
     artifact = wandb.Artifact(files.name, type=files.kind, metadata=dict(files.metadata))
