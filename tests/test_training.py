@@ -97,6 +97,7 @@ def test_a_finished_run_has_all_its_files(run: StoredRun) -> None:
     assert files - {"code.diff"} == {
         "behaviour.json",
         "calibration.json",
+        "code.json",
         "config.yaml",
         "cost.json",
         "history.csv",
@@ -350,7 +351,7 @@ class Float64(Fake):
     [
         (RaisesInFit, "RuntimeError", "the loss is not finite"),
         (RaisesInSave, "DiskFull", "No space left on device"),
-        (WrongShape, "ValueError", "(146, 16), the contract is float32 (146, 17)"),
+        (WrongShape, "ValueError", "(146, 16), but must return float32 (146, 17)"),
         (NotANumber, "ValueError", "not in [0, 1]"),
         (AboveOne, "ValueError", "not in [0, 1]"),
         (Float64, "ValueError", "float64"),
