@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Verb
 
-from ratchet.cli.completion import places
-from ratchet.cli.help import VERBS, options_of
+from ratchet.cli.completion import list_places
+from ratchet.cli.help import VERBS, find_options
 from ratchet.project import CONF
 
 Offers = Callable[[str], list[str]]
@@ -24,15 +24,15 @@ MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 
 
 def test_there_is_a_place_for_every_verb_and_each_of_its_actions() -> None:
-    found = places()
+    found = list_places()
     assert set(VERBS) <= set(found[""].words)
     for verb in VERBS:
-        assert {f"{verb} {action}".strip() for action in options_of(verb)} | {verb} <= found.keys()
-        assert set(options_of(verb)) - {""} <= set(found[verb].words)
+        assert {f"{verb} {action}".strip() for action in find_options(verb)} | {verb} <= found.keys()
+        assert set(find_options(verb)) - {""} <= set(found[verb].words)
 
 
 def test_keys_are_those_of_the_options_with_what_each_may_be() -> None:
-    found = places()
+    found = list_places()
     assert found["export"].keys["precision"] == ["float32", "int8"]
     assert found["runs list"].keys["ladder"] == ["false", "true"]
     assert found["gate"].keys.keys() > {"objective", "resamples"}
@@ -41,14 +41,14 @@ def test_keys_are_those_of_the_options_with_what_each_may_be() -> None:
 
 
 def test_training_takes_groups_keys_and_the_settings_of_all_models() -> None:
-    keys = places()["train"].keys
+    keys = list_places()["train"].keys
     assert keys.keys() > {"model", "data", "experiment", "seed", "split.seed", "model.stemming", "model.lexical.C"}
     assert keys["threshold.method"] == ["tuned", "per_label", "fixed"]
     assert not {"sweep_id", "objective"} & keys.keys()
 
 
 def test_runs_are_named_where_the_verb_says_so() -> None:
-    taking = {words for words, place in places().items() if place.takes_run}
+    taking = {words for words, place in list_places().items() if place.takes_run}
     assert taking >= {"evaluate", "predict", "reproduce", "export", "explain", "runs show"}
     assert not taking & {"runs list", "runs", "train", "data list", "promote"}
 

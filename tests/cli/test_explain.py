@@ -73,7 +73,7 @@ def test_markdown(rule: Path, verb: Verb) -> None:
 @pytest.mark.parametrize("text", ["nothing of the kind", "", "   ", "日本語", "{}", "[1, 2"])
 def test_any_text_is_taken_as_it_is_typed(text: str, rule: Path, verb: Verb) -> None:
     code, out, err = verb("explain", rule.name, f"text={text}")
-    assert (code, out, err) == (0, "no words speak for any label\n", "")
+    assert (code, out, err) == (0, "no words support any label\n", "")
 
 
 def test_a_text_may_hold_anything_that_configuration_would_trip_over(rule: Path, verb: Verb) -> None:

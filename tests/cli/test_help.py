@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Verb
 from tests.conftest import run_command
 
-from ratchet.cli.help import VERBS, options_of
+from ratchet.cli.help import VERBS, find_options
 from ratchet.cli.main import main
 from ratchet.config import settings_in
 from ratchet.models import settings_class
@@ -43,7 +43,7 @@ def test_every_verb_describes_itself_and_all_its_keys(
     assert VERBS[verb].sentence in text
     for example in VERBS[verb].examples:
         assert example in captured.out
-    for options in options_of(verb).values():
+    for options in find_options(verb).values():
         for setting in settings_in(options):
             assert f" {setting.key}=" in text
             assert f"{setting.remark} {setting.kind}" in text
@@ -51,7 +51,7 @@ def test_every_verb_describes_itself_and_all_its_keys(
 
 @pytest.mark.parametrize("verb", KEYED)
 def test_every_action_has_a_sentence_and_every_sentence_an_action(verb: str) -> None:
-    described, there = VERBS[verb].actions, options_of(verb)
+    described, there = VERBS[verb].actions, find_options(verb)
     assert set(there) <= set(described)
     assert set(described) - {""} <= set(there), "what is described exists"
     for action in set(described) - {""}:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ratchet.cli.help import VERBS
-from ratchet.cli.main import guarded, main
+from ratchet.cli.main import main, run_guarded
 from ratchet.errors import RunFailed, UserError
 
 
@@ -58,16 +58,16 @@ def test_an_unknown_verb_gets_all_of_them(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("code", [0, 1, 3])
 def test_an_action_tells_its_own_exit_code(code: int) -> None:
-    assert guarded(lambda: code) == code
+    assert run_guarded(lambda: code) == code
 
 
 def test_a_mistake_is_its_message_and_2(capsys: pytest.CaptureFixture[str]) -> None:
-    assert guarded(raising(UserError("data.csv, row 3: no id"))) == 2
+    assert run_guarded(raising(UserError("data.csv, row 3: no id"))) == 2
     assert capsys.readouterr().err == "error: data.csv, row 3: no id\n"
 
 
 def test_a_run_that_a_mistake_stopped_is_2_and_names_its_record(capsys: pytest.CaptureFixture[str]) -> None:
-    assert guarded(raising(RunFailed(Path("runs/a/b/c"), UserError("no such file")))) == 2
+    assert run_guarded(raising(RunFailed(Path("runs/a/b/c"), UserError("no such file")))) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: no such file\n")
     assert str(Path("runs/a/b/c")) in err
@@ -79,7 +79,7 @@ def test_a_run_that_broke_is_1_with_its_trace(capsys: pytest.CaptureFixture[str]
         raise ZeroDivisionError("by nothing")
     except ZeroDivisionError as error:
         failed = RunFailed(Path("runs/a/b/c"), error)
-    assert guarded(raising(failed)) == 1
+    assert run_guarded(raising(failed)) == 1
     err = capsys.readouterr().err
     assert "Traceback" in err
     assert "ZeroDivisionError: by nothing" in err
@@ -90,14 +90,14 @@ def test_a_trace_of_a_mistake_is_shown_when_asked_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    assert guarded(raising(UserError("wrong"))) == 2
+    assert run_guarded(raising(UserError("wrong"))) == 2
     err = capsys.readouterr().err
     assert "Traceback" in err
     assert err.endswith("error: wrong\n")
 
 
 def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
-    assert guarded(raising(KeyboardInterrupt())) == 130
+    assert run_guarded(raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
@@ -105,13 +105,13 @@ def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]) -> None:
 def test_being_told_to_stop_is_143_by_way_of_an_exception() -> None:
     """An exception, so that the run's record gets to say `interrupted`."""
     with pytest.raises(SystemExit) as stop:
-        guarded(lambda: os.kill(os.getpid(), signal.SIGTERM) or 0)
+        run_guarded(lambda: os.kill(os.getpid(), signal.SIGTERM) or 0)
     assert stop.value.code == 143
 
 
 def test_a_bug_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
-        guarded(raising(ZeroDivisionError()))
+        run_guarded(raising(ZeroDivisionError()))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -31,8 +31,8 @@ def committed(monkeypatch: pytest.MonkeyPatch) -> Any:
             assert (revision, path) == ("HEAD", locks.RESULTS)
             return json.dumps(vars(FOUND))
 
-        monkeypatch.setattr(locks, "file_at", file_at)
-        monkeypatch.setattr(locks, "found_results", lambda plan: results)
+        monkeypatch.setattr(locks, "read_committed_file", file_at)
+        monkeypatch.setattr(locks, "read_results", lambda plan: results)
         Path("params.yaml").write_text("models: [rule]\n", encoding="utf-8")
 
     return put

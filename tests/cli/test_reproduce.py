@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.cli.reproduce import _status
+from ratchet.cli.reproduce import _show_status
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
 
@@ -29,12 +29,12 @@ def test_a_terminal_says_what_runs(stored: StoredRun, monkeypatch: pytest.Monkey
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    with _status(stored):
+    with _show_status(stored):
         pass
     assert "training rule again at 09f10a5 ..." in terminal.getvalue()
 
 
 def test_elsewhere_nothing_is_shown(stored: StoredRun, capsys: pytest.CaptureFixture[str]) -> None:
-    with _status(stored):
+    with _show_status(stored):
         pass
     assert capsys.readouterr().err == ""

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from ratchet.cli.selecting import row_bars
+from ratchet.cli.selecting import show_row_bars
 
 
 class Terminal(io.StringIO):
@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 def test_a_terminal_sees_how_far_it_is(rows: int | None, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
-    with row_bars() as begin:
+    with show_row_bars() as begin:
         begin("reading", 5)
         begin("predicting", rows)(1024)
     said = sys.stderr.getvalue()  # type: ignore[attr-defined]
@@ -24,6 +24,6 @@ def test_a_terminal_sees_how_far_it_is(rows: int | None, shown: str, monkeypatch
 
 
 def test_nobody_else_sees_anything(capsys: pytest.CaptureFixture[str]) -> None:
-    with row_bars() as begin:
+    with show_row_bars() as begin:
         begin("predicting", None)(7)
     assert capsys.readouterr() == ("", "")

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from ratchet.cli.help import VERBS, options_of
+from ratchet.cli.help import VERBS, find_options
 from ratchet.config.data_schema import SplitMethod
 from ratchet.config.fields import allowed_values, bounded, choices_of, help_of, range_in_words, type_in_words
 from ratchet.config.objective_schema import GateConfig
@@ -27,7 +27,7 @@ def nested(schema: Any) -> Iterator[type]:
 
 def schemas() -> list[type]:
     """Return every dataclass whose fields a user can set: configuration, objective, params.yaml, options of verbs."""
-    options = [schema for verb in VERBS for schema in options_of(verb).values()]
+    options = [schema for verb in VERBS for schema in find_options(verb).values()]
 
     roots = [Config, GateConfig, PipelineConfig, *all_settings().values(), *options]
     return list(dict.fromkeys(schema for root in roots for schema in nested(root)))

@@ -27,8 +27,8 @@ def check_results(monkeypatch: pytest.MonkeyPatch) -> Check:
     """`check_results(results)`: compared with FOUND of a commit."""
 
     def run(results: Results) -> Checked:
-        monkeypatch.setattr(locks, "file_at", lambda revision, path: json.dumps(vars(FOUND)))
-        monkeypatch.setattr(locks, "found_results", lambda plan: results)
+        monkeypatch.setattr(locks, "read_committed_file", lambda revision, path: json.dumps(vars(FOUND)))
+        monkeypatch.setattr(locks, "read_results", lambda plan: results)
         return check(PLAN, "HEAD")
 
     return run

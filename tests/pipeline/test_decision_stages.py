@@ -13,7 +13,7 @@ from tests.sample_runs import rewrite_record
 
 from ratchet.comparison.results import Comparison
 from ratchet.errors import UserError
-from ratchet.pipeline.decision_stages import compare_runs, selected
+from ratchet.pipeline.decision_stages import compare_runs, select_planned_runs
 from ratchet.pipeline.plan import PipelineConfig, run_directory
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
@@ -106,7 +106,7 @@ def test_a_curve_is_what_a_model_reached_on_val_after_each_epoch() -> None:
 @pytest.mark.usefixtures("_here")
 def test_models_that_are_no_longer_in_the_plan_do_not_take_part(build: Path) -> None:
     leave_behind("cnn")
-    assert [each.name for each in selected(PLAN).candidates] == ["rule", "regression"]
+    assert [each.name for each in select_planned_runs(PLAN).candidates] == ["rule", "regression"]
     found = compared()
     assert [each.name for each in found.candidates] == ["rule", "regression"]
     for name in ("metrics.json", "plots/ladder.csv", "plots/curves.csv"):
@@ -122,14 +122,14 @@ def test_what_lies_beside_the_runs_of_the_plan_changes_nothing(build: Path) -> N
 
 @pytest.mark.usefixtures("_here")
 def test_of_a_smaller_plan_only_its_repeats_take_part() -> None:
-    found = selected(PipelineConfig(models=["regression"], repeats=[0, 2], baseline="regression"))
+    found = select_planned_runs(PipelineConfig(models=["regression"], repeats=[0, 2], baseline="regression"))
     assert [run.path.as_posix() for run in found.runs] == [f"build/runs/sample/regression/{k}" for k in (0, 2)]
 
 
 @pytest.mark.usefixtures("_here")
 def test_runs_that_were_measured_on_val_are_compared_on_val() -> None:
     mark_as_measured_on_val()
-    assert selected(PLAN).part == "val"
+    assert select_planned_runs(PLAN).part == "val"
     assert compared().part == "val"
 
 

@@ -21,12 +21,12 @@ from ratchet.pipeline.locks import (
     RESULTS,
     TOLERANCE,
     Results,
-    alike,
-    changes,
-    differences,
-    file_at,
-    found_results,
-    results_at,
+    find_differences,
+    is_same_environment,
+    list_changes,
+    read_committed_file,
+    read_committed_results,
+    read_results,
     write_results,
 )
 from ratchet.pipeline.plan import run_directory
@@ -41,13 +41,13 @@ BROKEN: dict[str, Any] = {
 
 
 def test_what_is_found_again_is_the_same() -> None:
-    assert list(differences(FOUND, copy.deepcopy(FOUND))) == []
-    assert changes(FOUND, copy.deepcopy(FOUND)) == []
+    assert list(find_differences(FOUND, copy.deepcopy(FOUND))) == []
+    assert list_changes(FOUND, copy.deepcopy(FOUND)) == []
 
 
 @pytest.mark.parametrize("value", [0.512, 0.488])
 def test_a_mean_beyond_the_tolerance_is_told_by_model_and_metric(value: float) -> None:
-    told = list(differences(FOUND, with_metric("rule/0", "test/f1_macro", value)))
+    told = list(find_differences(FOUND, with_metric("rule/0", "test/f1_macro", value)))
     assert told == [f"rule: test/f1_macro: 0.6000 in the lock, {(value + 0.7) / 2:.4f} now"]
 
 
@@ -64,69 +64,71 @@ def test_on_another_machine_a_model_with_randomness_may_be_off_by_three_standard
         return replace(locked, metrics=metrics, **changed)
 
     allowed = TOLERANCE + 3 * 0.02 / 3**0.5
-    assert list(differences(locked, found(0.99 * allowed, machine=elsewhere))) == []
-    assert len(list(differences(locked, found(1.01 * allowed, machine=elsewhere)))) == 1
-    assert len(list(differences(locked, found(1.01 * TOLERANCE)))) == 1, "a like machine has no such excuse"
+    assert list(find_differences(locked, found(0.99 * allowed, machine=elsewhere))) == []
+    assert len(list(find_differences(locked, found(1.01 * allowed, machine=elsewhere)))) == 1
+    assert len(list(find_differences(locked, found(1.01 * TOLERANCE)))) == 1, "a like machine has no such excuse"
     certain = replace(locked, random=[])
-    assert len(list(differences(certain, found(1.01 * TOLERANCE, machine=elsewhere)))) == 1
+    assert len(list(find_differences(certain, found(1.01 * TOLERANCE, machine=elsewhere)))) == 1
 
 
 @given(moved=st.floats(-TOLERANCE * 1.99, TOLERANCE * 1.99))
 def test_a_mean_within_the_tolerance_is_the_same(moved: float) -> None:
-    assert list(differences(FOUND, with_metric("rule/0", "test/f1_macro", 0.5 + moved))) == [], "of two repeats"
+    assert list(find_differences(FOUND, with_metric("rule/0", "test/f1_macro", 0.5 + moved))) == [], "of two repeats"
 
 
 @given(value=st.floats(0, 1))
 def test_which_of_two_is_the_lock_does_not_matter(value: float) -> None:
     other = with_metric("rule/0", "test/f1_macro", value)
-    there, back = list(differences(FOUND, other)), list(differences(other, FOUND))
+    there, back = list(find_differences(FOUND, other)), list(find_differences(other, FOUND))
     assert len(there) == len(back)
 
 
 def test_metrics_and_runs_that_came_or_went_are_told() -> None:
     gone = replace(FOUND, metrics={**FOUND.metrics, "rule/0": {"test/f1_macro": 0.5}, "rule/1": {"test/f1_macro": 0.7}})
-    assert list(differences(FOUND, gone)) == ["rule: val/f1_macro: gone"]
-    assert list(differences(gone, FOUND)) == ["rule: val/f1_macro: new"]
-    assert list(differences(FOUND, without("cnn/0"))) == ["cnn/0: not run"]
-    assert list(differences(without("cnn/0"), FOUND)) == ["cnn/0: a run that is not in the lock"]
+    assert list(find_differences(FOUND, gone)) == ["rule: val/f1_macro: gone"]
+    assert list(find_differences(gone, FOUND)) == ["rule: val/f1_macro: new"]
+    assert list(find_differences(FOUND, without("cnn/0"))) == ["cnn/0: not run"]
+    assert list(find_differences(without("cnn/0"), FOUND)) == ["cnn/0: a run that is not in the lock"]
 
 
 def test_predictions_are_compared_on_a_like_machine_by_the_same_packages_alone() -> None:
     other = replace(FOUND, predictions={**FOUND.predictions, "cnn/0": "other"})
-    assert list(differences(FOUND, other)) == ["cnn/0: other predictions, on a like machine and by the same packages"]
+    assert list(find_differences(FOUND, other)) == [
+        "cnn/0: different predictions on the same kind of machine with the same packages"
+    ]
     for key in MACHINE:
         elsewhere = replace(other, machine={**MACHINE, key: "another"})
-        assert not alike(FOUND, elsewhere)
-        assert list(differences(FOUND, elsewhere)) == []
+        assert not is_same_environment(FOUND, elsewhere)
+        assert list(find_differences(FOUND, elsewhere)) == []
     for lock_hash in ("another", None):
-        assert list(differences(FOUND, replace(other, lock_hash=lock_hash))) == []
+        assert list(find_differences(FOUND, replace(other, lock_hash=lock_hash))) == []
 
 
 def test_a_change_is_the_mean_over_the_repeats_then_and_now() -> None:
     now = with_metric("rule/1", "test/f1_macro", 0.8)
-    assert changes(FOUND, now) == [
+    assert list_changes(FOUND, now) == [
         {"model": "rule", "metric": "test/f1_macro", "then": "0.6000", "now": "0.6500", "change": "+0.0500"}
     ]
-    assert changes(FOUND, with_metric("rule/1", "test/f1_macro", 0.70001)) == [], "nothing that a table would show"
+    assert list_changes(FOUND, with_metric("rule/1", "test/f1_macro", 0.70001)) == [], "nothing that a table would show"
 
 
 def test_new_and_gone_models_are_rows() -> None:
     cnn = {"model": "cnn", "metric": "test/f1_macro", "then": "-", "now": "0.8000", "change": "new"}
-    assert changes(without("cnn/0"), FOUND) == [cnn]
-    assert changes(FOUND, without("cnn/0")) == [{**cnn, "then": "0.8000", "now": "-", "change": "gone"}]
+    assert list_changes(without("cnn/0"), FOUND) == [cnn]
+    assert list_changes(FOUND, without("cnn/0")) == [{**cnn, "then": "0.8000", "now": "-", "change": "gone"}]
 
 
 def test_a_metric_that_is_no_longer_measured_is_a_row() -> None:
     before, now = copy.deepcopy(FOUND.metrics), copy.deepcopy(FOUND.metrics)
     for name in ("rule/0", "rule/1"):
         del now[name]["test/f1_macro"]
-    [row] = changes(replace(FOUND, metrics=before), replace(FOUND, metrics=now))
+    [row] = list_changes(replace(FOUND, metrics=before), replace(FOUND, metrics=now))
     assert (row["model"], row["metric"], row["then"], row["change"]) == ("rule", "test/f1_macro", "0.6000", "gone")
 
 
 def test_rows_have_the_same_columns_whatever_changed() -> None:
-    rows = changes(without("cnn/0"), replace(with_metric("rule/0", "test/f1_macro", 0.1)))
-    rows += changes(FOUND, without("cnn/0"))
+    rows = list_changes(without("cnn/0"), replace(with_metric("rule/0", "test/f1_macro", 0.1)))
+    rows += list_changes(FOUND, without("cnn/0"))
     assert {tuple(row) for row in rows} == {("model", "metric", "then", "now", "change")}
 
 
@@ -139,7 +141,7 @@ def _ladder(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("_ladder")
 def test_what_the_runs_found_is_overall_quality_and_the_hash_of_the_predictions() -> None:
-    found = found_results(PLAN)
+    found = read_results(PLAN)
     names = [f"{model}/{repeat}" for model in ("rule", "regression") for repeat in (0, 1, 2)]
     assert list(found.metrics) == list(found.predictions) == names
     assert set(found.machine) == set(MACHINE)
@@ -149,19 +151,19 @@ def test_what_the_runs_found_is_overall_quality_and_the_hash_of_the_predictions(
         assert {"test/f1_weighted", "val/f1_macro", "behaviour/score"} <= set(metrics)
         for part in ("labels/", "slices/", "_ci_low", "_ci_high", "cost/", "behaviour/cases"):
             assert not [key for key in metrics if part in key]
-    assert found == found_results(PLAN)
+    assert found == read_results(PLAN)
     write_results(found)
     assert Results(**json.loads(RESULTS.read_text(encoding="utf-8"))) == found
-    assert list(differences(found, found_results(PLAN))) == []
+    assert list(find_differences(found, read_results(PLAN))) == []
 
 
 @pytest.mark.usefixtures("_ladder")
 def test_one_other_score_is_another_prediction() -> None:
-    before = found_results(PLAN)
+    before = read_results(PLAN)
     one, other = (run_directory("sample", "regression", repeat) / "predictions" / "val.parquet" for repeat in (0, 1))
     shutil.copy(one, other)
-    told = list(differences(before, found_results(PLAN)))
-    assert told == ["regression/1: other predictions, on a like machine and by the same packages"]
+    told = list(find_differences(before, read_results(PLAN)))
+    assert told == ["regression/1: different predictions on the same kind of machine with the same packages"]
 
 
 @pytest.mark.usefixtures("_ladder")
@@ -170,10 +172,10 @@ def test_a_run_that_is_not_finished_has_found_nothing(status: str) -> None:
     path = run_directory("sample", "rule", 2)
     rewrite(path, status=status)
     with pytest.raises(UserError, match=f"{path.as_posix()}: the run is {status}: `dvc repro`"):
-        found_results(PLAN)
+        read_results(PLAN)
     shutil.rmtree(path)
     with pytest.raises(UserError, match=f"{path.as_posix()}: not a run directory"):
-        found_results(PLAN)
+        read_results(PLAN)
 
 
 # --- of a commit ---
@@ -206,10 +208,10 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_results_are_read_from_a_commit_whatever_lies_in_the_directory() -> None:
     commit({str(RESULTS): json.dumps(vars(FOUND))})
     RESULTS.unlink()
-    assert results_at("HEAD") == results_at("trunk") == FOUND
+    assert read_committed_results("HEAD") == read_committed_results("trunk") == FOUND
     Path("below").mkdir()
     commit({"below/own.txt": "line\r\n"})
-    assert file_at("HEAD", Path("below/own.txt")) == "line\r\n"
+    assert read_committed_file("HEAD", Path("below/own.txt")) == "line\r\n"
 
 
 @pytest.mark.usefixtures("_alone")
@@ -217,10 +219,10 @@ def test_results_are_read_from_a_commit_whatever_lies_in_the_directory() -> None
 def test_no_repository_no_commit_and_no_file_are_told(revision: str) -> None:
     message = f"results.lock.json of {revision} cannot be read"
     with pytest.raises(UserError, match=message):
-        results_at(revision)
+        read_committed_results(revision)
     commit({"other.txt": ""})
     with pytest.raises(UserError, match=message):
-        results_at(revision)
+        read_committed_results(revision)
 
 
 @pytest.mark.usefixtures("_alone")
@@ -228,4 +230,4 @@ def test_no_repository_no_commit_and_no_file_are_told(revision: str) -> None:
 def test_results_that_are_broken_are_told_by_their_file(text: str) -> None:
     commit({str(RESULTS): text})
     with pytest.raises(UserError, match=r"results\.lock\.json"):
-        results_at("HEAD")
+        read_committed_results("HEAD")

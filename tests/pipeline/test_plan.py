@@ -77,7 +77,7 @@ def test_what_is_left_out_has_its_default(text: str, path: Path) -> None:
         ("models: []", ["models"]),
         ("repeats: []", ["repeats"]),
         ("models: [rule, cnn, rule]", ["models: ", "rule"]),
-        ("repeats: [0, 1, 1]", ["repeats: 1 stands twice"]),
+        ("repeats: [0, 1, 1]", ["repeats: 1 occurs twice"]),
         ("repeats: [1, -2]", ["repeats: ", "-2", "4294967295"]),
         ("repeats: [4294967296]", ["repeats", "4294967296"]),
         ("models: [regression]\nbaseline: regresion", ["baseline: regresion", "'regression'"]),

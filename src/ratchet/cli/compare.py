@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ratchet.cli.selecting import SelectingOptions, of_group, parse_selecting, progress, selection_of
+from ratchet.cli.selecting import SelectingOptions, filter_group, parse_selecting, select_runs, show_progress
 from ratchet.comparison.compare import compare_selected
 from ratchet.config import Part, TrackerConfig, compose, plain, register, take_config_dir
 from ratchet.models import all_settings
@@ -28,12 +28,12 @@ class Options(SelectingOptions):
 
 def run(arguments: list[str]) -> int:
     """Run the verb `compare`. `objective=` sets the primary metric; `tracker=` receives the leaderboard."""
-    to_track = of_group("tracker", arguments)
+    to_track = filter_group("tracker", arguments)
     own = [argument for argument in arguments if argument not in to_track]
     options, objective = parse_selecting(Options, own, ["tracker"])
-    tracker_settings = _tracker_settings(to_track, arguments)
-    selection = selection_of(options, options.part.name)
-    with progress() as bar:
+    tracker_settings = _compose_tracker(to_track, arguments)
+    selection = select_runs(options, options.part.name)
+    with show_progress() as bar:
         _, comparison = compare_selected(
             selection,
             runs_dir=Path(options.runs_dir),
@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _tracker_settings(chosen: list[str], arguments: list[str]) -> TrackerConfig:
+def _compose_tracker(chosen: list[str], arguments: list[str]) -> TrackerConfig:
     """Return the settings of a tracker as a run composes them, or the defaults if none was chosen."""
     if not chosen:
         return TrackerConfig()

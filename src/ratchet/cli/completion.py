@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from ratchet.cli.help import VERBS, Action, options_of
+from ratchet.cli.help import VERBS, Action, find_options
 from ratchet.config import Config, choices_of, configs_of
 from ratchet.errors import UserError, did_you_mean
 from ratchet.models import all_settings
 from ratchet.project import CONF
 
 SHELLS = ("bash", "zsh", "fish")
-_OFFERS = r"""_ratchet_offers() ( # what may stand at the end of the line $1, one a line; in POSIX sh
+_OFFERS = r"""_ratchet_offers() ( # print the words that can end the line $1, one per line; POSIX sh
   [ -z "${ZSH_VERSION-}" ] || emulate sh
   conf=@CONF@
   last=${1##*[[:space:]]}
@@ -64,7 +64,7 @@ _BASH = r"""_ratchet() {
     [[ $offer != "$last"* ]] || COMPREPLY+=("$offer")
   done < <(_ratchet_offers "$line")
   if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]]; then compopt -o nospace 2>/dev/null; fi
-  if [[ $COMP_WORDBREAKS == *=* && $last == *=* ]]; then # bash puts in what follows the last = alone
+  if [[ $COMP_WORDBREAKS == *=* && $last == *=* ]]; then # bash inserts only what follows the last =
     begun=${last%"${last##*=}"}
     COMPREPLY=("${COMPREPLY[@]#"$begun"}")
   fi
@@ -90,51 +90,51 @@ complete --command ratchet --no-files --arguments '(_ratchet_complete)'
 
 @dataclass
 class Place:
-    """What may follow `ratchet VERB` or `ratchet VERB ACTION`: words, and keys with their values (none: any text)."""
+    """Words and keys that can follow `ratchet VERB [ACTION]`; each key with its allowed values (none: any text)."""
 
     words: list[str] = field(default_factory=list)
     keys: dict[str, list[str]] = field(default_factory=dict)
     takes_run: bool = False
 
 
-def places() -> dict[str, Place]:
-    """Return every place by the words that lead to it: "" before a verb, then `runs`, `runs show`, and so on."""
+def list_places() -> dict[str, Place]:
+    """Return every place by the words before it: "" before a verb, then `runs`, `runs show`, and so on."""
     all_places = {"": Place([*VERBS, "help"])}
     further = {"train": ["-m"], "models": configs_of("model"), "completion": SHELLS}
     for verb, described in VERBS.items():
-        options = options_of(verb)
+        options = find_options(verb)
         for action, content in described.actions.items():
             words = f"{verb} {action}".strip()
-            all_places[words] = _place(words, content, options.get(action))
-        first = all_places.setdefault(verb, _place(verb, Action(), None))
+            all_places[words] = _build_place(words, content, options.get(action))
+        first = all_places.setdefault(verb, _build_place(verb, Action(), None))
         first.words += [*filter(None, described.actions), *further.get(verb, [])]
     return all_places
 
 
-def _place(words: str, action: Action, options: type | None) -> Place:
+def _build_place(words: str, action: Action, options: type | None) -> Place:
     keys = {declared.name: choices_of(declared.type) for declared in fields(options)} if options else {}
     keys |= {setting.key: setting.kind.split(" | ") if " | " in setting.kind else [] for setting in action.keys}
     if words == "train":
-        keys |= dict(_keys_of(Config))
+        keys |= dict(_list_keys(Config))
     keys |= {group: [] for group in action.groups}
     takes_run = action.arguments.startswith("RUN")
     return Place(["--help", *["--config-dir"] * bool(action.groups)], keys, takes_run)
 
 
-def _keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+def _list_keys(schema: type, prefix: str = "") -> Iterator[tuple[str, list[str]]]:
     """Yield the keys of a configuration, with dots between nodes; those of `model` are the settings of all models."""
     for declared in fields(schema):
         key = f"{prefix}{declared.name}"
         if key == "model":
             for settings in all_settings().values():
-                yield from _keys_of(settings, "model.")
+                yield from _list_keys(settings, "model.")
         elif is_dataclass(declared.type):
-            yield from _keys_of(_class(declared.type), f"{key}.")
-        elif key != "sweep_id":  # a grid's own
+            yield from _list_keys(_ensure_class(declared.type), f"{key}.")
+        elif key != "sweep_id":  # set by the grid itself
             yield key, choices_of(declared.type)
 
 
-def _class(kind: Any) -> type:
+def _ensure_class(kind: Any) -> type:
     assert isinstance(kind, type)
     return kind
 
@@ -142,11 +142,11 @@ def _class(kind: Any) -> type:
 def run(arguments: list[str]) -> int:
     """Run the verb `completion`."""
     if len(arguments) != 1:
-        raise UserError(f"completion: for which shell? {', '.join(SHELLS)}")
+        raise UserError(f"completion: which shell? {', '.join(SHELLS)}")
     [shell] = arguments
     if shell not in SHELLS:
         raise UserError(f"completion {shell}: {did_you_mean(shell, SHELLS)}")
-    offers = _offers(places())
+    offers = _build_offers(list_places())
     if shell == "fish":
         quoted = offers.replace("\\", "\\\\").replace("'", "\\'")
         print(f"set --global _ratchet_offers '{quoted}'{_FISH}", end="")
@@ -155,7 +155,7 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _offers(all_places: Mapping[str, Place]) -> str:
+def _build_offers(all_places: Mapping[str, Place]) -> str:
     """Return the shell function that all shells share, for these places."""
     values: dict[str, list[str]] = {}
     for words, place in all_places.items():
@@ -165,7 +165,7 @@ def _offers(all_places: Mapping[str, Place]) -> str:
     parts = {
         "@CONF@": shlex.quote(str(CONF)),
         "@PLACES@": f"|{'|'.join(all_places)}|",
-        "@OFFERED@": "\n".join(_offered(words, place) for words, place in all_places.items()),
+        "@OFFERED@": "\n".join(_build_case(words, place) for words, place in all_places.items()),
         "@VALUES@": "\n".join(f"    {' | '.join(cases)}) values='{choices}' ;;" for choices, cases in values.items()),
     }
     text = _OFFERS
@@ -174,6 +174,6 @@ def _offers(all_places: Mapping[str, Place]) -> str:
     return text
 
 
-def _offered(words: str, place: Place) -> str:
+def _build_case(words: str, place: Place) -> str:
     run = " takes_run=1" if place.takes_run else ""
     return f"  '{words}') words='{' '.join(place.words)}' keys='{' '.join(place.keys)}'{run} ;;"

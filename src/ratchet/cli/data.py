@@ -21,13 +21,13 @@ ACTIONS = dict.fromkeys(("describe", "list", "fetch"), Options)
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `data`."""
+    """Run the verb `data`."""
     action, *rest = arguments or ["list"]
     actions = {"list": _list, "describe": _describe, "fetch": _fetch}
     if action not in actions:
         raise UserError(f"data {action}: {did_you_mean(action, actions)}")
-    options = parse_options(Options, [each for each in rest if each.startswith("format=")])
-    actions[action]([each for each in rest if not each.startswith("format=")], options.format)
+    options = parse_options(Options, [argument for argument in rest if argument.startswith("format=")])
+    actions[action]([argument for argument in rest if not argument.startswith("format=")], options.format)
     return 0
 
 
@@ -43,6 +43,7 @@ def _list(arguments: list[str], form: Format) -> None:
 
 
 def _describe(arguments: list[str], form: Format) -> None:
+    """Print the content of a data set: records, labels, lengths, dates, what was left out, and the split."""
     register(all_settings())
     config = compose(*take_config_dir(arguments))
 
@@ -51,15 +52,15 @@ def _describe(arguments: list[str], form: Format) -> None:
     from ratchet.data.splits import make_split
 
     prepared = prepare(config.data)
-    found = describe(prepared, make_split(prepared, config.split, config.data.split.column))
+    description = describe(prepared, make_split(prepared, config.split, config.data.split.column))
     if form is Format.json:
-        print_json(found)
+        print_json(description)
         return
-    print_facts(_facts(found), at=18)
+    print_facts(_list_facts(description), at=18)
     print()
     rows = [
         {"label": label, "records": str(sum(counts.values())), **{part: str(n) for part, n in counts.items()}}
-        for label, counts in sorted(found["label_counts"].items(), key=lambda item: -sum(item[1].values()))
+        for label, counts in sorted(description["label_counts"].items(), key=lambda item: -sum(item[1].values()))
     ]
     print_table(rows, markdown=form is Format.md)
 
@@ -68,7 +69,7 @@ def _fetch(arguments: list[str], form: Format) -> None:
     """Copy the files of a data set to where the pipeline reads them, from its paths or URLs, checked."""
     register(all_settings())
     config = compose(*take_config_dir(arguments)).data
-    chosen = [each.removeprefix("data=") for each in arguments if each.startswith("data=")]
+    chosen = [argument.removeprefix("data=") for argument in arguments if argument.startswith("data=")]
     if chosen and chosen[-1] != config.name:
         raise UserError(f"data={chosen[-1]}: its name is {config.name}; the pipeline needs it to be that of its file")
 
@@ -88,15 +89,15 @@ def _fetch(arguments: list[str], form: Format) -> None:
         print_table(rows, markdown=form is Format.md, left=2)
 
 
-def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
-    words, dates, left_out = found["words"], found["dates"], found["left_out"]
-    per_record = ", ".join(f"{number}: {count}" for number, count in found["labels_per_record"].items())
+def _list_facts(description: dict[str, Any]) -> list[tuple[str, str]]:
+    words, dates, left_out = description["words"], description["dates"], description["left_out"]
+    per_record = ", ".join(f"{number}: {count}" for number, count in description["labels_per_record"].items())
     facts = [
-        ("data", f"{found['name']} ({found['task']})"),
-        *[("file" if index == 0 else "", name) for index, name in enumerate(found["files"])],
-        ("rows read", f"{found['rows_read']:,}"),
-        ("records", f"{found['records']:,}"),
-        ("labels", f"{found['labels']}, {found['labels_per_record_mean']:.2f} a record ({per_record})"),
+        ("data", f"{description['name']} ({description['task']})"),
+        *[("file" if index == 0 else "", name) for index, name in enumerate(description["files"])],
+        ("rows read", f"{description['rows_read']:,}"),
+        ("records", f"{description['records']:,}"),
+        ("labels", f"{description['labels']}, {description['labels_per_record_mean']:.2f} a record ({per_record})"),
         ("words a text", f"median {words['median']:.0f}, from {words['min']:.0f} to {words['max']:.0f}"),
     ]
     if dates["first"]:
@@ -106,9 +107,9 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("left out", f"{count:,} {what}"))
     for reason, count in left_out["labels"].items():
         facts.append(("left out", f"{count:,} labels {reason}"))
-    for problem in found["problems"]:
+    for problem in description["problems"]:
         facts.append((problem["outcome"], f"{problem['count']:,} x {problem['kind']}, as {problem['first']}"))
-    parts = ", ".join(f"{count:,} {part}" for part, count in found["parts"].items())
-    facts.append(("split", f"{parts} ({found['split_hash'][:12]})"))
-    facts.append(("dataset version", found["dataset_version"][:12]))
+    parts = ", ".join(f"{count:,} {part}" for part, count in description["parts"].items())
+    facts.append(("split", f"{parts} ({description['split_hash'][:12]})"))
+    facts.append(("dataset version", description["dataset_version"][:12]))
     return facts

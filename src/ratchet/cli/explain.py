@@ -11,7 +11,7 @@ from ratchet.runs import find_run
 
 @dataclass
 class Options:
-    """Arguments of `explain` besides the text, which is taken as it is typed."""
+    """Arguments of `explain` except the text, which is used as it is typed."""
 
     format: Format = Format.table
     """How the result is printed."""
@@ -55,5 +55,5 @@ def run(arguments: list[str]) -> int:
     if rows:
         print_table(rows, markdown=options.format is Format.md, left=2)
     else:
-        print("no words speak for any label")
+        print("no words support any label")
     return 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ratchet.cli.selecting import progress
+from ratchet.cli.selecting import show_progress
 from ratchet.config import is_option, parse_options, register
 from ratchet.errors import UserError
 from ratchet.models import all_settings
@@ -44,7 +44,7 @@ def run(arguments: list[str]) -> int:
     from ratchet.inference.export_checks import ExportRefused
 
     try:
-        with progress() as bar:
+        with show_progress() as bar:
             export = export_run(
                 stored,
                 precision=options.precision,
@@ -55,11 +55,11 @@ def run(arguments: list[str]) -> int:
     except ExportRefused as refused:
         print_text(f"not exported: {refused}")
         return REFUSED
-    print_facts(_facts(export))
+    print_facts(_list_facts(export))
     return 0
 
 
-def _facts(export: "Export") -> list[tuple[str, str]]:
+def _list_facts(export: "Export") -> list[tuple[str, str]]:
     from ratchet.inference.export_checks import count_runs
 
     manifest = export.manifest

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
+from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs, show_progress
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError
 from ratchet.objective.gate import gather_and_judge
@@ -30,8 +30,8 @@ def run(arguments: list[str]) -> int:
     if "--check" in arguments:
         return _check(parse_options(CheckOptions, [argument for argument in arguments if argument != "--check"]))
     options, objective = parse_selecting(SelectingOptions, arguments)
-    selection = selection_of(options)
-    with progress() as bar:
+    selection = select_runs(options)
+    with show_progress() as bar:
         verdict = gather_and_judge(
             selection, objective, resamples=options.resamples, begin=bar("bootstrapping records")
         )

@@ -1,7 +1,7 @@
 """Describe the verbs: `ratchet --help`, `ratchet VERB --help` and `python train.py --help`.
 
 Keys, defaults, allowed values and sentences are read from the dataclasses of the options and of the configuration.
-Here is only what no dataclass has: what a verb does, its positional arguments, its groups of conf/, and examples.
+This module adds what no dataclass contains: the purpose of a verb, its positional arguments, groups of conf/, examples.
 """
 
 import dataclasses
@@ -197,8 +197,8 @@ Train one configuration, measure it on fixed splits, and store the run.
 HYDRA_FULL_ERROR=1 prints a stack trace with an error. `ratchet` lists verbs."""
 
 
-def options_of(verb: str) -> dict[str, type]:
-    """Return the dataclass of the options of each action of a verb; that without an action is ""."""
+def find_options(verb: str) -> dict[str, type]:
+    """Return the dataclass of the options of each action of a verb; "" stands for no action."""
     module = import_module(f"ratchet.cli.{verb}")
     alone = {"": module.Options} if hasattr(module, "Options") else {}
     options: dict[str, type] = getattr(module, "ACTIONS", alone)
@@ -215,10 +215,10 @@ def print_overview() -> None:
 
 def print_verb(name: str, arguments: Sequence[str] = ()) -> None:
     """Print what a verb does and takes; only one of its actions, if `arguments` begin with it."""
-    verb, options = VERBS[name], options_of(name)
+    verb, options = VERBS[name], find_options(name)
     actions = {action: verb.actions[action] for action in arguments[:1] if action in verb.actions} or verb.actions
     for number, (action, described) in enumerate(actions.items()):
-        keys = "[key=value ...]" if _keys_of(described, options.get(action)) else ""
+        keys = "[key=value ...]" if _list_keys(described, options.get(action)) else ""
         words = " ".join(filter(None, [f"ratchet {name}", action, described.arguments, keys]))
         print(f"{'       ' if number else 'usage: '}{words}")
     print()
@@ -239,7 +239,7 @@ def print_verb(name: str, arguments: Sequence[str] = ()) -> None:
 
 
 def _print_action(words: str, action: Action, options: type | None) -> None:
-    settings = _keys_of(action, options)
+    settings = _list_keys(action, options)
     if not settings and not action.sentence:
         return
     print()
@@ -247,7 +247,7 @@ def _print_action(words: str, action: Action, options: type | None) -> None:
     print_settings(settings)
 
 
-def _keys_of(action: Action, options: type | None) -> list[Setting]:
+def _list_keys(action: Action, options: type | None) -> list[Setting]:
     groups = [_group_setting(group, "NAME", None) for group in action.groups]
     return [*groups, *action.keys, *(settings_in(options) if options else [])]
 
@@ -269,13 +269,13 @@ def print_configuration(config: Config, chosen: Mapping[str, str | None], config
     groups = sorted({*_ALL, *(path.name for path in (config_dir.iterdir() if config_dir else ()) if path.is_dir())})
     known = [group for group in groups if group in help_of(Config) or group in _GROUPS]
     print_settings([_group_setting(group, chosen.get(group) or "null", config_dir) for group in known])
-    for title, settings in _nodes(config):
+    for title, settings in _iterate_nodes(config):
         print()
         _print_wrapped(title)
         print_settings(settings)
 
 
-def _nodes(config: Config) -> Iterator[tuple[str, list[Setting]]]:
+def _iterate_nodes(config: Config) -> Iterator[tuple[str, list[Setting]]]:
     """Yield the keys of the run itself, then those of each node of its configuration, below a title."""
     settings = settings_in(config)
     yield "key=value:", [setting for setting in settings if "." not in setting.key]
@@ -294,7 +294,7 @@ def print_settings(settings: Sequence[Setting]) -> None:
 
 def _print_pair(name: str, texts: Sequence[str], start: int = _START) -> None:
     """Print a name and its texts in two columns; texts next to a long name begin on the line below it."""
-    width = _width()
+    width = _measure_width()
     names = textwrap.wrap(name, width - 2, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
     lines = [
         line
@@ -309,8 +309,8 @@ def _print_pair(name: str, texts: Sequence[str], start: int = _START) -> None:
 
 
 def _print_wrapped(text: str) -> None:
-    print(textwrap.fill(text, _width(), break_long_words=False, break_on_hyphens=False))
+    print(textwrap.fill(text, _measure_width(), break_long_words=False, break_on_hyphens=False))
 
 
-def _width() -> int:
+def _measure_width() -> int:
     return min(_WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else _WIDTH

@@ -16,17 +16,17 @@ HELP = {"-h", "--help"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb; without one, list what there is. Returns the exit code."""
+    """Run a verb, or list all verbs if none is given; return the exit code."""
     verb, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or ["help"]
     if verb in ("help", "-h", "--help"):
-        return guarded(_print_overview)
-    return guarded(lambda: _run(verb, rest))
+        return run_guarded(_print_overview)
+    return run_guarded(lambda: _run(verb, rest))
 
 
 def _run(verb: str, arguments: list[str]) -> int:
     if verb not in VERBS:
         raise UserError(f"no verb {verb!r}; {did_you_mean(verb, VERBS)}")
-    if verb != "train" and not HELP.isdisjoint(arguments):  # that of train composes the configuration
+    if verb != "train" and not HELP.isdisjoint(arguments):  # the help of train composes the configuration
         print_verb(verb, arguments)
         return 0
     code: int = import_module(f"ratchet.cli.{verb}").run(arguments)
@@ -38,7 +38,7 @@ def _print_overview() -> int:
     return 0
 
 
-def guarded(action: Callable[[], int]) -> int:
+def run_guarded(action: Callable[[], int]) -> int:
     """Return the exit code of `action`: 2 for a user's mistake, 1 for a failure, 130 or 143 if it was stopped.
 
     A mistake is shown as its message; anything else with its stack trace. HYDRA_FULL_ERROR=1 shows every trace.
@@ -58,13 +58,13 @@ def guarded(action: Callable[[], int]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except (UserError, RunFailed) as error:
-        return report(error, full=full)
+        return print_error(error, full=full)
     except OSError as error:
         explained = storage_error(error, error.filename or "the output", ", or write it elsewhere")
         if explained is None:
             raise
         _discard_output()
-        return report(explained, full=full)
+        return print_error(explained, full=full)
 
 
 def _discard_output() -> None:
@@ -72,7 +72,7 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def report(error: UserError | RunFailed, *, full: bool = False) -> int:
+def print_error(error: UserError | RunFailed, *, full: bool = False) -> int:
     """Print an error; return its exit code."""
     reason = error.reason if isinstance(error, RunFailed) else error
     if full or not isinstance(reason, UserError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
+from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs, show_progress
 from ratchet.comparison.evidence import gather_evidence
 from ratchet.config import named_objectives, plain
 from ratchet.errors import UserError, did_you_mean
@@ -27,8 +27,8 @@ def run(arguments: list[str]) -> int:
 
 def _review(arguments: Sequence[str]) -> None:
     options, objective = parse_selecting(SelectingOptions, arguments)
-    selection = selection_of(options)
-    with progress() as bar:
+    selection = select_runs(options)
+    with show_progress() as bar:
         evidence = gather_evidence(selection, resamples=options.resamples, begin=bar("bootstrapping records"))
     reviewed = review(evidence, objective.settings, named_objectives())
     if options.format is Format.json:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ratchet
-from ratchet.cli.selecting import progress
+from ratchet.cli.selecting import show_progress
 from ratchet.config import bounded, parse_options
 from ratchet.errors import UserError, did_you_mean
 from ratchet.pipeline.plan import PAGE, PARAMS, REPORT, read_pipeline
 from ratchet.reporting.terminal import Format, print_blocks, print_json, print_table, print_text
 
 Value = TypeVar("Value")
-DIFFERENT = 3  # exit code of `check`: not what the commit says
+DIFFERENT = 3  # exit code of `check`: the results are not those of the commit
 
 
 @dataclass
@@ -53,27 +53,27 @@ class AgainstOptions:
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `pipeline`."""
+    """Run the verb `pipeline`."""
     if not arguments:
         raise UserError(f"pipeline: which stage? {', '.join(_ACTIONS)}; `dvc repro` runs those that are out of date")
     action, *rest = arguments
     if action not in _ACTIONS:
         raise UserError(f"pipeline {action}: {did_you_mean(action, _ACTIONS)}")
-    other = _code_of_this_directory()
+    other = _find_local_code()
     if other is not None:
-        return _run_code_of(other, arguments)
+        return _run_local_code(other, arguments)
     schema, do = _ACTIONS[action]
     return do(parse_options(schema, rest)) or 0
 
 
-def _given(value: Value | None, stage: str, name: str) -> Value:
+def _require(value: Value | None, stage: str, name: str) -> Value:
     if value is None or value == "":
         raise UserError(f"pipeline {stage}: which {name}? {name}=...")
     return value
 
 
-def _code_of_this_directory() -> Path | None:
-    """The package of the checkout that the stage runs in, where that is not the one that was imported.
+def _find_local_code() -> Path | None:
+    """Return the package of the current checkout, or None if it is the one that was imported.
 
     DVC runs queued experiments in copies of the checkout; an editable install points to the checkout itself.
     """
@@ -82,13 +82,13 @@ def _code_of_this_directory() -> Path | None:
     return here.parent if (here / "__init__.py").is_file() and here != there else None
 
 
-def _run_code_of(source: Path, arguments: list[str]) -> int:
+def _run_local_code(source: Path, arguments: list[str]) -> int:
     path = os.pathsep.join(filter(None, [str(source), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "ratchet", "pipeline", *arguments]
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
 
 
-def _config(_: NoOptions) -> None:
+def _freeze(_: NoOptions) -> None:
     from ratchet.pipeline.freeze import freeze
 
     freeze(read_pipeline(PARAMS))
@@ -103,28 +103,28 @@ def _prepare(_: NoOptions) -> None:
 def _split(options: SplitOptions) -> None:
     from ratchet.pipeline.data_stages import split_data
 
-    split_data(_given(options.repeat, "split", "repeat"))
+    split_data(_require(options.repeat, "split", "repeat"))
 
 
 def _train(options: TrainOptions) -> None:
     from ratchet.pipeline.train_stage import train_run
     from ratchet.reporting.run_details import print_job_line
 
-    model, repeat = _given(options.model, "train", "model"), _given(options.repeat, "train", "repeat")
+    model, repeat = _require(options.model, "train", "model"), _require(options.repeat, "train", "repeat")
     print_job_line(f"{model} {repeat}", train_run(model, repeat).path)
 
 
 def _compare(_: NoOptions) -> None:
     from ratchet.pipeline.decision_stages import compare_runs
 
-    with progress() as bar:
+    with show_progress() as bar:
         compare_runs(read_pipeline(PARAMS), bar)
 
 
-def _gate(_: NoOptions) -> None:
+def _judge(_: NoOptions) -> None:
     from ratchet.pipeline.decision_stages import judge_runs
 
-    with progress() as bar:
+    with show_progress() as bar:
         judge_runs(read_pipeline(PARAMS), bar("bootstrapping records"))
 
 
@@ -136,30 +136,30 @@ def _report(_: NoOptions) -> None:
 
 
 def _lock(_: NoOptions) -> None:
-    from ratchet.pipeline.locks import RESULTS, found_results, write_results
+    from ratchet.pipeline.locks import RESULTS, read_results, write_results
 
-    write_results(found_results(read_pipeline(PARAMS)))
+    write_results(read_results(read_pipeline(PARAMS)))
     print(f"{RESULTS} written: commit it together with dvc.lock")
 
 
 def _check(options: AgainstOptions) -> int:
     from ratchet.pipeline.locks import check
 
-    found = check(read_pipeline(PARAMS), options.against)
-    for each in found.differences:
-        print_text(each)
-    count = len(found.differences)
+    checked = check(read_pipeline(PARAMS), options.against)
+    for difference in checked.differences:
+        print_text(difference)
+    count = len(checked.differences)
     outcome = f"{count} difference{'s' if count > 1 else ''} from" if count else "as in"
-    print_text(f"{outcome} results.lock.json of {options.against} ({found.how})")
-    if found.differences:
-        print_text("if they are meant: `dvc repro && ratchet pipeline lock`, and commit both files")
-    return DIFFERENT if found.differences else 0
+    print_text(f"{outcome} results.lock.json of {options.against} ({checked.how})")
+    if checked.differences:
+        print_text("if they are intended: `dvc repro && ratchet pipeline lock`, and commit both files")
+    return DIFFERENT if checked.differences else 0
 
 
-def _diff(options: AgainstOptions) -> None:
-    from ratchet.pipeline.locks import changes, found_results, results_at
+def _print_changes(options: AgainstOptions) -> None:
+    from ratchet.pipeline.locks import list_changes, read_committed_results, read_results
 
-    rows = changes(results_at(options.against), found_results(read_pipeline(PARAMS)))
+    rows = list_changes(read_committed_results(options.against), read_results(read_pipeline(PARAMS)))
     if options.format is Format.json:
         print_json(rows)
     elif rows:
@@ -169,15 +169,15 @@ def _diff(options: AgainstOptions) -> None:
 
 
 _ACTIONS: dict[str, tuple[type[Any], Callable[[Any], int | None]]] = {
-    "config": (NoOptions, _config),
+    "config": (NoOptions, _freeze),
     "prepare": (NoOptions, _prepare),
     "split": (SplitOptions, _split),
     "train": (TrainOptions, _train),
     "compare": (NoOptions, _compare),
-    "gate": (NoOptions, _gate),
+    "gate": (NoOptions, _judge),
     "report": (NoOptions, _report),
     "lock": (NoOptions, _lock),
     "check": (AgainstOptions, _check),
-    "diff": (AgainstOptions, _diff),
+    "diff": (AgainstOptions, _print_changes),
 }
 ACTIONS = {stage: schema for stage, (schema, _) in _ACTIONS.items()}

@@ -4,7 +4,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ratchet.cli.selecting import row_bars
+from ratchet.cli.selecting import show_row_bars
 from ratchet.config import bounded, is_option, parse_options, register
 from ratchet.errors import UserError
 from ratchet.inference.columns import ScoreDetail
@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> int:
         if not getattr(options, key):
             raise UserError(f"{key}= is missing: {USAGE}")
     register(all_settings())
-    with limited_threads(available_cores()):  # this also ends busy waiting, which costs networks much of their speed
+    with limited_threads(available_cores()):  # this also turns off busy waiting, which slows networks down
         scorer = load_scorer(name, runs_dir=Path(options.runs_dir))
         request = make_request(
             scorer,
@@ -77,14 +77,14 @@ def run(arguments: list[str]) -> int:
 
 
 def _predict(scorer: Scorer, request: Request, form: Format) -> Summary:
-    """Predict with a progress bar; after an interruption, print how to resume."""
+    """Label the texts with a progress bar; after an interruption, print how to resume."""
 
     def report_resume(row: int, rows: int) -> None:
         if form is Format.table:
             print(f"resuming after row {row:,} of {rows:,}", flush=True)
 
     try:
-        with row_bars() as begin:
+        with show_row_bars() as begin:
             return predict_file(scorer, request, begin, report_resume)
     except (KeyboardInterrupt, SystemExit):
         parts = parts_directory(request.output)

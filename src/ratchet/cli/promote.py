@@ -1,11 +1,11 @@
-"""`ratchet promote [candidate=NAME] | show | rollback`: decisions, in a file that git tracks."""
+"""`ratchet promote [candidate=NAME] | show | rollback`: record decisions in a file that git tracks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.cli.gate import NOT_SHIPPED
-from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
+from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs, show_progress
 from ratchet.config import parse_options, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.gate import gather_and_judge
@@ -17,12 +17,12 @@ from ratchet.runs.promotions import describe_promotion, find_promoted, read_deci
 
 @dataclass
 class PromoteOptions(SelectingOptions):
-    """Arguments of `promote`: the candidate (what ships, unless named), and what it takes to go against the gate."""
+    """Arguments of `promote`: the candidate (by default the one that ships), and how to overrule the gate."""
 
     candidate: str | None = None
     """Candidate to promote; null promotes the one that the gate lets ship."""
     force: bool = False
-    """Whether to promote against the gate; needs a reason."""
+    """Whether to overrule the gate; requires a reason."""
     reason: str | None = None
     """Reason that is recorded with the promotion."""
     promotions_dir: str = "promotions"
@@ -57,9 +57,9 @@ ACTIONS = {"": PromoteOptions, "show": ShowOptions, "rollback": RollbackOptions}
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `promote`; exit code 3 when the gate refuses."""
+    """Run the verb `promote`; return exit code 3 if the gate refuses."""
     action, rest = (arguments[0], arguments[1:]) if arguments and "=" not in arguments[0] else ("", arguments)
-    actions = {"": _promote, "show": _show, "rollback": _rollback}
+    actions = {"": _promote, "show": _show, "rollback": _roll_back}
     if action not in actions and not action.startswith("-"):
         raise UserError(f"promote {action}: {did_you_mean(action, ['show', 'rollback'])} (candidate=NAME names one)")
     return actions.get(action, _promote)(rest if action in actions else arguments)
@@ -67,9 +67,9 @@ def run(arguments: list[str]) -> int:
 
 def _promote(arguments: Sequence[str]) -> int:
     options, objective = parse_selecting(PromoteOptions, arguments)
-    selection = selection_of(options)
+    selection = select_runs(options)
     check_request(selection, options.candidate, force=options.force, reason=options.reason)
-    with progress() as bar:
+    with show_progress() as bar:
         verdict = gather_and_judge(
             selection, objective, resamples=options.resamples, begin=bar("bootstrapping records")
         )
@@ -103,30 +103,30 @@ def _show(arguments: Sequence[str]) -> int:
         print_json({"data": data, "promoted": plain(now) if now else None, "history": plain(decisions)})
         return 0
     markdown = options.format is Format.md
-    said = f"{now.name} is promoted ({describe_promotion(now)})" if now else "nothing is promoted"
-    print_text(f"{data}: {said}", whole=markdown)
+    state = f"{now.name} is promoted ({describe_promotion(now)})" if now else "nothing is promoted"
+    print_text(f"{data}: {state}", whole=markdown)
     print()
     rows = [
         {
-            "at": each.at,
-            "decision": each.action,
-            "candidate": each.name or "-",
-            "gate": each.gate + (", forced" if each.forced else ""),
-            "objective": each.objective.get("name", "-") + ("*" if each.objective.get("changed") else ""),
-            "commit": (each.commit or "-")[:8] + ("+" if each.commit_dirty else ""),
-            "why": each.why,
+            "at": decision.at,
+            "decision": decision.action,
+            "candidate": decision.name or "-",
+            "gate": decision.gate + (", forced" if decision.forced else ""),
+            "objective": decision.objective.get("name", "-") + ("*" if decision.objective.get("changed") else ""),
+            "commit": (decision.commit or "-")[:8] + ("+" if decision.commit_dirty else ""),
+            "why": decision.why,
         }
-        for each in decisions
+        for decision in decisions
     ]
     print_table(rows, markdown=markdown, left=7, whole=("at", "decision", "commit"))
-    changed = {str(each.objective["changed"]): None for each in decisions if each.objective.get("changed")}
+    changed = {str(decision.objective["changed"]): None for decision in decisions if decision.objective.get("changed")}
     for text in changed:
         print()
         print_text(f"* {text}", whole=markdown)
     return 0
 
 
-def _rollback(arguments: Sequence[str]) -> int:
+def _roll_back(arguments: Sequence[str]) -> int:
     options = parse_options(RollbackOptions, arguments)
     directory = Path(options.promotions_dir)
     data = find_data_set(directory, options.data)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.cli.selecting import SelectingOptions, parse_selecting, progress, selection_of
+from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs, show_progress
 from ratchet.config import Part
 from ratchet.errors import UserError
 
@@ -34,8 +34,8 @@ def run(arguments: list[str]) -> int:
     path = Path(options.out)
     if path.is_dir() or not path.parent.is_dir():
         raise UserError(f"out={options.out}: {'a directory' if path.is_dir() else 'no such directory'}: name a file")
-    selection = selection_of(options, options.part.name)
-    with progress() as bar:
+    selection = select_runs(options, options.part.name)
+    with show_progress() as bar:
         findings = compute_findings(
             selection,
             objective,

@@ -1,4 +1,4 @@
-"""`ratchet reproduce RUN`: train it again from its record; exit code 0 when the same predictions come out."""
+"""`ratchet reproduce RUN`: train a run again from its record; exit code 0 if the predictions are identical."""
 
 import sys
 from collections.abc import Iterator
@@ -29,27 +29,27 @@ class Options:
 
 
 def run(arguments: list[str]) -> int:
-    """The verb `reproduce`."""
+    """Run the verb `reproduce`; return exit code 3 if the predictions differ."""
     if not arguments or is_option(arguments[0]):
         raise UserError("which run? `ratchet reproduce RUN`; RUN is an id, a directory or `last`")
     options = parse_options(Options, arguments[1:])
     stored = find_run(Path(options.runs_dir), arguments[0])
     if options.keep is not None and Path(options.keep).exists():
         raise UserError(f"keep={options.keep}: exists already")
-    with _status(stored):
-        found = reproduce(stored, keep=Path(options.keep).resolve() if options.keep else None)
+    with _show_status(stored):
+        reproduction = reproduce(stored, keep=Path(options.keep).resolve() if options.keep else None)
     if options.format is Format.json:
-        print_json(plain(found))
+        print_json(plain(reproduction))
     else:
         markdown = options.format is Format.md
-        print_text(f"{stored.record.name} ({stored.record.id}): {_said(found)}", whole=markdown)
-        _print_details(found, markdown)
-    return 0 if found.identical else NOT_REPRODUCED
+        print_text(f"{stored.record.name} ({stored.record.id}): {_describe_outcome(reproduction)}", whole=markdown)
+        _print_details(reproduction, markdown)
+    return 0 if reproduction.identical else NOT_REPRODUCED
 
 
 @contextmanager
-def _status(stored: StoredRun) -> Iterator[None]:
-    """A line on a terminal that says what takes so long, and goes away; nothing elsewhere."""
+def _show_status(stored: StoredRun) -> Iterator[None]:
+    """Show a status line until the block ends; print nothing unless stderr is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -60,26 +60,26 @@ def _status(stored: StoredRun) -> Iterator[None]:
         yield
 
 
-def _said(found: Reproduction) -> str:
-    if found.identical:
+def _describe_outcome(reproduction: Reproduction) -> str:
+    if reproduction.identical:
         return "reproduced: all predictions are identical, bit for bit"
-    if found.largest_change is None:
+    if reproduction.largest_change is None:
         return "not reproduced: it was measured on other records"
-    return f"not reproduced: scores differ by up to {found.largest_change:.2g}"
+    return f"not reproduced: scores differ by up to {reproduction.largest_change:.2g}"
 
 
-def _print_details(found: Reproduction, markdown: bool) -> None:
-    if found.differences:
-        print("\nwhat is not as it was then")
-        for each in found.differences:
-            print_text(f"- {each}", whole=markdown)
-    elif not found.identical:
+def _print_details(reproduction: Reproduction, markdown: bool) -> None:
+    if reproduction.differences:
+        print("\nwhat has changed since")
+        for difference in reproduction.differences:
+            print_text(f"- {difference}", whole=markdown)
+    elif not reproduction.identical:
         print()
-        said = "code, data, split, packages and machine are as they were: the run is not deterministic"
-        print_text(said, whole=markdown)
+        message = "code, data, split, packages and machine are unchanged: the run is not deterministic"
+        print_text(message, whole=markdown)
     rows = [
         {"metric": key, "then": format_number(a, ".4f"), "now": format_number(b, ".4f")}
-        for key, (a, b) in found.moved.items()
+        for key, (a, b) in reproduction.moved.items()
     ]
     if rows:
         print()

@@ -96,7 +96,7 @@ def _list(arguments: list[str]) -> None:
     options = parse_options(ListOptions, arguments)
     if options.status is not None and options.status not in _STATUSES:
         raise UserError(f"runs list: status={options.status}: {did_you_mean(options.status, _STATUSES)}")
-    runs = _selected(find_runs(Path(options.runs_dir)), options)
+    runs = _select_runs(find_runs(Path(options.runs_dir)), options)
     if options.format is Format.json:
         print_json([{**plain(run.record), "path": str(run.path), "status": run.status} for run in runs])
     elif not runs:
@@ -107,15 +107,15 @@ def _list(arguments: list[str]) -> None:
         print_blocks(tables, markdown=options.format is Format.md)
 
 
-def _selected(runs: list[StoredRun], options: ListOptions) -> list[StoredRun]:
+def _select_runs(runs: list[StoredRun], options: ListOptions) -> list[StoredRun]:
     if options.sweep is not None:
         runs_dir = Path(options.runs_dir)
         runs = find_sweep_runs(runs_dir, find_last_sweep(runs_dir) if options.sweep == "last" else options.sweep)
-    wanted = {"data": options.data, "name": options.name}
+    conditions = {"data": options.data, "name": options.name}
     return [
         run
         for run in runs
-        if all(value is None or getattr(run.record, key) == value for key, value in wanted.items())
+        if all(value is None or getattr(run.record, key) == value for key, value in conditions.items())
         and options.status in (None, run.status)
     ]
 

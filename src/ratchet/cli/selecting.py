@@ -1,4 +1,4 @@
-"""Parse what compare, gate, promote and review share: the selection of runs, the objective, the progress bar."""
+"""Parse the options that compare, gate, promote and review share; show progress bars."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,20 +16,20 @@ Begin = Callable[[int], Advance]
 
 
 @contextmanager
-def row_bars() -> Iterator[Callable[[str, int | None], Advance]]:
-    """`begin("predicting", rows)` begins a bar and gives what moves it on; nothing is shown without a terminal.
+def show_row_bars() -> Iterator[Callable[[str, int | None], Advance]]:
+    """Yield `begin`: `begin("predicting", rows)` starts a bar and returns the function that advances it.
 
-    A bar takes the place of the one before it.
+    A new bar replaces the one before it. Nothing is shown unless stderr is a terminal.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.text import Text
 
     class Pace(ProgressColumn):
-        """Rows done, of how many, and how many a second."""
+        """Number of rows done, total number of rows, and rows per second."""
 
         def render(self, task: Task) -> Text:
-            """The column's text."""
+            """Return the text of the column."""
             of = "" if task.total is None else f" of {task.total:,.0f}"
             pace = "" if not task.speed else f", {task.speed:,.0f}/s"
             return Text(f"{task.completed:,.0f}{of} rows{pace}")
@@ -38,8 +38,8 @@ def row_bars() -> Iterator[Callable[[str, int | None], Advance]]:
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
 
         def begin(what: str, rows: int | None) -> Advance:
-            for each in bars.task_ids:
-                bars.remove_task(each)
+            for task_id in bars.task_ids:
+                bars.remove_task(task_id)
             task = bars.add_task(what, total=rows)
             return lambda done: bars.advance(task, done)
 
@@ -72,27 +72,27 @@ Options = TypeVar("Options", bound=SelectingOptions)
 def parse_selecting(
     schema: type[Options], arguments: Sequence[str], also: Sequence[str] = ()
 ) -> tuple[Options, Objective]:
-    """The options of a verb, and the objective that `objective=...`, `objective.<key>=...` and --config-dir compose.
+    """Return the options of a verb and its objective (`objective=...`, `objective.<key>=...`, --config-dir).
 
-    `also` are further groups, of which the verb has taken its arguments out already.
+    `also` are further groups whose arguments the verb has already removed from `arguments`.
 
     Raises:
         UserError: an unknown key, a wrong type, a value out of range.
     """
     register({})
     rest, config_dir = take_config_dir(arguments)
-    of_objective = of_group("objective", rest)
-    options = parse_options(schema, [each for each in rest if each not in of_objective], ["objective", *also])
-    return options, compose_objective(of_objective, config_dir)
+    of_objective = filter_group("objective", rest)
+    own = [argument for argument in rest if argument not in of_objective]
+    return parse_options(schema, own, ["objective", *also]), compose_objective(of_objective, config_dir)
 
 
-def of_group(group: str, arguments: Sequence[str]) -> list[str]:
-    """Those of the arguments that choose or change an option of this group of conf/."""
-    return [each for each in arguments if each.lstrip("+~").partition("=")[0].partition(".")[0] == group]
+def filter_group(group: str, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments that choose or change an option of this group of conf/."""
+    return [argument for argument in arguments if argument.lstrip("+~").partition("=")[0].partition(".")[0] == group]
 
 
-def selection_of(options: SelectingOptions, part: str = "test") -> Selection:
-    """The runs that the options name.
+def select_runs(options: SelectingOptions, part: str = "test") -> Selection:
+    """Select the runs that the options name.
 
     Raises:
         UserError: nothing to select, or runs that cannot be compared.
@@ -100,20 +100,23 @@ def selection_of(options: SelectingOptions, part: str = "test") -> Selection:
     return select(
         Path(options.runs_dir),
         data=options.data,
-        names=_listed(options.name),
-        ids=_listed(options.runs),
+        names=_split_list(options.name),
+        ids=_split_list(options.runs),
         every=options.all,
         part=part,
     )
 
 
-def _listed(text: str | None) -> list[str]:
-    return [each.strip() for each in (text or "").strip().strip("[]").split(",") if each.strip()]
+def _split_list(text: str | None) -> list[str]:
+    return [item.strip() for item in (text or "").strip().strip("[]").split(",") if item.strip()]
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str], Begin]]:
-    """`bar("drawing")(steps)` begins a bar and gives what moves it on; nothing is shown unless stderr is a terminal."""
+def show_progress() -> Iterator[Callable[[str], Begin]]:
+    """Yield `bar`: `bar("bootstrapping")(steps)` starts a bar and returns the function that advances it.
+
+    Nothing is shown unless stderr is a terminal.
+    """
     from rich.console import Console
     from rich.progress import Progress
 

@@ -48,19 +48,19 @@ def run(arguments: list[str]) -> int:
     if action not in ACTIONS:
         raise UserError(f"sweep {action}: {did_you_mean(action, ACTIONS)}")
     named = [argument for argument in rest if "=" not in argument]
-    given = [argument for argument in rest if "=" in argument]
+    settings = [argument for argument in rest if "=" in argument]
     if len(named) > (action == "show"):
         raise UserError(f"sweep {action}: {named[-1]!r} is not understood; only key=value")
     if action == "list":
-        _list(parse_options(ListOptions, given))
+        _list(parse_options(ListOptions, settings))
     else:
-        _show(named[0] if named else "last", parse_options(ShowOptions, given))
+        _show(named[0] if named else "last", parse_options(ShowOptions, settings))
     return 0
 
 
 def _list(options: ListOptions) -> None:
     runs_dir = Path(options.runs_dir)
-    rows = [_sweep_row(runs_dir, sweep_id) for sweep_id in list_sweeps(runs_dir)]
+    rows = [_build_sweep_row(runs_dir, sweep_id) for sweep_id in list_sweeps(runs_dir)]
     if options.format is Format.json:
         print_json(rows)
     elif not rows:
@@ -69,22 +69,22 @@ def _list(options: ListOptions) -> None:
         print_table(rows, markdown=options.format is Format.md, left=3, whole=("sweep",))
 
 
-def _sweep_row(runs_dir: Path, sweep_id: str) -> dict[str, str]:
+def _build_sweep_row(runs_dir: Path, sweep_id: str) -> dict[str, str]:
     jobs = read_jobs(runs_dir, sweep_id)
     outcomes = [job.outcome for job in jobs]
     counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes))
     return {"sweep": sweep_id, "study": read_study_id(runs_dir, sweep_id) or "-", "jobs": counts or "none"}
 
 
-def _show(wanted: str, options: ShowOptions) -> None:
-    """Show a sweep by its id, a study by its id or the beginning of it, or the last sweep."""
+def _show(name: str, options: ShowOptions) -> None:
+    """Show a sweep by its id, a study by its id or a prefix of it, or the last sweep."""
     runs_dir = Path(options.runs_dir)
     sweeps = list_sweeps(runs_dir)
-    sweep_id = find_last_sweep(runs_dir) if wanted == "last" else wanted
-    if wanted == "last" and not sweeps:
+    sweep_id = find_last_sweep(runs_dir) if name == "last" else name
+    if name == "last" and not sweeps:
         raise UserError(f"no sweeps in {runs_dir}: `python train.py -m ...` makes one")
     if sweep_id not in sweeps:
-        _show_study(find_study(runs_dir, wanted), options)
+        _show_study(find_study(runs_dir, name), options)
         return
     study = read_study_id(runs_dir, sweep_id)
     if study is not None:
@@ -102,10 +102,10 @@ def _show_grid(runs_dir: Path, sweep_id: str, form: Format) -> None:
         return
     print_text(f"sweep {sweep_id}: {len(jobs)} jobs")
     print()
-    print_table([_job_row(runs_dir, job) for job in jobs], markdown=form is Format.md, left=3)
+    print_table([_build_job_row(runs_dir, job) for job in jobs], markdown=form is Format.md, left=3)
 
 
-def _job_row(runs_dir: Path, job: Job) -> dict[str, str]:
+def _build_job_row(runs_dir: Path, job: Job) -> dict[str, str]:
     path = runs_dir / job.run if job.run is not None else None
     stored = read_run(path) if path is not None and (path / "record.json").is_file() else None
     metrics = stored.read_metrics() if stored is not None else {}
@@ -132,7 +132,7 @@ def _show_study(directory: Path, options: ShowOptions) -> None:
         return
     print_text(f"study {directory.name}: {' '.join(about['overrides'])}")
     print()
-    rows = [_trial_row(trial, settings) for trial in _sort_trials(result)]
+    rows = [_build_trial_row(trial, settings) for trial in _sort_trials(result)]
     print_table(rows, markdown=options.format is Format.md, left=3, whole=("trial", "state"))
     print()
     print_facts(facts, at=14)
@@ -143,7 +143,7 @@ def _sort_trials(result: SearchResult) -> list[TrialResult]:
     return sorted(result.trials, key=lambda trial: (trial.metric is None, -(trial.metric or 0), trial.number))
 
 
-def _trial_row(trial: TrialResult, settings: SearchConfig) -> dict[str, str]:
+def _build_trial_row(trial: TrialResult, settings: SearchConfig) -> dict[str, str]:
     cost = {} if settings.cost is None else {settings.cost.name: format_amount(trial.cost)}
     return {
         "trial": f"#{trial.number}",
@@ -195,15 +195,15 @@ def search_facts(result: SearchResult, settings: SearchConfig) -> list[tuple[str
     best, default = result.best, result.default
     if best is None:
         return [*facts, ("best", "no trial finished")]
-    text = f"#{best.number}, {_measured(best, settings)}"
+    text = f"#{best.number}, {_format_result(best, settings)}"
     if best is default:
         text += ": the default settings; no trial is better"
     elif default is not None and best.metric is not None and default.metric is not None:
         gain = best.metric - default.metric
-        text += f"; the default {_measured(default, settings)}: {gain:+.3f}, biased by the selection"
+        text += f"; the default {_format_result(default, settings)}: {gain:+.3f}, biased by the selection"
     facts += [("best", text), ("settings", " ".join(to_overrides(best.values)))]
     if result.front:
-        front = [f"#{trial.number} ({_measured(trial, settings)})" for trial in result.front]
+        front = [f"#{trial.number} ({_format_result(trial, settings)})" for trial in result.front]
         facts.append(("Pareto front", ", ".join(front)))
     if result.importance:
         shares = [
@@ -213,6 +213,6 @@ def search_facts(result: SearchResult, settings: SearchConfig) -> list[tuple[str
     return facts
 
 
-def _measured(trial: TrialResult, settings: SearchConfig) -> str:
+def _format_result(trial: TrialResult, settings: SearchConfig) -> str:
     cost = "" if settings.cost is None else f", {settings.cost.name} {format_amount(trial.cost)}"
     return f"{metric_name(settings.metric.name)} {format_number(trial.metric)}{cost}"

@@ -1,4 +1,4 @@
-"""The verb `train`: `python train.py [-m] [overrides]`. Hydra composes; a run or the jobs of a sweep follow."""
+"""The verb `train`: `python train.py [-m] [overrides]`. Hydra composes, then a run or a sweep starts."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 
-from ratchet.cli.main import HELP, guarded, report
+from ratchet.cli.main import HELP, print_error, run_guarded
 from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, register, take_config_dir, to_config
 from ratchet.config.composition import compose_node
 from ratchet.config.grammar import take_first_value
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ratchet.runs import StoredRun
 
 FULL = os.environ.get("HYDRA_FULL_ERROR") == "1"
-# Hydra takes overrides before or after a flag, not on both sides. Users write this one anywhere, so it goes first.
+# Hydra takes overrides before or after a flag, not on both sides. Users write this flag anywhere, so it goes first.
 _MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 _OTHER_CONFIG = ("--config-name", "-cn", "--config-path", "-cp")
 _WITH_RESUME = ("resume=", "runs_dir=", "trainer.progress_bar=")  # keys that do not change what is trained
@@ -40,7 +40,7 @@ _ASKS = ("--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-co
 
 def main() -> int:
     """Run `python train.py` with the arguments of the process, and return the exit code."""
-    return guarded(lambda: run(sys.argv[1:]))
+    return run_guarded(lambda: run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -63,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
                 keys = [argument for argument in overrides if not argument.startswith("-")]
                 planned = plan_grid(keys, config_dir, sweep_id)
             command.append(f"sweep_id={sweep_id}")
-        with _command_line(command):
+        with _replace_argv(command):
             hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_run_hydra_job)()
     except COMPOSITION_ERRORS as error:
         keys = [argument for argument in overrides if "=" in argument]
@@ -76,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _command_line(arguments: Sequence[str]) -> Iterator[None]:
+def _replace_argv(arguments: Sequence[str]) -> Iterator[None]:
     """Set sys.argv until the block ends: `hydra.main` parses it, and has no parameter for arguments."""
     before = sys.argv
     sys.argv = [before[0], *arguments]
@@ -87,9 +87,9 @@ def _command_line(arguments: Sequence[str]) -> Iterator[None]:
 
 
 def _print_help(arguments: Sequence[str], config_dir: Path | None) -> int:
-    """Print what can be set, for the configuration that the arguments choose; of listed values the first counts.
+    """Print what can be set, for the configuration that the arguments choose; of listed values, use the first.
 
-    Before Hydra starts: its own help copies the complete configuration store once for each group.
+    This happens before Hydra starts, whose own help copies the complete configuration store once for each group.
     """
     from ratchet.cli.help import print_configuration
 
@@ -137,19 +137,19 @@ def _run_hydra_job(cfg: "DictConfig") -> None:
         if config.resume is None:
             outcome = train(config, overrides)
         else:
-            stored, config = _resumed(config, overrides)
+            stored, config = _read_resumed(config, overrides)
             outcome = train(config, overrides, resume=stored)
         print_blocks(summarise_run(read_run(outcome.path), outcome.test_readings))
     except (UserError, RunFailed) as error:  # printed here, because Hydra would add a line of its own
-        sys.exit(report(error, full=FULL))
+        sys.exit(print_error(error, full=FULL))
     except OSError:  # of stdout: `guarded` reports it
         raise
-    except Exception:  # a bug; `run` would take it for an error of the configuration
+    except Exception:  # a bug; `run` would report it as an error of the configuration
         traceback.print_exc()
         sys.exit(1)
 
 
-def _resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun, Config]":
+def _read_resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun, Config]":
     """Return the run that `resume` names, and the configuration that it started with."""
     from ratchet.runs import find_run
 
@@ -166,10 +166,10 @@ def _resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun, Conf
 
 
 def print_job(result: JobResult) -> None:
-    """Print the outcome of a job in one line; unless the user made the error, with its stack trace."""
+    """Print the outcome of a job in one line; add a stack trace unless it is a user error."""
     from ratchet.reporting.run_details import print_job_line
 
-    job, label = result.job, _label(result.job)
+    job, label = result.job, _name_job(result.job)
     if job.outcome == "pruned":
         print(f"{label}: pruned, {job.reason}")
     elif result.error is not None:
@@ -184,7 +184,7 @@ def print_job(result: JobResult) -> None:
 
 def print_failed_job(job: Job) -> None:
     """Print a job that failed, with the reason."""
-    print(f"{_label(job)}: failed: {job.reason}", file=sys.stderr)
+    print(f"{_name_job(job)}: failed: {job.reason}", file=sys.stderr)
 
 
 def print_output(out: str, err: str) -> None:
@@ -193,8 +193,8 @@ def print_output(out: str, err: str) -> None:
     print(err, end="", file=sys.stderr)
 
 
-def _label(job: Job) -> str:
-    """Return the number and overrides of a job; of a trial, its own number and only what it tries."""
+def _name_job(job: Job) -> str:
+    """Return the number and overrides of a job; for a trial, its own number and only the keys of the search."""
     for index, override in enumerate(job.overrides):
         key, _, trial = override.partition("=")
         if key == "sweep.trial":
@@ -210,7 +210,7 @@ class SweepEnd(Callback):
         try:
             sweep = read_sweep(Path(config.runs_dir), config.sweep_id)
         except UserError as error:  # Hydra would turn it into a warning
-            sys.exit(report(error))
+            sys.exit(print_error(error))
         _print_end(sweep)
         if not sweep.succeeded:
             sys.exit(1)

@@ -1,5 +1,5 @@
 """The stages of dvc.yaml: each reads the files that it declares and writes the ones that it owns, under build/.
 
-`freeze` composes configurations and takes the code's fingerprints, `prepare` and `split` make the data, `train` one run
-each, `compare`, `gate` and `report` read them. `check` holds what came out against the locks of a commit.
+`config` composes the configurations and hashes the code. `prepare` and `split` write the data, each `train` one run.
+`compare`, `gate` and `report` read the runs. `check` compares the results with those of a commit.
 """

@@ -23,7 +23,7 @@ class _Data:
 
 
 def load_data(path: Path) -> tuple[DataConfig, SplitConfig]:
-    """A frozen data set and how it is divided.
+    """Return a frozen data set and the settings of its split.
 
     Raises:
         UserError: no such file, an unknown key, a wrong type, a value out of range.
@@ -33,10 +33,10 @@ def load_data(path: Path) -> tuple[DataConfig, SplitConfig]:
 
 
 def prepare_data() -> str:
-    """Write build/data; a line that says what is there.
+    """Write build/data, and return a one-line summary.
 
     Raises:
-        UserError: a file that is missing or wrong, bad rows, nothing left to learn from.
+        UserError: a file that is missing or wrong, bad rows, no records left.
     """
     data, _ = load_data(CONFIG / "data.yaml")
     _check_there(data)

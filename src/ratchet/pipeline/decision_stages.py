@@ -50,13 +50,13 @@ class _Objective:
 
 
 def load_objective(path: Path) -> Objective:
-    """A frozen objective; its `path` is that of the file in conf/ which it was composed from.
+    """Return a frozen objective; its `path` is the file in conf/ that it was composed from.
 
     Raises:
         UserError: no such file, an unknown key, a wrong type, a value out of range.
     """
-    found = read_checked(path, _Objective, lambda found: check_floors(found.objective, Origin([])))
-    return Objective(found.objective, found.name, CONF / "objective" / f"{found.name}.yaml", ())
+    frozen = read_checked(path, _Objective, lambda frozen: check_floors(frozen.objective, Origin([])))
+    return Objective(frozen.objective, frozen.name, CONF / "objective" / f"{frozen.name}.yaml", ())
 
 
 def compare_runs(plan: PipelineConfig, bar: Bar) -> Comparison:
@@ -65,25 +65,25 @@ def compare_runs(plan: PipelineConfig, bar: Bar) -> Comparison:
     Raises:
         UserError: runs that cannot be compared.
     """
-    selection = selected(plan)
+    selection = select_planned_runs(plan)
     _, comparison = compare_selected(
         selection,
         runs_dir=RUNS,
         metric=load_objective(CONFIG / "objective.yaml").settings.metric.name,
         baseline=plan.baseline,
-        count_readings=False,  # the stage depends on the runs only, so what they recorded must do
+        count_readings=False,  # the stage depends only on the runs, so it uses the counts that they recorded
         bar=bar,
     )
     write_json(COMPARISON, plain(comparison))
     write_text(LEADERBOARD, to_markdown(comparison_blocks(comparison)))
-    write_json(METRICS, {row.name: _headline(row, comparison.metric) for row in comparison.candidates})
+    write_json(METRICS, {row.name: _summarise(row, comparison.metric) for row in comparison.candidates})
     PLOTS.mkdir(parents=True, exist_ok=True)
-    _write_csv(PLOTS / "ladder.csv", ("model", "value", "low", "high"), _ladder(comparison))
-    _write_csv(PLOTS / "curves.csv", ("model", "repeat", "epoch", "value"), _curves(selection))
+    _write_csv(PLOTS / "ladder.csv", ("model", "value", "low", "high"), _iterate_ladder(comparison))
+    _write_csv(PLOTS / "curves.csv", ("model", "repeat", "epoch", "value"), _iterate_curves(selection))
     return comparison
 
 
-def selected(plan: PipelineConfig) -> Selection:
+def select_planned_runs(plan: PipelineConfig) -> Selection:
     """Select the runs of the plan, on the part that all of them report."""
     directories = run_directories(plan)
     part = read_run(directories[0]).record.evaluate
@@ -93,7 +93,7 @@ def selected(plan: PipelineConfig) -> Selection:
     return replace(selection, left_out=left_out, not_named=())
 
 
-def _headline(row: CandidateResult, metric: str) -> dict[str, float]:
+def _summarise(row: CandidateResult, metric: str) -> dict[str, float]:
     """Return the primary metric, and the difference to the baseline with its 95 % interval."""
     headline = {metric: row.metrics[metric].value}
     if row.baseline:
@@ -101,14 +101,14 @@ def _headline(row: CandidateResult, metric: str) -> dict[str, float]:
     return headline
 
 
-def _ladder(comparison: Comparison) -> Iterator[dict[str, Any]]:
+def _iterate_ladder(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """Yield a row for each candidate, the simplest first."""
     for row in comparison.candidates:
         interval = row.metrics[comparison.metric]
         yield {"model": row.name, "value": interval.value, "low": interval.low, "high": interval.high}
 
 
-def _curves(selection: Selection) -> Iterator[dict[str, Any]]:
+def _iterate_curves(selection: Selection) -> Iterator[dict[str, Any]]:
     """Yield the F1 on val after each epoch, for models that train in epochs."""
     for candidate in selection.candidates:
         for run in candidate.runs:
@@ -133,7 +133,7 @@ def judge_runs(plan: PipelineConfig, begin: Begin) -> Verdict:
         UserError: runs that cannot be compared, or a label of the objective that the data do not have.
     """
     objective = load_objective(CONFIG / "objective.yaml")
-    evidence = gather_evidence(selected(plan), begin=begin)
+    evidence = gather_evidence(select_planned_runs(plan), begin=begin)
     verdict = judge(evidence, objective)
     named = {path.stem: load_objective(path).settings for path in sorted(OBJECTIVES.glob("*.yaml"))}
     write_json(VERDICT, plain(verdict))

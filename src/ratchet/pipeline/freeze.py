@@ -6,11 +6,11 @@ a file only if its content changed:
 
 - build/config: the composed configuration of each model, of the data set and of the objectives.
 - build/code: the definitions that `prepare`, `split` and each model use, with their hashes (`ratchet.runs.code`).
-- build/frozen: always the same; it only makes the other stages wait for this one.
+- build/frozen: never changes; it only makes the other stages wait for this one.
 
-Code and objectives of the stages that only read runs are no dependencies, or every commit that touches a table would
-have to renew dvc.lock. Where they changed since the outputs were made, this stage deletes the outputs instead, and DVC
-makes what is missing.
+The code and objectives of the stages that only read runs are not dependencies: otherwise every commit that changes a
+table would change dvc.lock. If they changed since the outputs were written, this stage deletes the outputs, and DVC
+writes them again.
 """
 
 import hashlib
@@ -60,13 +60,13 @@ _PREPARING = {
     "prepare": "ratchet.pipeline.data_stages:prepare_data",
     "split": "ratchet.pipeline.data_stages:split_data",
 }
-# The stages that only read runs: the code of each, and its outputs.
+# The stages that only read runs: the code and the outputs of each.
 _READING = {
     "compare": (["ratchet.pipeline.decision_stages:compare_runs"], [COMPARISON, LEADERBOARD, METRICS, PLOTS]),
     "gate": (["ratchet.pipeline.decision_stages:judge_runs"], [VERDICT, VERDICT_TEXT, REVIEW]),
     "report": (["ratchet.pipeline.report_stage"], [PAGE, REPORT, PICTURES]),
 }
-_OF_THE_PAGE = Path(__file__).parents[1] / "reporting" / "page"  # what no import names: style, scripts, template
+_OF_THE_PAGE = Path(__file__).parents[1] / "reporting" / "page"  # files that no import names: style, scripts, template
 _NOT_TO_OVERRIDE = {
     *("data", "data.name", "model", "model.name", "name", "seed", "split.seed"),
     *("run_dir", "runs_dir", "resume", "sweep_id"),
@@ -82,32 +82,32 @@ def freeze(plan: PipelineConfig) -> None:
     """
     register(all_settings())
     try:
-        configs = {model: _composed(plan, model) for model in plan.models}
+        configs = {model: _compose_model(plan, model) for model in plan.models}
         objective = compose_objective([f"objective={plan.objective}"])
     except UserError as error:  # the overrides came from params.yaml, not from a command line
         raise UserError(str(error).replace("command line, ", f"{PARAMS}, ", 1)) from error
     first = configs[plan.models[0]]
     for model, config in configs.items():
         _write(CONFIG / "model" / f"{model}.yaml", dump(config))
-        _write(CODE / "model" / f"{model}.json", _listed(_TRAIN, f"ratchet.models.{config.model.module}"))
+        _write(CODE / "model" / f"{model}.json", _list_definitions(_TRAIN, f"ratchet.models.{config.model.module}"))
     _write(CONFIG / "data.yaml", dump_plain({"data": plain(first.data), "split": plain(first.split)}))
     _write(CONFIG / "objective.yaml", dump_plain({"name": objective.name, "objective": plain(objective.settings)}))
     for name, settings in named_objectives().items():
         _write(OBJECTIVES / f"{name}.yaml", dump_plain({"name": name, "objective": plain(settings)}))
     for stage, root in _PREPARING.items():
-        _write(CODE / f"{stage}.json", _listed(root))
+        _write(CODE / f"{stage}.json", _list_definitions(root))
     _delete_stale_outputs(plan, objective.settings.metric.name)
     _write(FROZEN, "See build/config and build/code.\n")
 
 
-def _listed(*roots: str) -> str:
+def _list_definitions(*roots: str) -> str:
     """Return the definitions as JSON, by name and without their modules: a definition that moves changes nothing."""
     hashes = {f"{key.partition(':')[2]} {value}" for key, value in definitions_of(roots).items()}
     return json.dumps(sorted(hashes), indent=1) + "\n"
 
 
 def _delete_stale_outputs(plan: PipelineConfig, metric: str) -> None:
-    now = {stage: _reading_identity(stage, plan, metric) for stage in _READING}
+    now = {stage: _hash_reading_stage(stage, plan, metric) for stage in _READING}
     try:
         before = json.loads(READERS.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -119,8 +119,8 @@ def _delete_stale_outputs(plan: PipelineConfig, metric: str) -> None:
     _write(READERS, json.dumps(now, indent=1) + "\n")
 
 
-def _reading_identity(stage: str, plan: PipelineConfig, metric: str) -> str:
-    """Hash everything but the runs that decides what the outputs of a stage are."""
+def _hash_reading_stage(stage: str, plan: PipelineConfig, metric: str) -> str:
+    """Hash everything except the runs that determines the outputs of a stage."""
     roots, _ = _READING[stage]
     facts: list[object] = [hash_definitions(definitions_of(roots)), plan.data, plan.models, plan.repeats]
     files: list[Path] = []
@@ -134,11 +134,11 @@ def _reading_identity(stage: str, plan: PipelineConfig, metric: str) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _composed(plan: PipelineConfig, model: str) -> Config:
-    """The configuration of a model, on files that the pipeline watches."""
+def _compose_model(plan: PipelineConfig, model: str) -> Config:
+    """Compose the configuration of a model; its data files are those that the pipeline watches."""
     for override in plan.overrides:
         if override.lstrip("+~").partition("=")[0] in _NOT_TO_OVERRIDE:
-            raise UserError(f"params.yaml: overrides: {override}: that is the pipeline's to set: leave it out")
+            raise UserError(f"params.yaml: overrides: {override}: the pipeline sets this key: remove the override")
     config = compose([f"data={plan.data}", f"model={model}", *plan.overrides])
     if config.data.name != plan.data:
         raise UserError(
@@ -154,10 +154,10 @@ def watch(data: DataConfig) -> None:
     """Point the data set's files to data/<name>/, which is what the stage `prepare` depends on.
 
     Raises:
-        UserError: two of them have the same name, or the behavioural tests stand in another directory.
+        UserError: two of them have the same name, or the behavioural tests are in another directory.
     """
     for _, file, path in list_watched_files(data):
-        file.path, file.url = path.as_posix(), None  # what is not there is not fetched behind the pipeline's back
+        file.path, file.url = path.as_posix(), None  # a missing file is an error, not a download that DVC does not see
     if data.behaviour is not None and data.behaviour.path is not None:
         data.behaviour.url = None
         if Path(data.behaviour.path).parent.as_posix() not in (f"data/{data.name}", "data/behaviour"):
@@ -168,7 +168,7 @@ def watch(data: DataConfig) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write `path` unless it has this content already, so that its time stays, too."""
+    """Write `path` unless it has this content already, so that its modification time stays the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)

@@ -14,16 +14,16 @@ from ratchet.runs.provenance import run_git
 from ratchet.runs.stored import StoredRun, read_run
 
 RESULTS = Path("results.lock.json")
-TOLERANCE = 0.005  # of a quality metric; costs differ from machine to machine and are never compared
-_ERRORS = 3  # standard errors over the repeats that a model with randomness may differ by besides, on another machine
+TOLERANCE = 0.005  # allowed difference of a quality metric; costs depend on the machine and are never compared
+_ERRORS = 3  # on another machine, a random model may differ by this many standard errors more
 _ALIKE = ("python", "architecture", "processor", "features")
 
 
 @dataclass(frozen=True)
 class Results:
-    """Where the runs were made, by which packages, and by model and repeat what they predicted and reached.
+    """Machine and packages of the runs, and for each model and repeat the hash of the predictions and the metrics.
 
-    `random` are the models whose training draws numbers.
+    `random` are the models whose training uses random numbers.
     """
 
     machine: dict[str, str]
@@ -34,22 +34,22 @@ class Results:
     schema_version: int = 1
 
 
-def found_results(plan: PipelineConfig) -> Results:
-    """What the runs of the plan found, read from their directories.
+def read_results(plan: PipelineConfig) -> Results:
+    """Read the results of the plan from the directories of its runs.
 
     Raises:
-        UserError: a run is not there or not finished.
+        UserError: a run does not exist or is not finished.
     """
     runs = {"/".join(path.parts[-2:]): read_run(path) for path in run_directories(plan)}
     for run in runs.values():
         if run.status != "finished":
-            raise UserError(f"{run.path}: the run is {run.status}: `dvc repro` makes it anew")
+            raise UserError(f"{run.path}: the run is {run.status}: `dvc repro` runs it again")
     first = next(iter(runs.values())).record
     return Results(
         machine={**{key: str(first.machine[key]) for key in _ALIKE}, "threads": str(first.threads)},
         lock_hash=first.lock_hash,
-        predictions={name: _predictions_hash(run) for name, run in runs.items()},
-        metrics={name: _quality(run) for name, run in runs.items()},
+        predictions={name: _hash_predictions(run) for name, run in runs.items()},
+        metrics={name: _select_quality_metrics(run) for name, run in runs.items()},
         random=sorted({run.record.name for run in runs.values() if not run.record.deterministic}),
     )
 
@@ -59,20 +59,20 @@ def write_results(results: Results) -> None:
     write_json(RESULTS, vars(results))
 
 
-def results_at(revision: str) -> Results:
-    """The results that a commit holds.
+def read_committed_results(revision: str) -> Results:
+    """Return the results that a commit contains.
 
     Raises:
         UserError: no such commit, or no results in it.
     """
     try:
-        return Results(**json.loads(file_at(revision, RESULTS)))
+        return Results(**json.loads(read_committed_file(revision, RESULTS)))
     except (ValueError, TypeError) as error:
         raise UserError(f"{RESULTS} of {revision}: not results of this version: `ratchet pipeline lock`") from error
 
 
-def file_at(revision: str, path: Path) -> str:
-    """The content of a file of a commit.
+def read_committed_file(revision: str, path: Path) -> str:
+    """Return the content of a file of a commit.
 
     Raises:
         UserError: not in git, no such commit, or no such file in it.
@@ -83,29 +83,29 @@ def file_at(revision: str, path: Path) -> str:
     return content
 
 
-def differences(expected: Results, found: Results) -> Iterator[str]:
-    """Where `found` is not `expected`: on a like machine predictions at all, on another the metrics' means.
+def find_differences(expected: Results, actual: Results) -> Iterator[str]:
+    """Yield the differences: of predictions in the same environment, of mean metrics in another one.
 
-    A network that is trained on another processor is another network: its means over the repeats may be off by three
-    of their standard errors more than the tolerance.
+    A network that is trained on another processor is another network: its means over the repeats may differ by three
+    standard errors more than the tolerance.
     """
-    for name in sorted({*expected.predictions, *found.predictions}):
-        before, now = expected.predictions.get(name), found.predictions.get(name)
+    for name in sorted({*expected.predictions, *actual.predictions}):
+        before, now = expected.predictions.get(name), actual.predictions.get(name)
         if before is None or now is None:
             yield f"{name}: {'not run' if now is None else 'a run that is not in the lock'}"
-        elif alike(expected, found) and before != now:
-            yield f"{name}: other predictions, on a like machine and by the same packages"
-    yield from _moved(expected, found)
+        elif is_same_environment(expected, actual) and before != now:
+            yield f"{name}: different predictions on the same kind of machine with the same packages"
+    yield from _find_changed_means(expected, actual)
 
 
-def alike(expected: Results, found: Results) -> bool:
-    """Whether the same predictions, bit for bit, can be asked for."""
-    return expected.machine == found.machine and expected.lock_hash == found.lock_hash
+def is_same_environment(expected: Results, actual: Results) -> bool:
+    """Return whether predictions must be equal bit for bit: same machine type, same packages."""
+    return expected.machine == actual.machine and expected.lock_hash == actual.lock_hash
 
 
-def changes(before: Results, now: Results) -> list[dict[str, str]]:
-    """A row a model and metric whose mean over the repeats differs, as tables print it."""
-    old, new = _means(before), _means(now)
+def list_changes(before: Results, now: Results) -> list[dict[str, str]]:
+    """Return a table row for each model and metric whose mean over the repeats changed, as tables round it."""
+    old, new = _average_repeats(before), _average_repeats(now)
     rows = []
     for model, metric in {**new, **old}:
         then, value = old.get((model, metric)), new.get((model, metric))
@@ -115,21 +115,21 @@ def changes(before: Results, now: Results) -> list[dict[str, str]]:
             change = f"{value - then:+.4f}"
         else:
             continue
-        figures = {"then": _figure(then), "now": _figure(value), "change": change}
+        figures = {"then": _format_value(then), "now": _format_value(value), "change": change}
         rows.append({"model": model, "metric": metric, **figures})
     return rows
 
 
-def _figure(value: float | None) -> str:
+def _format_value(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _means(results: Results) -> dict[tuple[str, str], float]:
-    return {key: mean(values) for key, values in _values(results).items()}
+def _average_repeats(results: Results) -> dict[tuple[str, str], float]:
+    return {key: mean(values) for key, values in _group_values(results).items()}
 
 
-def _values(results: Results) -> dict[tuple[str, str], list[float]]:
-    """By model and metric, what each repeat reached."""
+def _group_values(results: Results) -> dict[tuple[str, str], list[float]]:
+    """Group the metrics by model and metric name: one value per repeat."""
     values: dict[tuple[str, str], list[float]] = {}
     for name, metrics in results.metrics.items():
         for metric, value in metrics.items():
@@ -137,8 +137,8 @@ def _values(results: Results) -> dict[tuple[str, str], list[float]]:
     return values
 
 
-def _moved(expected: Results, found: Results) -> Iterator[str]:
-    before, now = _values(expected), _values(found)
+def _find_changed_means(expected: Results, actual: Results) -> Iterator[str]:
+    before, now = _group_values(expected), _group_values(actual)
     in_both = {model for model, _ in before} & {model for model, _ in now}
     for model, metric in sorted({*before, *now}):
         old, new = before.get((model, metric)), now.get((model, metric))
@@ -148,21 +148,21 @@ def _moved(expected: Results, found: Results) -> Iterator[str]:
             yield f"{model}: {metric}: {'gone' if new is None else 'new'}"
             continue
         most = TOLERANCE
-        if model in expected.random and not alike(expected, found):
+        if model in expected.random and not is_same_environment(expected, actual):
             most += _ERRORS * (stdev(old) / len(old) ** 0.5 if len(old) > 1 else 1)
         if abs(mean(new) - mean(old)) > most:
             yield f"{model}: {metric}: {mean(old):.4f} in the lock, {mean(new):.4f} now"
 
 
-def _predictions_hash(run: StoredRun) -> str:
+def _hash_predictions(run: StoredRun) -> str:
     digest = hashlib.sha256()
     for path in sorted((run.path / "predictions").glob("*.parquet")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def _quality(run: StoredRun) -> dict[str, float]:
-    """The overall metrics: neither those of labels, slices and intervals, nor counts."""
+def _select_quality_metrics(run: StoredRun) -> dict[str, float]:
+    """Return the overall metrics, without counts, intervals, labels and slices."""
     figures = run.read_json("metrics.json")
     return {
         key: value
@@ -173,7 +173,7 @@ def _quality(run: StoredRun) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Checked:
-    """What differs from the results of a commit, a sentence each, and how closely they were compared."""
+    """Differences from the results of a commit, one sentence each, and how they were compared."""
 
     differences: list[str]
     how: str
@@ -182,12 +182,12 @@ class Checked:
 def check(plan: PipelineConfig, revision: str) -> Checked:
     """Compare the runs of the working directory with results.lock.json of `revision`.
 
-    Whether dvc.lock is up to date is DVC's to say: `dvc repro --allow-missing` leaves it unchanged.
+    DVC checks whether dvc.lock is up to date: `dvc repro --allow-missing` leaves it unchanged.
 
     Raises:
         UserError: no such commit, no results in it, or the pipeline was not run.
     """
-    expected, found = results_at(revision), found_results(plan)
-    exact = alike(expected, found)
-    how = "predictions bit for bit" if exact else "on another machine or by other packages: metrics alone"
-    return Checked(list(differences(expected, found)), how)
+    expected, actual = read_committed_results(revision), read_results(plan)
+    exact = is_same_environment(expected, actual)
+    how = "predictions bit for bit" if exact else "on another machine or with other packages: metrics only"
+    return Checked(list(find_differences(expected, actual)), how)

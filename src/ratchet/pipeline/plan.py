@@ -8,13 +8,13 @@ from ratchet.config.saved import read_checked
 from ratchet.errors import UserError, did_you_mean
 
 PARAMS = Path("params.yaml")
-READINGS = Path("runs")  # readings of test splits are counted together with those of runs that no pipeline made
+READINGS = Path("runs")  # test-set accesses are counted here, together with those of runs outside the pipeline
 BUILD = Path("build")
 CONFIG = BUILD / "config"
 OBJECTIVES = CONFIG / "objectives"
 CODE = BUILD / "code"
 FROZEN = BUILD / "frozen"  # an output of `config` that never changes: the others wait for it
-READERS = BUILD / "readers.json"  # what the outputs of compare, gate and report were made by
+READERS = BUILD / "readers.json"  # hashes of the code and settings that wrote the outputs of compare, gate and report
 DATA = BUILD / "data"
 BEHAVIOUR = DATA / "behaviour.json"
 SPLITS = BUILD / "splits"
@@ -33,9 +33,9 @@ PICTURES = BUILD / "pictures"
 
 @dataclass
 class PipelineConfig:
-    """Models and repeats that are trained on a data set, what they are compared with, and what decides.
+    """Models and repeats to train on a data set, the baseline, and the objective of the gate.
 
-    Repeat k is `split.seed=k seed=k`. `overrides` are put on every model's configuration.
+    Repeat k is `split.seed=k seed=k`. `overrides` apply to the configuration of every model.
     """
 
     data: str = "sample"
@@ -53,37 +53,37 @@ class PipelineConfig:
 
 
 def read_pipeline(path: Path) -> PipelineConfig:
-    """The checked content of params.yaml.
+    """Read and check params.yaml.
 
     Raises:
-        UserError: not there, an unknown key, a wrong type, a model or repeat that stands twice, a baseline that is none
-            of the models.
+        UserError: no such file, an unknown key, a wrong type, a model or repeat that occurs twice, a baseline that is
+            not one of the models.
     """
     plan = read_checked(path, PipelineConfig)
     for key, kind, what in (("models", str, "a name"), ("repeats", int, "a number"), ("overrides", str, "key=value")):
         values = getattr(plan, key)
-        if not all(isinstance(value, kind) for value in values):  # OmegaConf lets lists in lists through
+        if not all(isinstance(value, kind) for value in values):  # OmegaConf accepts lists in lists
             raise UserError(f"{path}: {key}: {values}: each must be {what}")
     for key, values in (("models", plan.models), ("repeats", plan.repeats)):
         if not values:
             raise UserError(f"{path}: {key} is empty: name at least one")
         value, count = Counter(values).most_common(1)[0]
         if count > 1:
-            raise UserError(f"{path}: {key}: {value} stands twice")
+            raise UserError(f"{path}: {key}: {value} occurs twice")
     for repeat in plan.repeats:
         if not 0 <= repeat < 2**32:
-            raise UserError(f"{path}: repeats: {repeat} is no seed: from 0 to {2**32 - 1}")
+            raise UserError(f"{path}: repeats: {repeat} is not a seed: from 0 to {2**32 - 1}")
     if plan.baseline not in plan.models:
         near = did_you_mean(plan.baseline, plan.models)
-        raise UserError(f"{path}: baseline: {plan.baseline} is none of the models; {near}")
+        raise UserError(f"{path}: baseline: {plan.baseline} is not one of the models; {near}")
     return plan
 
 
 def run_directory(data: str, model: str, repeat: int) -> Path:
-    """The directory of one run of the pipeline."""
+    """Return the directory of one run of the pipeline."""
     return RUNS / data / model / str(repeat)
 
 
 def run_directories(plan: PipelineConfig) -> list[Path]:
-    """The directories of all runs of the plan; those of models that are no longer in it may lie beside them."""
+    """Return the directories of all runs of the plan. RUNS may contain runs of earlier plans, too."""
     return [run_directory(plan.data, model, repeat) for model in plan.models for repeat in plan.repeats]

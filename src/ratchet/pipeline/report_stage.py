@@ -13,7 +13,7 @@ from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.objective.gate import Verdict
 from ratchet.objective.review import Review
-from ratchet.pipeline.decision_stages import selected
+from ratchet.pipeline.decision_stages import select_planned_runs
 from ratchet.pipeline.plan import COMPARISON, DATA, PAGE, PICTURES, REPORT, REVIEW, VERDICT, PipelineConfig
 from ratchet.reporting.blocks import Paragraph, TextBlock
 from ratchet.reporting.comparison_tables import comparison_blocks, leaderboard
@@ -26,13 +26,13 @@ Content = TypeVar("Content")
 
 
 def write_report(plan: PipelineConfig) -> list[TextBlock]:
-    """Write build/report.html, build/report.md and build/pictures; return the leaderboard and the verdict in a line.
+    """Write build/report.html, build/report.md and build/pictures; return the leaderboard and the verdict's headline.
 
     Raises:
-        UserError: the stages before were not run.
+        UserError: the earlier stages were not run.
     """
     comparison, verdict = _read(COMPARISON, Comparison), _read(VERDICT, Verdict)
-    findings = Findings(selected(plan), comparison, verdict, _read(REVIEW, Review))
+    findings = Findings(select_planned_runs(plan), comparison, verdict, _read(REVIEW, Review))
     decision = verdict.decision
     headline = verdict_headline(verdict.data, decision.ships, decision.outcome, decision.why)
     tables, criteria = to_markdown(comparison_blocks(comparison)), to_markdown(verdict_blocks(verdict))

@@ -1,4 +1,4 @@
-"""Run the stage `train`: one run from frozen configuration and prepared data.
+"""Run the stage `train`: one run from a frozen configuration and prepared data.
 
 A module of its own: the code identity of a stage is what its module imports.
 """
@@ -15,11 +15,11 @@ from ratchet.training import Inputs, Outcome, train
 
 
 def train_run(model: str, repeat: int) -> Outcome:
-    """Train, measure, write down. Readings of the test split are counted where all other runs count theirs.
+    """Train, measure and record a run. Test-set accesses are counted together with those of all other runs.
 
     Raises:
-        UserError: no such configuration, or the run's directory is there already.
-        RunFailed: anything that went wrong after that.
+        UserError: no such configuration, or the directory of the run exists already.
+        RunFailed: any error after that.
     """
     register(all_settings())
     config = load(CONFIG / "model" / f"{model}.yaml", all_settings())
