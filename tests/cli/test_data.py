@@ -54,7 +54,7 @@ def test_every_data_set_is_listed_with_what_it_is(verb: Verb) -> None:
     assert code == 0
     lines = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in out.splitlines()[1:]}
     assert set(lines) == {path.stem for path in (CONF / "data").glob("*.yaml")}
-    assert "720 invented" in lines["sample"]
+    assert "720 synthetic" in lines["sample"]
     assert verb("data")[1] == out, "without an action it lists"
 
 

@@ -43,7 +43,7 @@ def ladder(comparison: Comparison, selection: Selection) -> Chart:
     title = f"{metric_name(comparison.metric)} on {comparison.part}, {over}, 95 % interval"
     y = alt.Y("model:N", sort=names, title=None, axis=alt.Axis(labelFontWeight="bold", ticks=False, domain=False))
     x = alt.X("value:Q", title=title, scale=alt.Scale(zero=False, nice=True))
-    base = alt.Chart(alt.InlineData(values=_ladder_rows(comparison)))
+    base = alt.Chart(alt.InlineData(values=_list_ladder_rows(comparison)))
     tooltip = [
         alt.Tooltip("model:N"),
         alt.Tooltip("value:Q", format=".3f", title=comparison.metric),
@@ -67,7 +67,7 @@ def ladder(comparison: Comparison, selection: Selection) -> Chart:
     ).properties(width=WIDTH, height=(ROW + 10) * len(names))
 
 
-def _ladder_rows(comparison: Comparison) -> list[Row]:
+def _list_ladder_rows(comparison: Comparison) -> list[Row]:
     return [
         {"model": row.name, "runs": len(row.runs), **vars(row.metrics[comparison.metric])}
         for row in comparison.candidates
@@ -89,7 +89,7 @@ def _repeat_rows(comparison: Comparison, selection: Selection) -> list[Row]:
 
 def differences(comparison: Comparison) -> Chart | None:
     """Draw differences with intervals, better to the right of the line; None if there is only the baseline."""
-    rows = _difference_rows(comparison)
+    rows = _list_difference_rows(comparison)
     if not rows:
         return None
     names = [row.name for row in comparison.candidates if row.baseline]
@@ -125,17 +125,17 @@ def intervals(
     )
 
 
-def _difference_rows(comparison: Comparison) -> list[Row]:
+def _list_difference_rows(comparison: Comparison) -> list[Row]:
     rows = []
     for candidate in comparison.candidates:
         for against, other in ((BELOW, candidate.predecessor), (comparison.baseline, candidate.baseline)):
             if other is not None:
                 compared = {"name": candidate.name, "against": against, "compared with": other.to}
-                rows.append({**compared, **_values(other)})
+                rows.append({**compared, **_list_values(other)})
     return rows
 
 
-def _values(difference: Difference) -> Row:
+def _list_values(difference: Difference) -> Row:
     interval = {"value": difference.value, "low": difference.low, "high": difference.high}
     return {**interval, "verdict": difference.verdict}
 
@@ -176,14 +176,14 @@ def quality_and_cost(comparison: Comparison, budgets: Mapping[str, float | None]
 
     `budgets` are those of an objective, drawn as dashed lines.
     """
-    rows = [row for name, title in COSTS.items() for row in _cost_rows(comparison, name, title)]
+    rows = [row for name, title in COSTS.items() for row in _list_cost_rows(comparison, name, title)]
     if not rows:
         return None
     names = [row.name for row in comparison.candidates]
     kinds = [title for title in COSTS.values() if any(row["cost"] == title for row in rows)]
     cost, metric = choice("cost", kinds, kinds[0]), metric_name(comparison.metric)
     base = alt.Chart(alt.InlineData(values=rows)).transform_filter("datum.cost == cost")
-    limits = alt.Chart(alt.InlineData(values=_limits(budgets or {}))).transform_filter("datum.cost == cost")
+    limits = alt.Chart(alt.InlineData(values=_compute_limits(budgets or {}))).transform_filter("datum.cost == cost")
     x = alt.X(
         "amount:Q",
         scale=alt.Scale(type="log", nice=True),
@@ -207,7 +207,7 @@ def quality_and_cost(comparison: Comparison, budgets: Mapping[str, float | None]
     )
 
 
-def _cost_rows(comparison: Comparison, name: str, title: str) -> list[Row]:
+def _list_cost_rows(comparison: Comparison, name: str, title: str) -> list[Row]:
     """Return a row for each candidate with that cost; zero has no place on a logarithmic scale."""
     return [
         {"model": row.name, "cost": title, "amount": amount, **vars(row.metrics[comparison.metric])}
@@ -216,7 +216,7 @@ def _cost_rows(comparison: Comparison, name: str, title: str) -> list[Row]:
     ]
 
 
-def _limits(budgets: Mapping[str, float | None]) -> list[Row]:
+def _compute_limits(budgets: Mapping[str, float | None]) -> list[Row]:
     """Return the budgets in the units of the costs."""
     limits = []
     for name, (key, factor) in _BUDGET_OF.items():

@@ -66,7 +66,7 @@ def calibration(selection: Selection) -> Chart | None:
 
     On the dashed line a score is a probability.
     """
-    rows = [row for candidate in selection.candidates for row in _bins(candidate, selection.part)]
+    rows = [row for candidate in selection.candidates for row in _list_bins(candidate, selection.part)]
     if not rows:
         return None
     names = [candidate.name for candidate in selection.candidates]
@@ -87,7 +87,7 @@ def calibration(selection: Selection) -> Chart | None:
     ).properties(width=WIDTH, height=320)
 
 
-def _bins(candidate: Candidate, part: str) -> list[Row]:
+def _list_bins(candidate: Candidate, part: str) -> list[Row]:
     """Return the sums of the bins over all repeats, without the empty bins."""
     counts: dict[float, list[float]] = {}
     for run in candidate.runs:
@@ -115,12 +115,12 @@ def threshold_curves(selection: Selection, metric: str) -> Chart | None:
     or the highest score wins.
     """
     average = metric.partition("_")[2]
-    rows = [row for candidate in selection.candidates for row in _curve(candidate, average)]
+    rows = [row for candidate in selection.candidates for row in _compute_curve(candidate, average)]
     if not rows:
         return None
     names = [candidate.name for candidate in selection.candidates]
     shown = [name for name in names if any(row["model"] == name for row in rows)]
-    chosen = [row for candidate in selection.candidates for row in _chosen(candidate, average)]
+    chosen = [row for candidate in selection.candidates for row in _mark_chosen(candidate, average)]
     titles = [metric_name(f"{measure}_{average}") for measure in _MEASURES]
     show = choice("show", titles, metric_name(metric))
     x = alt.X("threshold:Q", title="threshold", scale=alt.Scale(domain=[0, 1]))
@@ -142,7 +142,7 @@ def threshold_curves(selection: Selection, metric: str) -> Chart | None:
     )
 
 
-def _on_val(candidate: Candidate) -> list[tuple[Thresholds, Predictions]]:
+def _read_val(candidate: Candidate) -> list[tuple[Thresholds, Predictions]]:
     """Return thresholds and predictions of the runs in which a threshold decides."""
     read = []
     for run in candidate.runs:
@@ -153,24 +153,24 @@ def _on_val(candidate: Candidate) -> list[tuple[Thresholds, Predictions]]:
     return read
 
 
-def _curve(candidate: Candidate, average: str) -> Iterator[Row]:
-    read = _on_val(candidate)
+def _compute_curve(candidate: Candidate, average: str) -> Iterator[Row]:
+    read = _read_val(candidate)
     for threshold in GRID.tolist() if read else []:
         at = Thresholds("", np.array(threshold))  # as runs decide, also for a score equal to it
         measured = [compute_averages(shown.targets, at.decide(shown.scores)) for _, shown in read]
-        yield from _measures(candidate.name, threshold, average, measured)
+        yield from _build_rows(candidate.name, threshold, average, measured)
 
 
-def _chosen(candidate: Candidate, average: str) -> Iterator[Row]:
+def _mark_chosen(candidate: Candidate, average: str) -> Iterator[Row]:
     """Yield the thresholds of runs that have one for all labels."""
-    for thresholds, predictions in _on_val(candidate):
+    for thresholds, predictions in _read_val(candidate):
         values = set() if thresholds.values is None else set(thresholds.values.tolist())
         if len(values) == 1:
             measured = compute_averages(predictions.targets, thresholds.decide(predictions.scores))
-            yield from _measures(candidate.name, values.pop(), average, [measured])
+            yield from _build_rows(candidate.name, values.pop(), average, [measured])
 
 
-def _measures(name: str, threshold: float, average: str, measured: list[dict[str, np.ndarray]]) -> Iterator[Row]:
+def _build_rows(name: str, threshold: float, average: str, measured: list[dict[str, np.ndarray]]) -> Iterator[Row]:
     for measure in _MEASURES:
         value = statistics.mean(float(metrics[f"{measure}_{average}"]) for metrics in measured)
         shown = metric_name(f"{measure}_{average}")
@@ -179,7 +179,7 @@ def _measures(name: str, threshold: float, average: str, measured: list[dict[str
 
 def confusions(selection: Selection) -> Chart | None:
     """Draw the most frequent errors of one candidate and kind, in records per run; None without errors."""
-    rows = [row for candidate in selection.candidates for row in _most_of_each_kind(candidate, selection.part)]
+    rows = [row for candidate in selection.candidates for row in _select_most_frequent(candidate, selection.part)]
     if not rows:
         return None
     names = [member.name for member in selection.candidates if any(row["model"] == member.name for row in rows)]
@@ -203,7 +203,7 @@ def confusions(selection: Selection) -> Chart | None:
     )
 
 
-def _most_of_each_kind(candidate: Candidate, part: str) -> list[Row]:
+def _select_most_frequent(candidate: Candidate, part: str) -> list[Row]:
     rows = confused(candidate, part)
     return [row for kind in _KINDS for row in [row for row in rows if row["kind"] == kind][:MOST]]
 
@@ -212,26 +212,26 @@ def confused(candidate: Candidate, part: str) -> list[Row]:
     """Return all pairs of a missed label and a wrong one in its place, the most frequent first; `records` is a mean."""
     counts: Counter[Pair] = Counter()
     for run in candidate.runs:
-        counts.update(_pairs(run, part))
+        counts.update(_count_pairs(run, part))
     return [
         {
             "model": candidate.name,
             "missed": missed or "nothing",
             "predicted": predicted or "nothing",
             "error": f"{missed or 'nothing'} → {predicted or 'nothing'}",
-            "kind": _kind(missed, predicted),
+            "kind": _find_kind(missed, predicted),
             "records": round(count / len(candidate.runs), 2),
         }
-        for (missed, predicted), count in sorted(counts.items(), key=_most_first)
+        for (missed, predicted), count in sorted(counts.items(), key=_sort_most_first)
     ]
 
 
-def _most_first(item: tuple[Pair, int]) -> tuple[int, str, str]:
+def _sort_most_first(item: tuple[Pair, int]) -> tuple[int, str, str]:
     (missed, predicted), count = item
     return -count, missed or "", predicted or ""
 
 
-def _pairs(run: StoredRun, part: str) -> Counter[Pair]:
+def _count_pairs(run: StoredRun, part: str) -> Counter[Pair]:
     labels: list[str] = run.read_json("labels.json")
     predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
     decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(predictions.scores)
@@ -245,6 +245,6 @@ def _pairs(run: StoredRun, part: str) -> Counter[Pair]:
     return counts
 
 
-def _kind(missed: str | None, predicted: str | None) -> str:
+def _find_kind(missed: str | None, predicted: str | None) -> str:
     instead, nothing, too_much = _KINDS
     return too_much if missed is None else nothing if predicted is None else instead

@@ -45,7 +45,7 @@ def main() -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Run Hydra's command line with these arguments, and return the exit code."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions, and `guarded` prints them
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions, and `run_guarded` prints them
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
     overrides = [_quote_run(argument) for argument in overrides]
@@ -142,7 +142,7 @@ def _run_hydra_job(cfg: "DictConfig") -> None:
         print_blocks(summarise_run(read_run(outcome.path), outcome.test_readings))
     except (UserError, RunFailed) as error:  # printed here, because Hydra would add a line of its own
         sys.exit(print_error(error, full=FULL))
-    except OSError:  # of stdout: `guarded` reports it
+    except OSError:  # of stdout: `run_guarded` reports it
         raise
     except Exception:  # a bug; `run` would report it as an error of the configuration
         traceback.print_exc()

@@ -62,16 +62,16 @@ def promote(
         UserError: nothing ships and no candidate is named.
     """
     ships = verdict.decision.ships
-    wanted = candidate or ships
-    if wanted is None:
+    chosen = candidate or ships
+    if chosen is None:
         if force:
             raise UserError("promote: nothing ships; name the candidate to promote: candidate=NAME")
         return Refused(verdict.decision.outcome)
-    if wanted != ships and not force:
-        return Refused(f"{wanted} {verdict.decision.of(wanted).why}")
-    judgement = verdict.decision.of(wanted)
-    runs = next(selected for selected in selection.candidates if selected.name == wanted).runs
-    forced = wanted != ships
+    if chosen != ships and not force:
+        return Refused(f"{chosen} {verdict.decision.of(chosen).why}")
+    judgement = verdict.decision.of(chosen)
+    runs = next(selected for selected in selection.candidates if selected.name == chosen).runs
+    forced = chosen != ships
     git, _ = read_git_state(PROJECT)
     decision = Promotion(
         at=_format_now(),
@@ -82,7 +82,7 @@ def promote(
         config_hash=judgement.config_hash,
         runs={run.record.id: str(run.record.split_hash) for run in runs},
         why=str(reason) if forced or reason else judgement.why,
-        gate=_describe_gate(verdict, wanted) + (", on chosen runs" if runs_were_chosen else ""),
+        gate=_describe_gate(verdict, chosen) + (", on chosen runs" if runs_were_chosen else ""),
         forced=forced,
         objective={**plain(verdict.objective), "settings": verdict.settings},
         evidence={
@@ -144,12 +144,12 @@ def find_data_set(promotions_dir: Path, data: str | None) -> str:
     return data or known[0]
 
 
-def _describe_gate(verdict: Verdict, wanted: str) -> str:
+def _describe_gate(verdict: Verdict, chosen: str) -> str:
     ships = verdict.decision.ships
     if ships is None:
         words: str = verdict.decision.outcome
     else:
-        words = "ships" if ships == wanted else f"{ships} ships, not {wanted}"
+        words = "ships" if ships == chosen else f"{ships} ships, not {chosen}"
     return f"{words}, with {', '.join(verdict.not_named)} out of the contest" if verdict.not_named else words
 
 

@@ -128,7 +128,7 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """The id that links point to."""
+        """Return the id that links point to."""
         return self.name.lower()
 
 
@@ -201,7 +201,7 @@ def p_value(value: float | None) -> Cell:
 
 
 def table_of_texts(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table of words alone."""
+    """Return a table of words only."""
     return Table(title, [Column(name) for name in columns], [[text(value) for value in row] for row in rows])
 
 

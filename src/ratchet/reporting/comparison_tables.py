@@ -50,7 +50,7 @@ def comparison_blocks(comparison: Comparison) -> list[TextBlock]:
         costs(comparison),
         group_summary(comparison),
         *change_blocks(comparison),
-        Facts("", list(_footer(comparison))),
+        Facts("", list(_build_footer(comparison))),
     ]
     return [block for block in blocks if block is not None]
 
@@ -70,37 +70,37 @@ def leaderboard(comparison: Comparison) -> Table:
         Column(f"against {comparison.baseline}", numeric=True, about=_WITH_INTERVAL),
         Column("p", numeric=True),
     ]
-    rows = [_leader(candidate, comparison.metric) for candidate in comparison.candidates]
+    rows = [_build_leader_row(candidate, comparison.metric) for candidate in comparison.candidates]
     title = f"{comparison.data}, {comparison.part}: {metric}, {over}, {comparison.records:,} records"
     return Table(title, columns, rows)
 
 
-def _leader(candidate: CandidateResult, metric: str) -> list[Cell]:
+def _build_leader_row(candidate: CandidateResult, metric: str) -> list[Cell]:
     against = candidate.baseline
     return [
         text(candidate.name),
         number(len(candidate.runs), "d"),
         interval(candidate.metrics[metric]),
         difference(against),
-        p_value(_p_of(against)),
+        p_value(_format_p(against)),
     ]
 
 
 def verdicts(comparison: Comparison) -> Facts:
     """Return what follows from the differences, in words, with the data that would settle what is unclear."""
-    return Facts("Verdicts", [fact for candidate in comparison.candidates for fact in _verdicts_on(candidate)])
+    return Facts("Verdicts", [fact for candidate in comparison.candidates for fact in _list_verdicts(candidate)])
 
 
-def _verdicts_on(candidate: CandidateResult) -> Iterator[tuple[str, str]]:
+def _list_verdicts(candidate: CandidateResult) -> Iterator[tuple[str, str]]:
     against = candidate.baseline
     texts = [against.in_words if against else "the baseline"]
-    texts += [other.in_words for other in _simpler(candidate) if against and other.to != against.to]
+    texts += [other.in_words for other in _list_simpler(candidate) if against and other.to != against.to]
     if candidate.promoted:
         texts.append(f"promoted ({candidate.promoted})")
-    yield from _continued(candidate.name, texts)
+    yield from _continue_fact(candidate.name, texts)
 
 
-def _simpler(candidate: CandidateResult) -> list[Difference]:
+def _list_simpler(candidate: CandidateResult) -> list[Difference]:
     return [other for other in (candidate.predecessor, candidate.best_simpler) if other is not None]
 
 
@@ -121,12 +121,12 @@ def steps(comparison: Comparison) -> Table | None:
         [
             text(f"{other.to} → {candidate.name}"),
             difference(other),
-            p_value(_p_of(other)),
+            p_value(_format_p(other)),
             text(other.verdict, TONES[other.verdict]),
-            *(_ratio(candidate.costs.get(name), by_name[other.to].costs.get(name)) for name in _STEP_COSTS),
+            *(_format_ratio(candidate.costs.get(name), by_name[other.to].costs.get(name)) for name in _STEP_COSTS),
         ]
         for candidate in comparison.candidates
-        for other in _simpler(candidate)
+        for other in _list_simpler(candidate)
     ]
     return Table("Steps: each candidate against simpler ones", columns, rows) if rows else None
 
@@ -164,11 +164,11 @@ def uncertainty(comparison: Comparison) -> Table:
         Column("se training", numeric=True, about=of_difference),
         Column("minimum detectable effect", numeric=True, about="detected with 80 % power"),
     ]
-    rows = [[text(candidate.name), *map(number, _errors(candidate))] for candidate in comparison.candidates]
+    rows = [[text(candidate.name), *map(number, _list_errors(candidate))] for candidate in comparison.candidates]
     return Table("Sources of uncertainty", columns, rows)
 
 
-def _errors(candidate: CandidateResult) -> Iterator[float | None]:
+def _list_errors(candidate: CandidateResult) -> Iterator[float | None]:
     yield from (candidate.spread_between_splits, candidate.spread_between_seeds)
     against = candidate.baseline
     yield from (against.error_from_records, against.error_from_training, against.detectable) if against else [None] * 3
@@ -227,7 +227,7 @@ def _summary_of(candidate: CandidateResult) -> Iterator[tuple[str, str]]:
     ]
     unclear = [group.kind for group in candidate.groups if group.verdict == "not distinguishable"]
     counts = f"not distinguishable: {unclear.count('label')} labels, {unclear.count('slice')} slices"
-    yield from _continued(candidate.name, [*(_name_largest(members) for members in alike if members), counts])
+    yield from _continue_fact(candidate.name, [*(_name_largest(members) for members in alike if members), counts])
 
 
 def _name_largest(members: Sequence[GroupDifference]) -> str:
@@ -266,7 +266,7 @@ def _change_table(candidate: CandidateResult, changes: Changes) -> Table:
     return table_of_texts(title, ["group", "change"], rows or [["nothing", "changed"]])
 
 
-def _footer(comparison: Comparison) -> Iterator[tuple[str, str]]:
+def _build_footer(comparison: Comparison) -> Iterator[tuple[str, str]]:
     yield "p", P_VALUE
     accesses = [split.test_readings for split in comparison.splits if split.test_readings is not None]
     if accesses:
@@ -282,16 +282,16 @@ P_VALUE = (
 )
 
 
-def _p_of(estimate: Difference | None) -> float | None:
+def _format_p(estimate: Difference | None) -> float | None:
     if estimate is None:
         return None
     return estimate.p if estimate.p_adjusted is None else estimate.p_adjusted
 
 
-def _ratio(ours: float | None, theirs: float | None) -> Cell:
+def _format_ratio(ours: float | None, theirs: float | None) -> Cell:
     return amount(ours / theirs if ours is not None and theirs else None)
 
 
-def _continued(name: str, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _continue_fact(name: str, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield texts as facts of one name."""
     yield from ((name if index == 0 else "", words) for index, words in enumerate(texts))

@@ -7,26 +7,26 @@ from ratchet.reporting.blocks import Facts, Paragraph, Table, TextBlock, list_no
 
 def to_markdown(blocks: Sequence[TextBlock]) -> str:
     """Return the blocks as Markdown, with an empty line between two and a newline at the end."""
-    return "\n".join("\n".join(_lines(block)) + "\n" for block in blocks)
+    return "\n".join("\n".join(_write_lines(block)) + "\n" for block in blocks)
 
 
-def _lines(block: TextBlock) -> list[str]:
+def _write_lines(block: TextBlock) -> list[str]:
     match block:
         case Paragraph():
             return [block.text]
         case Facts():
-            return [*_title(block.title), *_facts(block)]
+            return [*_write_title(block.title), *_write_facts(block)]
         case Table():
             notes = list_notes(block)
-            return [*_title(block.title), *_table(block), *(["", notes] if notes else [])]
+            return [*_write_title(block.title), *_write_table(block), *(["", notes] if notes else [])]
 
 
-def _title(title: str) -> list[str]:
+def _write_title(title: str) -> list[str]:
     # Without the empty line Markdown takes the title for the first row of the table.
     return [f"**{title}**", ""] if title else []
 
 
-def _facts(block: Facts) -> list[str]:
+def _write_facts(block: Facts) -> list[str]:
     """Return a list item for each fact; further texts of the same name are nested below it."""
     lines: list[str] = []
     named = False
@@ -36,7 +36,7 @@ def _facts(block: Facts) -> list[str]:
     return lines
 
 
-def _table(block: Table) -> list[str]:
+def _write_table(block: Table) -> list[str]:
     rows = [
         [column.title for column in block.columns],
         ["---:" if column.numeric else "---" for column in block.columns],

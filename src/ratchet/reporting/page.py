@@ -21,7 +21,7 @@ def build_page(findings: Findings, texts: Texts) -> str:
     """Return the report as HTML."""
     title = f"{findings.comparison.data}: what each iteration improved"
     sections = build_sections(findings, texts)
-    return render_page(title, _headline(findings), _facts(findings), sections, _FOOTNOTE)
+    return render_page(title, _build_headline(findings), _build_facts(findings), sections, _FOOTNOTE)
 
 
 def render_page(
@@ -40,9 +40,9 @@ def render_page(
     environment.policies["json.dumps_kwargs"] = {
         "separators": (",", ":")
     }  # the order of the keys is that of the columns
-    figures = _figures_of([block for section in sections for block in section.blocks])
+    figures = _list_figures([block for section in sections for block in section.blocks])
     charts = {figure.name: figure.spec() for figure in figures}
-    scripts = [chart_library(), _resource("page.js")]
+    scripts = [chart_library(), _read_resource("page.js")]
     page = environment.get_template("page.html").render(
         title=title,
         headline=headline,
@@ -51,9 +51,9 @@ def render_page(
         footnote=footnote,
         filtered_from=FILTERED_FROM,
         payload={"charts": charts, "looks": {"light": look(), "dark": look(dark=True)}},
-        style=_resource("page.css"),
+        style=_read_resource("page.css"),
         scripts=scripts,
-        policy=_policy(scripts),
+        policy=_build_policy(scripts),
     )
     return page.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is written as its escape
 
@@ -70,14 +70,14 @@ def chart_library() -> str:
     )
 
 
-def _headline(findings: Findings) -> dict[str, str]:
+def _build_headline(findings: Findings) -> dict[str, str]:
     decision = findings.verdict.decision
     tone = {"ships": "good", "nothing ships": "bad"}.get(decision.outcome, "even")
     answer = f"{decision.ships} ships" if decision.ships else decision.outcome
     return {"answer": answer, "why": decision.why, "tone": tone}
 
 
-def _facts(findings: Findings) -> Sequence[tuple[str, str]]:
+def _build_facts(findings: Findings) -> Sequence[tuple[str, str]]:
     """Return what all numbers of the page are based on."""
     comparison, runs = findings.comparison, findings.selection.runs
     splits = f"{len(comparison.splits)} split{'s' if len(comparison.splits) > 1 else ''}"
@@ -93,15 +93,15 @@ def _facts(findings: Findings) -> Sequence[tuple[str, str]]:
     ]
 
 
-def _figures_of(blocks: Sequence[Block]) -> Iterator[Figure]:
+def _list_figures(blocks: Sequence[Block]) -> Iterator[Figure]:
     for block in blocks:
         if isinstance(block, Figure):
             yield block
         elif isinstance(block, Details):
-            yield from _figures_of(block.blocks)
+            yield from _list_figures(block.blocks)
 
 
-def _policy(scripts: Sequence[str]) -> str:
+def _build_policy(scripts: Sequence[str]) -> str:
     """Allow these scripts and no network access, as a second line of defence should an escape be missing."""
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
@@ -109,5 +109,5 @@ def _policy(scripts: Sequence[str]) -> str:
     return f"default-src 'none'; script-src {allowed}; {others}"
 
 
-def _resource(name: str) -> str:
+def _read_resource(name: str) -> str:
     return resources.files("ratchet.reporting").joinpath("page", name).read_text(encoding="utf-8")

@@ -63,15 +63,15 @@ def summarise_run(run: StoredRun, test_accesses: int | None) -> list[TextBlock]:
 def metric_tables(metrics: dict[str, Any], parts: Sequence[str]) -> list[Table]:
     """Return the main metrics of `parts` next to each other, and the slices of the last part if there are any."""
     rows = [(title, [format_metric(metrics, f"{part}/{key}") for part in parts]) for title, key in _METRICS.items()]
-    rows.append(("labels a record (true)", [_labels_per_record(metrics, part) for part in parts]))
-    rows.append(("records without label (true)", [_share_without_label(metrics, part) for part in parts]))
+    rows.append(("labels a record (true)", [_format_labels_per_record(metrics, part) for part in parts]))
+    rows.append(("records without label (true)", [_format_share_without_label(metrics, part) for part in parts]))
     rows += [
         (title, [number(metrics.get(f"{part}/{key}")).text for part in parts])
         for title, key in _WITHOUT_INTERVAL.items()
     ]
     columns = [Column("metric"), *(Column(part, numeric=True) for part in parts)]
     main = Table("", columns, [[text(title), *map(text, values)] for title, values in rows])
-    slices = _slice_table(metrics, parts[-1])
+    slices = _build_slice_table(metrics, parts[-1])
     return [main, slices] if slices.rows else [main]
 
 
@@ -88,17 +88,17 @@ def describe_accesses(count: int) -> str:
     return f"{count} access{'es' if count != 1 else ''} so far (evaluate=val while choosing)"
 
 
-def _labels_per_record(metrics: dict[str, Any], part: str) -> str:
+def _format_labels_per_record(metrics: dict[str, Any], part: str) -> str:
     predicted, true = (metrics[f"{part}/labels_per_record_{kind}"] for kind in ("predicted", "true"))
     return f"{predicted:.2f} ({true:.2f})"
 
 
-def _share_without_label(metrics: dict[str, Any], part: str) -> str:
+def _format_share_without_label(metrics: dict[str, Any], part: str) -> str:
     predicted, true = (metrics[f"{part}/share_without_label_{kind}"] for kind in ("predicted", "true"))
     return f"{predicted:.1%} ({true:.1%})"
 
 
-def _slice_table(metrics: dict[str, Any], part: str) -> Table:
+def _build_slice_table(metrics: dict[str, Any], part: str) -> Table:
     prefix, suffix = f"{part}/slices/", "/records"
     names = [key[len(prefix) : -len(suffix)] for key in metrics if key.startswith(prefix) and key.endswith(suffix)]
     titles = {"F1": "f1_weighted", "precision": "precision_weighted", "recall": "recall_weighted"}
@@ -150,21 +150,22 @@ def _describe_behaviour(metrics: dict[str, Any]) -> str:
 
 def show_run(run: StoredRun) -> list[TextBlock]:
     """Return a run's record, its main metrics, its reliability, and the behavioural tests that fail."""
-    tables = [table for table in (_main_metrics(run), _reliability(run)) if table.rows]
-    return [_record_facts(run), *tables, *_failed_cases(run)]
+    tables = [table for table in (_build_main_metrics(run), _build_reliability(run)) if table.rows]
+    return [_record_facts(run), *tables, *_build_failed_cases(run)]
 
 
 def _record_facts(run: StoredRun) -> Facts:
     record = run.record
     commit = record.git.get("commit")
     changed = " with changes (code.diff)" if record.git.get("dirty") else ""
+    version, split = _shorten_hash(record.dataset_version), _shorten_hash(record.split_hash)
     facts = {
         "run": record.id,
         "status": run.status,
         "path": str(run.path),
         "command": shlex.join(["python", "train.py", *record.overrides]),
         "name": f"{record.name} (model {record.model}, config {record.config_hash[:12]})",
-        "data": f"{record.data}, version {_short_hash(record.dataset_version)}, split {_short_hash(record.split_hash)}",
+        "data": f"{record.data}, version {version}, split {split}",
         "seeds": f"split {record.split_seed}, training {record.seed}",
         "code": f"{commit[:12]}{changed}" if commit else "not in git",
         "started": record.started_at,
@@ -178,21 +179,21 @@ def _record_facts(run: StoredRun) -> Facts:
     return Facts("", list(facts.items()), whole=("command",))
 
 
-def _main_metrics(run: StoredRun) -> Table:
+def _build_main_metrics(run: StoredRun) -> Table:
     main = {
         key: value
         for key, value in run.read_metrics().items()
         if key.count("/") == 1 and not key.endswith(("_low", "_high"))
     }
     columns = [Column("metric"), Column("value", numeric=True)]
-    return Table("", columns, [[text(key), _short_value(value)] for key, value in main.items()])
+    return Table("", columns, [[text(key), _shorten_value(value)] for key, value in main.items()])
 
 
-def _short_value(value: float | None) -> Cell:
+def _shorten_value(value: float | None) -> Cell:
     return number(value, "," if isinstance(value, int) else ".4g")
 
 
-def _reliability(run: StoredRun) -> Table:
+def _build_reliability(run: StoredRun) -> Table:
     part = run.record.evaluate
     path = run.path / f"reliability/{part}.json"
     bins = run.read_json(f"reliability/{part}.json") if path.is_file() else []
@@ -212,7 +213,7 @@ def _reliability(run: StoredRun) -> Table:
     return Table("", columns, rows)
 
 
-def _failed_cases(run: StoredRun) -> list[TextBlock]:
+def _build_failed_cases(run: StoredRun) -> list[TextBlock]:
     cases = run.read_json("behaviour.json") if (run.path / "behaviour.json").is_file() else []
     failed = [case for case in cases if case["passed"] is False]
     if not failed:
@@ -230,5 +231,5 @@ def _failed_cases(run: StoredRun) -> list[TextBlock]:
     ]
 
 
-def _short_hash(value: str | None) -> str:
+def _shorten_hash(value: str | None) -> str:
     return value[:12] if value else "-"

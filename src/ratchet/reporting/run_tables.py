@@ -56,22 +56,22 @@ def ladder(runs: Sequence[StoredRun]) -> list[Table]:
 
     Several runs of a candidate are summarised as mean and standard deviation.
     """
-    return [_ladder_table(data, part, candidates) for (data, part), candidates in _group_candidates(runs)]
+    return [_build_ladder_table(data, part, candidates) for (data, part), candidates in _group_candidates(runs)]
 
 
-def _ladder_table(data: str, part: str, candidates: Candidates) -> Table:
+def _build_ladder_table(data: str, part: str, candidates: Candidates) -> Table:
     several = any(len(runs) > 1 for runs in candidates.values())
     spread = "mean and sd over runs" if several else "with 95 % interval over records"
     columns = [
         *(Column("model"), Column("runs", numeric=True), Column("F1", numeric=True)),
         *(Column(title, numeric=True) for title in (*_QUALITY, *BRIEF_COSTS)),
     ]
-    rows = [_ladder_row(candidates[key], part) for key in sorted(candidates)]
+    rows = [_build_ladder_row(candidates[key], part) for key in sorted(candidates)]
     averages = "F1, precision and recall weighted, average precision (AP) macro"
     return Table(f"{data}, {part}: {averages}, {spread}", columns, rows)
 
 
-def _ladder_row(runs: Sequence[StoredRun], part: str) -> list[Cell]:
+def _build_ladder_row(runs: Sequence[StoredRun], part: str) -> list[Cell]:
     metrics = [run.read_metrics() for run in runs]
     values = [each_run[f"{part}/f1_weighted"] for each_run in metrics]
     mean = statistics.mean(values)
@@ -99,13 +99,13 @@ def run_costs(runs: Sequence[StoredRun]) -> list[Table]:
         Table(
             f"{data}, {part}: costs, means over runs",
             columns,
-            [_cost_row(candidates[key]) for key in sorted(candidates)],
+            [_build_cost_row(candidates[key]) for key in sorted(candidates)],
         )
         for (data, part), candidates in _group_candidates(runs)
     ]
 
 
-def _cost_row(runs: Sequence[StoredRun]) -> list[Cell]:
+def _build_cost_row(runs: Sequence[StoredRun]) -> list[Cell]:
     metrics = [run.read_metrics() for run in runs]
     return [
         text(runs[0].record.name),
@@ -140,21 +140,21 @@ def provenance(selection: Selection) -> Table:
         *(Column("commit"), Column("started (UTC)"), Column("configuration"), Column("split hash")),
         *(Column("threads", numeric=True), Column("run", whole=True)),
     ]
-    rows = [_provenance_row(candidate, run) for candidate in selection.candidates for run in candidate.runs]
+    rows = [_build_provenance_row(candidate, run) for candidate in selection.candidates for run in candidate.runs]
     return Table("Runs", columns, rows)
 
 
-def _provenance_row(candidate: Candidate, run: StoredRun) -> list[Cell]:
+def _build_provenance_row(candidate: Candidate, run: StoredRun) -> list[Cell]:
     record = run.record
     return [
         *(text(candidate.name), number(record.split_seed, "d"), number(record.seed, "d")),
         Cell(f"ratchet reproduce {shlex.quote(run.path.as_posix())}", code=True),
-        *(text(_commit(run)), text(record.started_at[:16].replace("T", " ")), text(record.config_hash[:8])),
+        *(text(_format_commit(run)), text(record.started_at[:16].replace("T", " ")), text(record.config_hash[:8])),
         *(text(str(record.split_hash)[:8]), number(record.threads, "d"), text(record.id)),
     ]
 
 
-def _commit(run: StoredRun) -> str:
+def _format_commit(run: StoredRun) -> str:
     git = run.record.git
     if git.get("commit") is None:
         return "not in git"
@@ -183,7 +183,7 @@ def environments(selection: Selection) -> list[tuple[dict[str, str], list[str]]]
     """Return each distinct machine with its packages, and the ids of the runs that were trained there."""
     grouped: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for run in selection.runs:
-        grouped.setdefault(tuple(_environment(run).items()), []).append(run.record.id)
+        grouped.setdefault(tuple(_describe_environment(run).items()), []).append(run.record.id)
     return [(dict(facts), ids) for facts, ids in grouped.items()]
 
 
@@ -197,7 +197,7 @@ def environment_tables(selection: Selection) -> Sequence[Table]:
     ]
 
 
-def _environment(run: StoredRun) -> dict[str, str]:
+def _describe_environment(run: StoredRun) -> dict[str, str]:
     record = run.record
     names = ("python", "system", "architecture", "processor", "cores", "memory_mb")
     facts = {name: str(record.machine[name]) for name in names if name in record.machine}

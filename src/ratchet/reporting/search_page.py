@@ -27,18 +27,18 @@ def build_search_page(title: str, result: SearchResult, settings: SearchConfig, 
     answer = "a better setting was found" if improved else "no better setting was found"
     why = "on val, where it was chosen; only test can measure its quality" if improved else "than the default settings"
     parts: list[tuple[str, str, Iterator[Block]]] = [
-        ("History", "Trial by trial", _history(result, settings)),
-        ("Importance", "Importance of the keys", _importance(result)),
-        *([("Cost", "Quality against cost", _front(result, settings))] if result.front else []),
-        ("Trials", "All trials", _trials(result, settings)),
+        ("History", "Trial by trial", _build_history(result, settings)),
+        ("Importance", "Importance of the keys", _build_importance(result)),
+        *([("Cost", "Quality against cost", _build_front(result, settings))] if result.front else []),
+        ("Trials", "All trials", _build_trials(result, settings)),
     ]
     sections = [Section(name, heading, list(blocks)) for name, heading, blocks in parts]
     headline = {"answer": answer, "why": why, "tone": "good" if improved else "even"}
     return render_page(title, headline, facts, sections, _FOOTNOTE)
 
 
-def _history(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
-    chart = chart_history(result, _metric(settings))
+def _build_history(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
+    chart = chart_history(result, _format_metric(settings))
     if chart is None:
         yield Paragraph("No trial has finished.")
         return
@@ -49,7 +49,7 @@ def _history(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
     yield Figure("history-chart", "The metric of each trial", caption, chart)
 
 
-def _importance(result: SearchResult) -> Iterator[Block]:
+def _build_importance(result: SearchResult) -> Iterator[Block]:
     chart = chart_importance(result)
     if chart is None:
         yield Paragraph("Fewer than ten trials finished, or all are equally good: too few to estimate importance.")
@@ -61,26 +61,26 @@ def _importance(result: SearchResult) -> Iterator[Block]:
     yield Figure("importance-chart", "Which keys matter", caption, chart)
 
 
-def _front(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
+def _build_front(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
     assert settings.cost is not None
-    chart = chart_front(result, _metric(settings), COST_TITLES.get(settings.cost.name, settings.cost.name))
+    chart = chart_front(result, _format_metric(settings), COST_TITLES.get(settings.cost.name, settings.cost.name))
     if chart is not None:
         caption = "The trials on the line form the Pareto front: no other trial is better in both."
         yield Figure("front-chart", "Quality against cost", caption, chart)
 
 
-def _trials(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
+def _build_trials(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
     cost = [] if settings.cost is None else [Column(settings.cost.name, numeric=True)]
-    columns = [Column("trial", numeric=True), Column("state"), Column(_metric(settings), numeric=True), *cost]
+    columns = [Column("trial", numeric=True), Column("state"), Column(_format_metric(settings), numeric=True), *cost]
     columns += [
         Column("epochs", numeric=True),
         Column("s", numeric=True, about="seconds from the start of the trial to its result"),
         Column("settings"),
     ]
-    yield Table("All trials", columns, [_row(trial, settings, result.best) for trial in result.trials])
+    yield Table("All trials", columns, [_build_row(trial, settings, result.best) for trial in result.trials])
 
 
-def _row(trial: TrialResult, settings: SearchConfig, best: TrialResult | None) -> list[Cell]:
+def _build_row(trial: TrialResult, settings: SearchConfig, best: TrialResult | None) -> list[Cell]:
     cost = [] if settings.cost is None else [amount(trial.cost)]
     state = text("best", "good") if trial is best else text(trial.state, "bad" if trial.state == "failed" else "")
     measured = [number(trial.metric), *cost, number(trial.epochs, "d"), amount(trial.seconds)]
@@ -88,7 +88,7 @@ def _row(trial: TrialResult, settings: SearchConfig, best: TrialResult | None) -
     return [number(trial.number, "d"), state, *measured, Cell(values, code=True)]
 
 
-def _metric(settings: SearchConfig) -> str:
+def _format_metric(settings: SearchConfig) -> str:
     return f"{metric_name(settings.metric.name)} on val"
 
 
@@ -97,17 +97,17 @@ def _metric(settings: SearchConfig) -> str:
 
 def chart_history(result: SearchResult, metric: str) -> Chart | None:
     """Draw the metric of each trial, and the best so far as a line; None if no trial finished."""
-    best = _best_so_far(result)
+    best = _track_best(result)
     if not best:
         return None
-    rows = [row for trial in result.trials for row in _points(result, trial)]
+    rows = [row for trial in result.trials for row in _list_points(result, trial)]
     x = alt.X("trial:Q", title="trial", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False))
     y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, nice=True))
     tooltip = ["trial:Q", "kind:N", alt.Tooltip("value:Q", format=".3f"), "settings:N"]
     line = alt.Chart(alt.InlineData(values=best)).mark_line(interpolate="step-after", color=_BEST, strokeWidth=2)
     points = alt.Chart(alt.InlineData(values=rows)).mark_point(filled=True, size=80, opacity=1)
     return alt.layer(
-        line.encode(x=x, y=y), points.encode(x=x, y=y, color=_colour(), shape=_shape(), tooltip=tooltip)
+        line.encode(x=x, y=y), points.encode(x=x, y=y, color=_encode_colour(), shape=_encode_shape(), tooltip=tooltip)
     ).properties(width=WIDTH, height=300)
 
 
@@ -135,7 +135,7 @@ def chart_front(result: SearchResult, metric: str, cost: str) -> Chart | None:
     if not result.front:
         return None
     trials = [trial for trial in result.trials if trial.cost]
-    rows = [{**row, "amount": trial.cost} for trial in trials for row in _points(result, trial)]
+    rows = [{**row, "amount": trial.cost} for trial in trials for row in _list_points(result, trial)]
     front = [{"amount": trial.cost, "value": trial.metric} for trial in result.front]
     x = alt.X("amount:Q", title=f"{cost}, on a logarithmic scale", scale=alt.Scale(type="log", nice=True))
     y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, nice=True))
@@ -144,20 +144,20 @@ def chart_front(result: SearchResult, metric: str, cost: str) -> Chart | None:
     points = alt.Chart(alt.InlineData(values=rows)).mark_point(filled=True, size=80, opacity=1)
     tooltip = ["trial:Q", *values, "settings:N"]
     return alt.layer(
-        line.encode(x=x, y=y), points.encode(x=x, y=y, color=_colour(), shape=_shape(), tooltip=tooltip)
+        line.encode(x=x, y=y), points.encode(x=x, y=y, color=_encode_colour(), shape=_encode_shape(), tooltip=tooltip)
     ).properties(width=WIDTH, height=300)
 
 
-def _colour() -> alt.Color:
+def _encode_colour() -> alt.Color:
     scale = alt.Scale(domain=list(_KINDS), range=[colour for colour, _ in _KINDS.values()])
     return alt.Color("kind:N", scale=scale, legend=alt.Legend(title=None, orient="top", symbolOpacity=1))
 
 
-def _shape() -> alt.Shape:
+def _encode_shape() -> alt.Shape:
     return alt.Shape("kind:N", scale=alt.Scale(domain=list(_KINDS), range=[shape for _, shape in _KINDS.values()]))
 
 
-def _points(result: SearchResult, trial: TrialResult) -> list[Row]:
+def _list_points(result: SearchResult, trial: TrialResult) -> list[Row]:
     """Return the point of a trial, at the metric of its last epoch if it was pruned; none if it failed."""
     value = trial.metric if trial.metric is not None else trial.reported
     if value is None or trial.state not in ("finished", "pruned"):
@@ -167,7 +167,7 @@ def _points(result: SearchResult, trial: TrialResult) -> list[Row]:
     return [{"trial": trial.number, "value": round(value, 5), "kind": kind, "settings": settings}]
 
 
-def _best_so_far(result: SearchResult) -> list[Row]:
+def _track_best(result: SearchResult) -> list[Row]:
     rows: list[Row] = []
     for trial in result.trials:
         if trial.metric is not None and (not rows or trial.metric > rows[-1]["value"]):

@@ -18,25 +18,25 @@ _NO_RIVAL = "There is no candidate besides the baseline yet."
 def build_sections(findings: Findings, texts: Texts) -> list[Section]:
     """Return all sections of the page."""
     parts: list[tuple[str, str, Iterator[Block]]] = [
-        ("Ladder", "The ladder", _ladder(findings)),
-        ("Steps", "What each step improved", _steps(findings)),
-        ("Cost", "Quality against cost", _cost(findings)),
-        ("Gate", "The gate", _gate(findings)),
+        ("Ladder", "The ladder", _build_ladder(findings)),
+        ("Steps", "What each step improved", _build_steps(findings)),
+        ("Cost", "Quality against cost", _build_costs(findings)),
+        ("Gate", "The gate", _build_gate(findings)),
         ("Objectives", "Other objectives", _review(findings)),
-        ("Labels", "Labels against the baseline", _groups(findings, "label")),
-        ("Slices", "Slices against the baseline", _groups(findings, "slice")),
-        ("Learning", "Learning curves", _learning(findings)),
-        ("Thresholds", "Other thresholds", _thresholds(findings)),
-        ("Calibration", "Are scores probabilities?", _calibration(findings)),
-        ("Confusions", "Confused labels", _confusions(findings)),
-        ("Examples", "Examples gained and lost", _examples(findings, texts)),
-        ("Changes", "Changes since the parent", _changes(findings)),
-        ("Provenance", "Provenance", _provenance(findings)),
+        ("Labels", "Labels against the baseline", _build_groups(findings, "label")),
+        ("Slices", "Slices against the baseline", _build_groups(findings, "slice")),
+        ("Learning", "Learning curves", _build_learning(findings)),
+        ("Thresholds", "Other thresholds", _build_thresholds(findings)),
+        ("Calibration", "Are scores probabilities?", _build_calibration(findings)),
+        ("Confusions", "Confused labels", _build_confusions(findings)),
+        ("Examples", "Examples gained and lost", _build_examples(findings, texts)),
+        ("Changes", "Changes since the parent", _build_changes(findings)),
+        ("Provenance", "Provenance", _build_provenance(findings)),
     ]
     return [Section(name, title, list(blocks)) for name, title, blocks in parts]
 
 
-def _ladder(findings: Findings) -> Iterator[Block]:
+def _build_ladder(findings: Findings) -> Iterator[Block]:
     comparison = findings.comparison
     yield Figure(
         "ladder-chart",
@@ -53,7 +53,7 @@ def _ladder(findings: Findings) -> Iterator[Block]:
     yield Details("Other metrics", [tables.other_metrics(comparison)])
 
 
-def _steps(findings: Findings) -> Iterator[Block]:
+def _build_steps(findings: Findings) -> Iterator[Block]:
     chart = differences(findings.comparison)
     if chart is None:
         yield Paragraph(_NO_RIVAL)
@@ -70,17 +70,17 @@ def _steps(findings: Findings) -> Iterator[Block]:
     yield Details("Sources of uncertainty", [tables.uncertainty(findings.comparison)])
 
 
-def _cost(findings: Findings) -> Iterator[Block]:
+def _build_costs(findings: Findings) -> Iterator[Block]:
     budgets = findings.verdict.settings["budgets"]
     caption = "Up is better, left is cheaper (for texts/s: right). A dashed line is a budget of the objective."
     chart = quality_and_cost(findings.comparison, budgets)
-    yield from _figure("cost-chart", "Quality over cost", caption, chart, "No cost was measured.")
+    yield from _build_figure("cost-chart", "Quality over cost", caption, chart, "No cost was measured.")
     yield tables.costs(findings.comparison)
     if len(run_tables.environments(findings.selection)) > 1:
         yield Paragraph("These costs were measured in different environments (see Provenance).", "note")
 
 
-def _gate(findings: Findings) -> Iterator[Block]:
+def _build_gate(findings: Findings) -> Iterator[Block]:
     state = findings.verdict.objective
     yield Paragraph(f"Objective {verdict_tables.describe_objective(state)}.")
     if state.changed:
@@ -102,7 +102,7 @@ def _review(findings: Findings) -> Iterator[Block]:
     yield verdict_tables.alternatives(review)
 
 
-def _groups(findings: Findings, kind: Literal["label", "slice"]) -> Iterator[Block]:
+def _build_groups(findings: Findings, kind: Literal["label", "slice"]) -> Iterator[Block]:
     comparison = findings.comparison
     table = tables.groups(comparison, kind)
     chart = group_differences(comparison, kind)
@@ -118,13 +118,15 @@ def _groups(findings: Findings, kind: Literal["label", "slice"]) -> Iterator[Blo
     yield table
 
 
-def _learning(findings: Findings) -> Iterator[Block]:
+def _build_learning(findings: Findings) -> Iterator[Block]:
     caption = "Each line is a run. A growing gap between train/loss and val/loss means overfitting."
     nothing = "None of these models trains in epochs."
-    yield from _figure("learning-chart", "After each epoch", caption, learning_curves(findings.selection), nothing)
+    yield from _build_figure(
+        "learning-chart", "After each epoch", caption, learning_curves(findings.selection), nothing
+    )
 
 
-def _thresholds(findings: Findings) -> Iterator[Block]:
+def _build_thresholds(findings: Findings) -> Iterator[Block]:
     caption = (
         "The metric on val that one threshold for all labels gives, mean over runs. A mark is the threshold that a run "
         "chose, with its metric. A flat top means that the threshold matters little. There is no such curve for test: "
@@ -132,33 +134,33 @@ def _thresholds(findings: Findings) -> Iterator[Block]:
     )
     nothing = "No threshold decides here: scores are only 0 and 1, or the highest score wins."
     chart = threshold_curves(findings.selection, findings.comparison.metric)
-    yield from _figure("threshold-chart", "The metric by threshold", caption, chart, nothing)
+    yield from _build_figure("threshold-chart", "The metric by threshold", caption, chart, nothing)
 
 
-def _calibration(findings: Findings) -> Iterator[Block]:
+def _build_calibration(findings: Findings) -> Iterator[Block]:
     caption = (
         "Scores in ten bins. On the dashed line a score is a probability. Below it the model is over-confident, above "
         "it under-confident."
     )
     nothing = "All scores are 0 or 1: there is nothing to calibrate."
     chart = calibration(findings.selection)
-    yield from _figure("calibration-chart", "Share of true labels by score", caption, chart, nothing)
+    yield from _build_figure("calibration-chart", "Share of true labels by score", caption, chart, nothing)
 
 
-def _confusions(findings: Findings) -> Iterator[Block]:
+def _build_confusions(findings: Findings) -> Iterator[Block]:
     caption = (
         "Left of the arrow is the label that was missed, right of it the wrong label that was predicted for the same "
         "record. Numbers are records, mean over runs."
     )
     chart = confusions(findings.selection)
-    yield from _figure("confusions-chart", "Most frequent errors", caption, chart, "No errors.")
+    yield from _build_figure("confusions-chart", "Most frequent errors", caption, chart, "No errors.")
 
 
-def _figure(name: str, title: str, caption: str, chart: Chart | None, nothing: str) -> Iterator[Block]:
+def _build_figure(name: str, title: str, caption: str, chart: Chart | None, nothing: str) -> Iterator[Block]:
     yield Paragraph(nothing) if chart is None else Figure(name, title, caption, chart)
 
 
-def _examples(findings: Findings, texts: Texts) -> Iterator[Block]:
+def _build_examples(findings: Findings, texts: Texts) -> Iterator[Block]:
     baseline = findings.comparison.baseline
     if texts.by_id is None:
         yield Paragraph(f"Left out: {texts.missing}.", "note")
@@ -174,22 +176,22 @@ def _examples(findings: Findings, texts: Texts) -> Iterator[Block]:
     for of_candidate in examples:
         counts = f"{of_candidate.gained:,} records gained, {of_candidate.lost:,} lost, {of_candidate.alike:,} alike"
         title = f"{of_candidate.candidate}: {counts}"
-        yield Details(title, _lists(of_candidate, baseline), open=of_candidate is examples[-1])
+        yield Details(title, _build_lists(of_candidate, baseline), open=of_candidate is examples[-1])
 
 
-def _lists(examples: Examples, baseline: str) -> Sequence[Block]:
+def _build_lists(examples: Examples, baseline: str) -> Sequence[Block]:
     titles = (("gained most", examples.best), ("lost most", examples.worst))
     return [ExampleList(title, records, baseline, examples.candidate) for title, records in titles if records]
 
 
-def _changes(findings: Findings) -> Iterator[Block]:
+def _build_changes(findings: Findings) -> Iterator[Block]:
     blocks = tables.change_blocks(findings.comparison)
     if not blocks:
         yield Paragraph("No run here names a parent. Train with parent=RUN to record which run it iterates on.")
     yield from blocks
 
 
-def _provenance(findings: Findings) -> Iterator[Block]:
+def _build_provenance(findings: Findings) -> Iterator[Block]:
     yield Paragraph(
         "Every run can be reproduced. Its command checks out the commit in a separate directory, trains with the same "
         "configuration, data, split and seed, and compares the predictions bit for bit."

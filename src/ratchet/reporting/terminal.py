@@ -170,12 +170,12 @@ class Strip:
 
     @cached_property
     def widest(self) -> int:
-        """The width without any folding."""
+        """Return the width without any folding."""
         return max(cell_len(text) for text in (self.title, *(cell.text for cell in self.cells)))
 
     @cached_property
     def least(self) -> int:
-        """The smallest possible width. Titles fold as names do."""
+        """Return the smallest possible width. Titles fold as names do."""
         title = max((cell_len(word) for word in self.title.split()), default=0)
         cells = max((cell_len(cell.text) for cell in self.cells), default=0)
         return max(min(title, _MIN_FOLDED), min(cells, _MIN_FOLDED) if self.folds else cells)

@@ -51,12 +51,12 @@ class SweepResult:
 
     @property
     def finished(self) -> list[StoredRun]:
-        """The runs that finished."""
+        """Return the runs that finished."""
         return [run for run in self.runs if run.status == "finished"]
 
     @property
     def succeeded(self) -> bool:
-        """Whether everything finished and was recorded. A grid without any run did not succeed."""
+        """Return whether everything finished and was recorded. A grid without any run did not succeed."""
         return not self.lost and not self.unrecorded and (bool(self.runs) or self.is_search)
 
 
@@ -105,7 +105,7 @@ def read_jobs(runs_dir: Path, sweep_id: str) -> list[Job]:
 
 
 def find_sweep_runs(runs_dir: Path, sweep_id: str) -> list[StoredRun]:
-    """Return the runs of a sweep in the order in which they began, including those that it found done before."""
+    """Return the runs of a sweep in the order in which they began, including finished runs that it reused."""
     runs = [run for run in find_runs(runs_dir) if run.record.sweep_id == sweep_id]
     done_before = [runs_dir / str(job.run) for job in read_jobs(runs_dir, sweep_id) if job.outcome == "done before"]
     runs += [read_run(path) for path in dict.fromkeys(done_before) if (path / "record.json").is_file()]

@@ -46,8 +46,8 @@ def read_request(overrides: Sequence[str], config_dir: Path | None = None) -> Se
     _check_searchable(arguments)
     fixed = [argument.text for argument in arguments if not argument.is_sweep]
     config = compose(fixed, config_dir)
-    given = {argument.key for argument in arguments}
-    space = {key: parameter for key, parameter in config.sweep.space.items() if key not in given}
+    fixed_keys = {argument.key for argument in arguments}
+    space = {key: parameter for key, parameter in config.sweep.space.items() if key not in fixed_keys}
     space |= {argument.key: parse_parameter(argument.text) for argument in arguments if argument.is_sweep}
     if config.evaluate is not Part.val:
         raise UserError("command line, evaluate=test: a search selects on val only: leave evaluate out")

@@ -45,12 +45,12 @@ class OpenStudy:
 
     @property
     def tried(self) -> int:
-        """The number of trials that ended, with pruned ones, without failed ones."""
+        """Return the number of trials that ended, with pruned ones, without failed ones."""
         return len(_trials_in(self._study, "COMPLETE", "PRUNED"))
 
     @property
     def best(self) -> float:
-        """The highest metric so far, minus infinity without any."""
+        """Return the highest metric so far; minus infinity if there is none."""
         return max((trial.values[0] for trial in _trials_in(self._study, "COMPLETE")), default=float("-inf"))
 
     def ask(self, count: int) -> list[Trial]:
@@ -83,18 +83,18 @@ def study_dir(runs_dir: Path, study_id: str) -> Path:
     return runs_dir / ".studies" / study_id
 
 
-def find_study(runs_dir: Path, wanted: str) -> Path:
-    """Return the directory of the study with the id `wanted`, or the only one whose id begins with it.
+def find_study(runs_dir: Path, study_id: str) -> Path:
+    """Return the directory of the study with this id, or the only one whose id begins with `study_id`.
 
     Raises:
         UserError: none, or several.
     """
     known = sorted(path for path in (runs_dir / ".studies").glob("*") if (path / "study.json").is_file())
-    matches = [path for path in known if path.name == wanted] or [p for p in known if p.name.startswith(wanted)]
+    matches = [path for path in known if path.name == study_id] or [p for p in known if p.name.startswith(study_id)]
     if len(matches) == 1:
         return matches[0]
     names = ", ".join(path.name for path in matches or known) or "there is none"
-    raise UserError(f"{wanted!r} names {'several studies' if matches else 'no study'}: {names}")
+    raise UserError(f"{study_id!r} names {'several studies' if matches else 'no study'}: {names}")
 
 
 @contextmanager

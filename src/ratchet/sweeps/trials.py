@@ -47,7 +47,7 @@ class SearchResult:
 
     @property
     def default(self) -> TrialResult | None:
-        """The trial of the settings without the search, if it finished. It is the first one."""
+        """Return the trial of the default settings, if it finished. It is the first one."""
         first = self.trials[0] if self.trials else None
         return first if first is not None and first.metric is not None else None
 
