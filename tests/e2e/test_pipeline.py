@@ -58,8 +58,8 @@ CHANGES = [
     Change(
         "a network's code",
         "src/ratchet/models/cnn_network.py",
-        "import nn\n",
-        "import nn as nn\n\nprint(end='')\n",
+        "from torch.nn import functional\n",
+        "from torch.nn import functional\n\nprint(end='')\n",
         CNN | READ,
     ),
     Change("another model's code", "src/ratchet/models/rule.py", "", "\n\nUNUSED = 1\n", RULE | READ),
@@ -201,7 +201,7 @@ def test_a_change_makes_what_it_must_out_of_date_and_nothing_else(change: Change
     """The quick stages for real; what DVC then says of the others: nothing is trained."""
     edit(scratch / change.file, change.old, change.new)
     done = run_program(scratch, "dvc", "repro", "config", *sorted(QUICK))
-    assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) == change.runs & QUICK
+    assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) - {"config"} == change.runs & QUICK
     stale = set(json.loads(run_program(scratch, "dvc", "status", "--json").stdout)) - {"config"}
     assert stale & TRAINED == change.runs & TRAINED
     assert stale <= change.runs

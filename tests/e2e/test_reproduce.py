@@ -131,7 +131,7 @@ def test_what_cannot_be_had_again_is_refused(
 
     assert "outside of git" in refused({"commit": None})
     assert "is not in this repository" in refused({"commit": "0" * 40})
-    assert "cut short" in refused({"diff_complete": False})
-    assert "it was changed" in refused({"diff_sha256": "0" * 64})
+    assert "too large" in refused({"diff_complete": False})
+    assert "code.diff" in refused({"diff_sha256": "0" * 64})
     assert "failed" in refused({}, status="failed")
     assert len(git(repository, "worktree", "list").splitlines()) == 1

@@ -166,7 +166,7 @@ def test_what_cannot_be_resumed_is_said_with_its_reason(tmp_path: Path, train: C
         (["resume=done"], "is finished"),
         (["resume=done", "model=cnn"], "model=cnn"),
         (["resume=nothing"], "no run 'nothing'"),
-        (["-m", "resume=done"], "-m makes new ones"),
+        (["-m", "resume=done"], "-m"),
     ):
         refused = train(*arguments)
         assert refused.returncode == 2, refused.stdout
