@@ -170,7 +170,8 @@ from ratchet.tracking import wandb_tracker
 run_with_timeout, given_up = wandb_tracker.run_with_timeout, wandb_tracker._ONLINE_SECONDS
 def be_patient(seconds, action):
     return run_with_timeout(seconds if seconds == given_up else 20 * seconds, action)
-wandb_tracker.run_with_timeout = be_patient  # on a busy machine W&B takes longer to begin; a server that is gone gets its seconds
+# On a busy machine W&B takes longer to begin. A server that is gone gets its seconds.
+wandb_tracker.run_with_timeout = be_patient
 wandb_tracker._IMPATIENT["init_timeout"] = wandb_tracker._ANSWER_SECONDS = 100
 sys.argv[0] = {str(PROJECT / "train.py")!r}
 sys.exit(main())
