@@ -76,10 +76,14 @@ CHANGES = [
         "src/ratchet/statistics/permutation.py",
         "_BLOCK, resamples",
         "int(_BLOCK), resamples",
-        READ,
+        {"compare", "report"},
     ),
     Change(
-        "the code of the gate", "src/ratchet/objective/gate.py", "def decide(", "def decide(\n    ", {"gate", "report"}
+        "the code of the gate",
+        "src/ratchet/objective/gate.py",
+        "    candidates = evidence.candidates\n",
+        "    candidates = list(evidence.candidates)\n",
+        {"gate", "report"},
     ),
     Change("the look of the page", "src/ratchet/reporting/page/page.css", "", "\n", {"report"}),
     Change("the code of a verb", "src/ratchet/cli/promote.py", "", "\n\nUNUSED = 1\n", NONE),
