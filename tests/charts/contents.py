@@ -26,7 +26,7 @@ def options(chart: Chart | None) -> dict[str, list[str]]:
 
 
 def marks(svg: str, kind: str) -> list[dict[str, str]]:
-    """What stands in a picture: the values of each mark of a kind (point, bar, tick, rule mark, text mark, ...)."""
+    """Return the values of each mark of a kind (point, bar, tick, rule mark, text mark, ...)."""
     found = [each for each in ElementTree.fromstring(svg).iter() if each.get("aria-roledescription") == kind]
     told = [each.get("aria-label", "").replace("−", "-").split("; ") for each in found]
     return [dict(part.split(": ", 1) for part in each if ": " in part) for each in told]

@@ -102,7 +102,7 @@ def test_a_loss_that_is_no_number_any_more_ends_its_curve(value: float, tmp_path
 
 
 def bins(*counted: tuple[float, int, float, float]) -> list[dict[str, float | int | None]]:
-    """Ten of them, empty but for these: (low, count, mean score, share that is true)."""
+    """Return ten bins. All are empty except these: (low, count, mean score, share that is true)."""
     told = {low: {"count": count, "mean_score": score, "share_positive": share} for low, count, score, share in counted}
     return [{"low": low / 10, "high": (low + 1) / 10, **told.get(low / 10, EMPTY)} for low in range(10)]
 

@@ -18,7 +18,7 @@ STUDY = "sample-made_search-12345678"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grid of three jobs, of which one failed and one did not report, and a search of twelve trials after it."""
+    """Write a grid of three jobs (one failed, one did not report), then a search of twelve trials."""
     runs = tmp_path_factory.mktemp("sweeps") / "runs"
     plan_sweep(runs, GRID, [["seed=0"], ["seed=1"], ["seed=2"]])
     record_job(runs, GRID, Job(0, ["seed=0"], "finished"))

@@ -14,7 +14,7 @@ class Options:
     """Arguments of the `data` verbs that are no configuration overrides."""
 
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
 
 
 ACTIONS = dict.fromkeys(("describe", "list", "fetch"), Options)

@@ -14,7 +14,7 @@ class Options:
     """Arguments of `explain` except the text, which is used as it is typed."""
 
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
     runs_dir: str = "runs"
     """Directory of all runs."""
 

@@ -27,7 +27,7 @@ class Options:
     out: str | None = None
     """Directory of the export; null is the directory export of the run."""
     replace: bool = False
-    """Whether to replace an earlier export."""
+    """Replace an earlier export."""
     runs_dir: str = "runs"
     """Directory of all runs."""
 

@@ -22,7 +22,7 @@ _START = 26  # column at which the text next to a key starts
 
 @dataclasses.dataclass(frozen=True)
 class Action:
-    """What a verb does: its sentence, positional arguments, groups of conf/, and keys that no dataclass has."""
+    """Describe a verb: its sentence, positional arguments, groups of conf/, and keys that no dataclass has."""
 
     sentence: str = ""
     arguments: str = ""

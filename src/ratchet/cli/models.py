@@ -25,7 +25,7 @@ class Options:
     """Options of `models`, in addition to a name and --config-dir."""
 
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
 
 
 def run(arguments: list[str]) -> int:

@@ -49,7 +49,7 @@ class AgainstOptions:
     against: str = "HEAD"
     """Commit, branch or tag to compare with."""
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
 
 
 def run(arguments: list[str]) -> int:

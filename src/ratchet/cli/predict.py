@@ -38,9 +38,9 @@ class Options:
     batch_size: int = bounded(1024, low=1, high=1_000_000)
     """Number of rows that are read, scored and written at a time."""
     restart: bool = False
-    """Whether to start again instead of resuming an interrupted run of the command."""
+    """Start again instead of resuming an interrupted run of the command."""
     replace: bool = False
-    """Whether to replace an existing output."""
+    """Replace an existing output."""
     format: Format = Format.table
     """How the summary is printed."""
     runs_dir: str = "runs"

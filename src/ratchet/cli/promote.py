@@ -22,7 +22,7 @@ class PromoteOptions(SelectingOptions):
     candidate: str | None = None
     """Candidate to promote; null promotes the one that the gate lets ship."""
     force: bool = False
-    """Whether to overrule the gate; requires a reason."""
+    """Overrule the gate; requires a reason."""
     reason: str | None = None
     """Reason that is recorded with the promotion."""
     promotions_dir: str = "promotions"
@@ -36,7 +36,7 @@ class ShowOptions:
     data: str | None = None
     """Name of the data set; needed only if there are promotions of several."""
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
     promotions_dir: str = "promotions"
     """Directory of the promotions log."""
 

@@ -23,7 +23,7 @@ class Options:
     keep: str | None = None
     """Directory to keep the new run in; null deletes it."""
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
     runs_dir: str = "runs"
     """Directory of all runs."""
 

@@ -22,7 +22,7 @@ class ShowOptions:
     """Arguments of `runs show`."""
 
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
     runs_dir: str = "runs"
     """Directory of all runs."""
 
@@ -52,11 +52,11 @@ class ListOptions:
     sweep: str | None = None
     """Id of the grid or search whose runs are listed, or last; null lists all."""
     ladder: bool = False
-    """Whether to print one row per candidate, from simple to complex, with its metrics."""
+    """Print one row per candidate, from simple to complex, with its metrics."""
     costs: bool = False
-    """Whether to print one row per candidate with its costs."""
+    """Print one row per candidate with its costs."""
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
     runs_dir: str = "runs"
     """Directory of all runs."""
 
@@ -68,11 +68,11 @@ class PruneOptions:
     status: list[str] = field(default_factory=lambda: ["failed", "interrupted", "killed"])
     """Statuses of the runs to delete."""
     superseded: bool = False
-    """Whether to delete finished runs that a newer run of the same configuration replaces, too."""
+    """Delete finished runs that a newer run of the same configuration replaces, too."""
     older_than_days: float = 0.0
     """Only runs that started at least this many days ago are deleted."""
     delete: bool = False
-    """Whether to delete; without it, the runs are only listed."""
+    """Delete the runs; without it they are only listed."""
     runs_dir: str = "runs"
     """Directory of all runs."""
     promotions_dir: str = "promotions"

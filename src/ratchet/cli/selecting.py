@@ -57,11 +57,11 @@ class SelectingOptions:
     runs: str | None = None
     """Ids of runs to use, separated by commas; null uses the newest of each candidate."""
     all: bool = False
-    """Whether to use all configurations of a name instead of the newest one."""
+    """Use all configurations of a name instead of the newest one."""
     resamples: int = bounded(10_000, low=100, high=1_000_000)
     """Number of bootstrap resamples and of permutations."""
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
     runs_dir: str = "runs"
     """Directory of all runs."""
 

@@ -26,7 +26,7 @@ class ListOptions:
     """Options of `sweep list`."""
 
     format: Format = Format.table
-    """How the result is printed."""
+    """Format of the printed result."""
     runs_dir: str = "runs"
     """Directory of all runs."""
 

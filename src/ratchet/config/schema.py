@@ -93,7 +93,7 @@ class SearchConfig:
     parallel: int = bounded(1, low=1)
     """Number of trials that are proposed at once."""
     prune: bool = True
-    """Whether to stop trials that are worse than the median of earlier ones after an epoch."""
+    """Stop trials that are worse than the median of earlier ones after an epoch."""
     seed: int = bounded(0, low=0, high=2**32 - 1)
     """Seed of the search."""
     experiment: str | None = None
@@ -224,9 +224,9 @@ class TrainerConfig:
     precision: Precision = Precision.float32
     """Numbers that a network trains with; bfloat16 is faster on GPUs and less exact."""
     progress_bar: bool = unhashed(True)
-    """Whether to show a progress bar in a terminal."""
+    """Show a progress bar in a terminal."""
     fast_dev_run: bool = False
-    """Whether to run only one batch of train and one of val, to test the code."""
+    """Run only one batch of train and one of val, to test the code."""
     overfit_batches: int = bounded(0, low=0)
     """Train and validate on this many batches only, to test whether the network can learn; 0 is off."""
     limit_train_batches: int | None = bounded(None, low=1)

@@ -9,7 +9,7 @@ from ratchet.config import DataConfig
 
 
 class NotText(ValueError):
-    """A value of a text column is not text, but for example a list."""
+    """Report that a value of a text column is not text, such as a list."""
 
 
 @dataclass(frozen=True)
