@@ -1,12 +1,14 @@
 """What `train -m` prints of its jobs and at the end of a sweep, and its exit code."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from ratchet.cli.train import SweepEnd, print_job
+from ratchet.cli.train import SweepEnd, print_job, run
 from ratchet.errors import UserError
 from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
@@ -42,6 +44,13 @@ def end(runs: dict[str, StoredRun], workplace: Path) -> End:
         return 0
 
     return call
+
+
+def test_arguments_and_environment_of_the_process_are_restored() -> None:
+    before = list(sys.argv), dict(os.environ)
+    with pytest.raises(UserError, match="model=none"):
+        run(["model=none"])
+    assert (sys.argv, dict(os.environ)) == before
 
 
 def test_a_trial_is_labelled_by_its_number_and_what_it_tries(capsys: pytest.CaptureFixture[str]) -> None:

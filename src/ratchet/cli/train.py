@@ -19,7 +19,7 @@ from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, re
 from ratchet.config.composition import compose_node
 from ratchet.config.grammar import take_first_value
 from ratchet.errors import RunFailed, UserError
-from ratchet.machine import TERMINATED
+from ratchet.machine import TERMINATED, environment
 from ratchet.models import all_settings
 from ratchet.project import CONF
 from ratchet.sweeps.jobs import JobResult, new_sweep_id, plan_grid, recorded_overrides, run_job
@@ -45,7 +45,6 @@ def main() -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Run Hydra's command line with these arguments, and return the exit code."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions, and `run_guarded` prints them
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
     overrides = [_quote_run(argument) for argument in overrides]
@@ -63,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
                 keys = [argument for argument in overrides if not argument.startswith("-")]
                 planned = plan_grid(keys, config_dir, sweep_id)
             command.append(f"sweep_id={sweep_id}")
-        with _replace_argv(command):
+        with environment(HYDRA_FULL_ERROR="1"), _replace_argv(command):  # Hydra raises; `run_guarded` prints
             hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_run_hydra_job)()
     except COMPOSITION_ERRORS as error:
         keys = [argument for argument in overrides if "=" in argument]
