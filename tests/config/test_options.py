@@ -187,7 +187,7 @@ def test_a_headline_is_the_first_comment_of_what_is_in_the_file(own: Path) -> No
     paths = configs_of("model", own)
     assert headline(paths["mine"]) == "Rules that do not stem."
     assert headline(paths["deep/bare"]) == ""
-    assert headline(configs_of("experiment")["rule_exact"]).startswith("What stemming brings"), "not its @package"
+    assert headline(configs_of("experiment")["rule_exact"]).startswith("Effect of stemming"), "not its @package"
 
 
 def test_a_setting_has_its_value_its_range_and_its_sentence() -> None:

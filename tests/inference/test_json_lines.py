@@ -65,13 +65,13 @@ def test_the_scores_of_all_labels_or_of_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (b'{"title": "a", "description": "b"}\n\n{"title": \n', ["texts.jsonl, line 3: broken JSON"]),
-        (b'{"title": "a", "description": "b"}\n[1]\n', ["texts.jsonl, line 2: holds no object of columns but a list"]),
-        (b'{"title": "a", "description": "b"}\n{"title": ["a"]}\n', ["line 2: title holds no text but a list"]),
+        (b'{"title": "a", "description": "b"}\n\n{"title": \n', ["texts.jsonl, line 3: not valid JSON"]),
+        (b'{"title": "a", "description": "b"}\n[1]\n', ["texts.jsonl, line 2: ", "list"]),
+        (b'{"title": "a", "description": "b"}\n{"title": ["a"]}\n', ["line 2: title ", "list"]),
         (b'{"title": "a"}\n', ["no column 'description'", "The file has: title"]),
         (b'{"title": "\xff"}\n', ["line 1: byte 0xff is not UTF-8"]),
         (b'{"title": "a", "description": "b"}\n{"predicted": 1}\n', ["a column 'predicted' already", "prefix="]),
-        (b"[" * 100_000, ["line 1: broken JSON"]),
+        (b"[" * 100_000, ["line 1: not valid JSON"]),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_scored(content: bytes, parts: list[str], tmp_path: Path) -> None:

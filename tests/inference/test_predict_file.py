@@ -155,7 +155,7 @@ def test_a_second_process_is_refused(source: Path, tmp_path: Path) -> None:
 def test_scores_that_are_none_are_a_failure_of_the_model(source: Path, tmp_path: Path) -> None:
     model = naming_scorer()
     tagger_of(model).predict_proba = lambda texts: [[2.0] * 3] * len(texts)  # type: ignore[assignment, method-assign]
-    with pytest.raises(ValueError, match="the contract is float32"):
+    with pytest.raises(ValueError, match=r"returned a list.*float32 \(3, 3\)"):
         predict(source, tmp_path / "out.csv", model)
 
 
