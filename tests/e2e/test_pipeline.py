@@ -139,7 +139,9 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def repro(directory: Path) -> set[str]:
     """The stages that `dvc repro` ran, without `config`, which always runs."""
-    done = run_program(directory, "dvc", "repro")
+    # Else each stage starts Python twice: it imports the checkout under test, then runs the code of this directory.
+    source = str(directory / "src")
+    done = run_command(PROGRAMS / "dvc", "repro", cwd=directory, PATH=PATH, PYTHONPATH=source)
     assert done.returncode == 0, done.stdout + done.stderr
     stages = set(re.findall(r"Running stage '(.+?)':", done.stdout))
     assert "config" in stages
@@ -189,7 +191,6 @@ def _as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
 def put_back(scratch: Path) -> None:
     git(scratch, "checkout", "--quiet", "--", "src", "conf", "data", "params.yaml", "requirements.lock")
     assert repro(scratch) <= READ, "what costs is restored, not run again"
-    assert repro(scratch) == NONE
     assert git(scratch, "status", "--porcelain") == "", "and the lock is what it was"
 
 
