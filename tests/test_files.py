@@ -106,6 +106,27 @@ def test_a_directory_is_the_old_one_or_the_new_one(tmp_path: Path, error: type[B
     assert names(path) == (["old"] if error else ["new"])
 
 
+def test_a_directory_is_kept_where_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "weights").write_text("old")
+    rename = Path.rename
+
+    def refuse_the_new_one(self: Path, target: Path) -> Path:
+        if self.name.endswith(".tmp"):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse_the_new_one)
+        with pytest.raises(PermissionError), replacing_directory(path) as temporary:
+            (temporary / "weights").write_text("new")
+    assert (path / "weights").read_text() == "old"
+    assert names(tmp_path) == ["model"]
+
+
 def test_lines_are_appended_and_the_directory_is_made(tmp_path: Path) -> None:
     path = tmp_path / "log" / "events.jsonl"
     append_line(path, "first")

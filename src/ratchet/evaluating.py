@@ -1,6 +1,5 @@
 """Evaluate a finished run on other records than those it was trained and tested on, or on its own again."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.measures import Metrics
 from ratchet.evaluation.slices import assign_slices
-from ratchet.files import write_json
+from ratchet.files import replacing_directory, write_json
 from ratchet.inference.scorer import load_scorer
 from ratchet.models import all_settings
 from ratchet.runs.accesses import record_test_access
@@ -83,9 +82,7 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
     )
 
     directory = run.path / "evaluations" / f"{config.data.name}-{part}-{token_hex(3)}"
-    unfinished = directory.with_name(f".{directory.name}.tmp")
-    unfinished.mkdir(parents=True)
-    try:
+    with replacing_directory(directory) as unfinished:
         scores = scorer.score(dataset.texts).scores
         metrics = measure(unfinished, own, dataset, scores, scorer.thresholds, slices, part)
         seen = _count_seen_in_training(run, config, ids)
@@ -103,9 +100,6 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
                 "unknown_labels": unknown,
             },
         )
-        unfinished.rename(directory)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     accesses = None
     if part in ("test", "all"):
         # A pipeline's run (run_dir=PATH) lies anywhere, and counts where its configuration keeps runs.

@@ -54,18 +54,9 @@ def limited_threads(threads: int) -> Iterator[None]:
     """
     from threadpoolctl import threadpool_limits
 
-    wanted = {"OMP_NUM_THREADS": str(threads), "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "2000")}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    spin_count = os.environ.get("GOMP_SPINCOUNT", "2000")
+    with environment(OMP_NUM_THREADS=str(threads), GOMP_SPINCOUNT=spin_count), threadpool_limits(threads):
+        yield
 
 
 @contextmanager
@@ -78,7 +69,7 @@ def environment(**values: str) -> Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 

@@ -119,7 +119,7 @@ def check_scores(scores: Any, shape: Sequence[int]) -> npt.NDArray[np.float32]:
         ValueError: the scores do not have `shape` or type float32, or a value is outside of [0, 1].
     """
     if not isinstance(scores, np.ndarray) or scores.dtype != np.float32 or scores.shape != tuple(shape):
-        returned = f"{getattr(scores, 'dtype', type(scores).__name__)} {getattr(scores, 'shape', '')}"
+        returned = f"{scores.dtype} {scores.shape}" if isinstance(scores, np.ndarray) else f"a {type(scores).__name__}"
         raise ValueError(f"predict_proba returned {returned}, but must return float32 {tuple(shape)}")
     if not ((scores >= 0) & (scores <= 1)).all():  # this is also true for NaN
         raise ValueError("predict_proba returned scores that are not in [0, 1]")

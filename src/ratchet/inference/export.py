@@ -1,11 +1,8 @@
 """Export a finished run: write the export next to its location, check it against the run, then move it there."""
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,11 +10,13 @@ from ratchet.config import Config, load
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.errors import UserError
 from ratchet.evaluation.cost import measure_size_mb
+from ratchet.files import replacing_directory
 from ratchet.inference.export_checks import STEPS, Trial, check_float32, check_int8, try_export
 from ratchet.inference.manifest import MANIFEST, Check, Manifest, write_manifest
 from ratchet.inference.scorer import EXPORT
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
+from ratchet.runs.provenance import read_package_versions
 from ratchet.runs.stored import StoredRun, find_repeats
 from ratchet.taggers import Exporter, ExportPrecision
 
@@ -72,7 +71,7 @@ def export_run(
     data, metric = _prepare_data(run, config), f"f1_{config.threshold.average.name}"
     repeats = find_repeats(run) if int8 else [run]
     advance = begin(len(repeats) * STEPS)
-    with limited_threads(available_cores()), _replacing_when_done(directory) as unfinished:
+    with limited_threads(available_cores()), replacing_directory(directory) as unfinished:
         trial = try_export(run, data, config.threshold, unfinished, precision, advance)
         if int8:
             others = [_try_int8(other, data, config, unfinished, advance) for other in repeats[1:]]
@@ -129,39 +128,5 @@ def _describe(run: StoredRun, config: Config, precision: ExportPrecision | None,
         precision=precision.value if precision else None,
         thresholds="export" if precision is ExportPrecision.int8 else "run",
         check=check,
-        versions=_versions(),
+        versions=read_package_versions(_PACKAGES),
     )
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:  # the extra that brings it is not installed
-            continue
-    return versions
-
-
-@contextmanager
-def _replacing_when_done(directory: Path) -> Iterator[Path]:
-    """Yield a directory to write into. It replaces `directory` if the block succeeds, and is deleted if it fails.
-
-    The old directory is kept until the new one is in its place.
-    """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
-    old = directory.with_name(f".{directory.name}.{os.getpid()}.old")
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        if directory.exists():
-            directory.rename(old)
-        try:
-            unfinished.rename(directory)
-        except OSError:
-            old.rename(directory)
-            raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,10 @@ def hash_lock(project: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def read_package_versions() -> dict[str, str]:
-    """Return the versions of the installed packages that affect results, without importing the packages."""
+def read_package_versions(names: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """Return the versions of the installed packages among `names`, by default of all that affect results."""
     versions = {}
-    for name in _PACKAGES:
+    for name in names:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -1,7 +1,6 @@
 """Report runs to Weights & Biases: offline into the run directory, or online if the server can be reached."""
 
 import logging
-import os
 import shutil
 import urllib.error
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ratchet.config import TrackerConfig, TrackerMode
+from ratchet.machine import environment
 from ratchet.tracking.tracker import Description, Files, Report, run_with_timeout
 
 if TYPE_CHECKING:
@@ -67,16 +67,8 @@ def redirect_files(directory: Path) -> Iterator[None]:
     root = directory.resolve() / "wandb"
     paths = {f"WANDB_{name}_DIR": str(root / name.lower()) for name in ("DATA", "CACHE", "ARTIFACT")}
     variables = {**paths, "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
+    with environment(**variables):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def open_wandb(
