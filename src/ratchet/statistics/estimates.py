@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
 
 Floats = npt.NDArray[np.float64]
 _MANY = 1e6  # degrees of freedom at which the t distribution is normal
@@ -74,12 +73,12 @@ class Estimate:
 
         2.8 at .025; more with few degrees of freedom.
         """
-        multiple: Floats = stats.t.ppf(1 - alpha, self.degrees_of_freedom) + POWER
+        multiple: Floats = _t_quantile(1 - alpha, self.degrees_of_freedom) + POWER
         return multiple
 
     def lower(self, alpha: float) -> Floats:
         """Return the one-sided lower confidence bound at level 1 - `alpha`."""
-        bound: Floats = self.value - stats.t.ppf(1 - alpha, self.degrees_of_freedom) * self.standard_error
+        bound: Floats = self.value - _t_quantile(1 - alpha, self.degrees_of_freedom) * self.standard_error
         return bound
 
     def upper(self, alpha: float) -> Floats:
@@ -88,12 +87,21 @@ class Estimate:
 
     def p_value(self) -> Floats:
         """Return the two-sided p-value of the null hypothesis that the value is 0; 1 where the value is NaN."""
+        from scipy.special import stdtr
+
         error = self.standard_error
         ratio = np.divide(np.abs(self.value), error, out=np.zeros_like(error), where=error > 0)
         ratio = np.where((error == 0) & (self.value != 0), np.inf, ratio)
         ratio = np.where(np.isnan(self.value), 0.0, ratio)
-        p: Floats = 2 * special.stdtr(self.degrees_of_freedom, -ratio)
+        p: Floats = 2 * stdtr(self.degrees_of_freedom, -ratio)
         return p
+
+
+def _t_quantile(level: float, degrees_of_freedom: Floats) -> Floats:
+    from scipy.stats import t
+
+    quantile: Floats = t.ppf(level, degrees_of_freedom)
+    return quantile
 
 
 def estimate(metric: ResampledMetric) -> Estimate:

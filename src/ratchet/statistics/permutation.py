@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from ratchet.evaluation.metrics import Counts, compute_average, compute_item_metrics, f1
 from ratchet.statistics.bootstrap import Advance, RunDecisions, slice_f1
@@ -25,6 +24,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted to control the false discovery rate (Benjamini & Hochberg 1995)."""
+    from scipy.stats import false_discovery_control
+
     return [float(value) for value in false_discovery_control(p_values)] if len(p_values) else []
 
 
