@@ -1,6 +1,6 @@
 """Measure how the code is divided and named: `python benchmarks/code_shape.py [src]`.
 
-A thermometer, not a limit. A short file that is a real module stays, and so does a function that a noun names best.
+The numbers are indicators, not limits: a short file may be a real module, and a noun may be the best name.
 """
 
 import ast
@@ -58,8 +58,8 @@ def main(root: Path = Path("src")) -> None:
         "function docstrings that open with a verb": _percent([_opens_with_verb(doc.split()[0]) for doc in documented]),
         "function names that open with a verb": _percent([_opens_with_verb(name.split("_")[0]) for name in named]),
     }
-    for what, value in facts.items():
-        print(f"{what:46} {value}")
+    for name, value in facts.items():
+        print(f"{name:46} {value}")
 
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -23,7 +23,9 @@ REPEATS = ((1, True), (3, True), (5, True), (3, False), (5, False))
 TRAINING = (0.0, 0.05, 0.12)  # none, about .6 times the noise of one test set, twice that noise
 
 
-def percentile(left: ResampledMetric, right: ResampledMetric, generator: np.random.Generator) -> tuple[float, float]:
+def percentile_interval(
+    left: ResampledMetric, right: ResampledMetric, generator: np.random.Generator
+) -> tuple[float, float]:
     """Return the percentile interval: each sample resamples records, and repeats with replacement."""
     resampled = left.resampled - right.resampled
     repeats = generator.integers(resampled.shape[1], size=resampled.shape)
@@ -31,7 +33,7 @@ def percentile(left: ResampledMetric, right: ResampledMetric, generator: np.rand
     return float(low), float(high)
 
 
-def over_repeats(left: ResampledMetric, right: ResampledMetric) -> tuple[float, float]:
+def student_interval(left: ResampledMetric, right: ResampledMetric) -> tuple[float, float]:
     """Return Student's interval over the differences of the repeats."""
     values = left.values - right.values
     if len(values) < 2:
@@ -56,14 +58,14 @@ def try_design(design: Design, worlds: int, resamples: int, seed: int = 0) -> di
             low, high = float(difference.lower(0.025)), float(difference.upper(0.025))
             called = max(float(swap), float(difference.p_value())) < 0.05 and not low <= 0 <= high
             pair = float((world.expected[1] - world.expected[0]).mean())
-            alternatives = (*percentile(left, right, generator), *over_repeats(left, right))
+            alternatives = (*percentile_interval(left, right, generator), *student_interval(left, right))
             rows_of.setdefault(metric, []).append(
                 (float(difference.value), low, high, called, float(swap) < 0.05, pair, *alternatives)
             )
-    return {metric: rates(np.array(rows, dtype=float), design) for metric, rows in rows_of.items()}
+    return {metric: compute_rates(np.array(rows, dtype=float), design) for metric, rows in rows_of.items()}
 
 
-def rates(rows: np.ndarray, design: Design) -> dict[str, float]:
+def compute_rates(rows: np.ndarray, design: Design) -> dict[str, float]:
     """Return the rates of one metric. The truth of equal models is 0; else it is the mean over the worlds."""
     value, low, high, called, swap, pair, p_low, p_high, t_low, t_high = rows.T
     truth = 0.0 if design.models[0] == design.models[1] else value.mean()
@@ -81,24 +83,24 @@ def rates(rows: np.ndarray, design: Design) -> dict[str, float]:
 
 
 def main() -> None:
-    given = dict(argument.split("=") for argument in sys.argv[1:])
-    worlds, resamples = int(given.get("worlds", 1000)), int(given.get("resamples", 500))
+    options = dict(argument.split("=") for argument in sys.argv[1:])
+    worlds, resamples = int(options.get("worlds", 1000)), int(options.get("resamples", 500))
     print(__doc__.split("\n\n")[0])
     print(f"{worlds} worlds per row: rates of .05 and .95 have a standard error of {(0.0475 / worlds) ** 0.5:.4f}")
     print(
         f"{'models':9} {'training':>8} {'repeats':>7} {'tests':>5} {'metric':>8} {'called':>6} {'covers':>6} "
         f"{'pair':>5} {'width':>5} | {'percentile':>10} {'student':>7} {'perm alone':>10}   difference, sd"
     )
-    kinds = given.get("models", "mirrored,balanced,better").split(",")
+    kinds = options.get("models", "mirrored,balanced,better").split(",")
     for kind in kinds:
         for training in TRAINING:
-            other = {
+            alternative = {
                 "mirrored": lambda training: Model(),
                 "balanced": lambda training: equally_good(Model(), 0.003, training),
                 "better": lambda training: Model(0.9, 0.006),
             }[kind](training)
             for repeats, same in REPEATS:
-                design = Design((Model(), other), repeats, same, training)
+                design = Design((Model(), alternative), repeats, same, training)
                 started = time.perf_counter()
                 for metric, rate in try_design(design, worlds, resamples).items():
                     null = kind == "mirrored" or (kind == "balanced" and metric == "f1_weighted")

@@ -53,8 +53,8 @@ def passes(pairs: Pairs, candidate: int, margin: float, alpha: float) -> bool:
 
 
 def main() -> None:
-    given = dict(argument.split("=") for argument in sys.argv[1:])
-    worlds, resamples = int(given.get("worlds", 1000)), int(given.get("resamples", 500))
+    options = dict(argument.split("=") for argument in sys.argv[1:])
+    worlds, resamples = int(options.get("worlds", 1000)), int(options.get("resamples", 500))
     worse, best = Model(), Model(hit=0.42)
     print(__doc__.split("\n\n")[0])
     print(f"{worlds} worlds per row: a rate of .05 has a standard error of {(0.0475 / worlds) ** 0.5:.4f}")

@@ -1,10 +1,10 @@
-"""What int8 costs in F1 on val, with thresholds of its own and without, and chosen elsewhere than they are judged.
+"""Measure what int8 costs in F1 on val: with its own thresholds, with those of the run, and with held-out ones.
 
     python benchmarks/int8_f1.py RUN [RUN ...]     # finished runs of networks, one data set
 
-`ratchet export RUN precision=int8` judges thresholds on the texts that they are tuned on, for both sides alike. Here is
-what that flatters: besides, thresholds are chosen on one half of val and judged on the other, over 40 divisions. Prints
-int8 - float32 of each run, in the F1 that its thresholds are tuned for, and the means. No test record is read.
+`ratchet export RUN precision=int8` evaluates thresholds on the texts on which they are tuned, for both sides alike.
+To measure this bias, thresholds are also chosen on one half of val and evaluated on the other, over 40 divisions.
+Prints int8 - float32 of each run, in the F1 that its thresholds are tuned for, and the means. No test record is read.
 """
 
 import sys
@@ -26,47 +26,52 @@ from ratchet.taggers import ExportPrecision
 DIVISIONS = 40
 
 
-def f1(trial: Trial, scores, thresholds: Thresholds, rows, metric: str) -> float:
+def compute_f1(trial: Trial, scores, thresholds: Thresholds, rows, metric: str) -> float:
     return float(compute_averages(trial.val.targets[rows], thresholds.decide(scores[rows]))[metric])
 
 
-def elsewhere(trial: Trial, config: ThresholdConfig, metric: str) -> float:
-    """int8 - float32, each with thresholds from the other half of val, mean over divisions and halves."""
-    generator, found = np.random.default_rng(0), []
+def compute_held_out_difference(trial: Trial, config: ThresholdConfig, metric: str) -> float:
+    """Return int8 - float32 with thresholds from the other half of val, mean over divisions and halves."""
+    generator, gaps = np.random.default_rng(0), []
     for _ in range(DIVISIONS):
         order = generator.permutation(len(trial.val))
         halves = order[: len(order) // 2], order[len(order) // 2 :]
-        for chosen, judged in (halves, halves[::-1]):
+        for chosen, evaluated in (halves, halves[::-1]):
             targets = trial.val.targets[chosen]
             values = [
-                f1(trial, scores, choose_thresholds(targets, scores[chosen], config, trial.val.task), judged, metric)
+                compute_f1(
+                    trial, scores, choose_thresholds(targets, scores[chosen], config, trial.val.task), evaluated, metric
+                )
                 for scores in (trial.export_scores, trial.run_scores)
             ]
-            found.append(values[0] - values[1])
-    return float(np.mean(found))
+            gaps.append(values[0] - values[1])
+    return float(np.mean(gaps))
 
 
-def differences(path: str) -> tuple[float, float, float]:
-    """int8 - float32 with thresholds of its own, with the run's, and with thresholds chosen elsewhere."""
+def compute_differences(path: str) -> tuple[float, float, float]:
+    """Return int8 - float32 with its own thresholds, with those of the run, and with held-out thresholds."""
     run = read_run(Path(path))
     config = load(run.path / "config.yaml", all_settings())
     with tempfile.TemporaryDirectory() as directory:
         data = prepare(config.data)
         trial = try_export(run, data, config.threshold, Path(directory), ExportPrecision.int8, lambda steps: None)
-    metric, every = f"f1_{config.threshold.average.name}", np.arange(len(trial.val))
+    metric, all_rows = f"f1_{config.threshold.average.name}", np.arange(len(trial.val))
     own = [
-        compute_tuned_f1(trial.val.targets, each, config.threshold, trial.val.task)
-        for each in (trial.export_scores, trial.run_scores)
+        compute_tuned_f1(trial.val.targets, scores, config.threshold, trial.val.task)
+        for scores in (trial.export_scores, trial.run_scores)
     ]
-    same = [f1(trial, each, trial.run_thresholds, every, metric) for each in (trial.export_scores, trial.run_scores)]
-    return own[0] - own[1], same[0] - same[1], elsewhere(trial, config.threshold, metric)
+    same = [
+        compute_f1(trial, scores, trial.run_thresholds, all_rows, metric)
+        for scores in (trial.export_scores, trial.run_scores)
+    ]
+    return own[0] - own[1], same[0] - same[1], compute_held_out_difference(trial, config.threshold, metric)
 
 
 def main(*paths: str) -> None:
     register(all_settings())
     print(f"int8 - float32                own thresholds  the run's  chosen elsewhere ({DIVISIONS} divisions)")
     with limited_threads(available_cores()):
-        rows = [differences(path) for path in paths]
+        rows = [compute_differences(path) for path in paths]
     for name, row in zip([*(Path(path).name for path in paths), "mean"], [*rows, np.mean(rows, axis=0)], strict=True):
         print("{:28}  {:+14.4f}  {:+9.4f}  {:+16.4f}".format(name, *row))
 

@@ -1,12 +1,12 @@
-"""Time to fit the regression and to predict, against OneVsRestClassifier(LogisticRegression("lbfgs")), same features.
+"""Time fit and prediction of the regression, against OneVsRestClassifier(LogisticRegression("lbfgs")), same features.
 
     python benchmarks/regression_fit.py            # on data=madewithml, split seeds 0 to 4
-    python benchmarks/regression_fit.py sample 2   # on another data set, so many split seeds
+    python benchmarks/regression_fit.py sample 2   # another data set, number of split seeds
 
-Prints the seconds of fit on train and prediction of val, both sides, their ratio (peer / ours), and the weighted F1 of
-both on val, each at its own best threshold. The peer is class-balanced with C=20, which was best of 1, 5, 20 and 50 in
-five folds of split 0's train and val. No test record is read. On busy cores the peer's BLAS threads get into each
-other's way: look at the load too.
+Prints the seconds of fit on train and prediction of val for both sides, their ratio (peer / ours), and the weighted F1
+of both on val, each at its best threshold. The peer is class-balanced with C=20, the best of 1, 5, 20 and 50 in five
+folds of train and val of split 0. No test record is read. On busy cores the BLAS threads of the peer slow each other
+down: check the load too.
 """
 
 import sys
@@ -28,15 +28,15 @@ from ratchet.models import all_settings
 from ratchet.models.regression import Settings
 
 
-def ours(features, targets, val_features, settings: Settings):
-    """Scores of val, as the lexical classifier comes to them."""
+def fit_ours(features, targets, val_features, settings: Settings):
+    """Fit the lexical classifier and return its scores of val."""
     weights, bias, left_out = fit_ridge(features, targets, settings.C)
     slope, offset = fit_odds(left_out, targets)
     return expit(val_features @ (weights * slope).astype(np.float32) + (bias * slope + offset))
 
 
-def peer(features, targets, val_features):
-    """Scores of val by one logistic regression a label."""
+def fit_peer(features, targets, val_features):
+    """Fit one logistic regression per label and return its scores of val."""
     classifier = OneVsRestClassifier(LogisticRegression(C=20, class_weight="balanced", max_iter=1000))
     return classifier.fit(features, targets).predict_proba(val_features)
 
@@ -53,14 +53,14 @@ def main(data: str = "madewithml", seeds: str = "5") -> None:
         config.split.seed = seed
         split = make_split(prepared, config.split, config.data.split.column)
         train, val = prepared.select(split.train), prepared.select(split.val)
-        made = Features.fit(train.texts, train.labels, train.taxonomy, settings)
-        features, val_features = made.transform(train.texts), made.transform(val.texts)
+        extractor = Features.fit(train.texts, train.labels, train.taxonomy, settings)
+        features, val_features = extractor.transform(train.texts), extractor.transform(val.texts)
         seconds, f1 = [], []
         with limited_threads(available_cores()):
-            ours(features, train.targets, val_features, settings)  # loads what it imports, and wakes the threads
+            fit_ours(features, train.targets, val_features, settings)  # warm up imports and threads
             for side in (
-                lambda: ours(features, train.targets, val_features, settings),  # noqa: B023
-                lambda: peer(features, train.targets, val_features),  # noqa: B023
+                lambda: fit_ours(features, train.targets, val_features, settings),  # noqa: B023
+                lambda: fit_peer(features, train.targets, val_features),  # noqa: B023
             ):
                 started = time.perf_counter()
                 scores = side()

@@ -1,14 +1,14 @@
-"""Time to score texts with exported runs, against the pipeline of Hugging Face transformers.
+"""Time the scoring of texts with exported runs, against the pipeline of Hugging Face transformers.
 
     python benchmarks/scoring.py RUN [RUN ...]     # finished runs of one data set, one of them a transformer
 
-The peer is `pipeline("text-classification")` over an encoder of the size of ours (the packaged one) with a new layer on
-top, scoring every label by itself. Texts are val texts of the first run, again and again. One text at a time: p50 and
-p95 of 400 calls, in ms. All sides take turns, so that a busy moment hits all of them; in its turn a side has 5 calls
-that do not count and then 40 that do, so that it finds its weights in the cache, and the threads of the side before it
-at rest, as it would by itself. Many texts: texts a second, the median of five turns; the peer gets batches of 32, ours
-choose for themselves. All get the same number of threads. int8 is timed whatever `ratchet export` says of its F1. A
-ratio above 1 is in our favour.
+The peer is `pipeline("text-classification")` on an encoder of the size of ours (the packaged one) with a new layer on
+top, which scores every label independently. Texts are the val texts of the first run, repeated. One text at a time: p50
+and p95 of 400 calls, in ms. The sides take turns, so that other load on the machine affects all of them. In each turn a
+side has 5 warm-up calls, then 40 timed calls, so that its weights are in the cache and the threads of the previous side
+are idle. Many texts: texts per second, the median of five turns; the peer gets batches of 32, ours choose their own.
+All sides have the same number of threads. int8 is timed whatever F1 `ratchet export` measures. A ratio above 1 is in
+our favour.
 """
 
 import logging
@@ -34,20 +34,20 @@ from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
 from ratchet.taggers import Exporter, ExportPrecision
 
-WARMING, CALLS, TURNS = 5, 40, 10  # calls of a turn that do not count, and that do; of many texts half as many turns
+WARMING, CALLS, TURNS = 5, 40, 10  # warm-up and timed calls per turn; many texts take half as many turns
 PEER = "transformers pipeline"
 
 Score = Callable[[Sequence[str]], object]
 
 
-def peer(num_labels: int) -> Score:
-    place = str(packaged_directory())
+def load_peer(num_labels: int) -> Score:
+    path = str(packaged_directory())
     score = pipeline(
         "text-classification",
         model=AutoModelForSequenceClassification.from_pretrained(
-            place, num_labels=num_labels, problem_type="multi_label_classification"
+            path, num_labels=num_labels, problem_type="multi_label_classification"
         ),
-        tokenizer=AutoTokenizer.from_pretrained(place),
+        tokenizer=AutoTokenizer.from_pretrained(path),
         top_k=None,
         function_to_apply="sigmoid",
         device="cpu",
@@ -55,30 +55,30 @@ def peer(num_labels: int) -> Score:
     return lambda texts: score(list(texts), batch_size=32)
 
 
-def exported(run: StoredRun, directory: Path) -> dict[str, Score]:
-    """The run's tagger, exported in every precision that it has."""
+def load_exported(run: StoredRun, directory: Path) -> dict[str, Score]:
+    """Export the tagger of the run in every precision that it supports. Return its score functions by name."""
     tagger = load_scorer(run, use_export=False).tagger
-    found = {}
+    scorers = {}
     for precision in ExportPrecision if isinstance(tagger, Exporter) else [None]:
-        place = directory / f"{run.record.id}-{precision}"
-        place.mkdir()
+        path = directory / f"{run.record.id}-{precision}"
+        path.mkdir()
         if precision is None:
-            tagger.save(place)
+            tagger.save(path)
         else:
-            tagger.export(place, precision)
+            tagger.export(path, precision)
         name = f"{run.record.name} {precision.value}" if precision else run.record.name
-        found[name] = tagger_class(run.record.model).load(place).predict_proba
-    return found
+        scorers[name] = tagger_class(run.record.model).load(path).predict_proba
+    return scorers
 
 
-def one_at_a_time(sides: dict[str, Score], texts: Sequence[str]) -> dict[str, list[float]]:
-    """Milliseconds of every call."""
+def time_single_texts(sides: dict[str, Score], texts: Sequence[str]) -> dict[str, list[float]]:
+    """Return the milliseconds of every call."""
     milliseconds: dict[str, list[float]] = {name: [] for name in sides}
-    waiting = cycle(texts)
+    repeated = cycle(texts)
     for _ in range(TURNS):
-        asked = list(islice(waiting, WARMING + CALLS))
+        selected = list(islice(repeated, WARMING + CALLS))
         for name, score in sides.items():
-            for number, text in enumerate(asked):
+            for number, text in enumerate(selected):
                 started = time.perf_counter()
                 score([text])
                 if number >= WARMING:
@@ -86,8 +86,8 @@ def one_at_a_time(sides: dict[str, Score], texts: Sequence[str]) -> dict[str, li
     return milliseconds
 
 
-def many(sides: dict[str, Score], texts: Sequence[str]) -> dict[str, list[float]]:
-    """Texts a second in each turn."""
+def time_many_texts(sides: dict[str, Score], texts: Sequence[str]) -> dict[str, list[float]]:
+    """Return the texts per second of each turn."""
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(TURNS // 2):
         for name, score in sides.items():
@@ -108,12 +108,12 @@ def main(*paths: str) -> None:
     threads = available_cores()
     with tempfile.TemporaryDirectory() as directory, limited_threads(threads):
         torch.set_num_threads(threads)
-        sides = {PEER: peer(len(prepared.labels))}
+        sides = {PEER: load_peer(len(prepared.labels))}
         for run in runs:
-            sides |= exported(run, Path(directory))
-        calls, rates = one_at_a_time(sides, texts), many(sides, texts)
-    p50, p95 = ({name: float(np.quantile(each, q)) for name, each in calls.items()} for q in (0.5, 0.95))
-    rate = {name: float(np.median(each)) for name, each in rates.items()}
+            sides |= load_exported(run, Path(directory))
+        calls, rates = time_single_texts(sides, texts), time_many_texts(sides, texts)
+    p50, p95 = ({name: float(np.quantile(values, q)) for name, values in calls.items()} for q in (0.5, 0.95))
+    rate = {name: float(np.median(values)) for name, values in rates.items()}
     print(f"{prepared.name}, {len(texts)} val texts, {threads} threads; ratios to the peer")
     print(f"{'':22} {'p50 ms':>8} {'ratio':>7} {'p95 ms':>8} {'ratio':>7} {'texts/s':>9} {'ratio':>7}")
     for name in sides:

@@ -1,10 +1,11 @@
-"""Time to train an epoch through Lightning, against a plain PyTorch loop over the same batches.
+"""Time a training epoch with Lightning, against a plain PyTorch loop over the same batches.
 
     python benchmarks/training_step.py             # cnn and transformer on data=madewithml, 5 epochs each
-    python benchmarks/training_step.py sample 3    # another data set, so many epochs
+    python benchmarks/training_step.py sample 3    # another data set, number of epochs
 
-Same network, same initial weights, same AdamW, schedule and clipping; epochs of the two take turns, so that a busy
-moment hits both. Prints milliseconds a step (median over epochs) and the median of the ratios ours / plain.
+Both have the same network, initial weights, AdamW, schedule and clipping. Epochs of the two take turns, so that other
+load on the machine affects both. Prints milliseconds per step (median over epochs) and the median of the ratios ours /
+plain.
 """
 
 import sys
@@ -33,7 +34,7 @@ from ratchet.taggers import FitContext, ValidationMetric
 
 
 class Clock(Callback):
-    """Seconds of each epoch's training steps; before each, the plain loop has its turn."""
+    """Record the seconds of the training steps of each epoch. The plain loop runs an epoch before each."""
 
     def __init__(self, plain: Iterator[float]) -> None:
         self.plain_seconds, self.seconds, self._plain = [], [], plain
@@ -47,11 +48,11 @@ class Clock(Callback):
 
 
 class Stopped(Exception):
-    """Where the training would begin; its arguments are those of `fit_classifier`."""
+    """Raised where training would begin, with the arguments of `fit_classifier`."""
 
 
-def until_training(tagger, train, val, context: FitContext) -> tuple:
-    """Fit `tagger` up to the training itself: the classifier, its learning rates and the targets of that training."""
+def prepare_training(tagger, train, val, context: FitContext) -> tuple:
+    """Run `tagger.fit` up to the training. Return the classifier, its learning rates and the training targets."""
 
     def stop(*arguments):
         raise Stopped(*arguments)
@@ -66,8 +67,8 @@ def until_training(tagger, train, val, context: FitContext) -> tuple:
     raise AssertionError("it was fitted without training")
 
 
-def plain_epochs(network, data, targets, settings, rates, epochs: int, task) -> Iterator[float]:
-    """The loop that one would write by hand; yields the seconds of an epoch."""
+def run_plain_epochs(network, data, targets, settings, rates, epochs: int, task) -> Iterator[float]:
+    """Train with a plain PyTorch loop. Yield the seconds of each epoch."""
     loss_of = make_loss(settings, targets, task)
     optimizer = make_optimizer(parameter_groups(network, rates, settings.weight_decay))
     scheduler = warmup_then_decay(optimizer, epochs * len(data.train), settings.warmup)
@@ -96,9 +97,9 @@ def compare(model: str, data_name: str, epochs: int) -> None:
     )
     with tempfile.TemporaryDirectory() as directory:
         context = FitContext(Path(directory), 0, lambda step, metrics: None, metric)
-        classifier, rates, targets = until_training(tagger_class(config.model.module)(settings), train, val, context)
+        classifier, rates, targets = prepare_training(tagger_class(config.model.module)(settings), train, val, context)
         data = Data(classifier, train, val, settings, context, targets)
-        plain = plain_epochs(deepcopy(classifier.network), data, train.targets, settings, rates, epochs, train.task)
+        plain = run_plain_epochs(deepcopy(classifier.network), data, train.targets, settings, rates, epochs, train.task)
         clock = Clock(plain)
         with limited_threads(available_cores()), deterministic(), quiet():
             torch.set_num_threads(available_cores())

@@ -1,13 +1,13 @@
-"""Time to train an epoch of the transformer, against the Hugging Face Trainer.
+"""Time a training epoch of the transformer, against the Hugging Face Trainer.
 
     pip install accelerate                             # the peer needs it, Ratchet does not
     python benchmarks/transformer_epoch.py             # on data=madewithml, 3 epochs each
-    python benchmarks/transformer_epoch.py sample 2    # another data set, so many epochs
+    python benchmarks/transformer_epoch.py sample 2    # another data set, number of epochs
 
-The same encoder, batch size, max length, optimizer and number of threads; all weights are trained on both sides, texts
-are tokenised beforehand. The peer pads each batch to its longest text (DataCollatorWithPadding), we also put texts of
-like length together. The sides take turns, an epoch each; checkpoints and validation are left out. Prints the seconds
-of an epoch (median) and the median of the ratios ours / peer; then ours with frozen embeddings, as conf/model has it.
+Both have the same encoder, batch size, maximum length, optimizer and number of threads. Both train all weights, on
+texts tokenised beforehand. The peer pads each batch to its longest text (DataCollatorWithPadding); ours also groups
+texts of similar length. The two take turns, an epoch each, without checkpoints and validation. Prints the seconds per
+epoch (median) and the median of the ratios ours / peer, then ours with frozen embeddings, as in conf/model.
 """
 
 import sys
@@ -38,8 +38,8 @@ from ratchet.neural.encoders import packaged_directory
 from ratchet.taggers import FitContext, ValidationMetric
 
 
-def our_seconds(settings, train, val, epochs: int) -> list[float]:
-    """Seconds of the training steps of each epoch: from its first step to the beginning of its validation."""
+def time_ours(settings, train, val, epochs: int) -> list[float]:
+    """Return the seconds of each epoch, from its first training step to the start of validation."""
     marks: list[float] = []
     start, end = modules.Fit.on_train_epoch_start, modules.Fit.on_validation_epoch_start
 
@@ -63,12 +63,12 @@ def our_seconds(settings, train, val, epochs: int) -> list[float]:
     return np.diff(marks)[::2].tolist()
 
 
-def peer_seconds(settings, train, epochs: int) -> list[float]:
-    """Seconds of each epoch of the Hugging Face Trainer."""
-    place = str(packaged_directory())
-    tokenizer = AutoTokenizer.from_pretrained(place)
+def time_peer(settings, train, epochs: int) -> list[float]:
+    """Return the seconds of each epoch of the Hugging Face Trainer."""
+    path = str(packaged_directory())
+    tokenizer = AutoTokenizer.from_pretrained(path)
     model = AutoModelForSequenceClassification.from_pretrained(
-        place, num_labels=len(train.labels), problem_type="multi_label_classification"
+        path, num_labels=len(train.labels), problem_type="multi_label_classification"
     )
     encoded = tokenizer(train.texts, truncation=True, max_length=settings.max_length)
     items = [
@@ -113,10 +113,10 @@ def main(data: str = "madewithml", epochs: str = "3") -> None:
         ours, theirs, frozen = [], [], []
         for _ in range(int(epochs)):
             config.model.freeze_embeddings = False
-            ours += our_seconds(config.model, train, val, 1)
-            theirs += peer_seconds(config.model, train, 1)
+            ours += time_ours(config.model, train, val, 1)
+            theirs += time_peer(config.model, train, 1)
             config.model.freeze_embeddings = True
-            frozen += our_seconds(config.model, train, val, 1)
+            frozen += time_ours(config.model, train, val, 1)
     for name, seconds in (("ours", ours), ("frozen embeddings", frozen)):
         ratio = np.median(np.array(seconds) / np.array(theirs))
         print(f"{name:18} {np.median(seconds):6.2f}  peer {np.median(theirs):6.2f}  ours / peer {ratio:.3f}")

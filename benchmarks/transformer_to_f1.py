@@ -1,16 +1,16 @@
-"""Time of fine-tuning until the F1 on val is what the Hugging Face Trainer comes to, against that Trainer.
+"""Time fine-tuning until the F1 on val reaches the best of the Hugging Face Trainer, against that Trainer.
 
     pip install accelerate                          # the peer needs it, Ratchet does not
-    python benchmarks/transformer_to_f1.py          # data=madewithml, split and seed 0, as conf/model has it
+    python benchmarks/transformer_to_f1.py          # data=madewithml, split and seed 0, as in conf/model
     python benchmarks/transformer_to_f1.py sample 1   # another data set, another seed
 
-The same network (encoder, mean over the text, one linear layer that begins at the base rates), batch size, max length,
-epochs, warm-up, weight decay and learning rates on both sides. (AutoModelForSequenceClassification with its pooler and
-a layer that begins at 0 stays, with these and with lower rates, at the F1 of saying yes to all.) The peer learns labels
-with all its weights, from batches padded to their longest text; ours is as conf/model has it. Either side loads the
-encoder, trains, and scores val after each epoch; the seconds are of all that, ours with the n-grams that teach it. F1
-is weighted, at the best threshold of val, and of the network alone: what n-grams add to it in the end is not counted.
-Prints both curves and the seconds to the peer's best F1. No test record is read.
+Both have the same network (encoder, mean pooling, one linear layer that starts at the base rates), batch size, maximum
+length, epochs, warm-up, weight decay and learning rates. (AutoModelForSequenceClassification, with its pooler and a
+layer that starts at 0, stays at the F1 of predicting every label, with these and with lower rates.) The peer trains all
+its weights on labels, with batches padded to their longest text; ours is as in conf/model. Each side loads the encoder,
+trains, and scores val after each epoch. The seconds include all of this, and for ours the n-gram model that teaches it.
+F1 is weighted, at the best threshold on val, and of the network alone: the n-grams of the final ensemble do not count.
+Prints both curves and the seconds to the best F1 of the peer. No test record is read.
 """
 
 import sys
@@ -51,7 +51,7 @@ from ratchet.taggers import FitContext, ValidationMetric
 Curve = list[tuple[float, float]]  # seconds since the start, F1 on val
 
 
-def our_curve(config, train, val, f1) -> Curve:
+def train_ours(config, train, val, f1) -> Curve:
     curve: Curve = []
     with tempfile.TemporaryDirectory() as directory:
         started = time.perf_counter()
@@ -67,7 +67,7 @@ def our_curve(config, train, val, f1) -> Curve:
 
 
 class Peer(nn.Module):
-    """Our network in the form that the peer's Trainer takes, with the loss of its own models."""
+    """Our network with the interface that the peer's Trainer expects, and with the loss of its models."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Peer(nn.Module):
 
 
 class Scores(TrainerCallback):
-    """The F1 on val after each epoch of the peer."""
+    """Record the F1 on val after each epoch of the peer."""
 
     def __init__(self, curve: Curve, started: float, val, batches, f1) -> None:
         self._curve, self._started, self._val, self._batches, self._f1 = curve, started, val, batches, f1
@@ -95,29 +95,29 @@ class Scores(TrainerCallback):
         self._curve.append((time.perf_counter() - self._started, value))
 
 
-def peer_optimizer(model: Peer, settings, steps: int):
-    """AdamW and a linear schedule, the new layer with a rate of its own."""
+def make_peer_optimizer(model: Peer, settings, steps: int):
+    """Return AdamW and a linear schedule. The new layer has its own learning rate."""
     names = ("learning_rate", "head_learning_rate", "layer_decay")
     rates = learning_rates(model.network, **{name: getattr(settings, name) for name in names})
     optimizer = make_optimizer(parameter_groups(model.network, rates, settings.weight_decay))
     return optimizer, get_linear_schedule_with_warmup(optimizer, int(settings.warmup * steps), steps)
 
 
-def peer_curve(config, train, val, f1) -> Curve:
-    settings, place, curve = config.model, str(packaged_directory()), []
+def train_peer(config, train, val, f1) -> Curve:
+    settings, path, curve = config.model, str(packaged_directory()), []
     started = time.perf_counter()
     set_seed(config.seed)
-    tokenizer, encoder = AutoTokenizer.from_pretrained(place), AutoModel.from_pretrained(place)
+    tokenizer, encoder = AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(path)
     bias = prior_logits(train.targets, train.task)
     model = Peer(initial(encoder, pooling="mean", dropout=settings.dropout, bias=bias, seed=config.seed))
     collator = DataCollatorWithPadding(tokenizer)
-    cut = {"truncation": True, "max_length": settings.max_length}
-    encoded = tokenizer(train.texts, **cut)
+    truncation = {"truncation": True, "max_length": settings.max_length}
+    encoded = tokenizer(train.texts, **truncation)
     items = [
         {"input_ids": ids, "attention_mask": mask, "labels": target.astype(np.float32)}
         for ids, mask, target in zip(encoded["input_ids"], encoded["attention_mask"], train.targets, strict=True)
     ]
-    batches = [collator(tokenizer(val.texts[i : i + 32], **cut)) for i in range(0, len(val), 32)]
+    batches = [collator(tokenizer(val.texts[i : i + 32], **truncation)) for i in range(0, len(val), 32)]
     with tempfile.TemporaryDirectory() as directory:
         arguments = TrainingArguments(
             directory,
@@ -135,7 +135,9 @@ def peer_curve(config, train, val, f1) -> Curve:
             arguments,
             data_collator=collator,
             train_dataset=items,
-            optimizers=peer_optimizer(model, settings, -(-len(train) // settings.batch_size) * settings.max_epochs),
+            optimizers=make_peer_optimizer(
+                model, settings, -(-len(train) // settings.batch_size) * settings.max_epochs
+            ),
             callbacks=[Scores(curve, started, val, batches, f1)],
         )
         trainer.remove_callback(PrinterCallback)
@@ -158,7 +160,7 @@ def main(data: str = "madewithml", seed: str = "0") -> None:
 
     with limited_threads(available_cores()):
         torch.set_num_threads(available_cores())
-        ours, theirs = our_curve(config, train, val, f1), peer_curve(config, train, val, f1)
+        ours, theirs = train_ours(config, train, val, f1), train_peer(config, train, val, f1)
     print("epoch  ours s  F1      peer s  F1")
     for epoch in range(max(len(ours), len(theirs))):
         cells = [f"{c[epoch][0]:6.1f}  {c[epoch][1]:.4f}" if epoch < len(c) else " " * 14 for c in (ours, theirs)]

@@ -95,12 +95,12 @@ def weighted_f1(runs: Sequence[RunDecisions]) -> float:
     return float(np.mean(values))
 
 
-def equally_good(other: Model, false_alarm: float, training: float, worlds: int = 4_000) -> Model:
-    """Return a model with the expected weighted F1 of `other`, but another false alarm rate."""
+def equally_good(reference: Model, false_alarm: float, training: float, worlds: int = 4_000) -> Model:
+    """Return a model with the expected weighted F1 of `reference`, but another false alarm rate."""
     low, high = -1.0, 1.5
     for _ in range(14):
         middle = (low + high) / 2
-        design = Design((other, Model(middle, false_alarm)), 1, training=training)
+        design = Design((reference, Model(middle, false_alarm)), 1, training=training)
         generator = np.random.default_rng(7)  # the same worlds for every candidate
         differences = []
         for _ in range(worlds // 8 if high - low > 0.1 else worlds):

@@ -1,4 +1,4 @@
-"""Render a chart as a picture."""
+"""A fixture that renders charts as SVG."""
 
 import pytest
 import vl_convert
@@ -9,17 +9,17 @@ from ratchet.charts.theme import Chart
 
 @pytest.fixture
 def render(capfd: pytest.CaptureFixture[str]) -> Render:
-    """`render(chart, model="cnn")`: as SVG, once that is chosen; Vega-Lite has nothing to warn of."""
+    """Return `render(chart, model="cnn")`, which selects these options and returns SVG. Vega-Lite must not warn."""
 
-    def rendered(chart: Chart | None, **chosen: str) -> str:
+    def render_svg(chart: Chart | None, **selected: str) -> str:
         assert chart is not None
         spec = chart.to_dict()
-        for each in spec.get("params", []):
-            each["value"] = chosen.pop(each["name"], each["value"])
-        assert not chosen, "no such lists"
+        for param in spec.get("params", []):
+            param["value"] = selected.pop(param["name"], param["value"])
+        assert not selected, "no drop-down list of that name"
         capfd.readouterr()
         svg = str(vl_convert.vegalite_to_svg(spec, show_warnings=True))
         assert capfd.readouterr() == ("", "")
         return svg
 
-    return rendered
+    return render_svg

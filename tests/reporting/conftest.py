@@ -1,4 +1,4 @@
-"""What was found of runs, real and made up, and a page as a browser would see it."""
+"""Findings of real and made-up runs, and a parser for pages."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,28 +23,28 @@ NO_TEXTS = Texts(None, "none were asked for")
 
 @pytest.fixture(scope="session")
 def trained(sample_runs: Path) -> Path:
-    """rule and regression on three splits, to read."""
+    """Return the directory with runs of rule and regression on three splits. Tests must not change it."""
     return sample_runs
 
 
 @pytest.fixture(scope="session")
 def found(trained: Path) -> Findings:
-    """Of both."""
+    """Return the findings of both candidates."""
     return found_in(trained)
 
 
 @pytest.fixture(scope="session")
 def sections(found: Findings) -> list[Section]:
-    """The report on both, with texts."""
+    """Return the sections of the report on both candidates, with texts."""
     return build_sections(found, read_texts(found.selection))
 
 
 @cache
 def found_in(runs_dir: Path, *names: str) -> Findings:
-    nowhere = runs_dir / "none"
+    no_promotions = runs_dir / "none"
     selection = select(runs_dir, names=names)
     return compute_findings(
-        selection, objective(), runs_dir=runs_dir, baseline="rule", promotions_dir=nowhere, resamples=RESAMPLES
+        selection, objective(), runs_dir=runs_dir, baseline="rule", promotions_dir=no_promotions, resamples=RESAMPLES
     )
 
 
@@ -54,7 +54,7 @@ def objective(*overrides: str) -> Objective:
 
 
 def made_findings(directory: Path, *candidates: Candidate, overrides: Sequence[str] = (), **options: Any) -> Findings:
-    """Of runs that were made up; the first candidate is the baseline."""
+    """Return the findings of made-up runs. The first candidate is the baseline."""
     settings: dict[str, Any] = {"baseline": candidates[0].name, "resamples": 20, "promotions_dir": directory / "none"}
     return compute_findings(selected(*candidates), objective(*overrides), runs_dir=directory, **settings | options)
 
@@ -62,23 +62,23 @@ def made_findings(directory: Path, *candidates: Candidate, overrides: Sequence[s
 # --- blocks -----------------------------------------------------------------------------------------------------------
 
 
-def flat(blocks: Sequence[Block]) -> Iterator[Block]:
-    """With those that fold away."""
+def flatten(blocks: Sequence[Block]) -> Iterator[Block]:
+    """Yield all blocks, including those inside `Details`."""
     for block in blocks:
         yield block
         if isinstance(block, Details):
-            yield from flat(block.blocks)
+            yield from flatten(block.blocks)
 
 
 def of_kind(kind: type[Any], sections: Sequence[Section], name: str | None = None) -> list[Any]:
-    """All blocks of a kind, of all sections or of one."""
-    chosen = [each for each in sections if name in (None, each.name)]
+    """Return all blocks of a kind, from all sections or from one."""
+    chosen = [section for section in sections if name in (None, section.name)]
     assert chosen
-    return [block for each in chosen for block in flat(each.blocks) if isinstance(block, kind)]
+    return [block for section in chosen for block in flatten(section.blocks) if isinstance(block, kind)]
 
 
 def paragraphs(sections: Sequence[Section], name: str | None = None) -> list[str]:
-    return [each.text for each in of_kind(Paragraph, sections, name)]
+    return [paragraph.text for paragraph in of_kind(Paragraph, sections, name)]
 
 
 def tables(sections: Sequence[Section], name: str | None = None) -> list[Table]:
@@ -86,7 +86,7 @@ def tables(sections: Sequence[Section], name: str | None = None) -> list[Table]:
 
 
 def figures(sections: Sequence[Section], name: str | None = None) -> list[str]:
-    return [each.name for each in of_kind(Figure, sections, name)]
+    return [figure.name for figure in of_kind(Figure, sections, name)]
 
 
 def examples(sections: Sequence[Section]) -> list[ExampleList]:
@@ -104,7 +104,7 @@ VOID = {"meta", "input", "br", "hr", "img", "link", "base"}
 
 @dataclass
 class Element:
-    """A tag, its attributes, and all of the text in it; `inside` are the tags around it."""
+    """A tag, its attributes and all text in it. `inside` lists the enclosing tags."""
 
     tag: str
     attributes: dict[str, str | None]
@@ -115,15 +115,15 @@ class Element:
     def text(self) -> str:
         return "".join(self.parts)
 
-    def has(self, **wanted: str) -> bool:
-        """`has(kind="tone good")`: its class is one of these, or its attributes have these values."""
+    def has(self, **expected: str) -> bool:
+        """Return whether the attributes have these values. `kind` means the class: `has(kind="tone good")`."""
         names = {"kind": "class"}
-        return all(self.attributes.get(names.get(key, key)) == value for key, value in wanted.items())
+        return all(self.attributes.get(names.get(key, key)) == value for key, value in expected.items())
 
 
 @dataclass(repr=False)
 class Page(HTMLParser):
-    """A parsed page. Every tag that is opened must be closed, in order, but for those that have no end."""
+    """A parsed page. Every tag must be closed, in order, except void elements."""
 
     elements: list[Element] = field(default_factory=list)
     _open: list[Element] = field(default_factory=list)
@@ -132,8 +132,8 @@ class Page(HTMLParser):
         super().__init__()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attrs)) == len(attrs), "an attribute stands there once"
-        element = Element(tag, dict(attrs), tuple(each.tag for each in self._open))
+        assert len(dict(attrs)) == len(attrs), "duplicate attribute"
+        element = Element(tag, dict(attrs), tuple(parent.tag for parent in self._open))
         self.elements.append(element)
         if tag not in VOID:
             self._open.append(element)
@@ -151,27 +151,27 @@ class Page(HTMLParser):
     def unknown_decl(self, data: str) -> None:
         raise AssertionError(f"a declaration: {data}")
 
-    def all(self, tag: str | None = None, **wanted: str) -> list[Element]:
-        return [each for each in self.elements if tag in (None, each.tag) and each.has(**wanted)]
+    def all(self, tag: str | None = None, **expected: str) -> list[Element]:
+        return [element for element in self.elements if tag in (None, element.tag) and element.has(**expected)]
 
-    def texts(self, tag: str, **wanted: str) -> list[str]:
-        return [each.text for each in self.all(tag, **wanted)]
+    def texts(self, tag: str, **expected: str) -> list[str]:
+        return [element.text for element in self.all(tag, **expected)]
 
     @property
     def structure(self) -> list[tuple[str, tuple[str, ...], tuple[tuple[str, str | None], ...]]]:
-        """What words must not change: tags, where they stand, and their attributes without those that are words."""
-        free = {"content", "aria-label", "title", "data-order"}
+        """Return what texts must not change: tags, their nesting, and their attributes without textual values."""
+        textual = {"content", "aria-label", "title", "data-order"}
         return [
             (
-                each.tag,
-                each.inside,
+                element.tag,
+                element.inside,
                 tuple(
-                    (key, "" if key in free else value)
-                    for key, value in each.attributes.items()
-                    if (each.tag, key, value) != ("td", "class", "short")
+                    (key, "" if key in textual else value)
+                    for key, value in element.attributes.items()
+                    if (element.tag, key, value) != ("td", "class", "short")
                 ),
             )
-            for each in self.elements
+            for element in self.elements
         ]
 
 
@@ -183,5 +183,5 @@ def parse(text: str) -> Page:
     return page
 
 
-def page_of(found: Findings, texts: Texts = NO_TEXTS) -> Page:
-    return parse(build_page(found, texts))
+def page_of(findings: Findings, texts: Texts = NO_TEXTS) -> Page:
+    return parse(build_page(findings, texts))

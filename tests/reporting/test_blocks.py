@@ -1,4 +1,4 @@
-"""What a page is made of: figures as people read them, and what they are sorted by."""
+"""Tests for the blocks of a page: formatted numbers and what they are sorted by."""
 
 import math
 
@@ -10,7 +10,7 @@ from ratchet.comparison.results import Interval
 from ratchet.reporting.blocks import Cell, Figure, Section, amount, difference, interval, number, p_value, text
 
 
-def test_a_figure_is_sorted_by_its_value_and_not_by_its_text() -> None:
+def test_cell_is_sorted_by_value_not_text() -> None:
     assert number(0.12349) == Cell("0.123", 0.12349)
     assert number(1234, ",d") == Cell("1,234", 1234)
     assert interval(Interval(0.5, 0.42, 0.6105)) == Cell("0.500 [0.420, 0.611]", 0.5)
@@ -21,7 +21,7 @@ def test_a_figure_is_sorted_by_its_value_and_not_by_its_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "expected"),
     [
         (0, "<0.01"),
         (0.00999, "<0.01"),
@@ -32,17 +32,17 @@ def test_a_figure_is_sorted_by_its_value_and_not_by_its_text() -> None:
         (98765.4, "98,765"),
     ],
 )
-def test_what_is_spent_has_about_three_digits(value: float, shown: str) -> None:
-    assert amount(value) == Cell(shown, value)
+def test_amount_has_about_three_digits(value: float, expected: str) -> None:
+    assert amount(value) == Cell(expected, value)
 
 
-def test_what_is_not_there_is_a_dash_that_stays_on_one_side() -> None:
-    """Of figures below all others, of p-values above: nothing was found."""
+def test_missing_value_is_dash_sorted_to_one_end() -> None:
+    """Missing numbers sort below all others, missing p-values above."""
     assert number(None) == amount(None) == difference(None) == Cell("-", -math.inf)
     assert p_value(None) == Cell("-", math.inf)
 
 
-def test_a_chart_goes_into_a_page_without_what_the_page_sets_itself() -> None:
+def test_figure_spec_omits_width_and_config() -> None:
     chart = ladder(comparison(result("rule")), selected())
     spec = Figure("place", "title", "caption", chart).spec()
     assert {"width", "config"} <= set(chart.to_dict())
@@ -50,5 +50,5 @@ def test_a_chart_goes_into_a_page_without_what_the_page_sets_itself() -> None:
     assert spec["layer"] == chart.to_dict()["layer"]
 
 
-def test_links_lead_to_a_section_by_its_name() -> None:
+def test_section_anchor_is_its_name() -> None:
     assert Section("Ladder", "The ladder").anchor == "ladder"

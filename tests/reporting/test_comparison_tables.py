@@ -1,4 +1,4 @@
-"""The tables: each cell is a figure that was found, and what is not there stays on one side when they are sorted."""
+"""Tests for the tables of a comparison: cell contents, and missing values sorted to one end."""
 
 import dataclasses
 import math
@@ -30,31 +30,33 @@ BIG = result(
     predecessor=WORSE,
     promoted="gate: ships",
 )
-FOUND = comparison(RULE, CNN, BIG)
+COMPARISON = comparison(RULE, CNN, BIG)
 
 
-def judgement(name: str, state: str, ships: bool = False, clauses: list[Criterion] | None = None) -> Judgement:
+def make_judgement(name: str, state: str, ships: bool = False, clauses: list[Criterion] | None = None) -> Judgement:
     return Judgement(name, name, 0, f"hash of {name}", [], 0.5, state, ships, "why", clauses or [])
 
 
-def verdict(*judgements: Judgement) -> Verdict:
-    """All of it that tables read."""
-    decided = Decision("ships", "cnn", "why", list(judgements))
-    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Verdict))
-    return Verdict(**{**nothing, "decision": decided})
+def make_verdict(*judgements: Judgement) -> Verdict:
+    """Return a verdict with only the part that tables read."""
+    decision = Decision("ships", "cnn", "why", list(judgements))
+    empty = dict.fromkeys(field.name for field in dataclasses.fields(Verdict))
+    return Verdict(**{**empty, "decision": decision})
 
 
-VERDICT = verdict(judgement("rule", "fail"), judgement("cnn", "pass", ships=True), judgement("big", "pass"))
+VERDICT = make_verdict(
+    make_judgement("rule", "fail"), make_judgement("cnn", "pass", ships=True), make_judgement("big", "pass")
+)
 
 
-def column(table: Table, title: str) -> list[Cell]:
-    place = [each.title for each in table.columns].index(title)
-    return [row[place] for row in table.rows]
+def read_column(table: Table, title: str) -> list[Cell]:
+    index = [column.title for column in table.columns].index(title)
+    return [row[index] for row in table.rows]
 
 
-def test_the_leaderboard_has_a_row_a_candidate() -> None:
-    table = verdict_tables.judged_leaderboard(FOUND, VERDICT)
-    assert [each.title for each in table.columns] == [
+def test_leaderboard_has_one_row_per_candidate() -> None:
+    table = verdict_tables.judged_leaderboard(COMPARISON, VERDICT)
+    assert [column.title for column in table.columns] == [
         *("model", "runs", "weighted F1", "against rule", "p", "verdict", "gate", "fit (s)", "p95 (ms)", "size (MB)")
     ]
     assert cells(table) == [
@@ -70,90 +72,92 @@ def test_the_leaderboard_has_a_row_a_candidate() -> None:
     ]
 
 
-def test_the_leaderboard_is_sorted_by_what_was_found() -> None:
-    table = verdict_tables.judged_leaderboard(FOUND, VERDICT)
-    assert [cell.order for cell in column(table, "weighted F1")] == [0.5, 0.75, 0.625]
-    assert [cell.order for cell in column(table, "against rule")] == [-math.inf, 0.25, 0.125]
-    assert [cell.order for cell in column(table, "p")] == [math.inf, 0.004, 0.5]
-    assert [cell.order for cell in column(table, "fit (s)")] == [0.001, 2, 500]
-    assert [cell.order for cell in column(table, "p95 (ms)")] == [0.5, 0.5, -math.inf]
+def test_leaderboard_is_sorted_by_values() -> None:
+    table = verdict_tables.judged_leaderboard(COMPARISON, VERDICT)
+    assert [cell.order for cell in read_column(table, "weighted F1")] == [0.5, 0.75, 0.625]
+    assert [cell.order for cell in read_column(table, "against rule")] == [-math.inf, 0.25, 0.125]
+    assert [cell.order for cell in read_column(table, "p")] == [math.inf, 0.004, 0.5]
+    assert [cell.order for cell in read_column(table, "fit (s)")] == [0.001, 2, 500]
+    assert [cell.order for cell in read_column(table, "p95 (ms)")] == [0.5, 0.5, -math.inf]
 
 
-def test_tones_say_what_is_good_and_bad() -> None:
-    unclear = verdict(judgement("rule", "too little evidence"), *VERDICT.decision.judgements[1:])
-    table = verdict_tables.judged_leaderboard(FOUND, unclear)
-    assert [cell.tone for cell in column(table, "verdict")] == ["", "good", "even"]
-    assert [(cell.text.partition(",")[0], cell.tone) for cell in column(table, "gate")] == [
+def test_tones_mark_good_and_bad() -> None:
+    unclear = make_verdict(make_judgement("rule", "too little evidence"), *VERDICT.decision.judgements[1:])
+    table = verdict_tables.judged_leaderboard(COMPARISON, unclear)
+    assert [cell.tone for cell in read_column(table, "verdict")] == ["", "good", "even"]
+    assert [(cell.text.partition(",")[0], cell.tone) for cell in read_column(table, "gate")] == [
         ("too little evidence", "even"),
         ("ships", "good"),
         ("passes", "good"),
     ]
-    steps = tables.steps(FOUND)
+    steps = tables.steps(COMPARISON)
     assert steps is not None
-    assert column(steps, "verdict") == [Cell("better", tone="good"), Cell("worse", tone="bad")]
+    assert read_column(steps, "verdict") == [Cell("better", tone="good"), Cell("worse", tone="bad")]
 
 
-def test_a_p_that_is_adjusted_for_nothing_is_shown_as_it_is() -> None:
+def test_unadjusted_p_value_is_shown() -> None:
     big = dataclasses.replace(BIG, baseline=dataclasses.replace(BETTER, p_adjusted=None))
-    assert [cell.text for cell in column(verdict_tables.judged_leaderboard(comparison(RULE, big), VERDICT), "p")] == [
+    assert [
+        cell.text for cell in read_column(verdict_tables.judged_leaderboard(comparison(RULE, big), VERDICT), "p")
+    ] == [
         "-",
         "0.002",
     ]
 
 
-def test_the_metric_is_the_comparisons() -> None:
+def test_leaderboard_uses_metric_of_comparison() -> None:
     table = verdict_tables.judged_leaderboard(comparison(RULE, CNN, BIG, metric="precision_macro"), VERDICT)
-    assert [cell.order for cell in column(table, "macro precision")] == [0.25, 0.375, 0.3125]
+    assert [cell.order for cell in read_column(table, "macro precision")] == [0.25, 0.375, 0.3125]
 
 
-def test_a_step_is_a_difference_and_how_many_times_the_cost() -> None:
-    table = tables.steps(FOUND)
+def test_step_shows_difference_and_cost_ratios() -> None:
+    table = tables.steps(COMPARISON)
     assert table is not None
     assert cells(table) == [
         ["rule → cnn", "+0.250 [+0.200, +0.310]", "0.004", "better", "2,000", "1.00", "1.00"],
         ["cnn → big", "-0.050 [-0.100, +0.010]", "<.001", "worse", "250", "-", "<0.01"],
     ]
-    assert [cell.order for cell in column(table, "difference")] == [0.25, -0.05]
+    assert [cell.order for cell in read_column(table, "difference")] == [0.25, -0.05]
 
 
-def test_a_step_from_the_best_below_is_a_row_too() -> None:
+def test_step_from_best_simpler_model_has_a_row() -> None:
     top = result("top", costs=COSTS, predecessor=difference("big", 0.1), best_simpler=difference("cnn", -0.2))
     table = tables.steps(comparison(RULE, CNN, BIG, top))
     assert table is not None
-    assert [cell.text for cell in column(table, "step")] == ["rule → cnn", "cnn → big", "big → top", "cnn → top"]
+    assert [cell.text for cell in read_column(table, "step")] == ["rule → cnn", "cnn → big", "big → top", "cnn → top"]
 
 
 @pytest.mark.parametrize("below", [0.0, None])
-def test_a_ratio_to_nothing_is_a_dash(below: float | None) -> None:
+def test_ratio_to_zero_or_missing_cost_is_dash(below: float | None) -> None:
     table = tables.steps(comparison(result("rule", costs={**COSTS, "size_mb": below}), CNN))
     assert table is not None
-    assert [cell.text for cell in column(table, "size ×")] == ["-"]
+    assert [cell.text for cell in read_column(table, "size ×")] == ["-"]
 
 
-def test_the_baseline_alone_has_taken_no_step() -> None:
+def test_baseline_alone_has_no_steps() -> None:
     assert tables.steps(comparison(RULE)) is None
 
 
-def test_other_metrics_are_all_but_the_one_that_decides() -> None:
-    told = result("cnn", 0.5, average_precision_macro=0.875, behaviour={"score": 0.9, "minimum": 1.0})
-    table = tables.other_metrics(comparison(RULE, told))
-    assert [each.title for each in table.columns] == [
+def test_other_metrics_omit_deciding_metric() -> None:
+    cnn = result("cnn", 0.5, average_precision_macro=0.875, behaviour={"score": 0.9, "minimum": 1.0})
+    table = tables.other_metrics(comparison(RULE, cnn))
+    assert [column.title for column in table.columns] == [
         *("model", "macro precision", "macro average precision", "behaviour")
     ]
     assert cells(table) == [["rule", "0.250", "-", "-"], ["cnn", "0.250", "0.875", "0.900"]]
 
 
-def test_uncertainty_is_told_by_its_sources() -> None:
-    told = result("cnn", spread_between_splits=0.02, spread_between_seeds=0.003, baseline=BETTER)
-    assert cells(tables.uncertainty(comparison(RULE, told))) == [
+def test_uncertainty_is_split_by_source() -> None:
+    cnn = result("cnn", spread_between_splits=0.02, spread_between_seeds=0.003, baseline=BETTER)
+    assert cells(tables.uncertainty(comparison(RULE, cnn))) == [
         ["rule", "-", "-", "-", "-", "-"],
         ["cnn", "0.020", "0.003", "0.010", "0.015", "0.070"],
     ]
 
 
-def test_costs_are_the_medians_of_the_comparison() -> None:
-    table = tables.costs(FOUND)
-    assert [each.title for each in table.columns[1:]] == [
+def test_costs_are_medians_of_comparison() -> None:
+    table = tables.costs(COMPARISON)
+    assert [column.title for column in table.columns[1:]] == [
         *("fit (s)", "latency p50 (ms)", "latency p95 (ms)", "texts/s", "peak memory (MB)", "size (MB)")
     ]
     assert cells(table)[1:] == [
@@ -161,52 +165,53 @@ def test_costs_are_the_medians_of_the_comparison() -> None:
         ["big", "500", "0.20", "-", "900", "64.0", "<0.01"],
     ]
     assert [[cell.order for cell in row[1:]] for row in table.rows] == [
-        [-math.inf if each.costs[name] is None else each.costs[name] for name in COSTS] for each in FOUND.candidates
+        [-math.inf if candidate.costs[name] is None else candidate.costs[name] for name in COSTS]
+        for candidate in COMPARISON.candidates
     ]
 
 
-def test_groups_of_all_candidates_are_in_one_table_and_kinds_apart() -> None:
-    told = {"value": 0.75, "baseline": 0.5, "positives": 1234, "p_adjusted": 0.0004, "verdict": "better"}
-    cnn = result("cnn", groups=[group("audio", 0.25, **told), group("terse", -0.1, "slice", verdict="worse")])
-    found = comparison(RULE, cnn, result("big", groups=[group("audio", 0.0)]))
-    labels, slices = tables.groups(found, "label"), tables.groups(found, "slice")
+def test_groups_of_all_candidates_share_one_table_per_kind() -> None:
+    audio = {"value": 0.75, "baseline": 0.5, "positives": 1234, "p_adjusted": 0.0004, "verdict": "better"}
+    cnn = result("cnn", groups=[group("audio", 0.25, **audio), group("terse", -0.1, "slice", verdict="worse")])
+    results = comparison(RULE, cnn, result("big", groups=[group("audio", 0.0)]))
+    labels, slices = tables.groups(results, "label"), tables.groups(results, "slice")
     assert labels is not None
     assert slices is not None
     assert cells(labels) == [
         ["cnn", "audio", "1,234", "0.750", "0.500", "+0.250 [+0.150, +0.350]", "<.001", "better"],
         ["big", "audio", "20", "0.700", "0.700", "+0.000 [-0.100, +0.100]", "0.300", "not distinguishable"],
     ]
-    assert [cell.tone for cell in column(labels, "verdict")] == ["good", "even"]
-    assert [cell.order for cell in column(labels, "positives")] == [1234, 20]
+    assert [cell.tone for cell in read_column(labels, "verdict")] == ["good", "even"]
+    assert [cell.order for cell in read_column(labels, "positives")] == [1234, 20]
     assert [row[:2] for row in cells(slices)] == [["cnn", "terse"]]
     assert slices.columns[3].title == "weighted F1"
     assert tables.groups(comparison(RULE, CNN), "label") is None
 
 
-def test_all_groups_are_in_the_table_however_many() -> None:
-    many = [group(f"label {number}", number / 200) for number in range(100)]
-    table = tables.groups(comparison(RULE, result("cnn", groups=many)), "label")
+def test_table_lists_all_groups() -> None:
+    groups = [group(f"label {number}", number / 200) for number in range(100)]
+    table = tables.groups(comparison(RULE, result("cnn", groups=groups)), "label")
     assert table is not None
-    assert [cell.text for cell in column(table, "label")] == [each.name for each in many]
+    assert [cell.text for cell in read_column(table, "label")] == [member.name for member in groups]
 
 
-def test_what_the_gate_asked_and_what_it_takes() -> None:
-    asked = [Criterion("floor", "fail", "0.5", "0.1 more"), Criterion("repeats", "pass", "3", None)]
-    asked.append(Criterion("records", "too little evidence", "30", "170 more"))
-    table = verdict_tables.criteria(judgement("cnn", "fail", clauses=asked))
+def test_criteria_table_has_one_row_per_criterion() -> None:
+    criteria = [Criterion("floor", "fail", "0.5", "0.1 more"), Criterion("repeats", "pass", "3", None)]
+    criteria.append(Criterion("records", "too little evidence", "30", "170 more"))
+    table = verdict_tables.criteria(make_judgement("cnn", "fail", clauses=criteria))
     assert table.title == "cnn does not ship: why"
     assert cells(table) == [
         ["floor", "fail", "0.5", "0.1 more"],
         ["repeats", "pass", "3", "-"],
         ["records", "too little evidence", "30", "170 more"],
     ]
-    assert [cell.tone for cell in column(table, "state")] == ["bad", "good", "even"]
+    assert [cell.tone for cell in read_column(table, "state")] == ["bad", "good", "even"]
 
 
-def test_other_objectives_that_differ_are_told() -> None:
-    others = [Alternative("margin", "0.01", "ships", "cnn"), Alternative("floor", "none", "ships", "rule")]
-    others.append(Alternative("floor", "0.9", "nothing ships", None))
-    table = verdict_tables.alternatives(Review(Alternative("in force", "", "ships", "cnn"), others))
+def test_alternatives_that_differ_are_marked() -> None:
+    alternatives = [Alternative("margin", "0.01", "ships", "cnn"), Alternative("floor", "none", "ships", "rule")]
+    alternatives.append(Alternative("floor", "0.9", "nothing ships", None))
+    table = verdict_tables.alternatives(Review(Alternative("in force", "", "ships", "cnn"), alternatives))
     assert cells(table) == [
         ["margin", "0.01", "cnn ships", "same"],
         ["floor", "none", "rule ships", "differs"],
@@ -214,31 +219,31 @@ def test_other_objectives_that_differ_are_told() -> None:
     ]
 
 
-# --- of real runs -----------------------------------------------------------------------------------------------------
+# --- real runs --------------------------------------------------------------------------------------------------------
 
 
-def test_real_figures_are_those_of_the_comparison(found: Findings) -> None:
+def test_leaderboard_matches_real_comparison(found: Findings) -> None:
     table = verdict_tables.judged_leaderboard(found.comparison, found.verdict)
-    for each, row in zip(found.comparison.candidates, table.rows, strict=True):
-        told = each.metrics["f1_weighted"]
-        assert row[2] == Cell(f"{told.value:.3f} [{told.low:.3f}, {told.high:.3f}]", told.value)
-        assert row[7].order == each.costs["fit_seconds"]
-        assert row[6].text == found.verdict.decision.of(each.name).state.replace("pass", "ships")
+    for candidate, row in zip(found.comparison.candidates, table.rows, strict=True):
+        metric = candidate.metrics["f1_weighted"]
+        assert row[2] == Cell(f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]", metric.value)
+        assert row[7].order == candidate.costs["fit_seconds"]
+        assert row[6].text == found.verdict.decision.of(candidate.name).state.replace("pass", "ships")
 
 
-def test_a_column_of_figures_can_be_sorted_by_them_throughout(sections: list[Section]) -> None:
-    """A cell without an order would be sorted by its text, and so would all that are compared with it."""
+def test_all_cells_of_numeric_columns_have_sort_keys(sections: list[Section]) -> None:
+    """A cell without an order would be sorted by its text, and so would its column."""
     seen = 0
     for table in tables_in(sections):
-        for place, each in enumerate(table.columns):
-            orders = [row[place].order for row in table.rows]
-            assert all(order is not None for order in orders) if each.numeric else set(orders) == {None}, table.title
+        for index, column in enumerate(table.columns):
+            orders = [row[index].order for row in table.rows]
+            assert all(order is not None for order in orders) if column.numeric else set(orders) == {None}, table.title
             assert not any(math.isnan(order) for order in orders if order is not None)
-            seen += each.numeric
+            seen += column.numeric
     assert seen > 20
 
 
-def test_every_row_has_a_cell_a_column(sections: list[Section]) -> None:
+def test_rows_have_one_cell_per_column(sections: list[Section]) -> None:
     for table in tables_in(sections):
         assert table.rows, table.title
         assert {len(row) for row in table.rows} == {len(table.columns)}, table.title

@@ -1,4 +1,4 @@
-"""What a report shows is what compare, gate and review say of the same runs."""
+"""Tests that a report shows the results of compare, gate and review on the same runs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,20 +18,20 @@ from ratchet.runs.selection import select
 from ratchet.statistics.bootstrap import Advance
 
 
-def test_all_three_are_what_their_commands_find(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_match_compare_gate_and_review(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found, selection = findings_in(trained, resamples=RESAMPLES), select(trained)
+    findings, selection = findings_in(trained, resamples=RESAMPLES), select(trained)
     evidence = gather_evidence(selection, resamples=RESAMPLES)
-    assert found.selection == selection
-    assert found.comparison == compare(
+    assert findings.selection == selection
+    assert findings.comparison == compare(
         evidence, runs_dir=trained, metric="f1_weighted", baseline="rule", promoted={}, parents={}
     )
-    assert found.verdict == gather_and_judge(selection, objective(), resamples=RESAMPLES)
-    assert found.review == review(evidence, objective().settings, named_objectives())
-    assert found.comparison.resamples == RESAMPLES
+    assert findings.verdict == gather_and_judge(selection, objective(), resamples=RESAMPLES)
+    assert findings.review == review(evidence, objective().settings, named_objectives())
+    assert findings.comparison.resamples == RESAMPLES
 
 
-def test_the_objective_sets_metric_and_verdict(trained: Path) -> None:
+def test_objective_sets_metric_and_verdict(trained: Path) -> None:
     strict = findings_in(trained, objective="strict", resamples=20)
     assert strict.verdict == gather_and_judge(select(trained), objective("objective=strict"), resamples=20)
     assert strict.verdict.objective.name == "strict"
@@ -46,18 +46,21 @@ def test_the_objective_sets_metric_and_verdict(trained: Path) -> None:
     assert "objective.metric=precision_macro" in str(macro.verdict.objective.changed)
 
 
-def test_names_and_baseline_are_what_was_asked_for(trained: Path) -> None:
-    alone = findings_in(trained, data="sample", names=["regression"], baseline="regression", resamples=20)
-    assert [each.name for each in alone.comparison.candidates] == ["regression"]
-    assert alone.comparison.left_out == ["not named: rule"]
-    back = findings_in(trained, baseline="regression", resamples=20).comparison
-    assert [each.baseline.to if each.baseline else None for each in back.candidates] == ["regression", None]
+def test_names_and_baseline_select_candidates(trained: Path) -> None:
+    single = findings_in(trained, data="sample", names=["regression"], baseline="regression", resamples=20)
+    assert [candidate.name for candidate in single.comparison.candidates] == ["regression"]
+    assert single.comparison.left_out == ["not named: rule"]
+    swapped = findings_in(trained, baseline="regression", resamples=20).comparison
+    assert [candidate.baseline.to if candidate.baseline else None for candidate in swapped.candidates] == [
+        "regression",
+        None,
+    ]
 
 
-def test_what_is_promoted_is_said(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_promotion_is_described(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = select(trained).candidates[1].runs[0].record
-    told = ("2026-01-01", "promote", "sample", run.name, run.model, run.config_hash)
-    decision = Promotion(*told, {run.id: str(run.split_hash)}, "because", "nothing ships", forced=True)
+    fields = ("2026-01-01", "promote", "sample", run.name, run.model, run.config_hash)
+    decision = Promotion(*fields, {run.id: str(run.split_hash)}, "because", "nothing ships", forced=True)
     add_decision(tmp_path / "promotions", decision)
     monkeypatch.chdir(tmp_path)
     rule, regression = findings_in(trained, resamples=20).comparison.candidates
@@ -66,7 +69,7 @@ def test_what_is_promoted_is_said(trained: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("options", "message"),
     [
         ({"baseline": "rul"}, "did you mean 'rule'"),
         ({"objective": "strikt"}, "strict"),
@@ -74,27 +77,27 @@ def test_what_is_promoted_is_said(trained: Path, tmp_path: Path, monkeypatch: py
         ({"data": "madewithml"}, "data=madewithml: no runs of it"),
     ],
 )
-def test_what_cannot_be_found_is_told(asked: dict[str, str], said: str, trained: Path) -> None:
-    with pytest.raises(UserError, match=said):
-        findings_in(trained, **asked)
+def test_unknown_selection_raises_error(options: dict[str, str], message: str, trained: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        findings_in(trained, **options)
 
 
-def test_a_baseline_that_is_not_there_is_told_before_anything_is_drawn(trained: Path) -> None:
-    def never(what: str) -> Callable[[int], Advance]:
-        raise AssertionError(what)
+def test_unknown_baseline_is_refused_before_computing(trained: Path) -> None:
+    def fail(task: str) -> Callable[[int], Advance]:
+        raise AssertionError(task)
 
     with pytest.raises(UserError, match="no such candidate"):
-        compute_findings(select(trained), objective(), runs_dir=trained, baseline="cnn", bar=never)
+        compute_findings(select(trained), objective(), runs_dir=trained, baseline="cnn", bar=fail)
 
 
-def test_progress_is_told_to_its_end(trained: Path) -> None:
+def test_progress_reaches_its_end(trained: Path) -> None:
     announced: dict[str, int] = {}
     done: dict[str, int] = {}
 
-    def bar(what: str) -> Callable[[int], Advance]:
+    def bar(task: str) -> Callable[[int], Advance]:
         def begin(steps: int) -> Advance:
-            announced[what] = steps
-            return lambda count: done.update({what: done.get(what, 0) + count})
+            announced[task] = steps
+            return lambda count: done.update({task: done.get(task, 0) + count})
 
         return begin
 

@@ -1,4 +1,4 @@
-"""Blocks as Markdown, and what the two text renderers have in common."""
+"""Tests for blocks as Markdown, and for what both text renderers share."""
 
 import pytest
 
@@ -13,7 +13,7 @@ TABLE = Table(
 )
 
 
-def test_a_table_has_its_title_and_notes_apart() -> None:
+def test_table_separates_title_and_notes() -> None:
     assert to_markdown([TABLE]).splitlines() == [
         "**Costs**",
         "",
@@ -26,7 +26,7 @@ def test_a_table_has_its_title_and_notes_apart() -> None:
     ]
 
 
-def test_facts_are_a_list_and_what_continues_one_is_nested() -> None:
+def test_facts_become_nested_list() -> None:
     facts = Facts("Verdicts", [("cnn", "better than rule"), ("", "promoted"), ("rule", "the baseline")])
     assert to_markdown([facts]).splitlines() == [
         *("**Verdicts**", "", "- cnn: better than rule", "  - promoted", "- rule: the baseline"),
@@ -34,17 +34,17 @@ def test_facts_are_a_list_and_what_continues_one_is_nested() -> None:
     assert to_markdown([Facts("", [("", "- a text")])]) == "- a text\n"
 
 
-def test_an_empty_line_separates_two_blocks_and_none_ends_the_file() -> None:
+def test_blank_line_separates_blocks() -> None:
     assert to_markdown([Paragraph("one"), Paragraph("two")]) == "one\n\ntwo\n"
     assert to_markdown([]) == ""
 
 
-def test_columns_with_the_same_note_share_it() -> None:
+def test_columns_share_the_same_note() -> None:
     assert list_notes(TABLE) == "fit, size: medians"
     assert list_notes(table_of_rows([{"a": "1"}])) == ""
 
 
-def test_markdown_and_terminal_show_the_same_cells(capsys: pytest.CaptureFixture[str]) -> None:
+def test_markdown_and_terminal_show_same_cells(capsys: pytest.CaptureFixture[str]) -> None:
     print_blocks([TABLE])
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "Costs"

@@ -1,3 +1,5 @@
+"""Tests for printing tables, numbers and JSON."""
+
 import io
 import json
 import sys
@@ -18,35 +20,35 @@ ROWS = [
 ]
 
 
-def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def read_lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 
-def test_names_stand_to_the_left_and_figures_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_align_left_and_numbers_right(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(ROWS)
-    head, first, second = printed(capsys)
+    head, first, second = read_lines(capsys)
     assert head.startswith("model")
     assert first.startswith("rule ")
     assert second.startswith("regression ")
-    assert len(head) == len(first) == len(second), "the last column ends in one place"
+    assert len(head) == len(first) == len(second), "the last column is aligned"
     for column in ("F1", "MB"):
         ends = {line.index(row[column]) + len(row[column]) for line, row in zip((first, second), ROWS, strict=True)}
         assert ends == {head.index(column) + len(column)}
 
 
-def test_more_columns_may_stand_to_the_left(capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_columns_can_align_left(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(ROWS, left=2)
-    head, first, second = printed(capsys)
+    head, first, second = read_lines(capsys)
     assert head.index("F1") == first.index("0.5") == second.index("0.75")
 
 
-def test_nothing_is_printed_for_no_rows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_table_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([])
     print_table([], markdown=True)
     assert capsys.readouterr().out == ""
 
 
-def test_long_cells_are_not_cut_where_output_is_piped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_piped_output_keeps_long_cells(capsys: pytest.CaptureFixture[str]) -> None:
     text = "word " * 200 + "end"
     print_table([{"a": text, "b": "1"}])
     assert text in capsys.readouterr().out
@@ -60,38 +62,38 @@ def test_piped_output_has_no_escape_codes(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     "text", ["[bold]x[/bold]", "[/]", "[red]", ":smile:", "[link=https://example.org]y[/link]", "a\\", "\\[b]", "[[x]]"]
 )
-def test_markup_in_a_cell_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_markup_in_cell_is_not_interpreted(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"name": text, "n": "1"}])
-    assert printed(capsys)[1].split("  ")[0] == text
+    assert read_lines(capsys)[1].split("  ")[0] == text
 
 
 @settings(max_examples=50, deadline=None)
 @given(texts=st.lists(st.text("ab[]/\\:|= ", min_size=1, max_size=20), min_size=1, max_size=3))
-def test_any_cell_is_shown_as_it_is(texts: list[str]) -> None:
+def test_any_cell_is_shown_verbatim(texts: list[str]) -> None:
     with redirect_stdout(io.StringIO()) as out:
         print_table([{"n": "1", "text": text} for text in texts], left=2)
     lines = out.getvalue().splitlines()[1:]
     assert [line[3:].rstrip() for line in lines] == [text.rstrip() for text in texts]
 
 
-def test_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_prints_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(ROWS, markdown=True)
     assert capsys.readouterr().out == (
         "| model | F1 | MB |\n| --- | ---: | ---: |\n| rule | 0.5 | 1 |\n| regression | 0.75 [0.7, 0.8] | 12 |\n"
     )
 
 
-def test_markdown_with_more_columns_to_the_left(capsys: pytest.CaptureFixture[str]) -> None:
+def test_markdown_can_align_more_columns_left(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(ROWS, markdown=True, left=2)
     assert capsys.readouterr().out.splitlines()[1] == "| --- | --- | ---: |"
 
 
-def test_a_bar_in_a_markdown_cell_does_not_end_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bar_in_markdown_cell_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"a": "x|y", "b": "[bold]"}], markdown=True)
     assert capsys.readouterr().out.splitlines()[2] == "| x\\|y | [bold] |"
 
 
-def test_json_is_json_and_readable(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_valid_and_readable(capsys: pytest.CaptureFixture[str]) -> None:
     content = {"name": "Müller", "values": [1, None, 0.5]}
     print_json(content)
     out = capsys.readouterr().out
@@ -106,7 +108,7 @@ def test_json_is_json_and_readable(capsys: pytest.CaptureFixture[str]) -> None:
         *((0.5, ".1f", "0.5"), (0.0, ".3f", "0.000"), (1234, ",d", "1,234")),
     ],
 )
-def test_a_number_has_three_decimals_unless_its_form_is_given(value: float | None, form: str, text: str) -> None:
+def test_number_has_three_decimals_by_default(value: float | None, form: str, text: str) -> None:
     assert format_number(value, form) == text
 
 
@@ -123,49 +125,47 @@ def test_a_number_has_three_decimals_unless_its_form_is_given(value: float | Non
         (27745.3, "27,745"),
     ],
 )
-def test_costs_have_about_three_digits(value: float | None, text: str) -> None:
+def test_amount_has_about_three_digits(value: float | None, text: str) -> None:
     assert format_amount(value) == text
 
 
-def test_a_metric_with_its_interval() -> None:
-    figures = {"test/f1": 0.5612, "test/f1_ci_low": 0.5123, "test/f1_ci_high": 0.604, "test/bare": 0.25}
-    assert format_metric(figures, "test/f1") == "0.561 [0.512, 0.604]"
-    assert format_metric(figures, "test/bare") == "0.250"
-    assert format_metric(figures, "test/nothing") == "-"
+def test_metric_is_shown_with_its_interval() -> None:
+    metrics = {"test/f1": 0.5612, "test/f1_ci_low": 0.5123, "test/f1_ci_high": 0.604, "test/bare": 0.25}
+    assert format_metric(metrics, "test/f1") == "0.561 [0.512, 0.604]"
+    assert format_metric(metrics, "test/bare") == "0.250"
+    assert format_metric(metrics, "test/nothing") == "-"
     assert format_metric({"x": 0.5, "x_ci_low": None, "x_ci_high": None}, "x") == "0.500"
     assert format_metric({"x": None, "x_ci_low": None, "x_ci_high": None}, "x") == "-"
 
 
-def test_the_ladder_of_the_readme_fits_a_terminal_of_80_columns(
-    terminal: Terminal, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is wider: the gaps shrink, titles fold, and no number is cut."""
-    figures = {"runs": "1", "F1": "0.853 [0.818, 0.883]", "prec.": "0.858", "recall": "0.853", "AP": "0.912"}
-    row = {"model": "transformer", **figures, "fit (s)": "74.5", "p95 (ms)": "15.2", "size (MB)": "90.8"}
+def test_readme_ladder_fits_80_columns(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    """The ladder is wider: gaps shrink, titles fold, and no number is cut."""
+    metrics = {"runs": "1", "F1": "0.853 [0.818, 0.883]", "prec.": "0.858", "recall": "0.853", "AP": "0.912"}
+    row = {"model": "transformer", **metrics, "fit (s)": "74.5", "p95 (ms)": "15.2", "size (MB)": "90.8"}
     print_table([row])
-    assert len(printed(capsys)[1]) > 80
+    assert len(read_lines(capsys)[1]) > 80
     terminal(80)
     print_table([row])
-    *head, line = printed(capsys)
+    *head, line = read_lines(capsys)
     assert sorted(" ".join(head).split()) == sorted(" ".join(row).split())
     assert line.split() == " ".join(row.values()).split()
     assert len(line) <= 80
 
 
-def test_an_id_is_whole_where_names_fold(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_id_is_not_cut_where_names_fold(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     run = "20260101T000000Z-abcdef"
     row = {"run": run, "name": "regression_words_only_without_stemming", "status": "finished", "F1": "test 0.846"}
     terminal(64)
     print_table([row], left=3, whole=["run", "status"])
-    _, *lines = printed(capsys)
+    _, *lines = read_lines(capsys)
     assert lines[0].split() == [run, "regression_words_", "finished", "test", "0.846"]
     assert "".join(line[25:42].strip() for line in lines) == row["name"]
 
 
-def test_what_has_no_room_is_a_table_below(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_without_room_become_table_below(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal(40)
     print_table([{"model": "rule", "a": "0.644 [0.615, 0.673]", "b": "0.743 [0.716, 0.770]"}])
-    assert [line.split() for line in printed(capsys)] == [
+    assert [line.split() for line in read_lines(capsys)] == [
         ["model", "a"],
         ["rule", "0.644", "[0.615,", "0.673]"],
         [],
@@ -174,34 +174,34 @@ def test_what_has_no_room_is_a_table_below(terminal: Terminal, capsys: pytest.Ca
     ]
 
 
-def test_only_a_terminal_gets_bold_titles(
+def test_only_terminal_gets_bold_titles(
     terminal: Terminal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     print_table(ROWS)
-    assert "\x1b" not in capsys.readouterr().out, "whatever rich is told, a pipe gets text"
+    assert "\x1b" not in capsys.readouterr().out, "a pipe gets plain text, even if rich is forced to use colour"
     terminal(80)
     print_table(ROWS)
-    assert "\x1b" not in capsys.readouterr().out, "nor does a dumb terminal"
+    assert "\x1b" not in capsys.readouterr().out, "a dumb terminal gets plain text"
     monkeypatch.setenv("TERM", "xterm")
     print_table(ROWS)
-    head, first, _ = printed(capsys)
+    head, first, _ = read_lines(capsys)
     assert head.startswith("\x1b[1m")
     assert "\x1b" not in first
 
 
-def test_no_line_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_have_no_trailing_blanks(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"a": "1", "b": "long enough"}, {"a": "2", "b": "short"}], left=2)
     assert all(line == line.rstrip() for line in capsys.readouterr().out.splitlines())
 
 
 @pytest.mark.parametrize("blank", ["\n", "\r", "\t", "\x0b", "\x1b", "\x85", "\u2028"])
-def test_a_cell_stays_in_its_line(blank: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cell_stays_on_its_line(blank: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"a": f"one{blank}two", "b": "1"}])
     assert capsys.readouterr().out == "a        b\none two  1\n"
 
 
-def test_json_can_be_read_whatever_letters_the_output_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_is_readable_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     for encoding, expected in (("utf-8", "modèle 🚀"), ("ascii", "mod\\u00e8le \\ud83d\\ude80")):
         output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         monkeypatch.setattr(sys, "stdout", output)

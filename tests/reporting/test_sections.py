@@ -1,4 +1,4 @@
-"""The report, section by section: charts where there is something to draw, and why not where there is nothing."""
+"""Tests for the sections of a report: a chart where there are data, otherwise the reason."""
 
 import dataclasses
 from pathlib import Path
@@ -31,25 +31,28 @@ NAMES = [
 ]
 
 
-def with_candidate(found: Findings, name: str, **changes: Any) -> Findings:
-    """Of which something else was found."""
-    rows = [dataclasses.replace(each, **changes) if each.name == name else each for each in found.comparison.candidates]
-    return dataclasses.replace(found, comparison=dataclasses.replace(found.comparison, candidates=rows))
+def change_candidate(findings: Findings, name: str, **changes: Any) -> Findings:
+    """Return the findings with other results for a candidate."""
+    rows = [
+        dataclasses.replace(candidate, **changes) if candidate.name == name else candidate
+        for candidate in findings.comparison.candidates
+    ]
+    return dataclasses.replace(findings, comparison=dataclasses.replace(findings.comparison, candidates=rows))
 
 
-def values(sections: list[Section], name: str) -> list[Row]:
-    """All that a chart is drawn from."""
-    [figure] = [each for each in of_kind(Figure, sections) if each.name == name]
+def read_chart_rows(sections: list[Section], name: str) -> list[Row]:
+    """Return all rows that a chart is drawn from."""
+    [figure] = [block for block in of_kind(Figure, sections) if block.name == name]
     return [row for rows in figure.spec()["datasets"].values() for row in rows]
 
 
-def test_all_parts_are_there_and_each_says_something(sections: list[Section]) -> None:
-    assert [each.name for each in sections] == NAMES
-    assert all(each.blocks for each in sections)
-    assert len({each.anchor for each in sections}) == len(NAMES)
+def test_all_sections_are_present_and_not_empty(sections: list[Section]) -> None:
+    assert [section.name for section in sections] == NAMES
+    assert all(section.blocks for section in sections)
+    assert len({section.anchor for section in sections}) == len(NAMES)
 
 
-def test_what_can_be_drawn_is_drawn(sections: list[Section]) -> None:
+def test_available_charts_are_drawn(sections: list[Section]) -> None:
     assert figures(sections) == [
         *("ladder-chart", "differences-chart", "cost-chart", "label-chart", "slice-chart"),
         *("threshold-chart", "calibration-chart", "confusions-chart"),
@@ -57,9 +60,9 @@ def test_what_can_be_drawn_is_drawn(sections: list[Section]) -> None:
     assert paragraphs(sections, "Learning") == ["None of these models trains in epochs."]
 
 
-def test_the_baseline_alone_is_told_to_be_alone(trained: Path) -> None:
-    found = found_in(trained, "rule")
-    sections = build_sections(found, read_texts(found.selection))
+def test_baseline_alone_is_reported(trained: Path) -> None:
+    findings = found_in(trained, "rule")
+    sections = build_sections(findings, read_texts(findings.selection))
     assert figures(sections) == ["ladder-chart", "cost-chart", "confusions-chart"]
     nothing_yet = "There is no candidate besides the baseline yet."
     for name in ("Steps", "Labels", "Slices", "Examples"):
@@ -71,43 +74,45 @@ def test_the_baseline_alone_is_told_to_be_alone(trained: Path) -> None:
     assert "left out: not named: regression" in paragraphs(sections, "Ladder")
 
 
-def test_candidates_of_one_rung_differ_though_nobody_took_a_step(tmp_path: Path) -> None:
-    """As two configurations of one model do."""
+def test_candidates_of_one_rung_have_differences_but_no_steps(tmp_path: Path) -> None:
+    """Two configurations of one model are on one rung."""
     first, second = (made_candidate(tmp_path, name, *JUDGED_TWICE) for name in ("first", "second"))
     sections = build_sections(made_findings(tmp_path, first, second), NO_TEXTS)
     assert figures(sections, "Steps") == ["differences-chart"]
-    assert [each.title for each in tables(sections, "Steps")] == ["Sources of uncertainty"]
+    assert [table.title for table in tables(sections, "Steps")] == ["Sources of uncertainty"]
     assert paragraphs(sections, "Steps") == []
 
 
-def test_curves_are_drawn_where_there_are_some(tmp_path: Path) -> None:
+def test_learning_curves_are_drawn_if_present(tmp_path: Path) -> None:
     history = [(0, "val/loss", 0.5), (1, "val/loss", 0.25)]
-    found = made_findings(tmp_path, made_candidate(tmp_path, "cnn", *JUDGED_TWICE, history=history))
-    assert figures(build_sections(found, NO_TEXTS), "Learning") == ["learning-chart"]
+    findings = made_findings(tmp_path, made_candidate(tmp_path, "cnn", *JUDGED_TWICE, history=history))
+    assert figures(build_sections(findings, NO_TEXTS), "Learning") == ["learning-chart"]
 
 
-def test_where_nobody_errs_and_nothing_was_measured_it_says_so(tmp_path: Path) -> None:
+def test_missing_errors_and_costs_are_reported(tmp_path: Path) -> None:
     right = {"a": ("audio", "audio"), "b": ("graphs vision", "graphs vision")}
     sections = build_sections(made_findings(tmp_path, made_candidate(tmp_path, "cnn", right, right)), NO_TEXTS)
     assert paragraphs(sections, "Confusions") == ["No errors."]
     assert paragraphs(sections, "Cost") == ["No cost was measured."]
-    assert tables(sections, "Cost"), "the table has a row all the same"
+    assert tables(sections, "Cost"), "the table still has a row"
 
 
-def test_texts_that_are_missing_are_said_to_be(found: Findings) -> None:
+def test_missing_texts_are_reported(found: Findings) -> None:
     sections = build_sections(found, Texts(None, "they are of another version"))
     assert paragraphs(sections, "Examples") == ["Left out: they are of another version."]
     assert examples(sections) == []
 
 
-def test_examples_are_those_that_were_found(found: Findings, sections: list[Section]) -> None:
+def test_examples_match_find_examples(found: Findings, sections: list[Section]) -> None:
     texts = read_texts(found.selection).by_id
     assert texts is not None
     [expected] = find_examples(found.selection, "rule", texts)
-    shown = examples(sections)
-    assert [each.title for each in shown] == ["gained most", "lost most"]
-    assert [each.examples for each in shown] == [expected.best, expected.worst]
-    assert {(each.baseline, each.candidate) for each in shown} == {("rule", "regression")}
+    example_lists = examples(sections)
+    assert [example_list.title for example_list in example_lists] == ["gained most", "lost most"]
+    assert [example_list.examples for example_list in example_lists] == [expected.best, expected.worst]
+    assert {(example_list.baseline, example_list.candidate) for example_list in example_lists} == {
+        ("rule", "regression")
+    }
     [details] = of_kind(Details, sections, "Examples")
     assert details.title == (
         f"regression: {expected.gained} records gained, {expected.lost} lost, {expected.alike} alike"
@@ -115,81 +120,82 @@ def test_examples_are_those_that_were_found(found: Findings, sections: list[Sect
     assert expected.gained + expected.lost + expected.alike == found.comparison.records
 
 
-def test_the_last_candidates_examples_are_open(tmp_path: Path) -> None:
+def test_examples_of_last_candidate_are_open(tmp_path: Path) -> None:
     rule, cnn = (made_candidate(tmp_path, name, *JUDGED_TWICE) for name in ("rule", "cnn"))
-    right = [predictions({key: (true.split(), true.split()) for key, (true, _) in each.items()},
-                         ("audio", "graphs", "vision")) for each in JUDGED_TWICE]  # fmt: skip
-    found = made_findings(tmp_path, rule, cnn, made_candidate(tmp_path, "big", *right))
-    sections = build_sections(found, Texts({key: "" for each in JUDGED_TWICE for key in each}))
+    right = [predictions({key: (true.split(), true.split()) for key, (true, _) in judged.items()},
+                         ("audio", "graphs", "vision")) for judged in JUDGED_TWICE]  # fmt: skip
+    findings = made_findings(tmp_path, rule, cnn, made_candidate(tmp_path, "big", *right))
+    sections = build_sections(findings, Texts({key: "" for judged in JUDGED_TWICE for key in judged}))
     details = of_kind(Details, sections, "Examples")
-    assert [(each.title.partition(":")[0], each.open) for each in details] == [("cnn", False), ("big", True)]
+    assert [(block.title.partition(":")[0], block.open) for block in details] == [("cnn", False), ("big", True)]
     assert list(details[0].blocks) == [], "nothing gained, nothing lost"
     assert details[0].title == "cnn: 0 records gained, 0 lost, 3 alike"
 
 
-def test_notes_and_what_was_left_out_stand_below_the_ladder(found: Findings) -> None:
-    told = dataclasses.replace(found.comparison, notes=["a note"], left_out=["one run"])
-    sections = build_sections(dataclasses.replace(found, comparison=told), NO_TEXTS)
+def test_notes_and_left_out_runs_follow_ladder(found: Findings) -> None:
+    comparison = dataclasses.replace(found.comparison, notes=["a note"], left_out=["one run"])
+    sections = build_sections(dataclasses.replace(found, comparison=comparison), NO_TEXTS)
     assert paragraphs(sections, "Ladder") == ["a note", "left out: one run"]
 
 
-def test_the_gate_tells_who_ships_and_why(found: Findings, sections: list[Section]) -> None:
+def test_gate_shows_decision_and_reason_per_candidate(found: Findings, sections: list[Section]) -> None:
     judgements = found.verdict.decision.judgements
     details = of_kind(Details, sections, "Gate")
-    assert [each.title for each in details] == [
-        f"{each.name} {'ships' if each.ships else 'does not ship'}: {each.in_short}" for each in judgements
+    assert [block.title for block in details] == [
+        f"{judgement.name} {'ships' if judgement.ships else 'does not ship'}: {judgement.in_short}"
+        for judgement in judgements
     ]
-    assert [each.open for each in details] == [each.ships for each in judgements]
-    assert [len(each.blocks[0].rows) for each in details] == [len(each.clauses) for each in judgements]
+    assert [block.open for block in details] == [judgement.ships for judgement in judgements]
+    assert [len(block.blocks[0].rows) for block in details] == [len(judgement.clauses) for judgement in judgements]
     assert found.verdict.decision.ships == "regression"
-    assert [each.tone for each in details] == ["bad", "good"]
+    assert [block.tone for block in details] == ["bad", "good"]
 
 
-def test_the_objective_is_told_with_where_it_stands(found: Findings) -> None:
-    for commit, changed, said in (
+def test_objective_is_shown_with_hash_and_commit(found: Findings) -> None:
+    for commit, changed, endings in (
         ("0123456789abcdef", None, ["commit 0123456789ab)."]),
         (None, "it was moved", ["not committed).", "it was moved"]),
     ):
         state = dataclasses.replace(found.verdict.objective, commit=commit, changed=changed)
         verdict = dataclasses.replace(found.verdict, objective=state)
-        told = paragraphs(build_sections(dataclasses.replace(found, verdict=verdict), NO_TEXTS), "Gate")
-        assert len(told) == len(said)
-        assert all(each.endswith(end) for each, end in zip(told, said, strict=True))
-        assert told[0].startswith(f"Objective default ({state.hash[:12]}, ")
+        shown = paragraphs(build_sections(dataclasses.replace(found, verdict=verdict), NO_TEXTS), "Gate")
+        assert len(shown) == len(endings)
+        assert all(text.endswith(end) for text, end in zip(shown, endings, strict=True))
+        assert shown[0].startswith(f"Objective default ({state.hash[:12]}, ")
 
 
-@pytest.mark.parametrize(("most", "drawn"), [("null", []), ("250", [250])])
-def test_budgets_of_the_objective_are_in_the_cost_chart(most: str, drawn: list[float], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("most", "expected"), [("null", []), ("250", [250])])
+def test_budgets_of_objective_are_in_cost_chart(most: str, expected: list[float], tmp_path: Path) -> None:
     cnn = made_candidate(tmp_path, "cnn", *JUDGED_TWICE, costs={"size_mb": 2.0})
     sections = build_sections(made_findings(tmp_path, cnn, overrides=[f"objective.budgets.size_mb={most}"]), NO_TEXTS)
-    limits = [row for row in values(sections, "cost-chart") if "budget" in row]
-    assert [row["amount"] for row in limits if row["cost"] == "size (MB)"] == drawn
+    limits = [row for row in read_chart_rows(sections, "cost-chart") if "budget" in row]
+    assert [row["amount"] for row in limits if row["cost"] == "size (MB)"] == expected
 
 
-def test_costs_that_were_measured_on_two_machines_are_said_to_be(tmp_path: Path, found: Findings) -> None:
+def test_costs_of_two_environments_have_a_note(tmp_path: Path, found: Findings) -> None:
     rule = made_candidate(tmp_path, "rule", *JUDGED_TWICE, costs={"size_mb": 1.0})
     cnn = made_candidate(tmp_path, "cnn", *JUDGED_TWICE, machine={"cores": 64})
     note = "These costs were measured in different environments (see Provenance)."
     sections = build_sections(made_findings(tmp_path, rule, cnn), NO_TEXTS)
     assert paragraphs(sections, "Cost") == [note]
-    assert [each.title for each in tables(sections, "Provenance")][-2:] == ["Environment 1", "Environment 2"]
+    assert [table.title for table in tables(sections, "Provenance")][-2:] == ["Environment 1", "Environment 2"]
     assert paragraphs(build_sections(found, NO_TEXTS), "Cost") == []
 
 
-def test_other_objectives_are_summed_up(found: Findings, sections: list[Section]) -> None:
-    [said] = paragraphs(sections, "Objectives")
-    assert said == (
+def test_alternative_objectives_are_summarised(found: Findings, sections: list[Section]) -> None:
+    [summary] = paragraphs(sections, "Objectives")
+    assert summary == (
         f"Under the objective in force: regression ships. With one change to it at a time, {found.review.in_words}."
     )
     [table] = tables(sections, "Objectives")
     assert len(table.rows) == len(found.review.alternatives) > 10
 
 
-def test_what_changed_since_the_parent_is_told_with_its_effect(found: Findings) -> None:
+def test_changes_since_parent_are_shown_with_effect(found: Findings) -> None:
     effect = difference("regression@1234", -0.0126, p=0.0213, in_words="not distinguishable from regression@1234")
     changed = {"model": ["C: 1 -> 2", "ngram: 1 -> 2"], "code": ["src/a.py"]}
-    told = Changes("run-1", "regression", changed, effect, "two at once", "<b>more</b> is better")
-    sections = build_sections(with_candidate(found, "regression", changes=told), NO_TEXTS)
+    changes = Changes("run-1", "regression", changed, effect, "two at once", "<b>more</b> is better")
+    sections = build_sections(change_candidate(found, "regression", changes=changes), NO_TEXTS)
     [table] = tables(sections, "Changes")
     assert table.title == "regression, since its parent run-1 (regression)"
     assert cells(table) == [
@@ -201,17 +207,17 @@ def test_what_changed_since_the_parent_is_told_with_its_effect(found: Findings) 
     assert paragraphs(sections, "Changes") == ["warning: two at once"]
 
 
-def test_a_parent_that_nothing_changed_since_is_told_too(found: Findings, sections: list[Section]) -> None:
-    told = Changes("run-1", "regression", {}, None, None, None)
-    [table] = tables(build_sections(with_candidate(found, "rule", changes=told), NO_TEXTS), "Changes")
+def test_parent_without_changes_is_shown(found: Findings, sections: list[Section]) -> None:
+    changes = Changes("run-1", "regression", {}, None, None, None)
+    [table] = tables(build_sections(change_candidate(found, "rule", changes=changes), NO_TEXTS), "Changes")
     assert cells(table) == [["nothing", "changed"]]
     assert paragraphs(sections, "Changes") == [
         "No run here names a parent. Train with parent=RUN to record which run it iterates on."
     ]
 
 
-def test_the_threshold_curve_is_of_the_metrics_average(tmp_path: Path) -> None:
+def test_threshold_curve_uses_average_of_metric(tmp_path: Path) -> None:
     cnn = made_candidate(tmp_path, "cnn", *JUDGED_TWICE)
-    found = made_findings(tmp_path, cnn, overrides=["objective.metric=recall_micro"])
-    shown = {row["show"] for row in values(build_sections(found, NO_TEXTS), "threshold-chart")}
-    assert shown == {"micro F1", "micro precision", "micro recall"}
+    findings = made_findings(tmp_path, cnn, overrides=["objective.metric=recall_micro"])
+    titles = {row["show"] for row in read_chart_rows(build_sections(findings, NO_TEXTS), "threshold-chart")}
+    assert titles == {"micro F1", "micro precision", "micro recall"}

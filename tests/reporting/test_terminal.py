@@ -1,4 +1,4 @@
-"""Sentences on a terminal and in a pipe."""
+"""Tests for text on a terminal and in a pipe."""
 
 import re
 from collections.abc import Callable
@@ -15,18 +15,18 @@ Terminal = Callable[[int], None]
 SENTENCE = "not distinguishable from regression; about 8,400 more test records would tell a difference of this size"
 
 
-def test_without_a_terminal_there_is_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert terminal_width() is None
 
 
-def test_columns_says_how_wide_a_terminal_is(terminal: Terminal) -> None:
+def test_columns_variable_sets_terminal_width(terminal: Terminal) -> None:
     terminal(97)
     assert terminal_width() == 97
 
 
 @pytest.mark.parametrize("columns", ["20", "80"])
-def test_a_piped_line_stays_one(
+def test_piped_line_is_not_wrapped(
     columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
@@ -42,7 +42,7 @@ def test_a_piped_line_stays_one(
     ]
 
 
-def test_a_sentence_goes_on_below_its_beginning(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrapped_sentence_is_indented(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal(80)
     print_text(SENTENCE, indent=2)
     assert capsys.readouterr().out.splitlines() == [
@@ -51,13 +51,13 @@ def test_a_sentence_goes_on_below_its_beginning(terminal: Terminal, capsys: pyte
     ]
 
 
-def test_a_sentence_stays_whole_where_it_must(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sentence_can_be_kept_on_one_line(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal(80)
     print_text(SENTENCE, whole=True)
     assert capsys.readouterr().out == f"{SENTENCE}\n"
 
 
-def test_a_text_goes_on_below_itself(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fact_wraps_below_its_own_text(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal(60)
     print_facts([("日本語", SENTENCE), ("", "better than rule"), ("regression", "the baseline")])
     assert capsys.readouterr().out.splitlines() == [
@@ -69,7 +69,7 @@ def test_a_text_goes_on_below_itself(terminal: Terminal, capsys: pytest.CaptureF
     ]
 
 
-def test_a_text_stands_below_a_name_that_leaves_no_room(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fact_moves_below_long_name(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal(80)
     name = "regression_words_only_without_stemming_at_all"
     print_facts([(name, SENTENCE), ("", "better than rule")])
@@ -81,7 +81,7 @@ def test_a_text_stands_below_a_name_that_leaves_no_room(terminal: Terminal, caps
     ]
 
 
-def test_a_path_is_not_cut(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_path_is_not_cut(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal(60)
     path = f"runs/sample/{'long-' * 20}name/20260101T000000Z-abcdef"
     print_facts([("run", path)], at=12)
@@ -98,11 +98,11 @@ def test_a_path_is_not_cut(terminal: Terminal, capsys: pytest.CaptureFixture[str
         ("[a list of words that has no room in a line]", ["[a list of words that has", "no room in a line]"]),
     ],
 )
-def test_a_figure_stays_with_its_name_and_its_interval(text: str, lines: list[str]) -> None:
+def test_number_stays_with_its_name_and_interval(text: str, lines: list[str]) -> None:
     assert wrapped(text, 26) == lines
 
 
-def test_a_name_is_broken_between_its_words() -> None:
+def test_name_breaks_between_words() -> None:
     assert wrapped("regression_words_only", 12, hard=True) == ["regression_", "words_only"]
     assert wrapped("x" * 25, 10, hard=True) == ["x" * 10, "x" * 10, "x" * 5]
     assert wrapped("", 10, hard=True) == [""]
@@ -120,15 +120,15 @@ def test_wrapping_loses_nothing_and_fits(text: str, width: int, hanging: int) ->
     assert all(cell_len(line.rstrip()) <= width for line in lines)
 
 
-def test_a_command_among_facts_is_not_wrapped(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_in_facts_is_not_wrapped(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal(60)
     print_facts([("command", SENTENCE), ("name", SENTENCE)], whole=["command"])
-    first, *others = capsys.readouterr().out.splitlines()
+    first, *rest = capsys.readouterr().out.splitlines()
     assert first == f"command  {SENTENCE}"
-    assert len(others) == 3
+    assert len(rest) == 3
 
 
-def test_a_terminal_shows_good_and_bad_in_colour_and_a_pipe_does_not(
+def test_only_terminal_shows_good_and_bad_in_colour(
     terminal: Terminal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
