@@ -91,7 +91,7 @@ def test_legend_lists_only_models_trained_in_epochs(tmp_path: Path, render: Rend
     assert "rule" not in labels
 
 
-def test_missing_curves_give_no_chart(tmp_path: Path, sample_runs: Path) -> None:
+def test_missing_curves_give_no_chart(tmp_path: Path) -> None:
     assert learning_curves(selected(make_network(tmp_path, [], [], name="rule"))) is None
     assert learning_curves(selected(make_network(tmp_path, [(0, "learning_rate", 0.1)]))) is None
 

@@ -1,4 +1,4 @@
-"""Runs for the verbs to read, and the verbs themselves."""
+"""Fixtures for tests of the command line: stored runs and a function that runs a verb."""
 
 import shutil
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Verb = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def verb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Verb:
-    """`verb("runs", "list")`: exit code, what was printed, what was said of errors."""
+    """Return a function that runs a verb, as in `verb("runs", "list")`: it returns exit code, stdout and stderr."""
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def call(*arguments: str) -> tuple[int, str, str]:
@@ -27,7 +27,7 @@ def verb(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def ladder_here(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """rule and regression on three splits, in the working directory."""
+    """Copy runs of rule and regression on three splits to the working directory."""
     shutil.copytree(sample_runs, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     return Path("runs")

@@ -1,4 +1,4 @@
-"""`ratchet compare`: for people, for documents and for programs."""
+"""Tests for `ratchet compare`: its table, Markdown and JSON, and its error messages."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from ratchet.comparison.results import Comparison
 
 Verb = Callable[..., tuple[int, str, str]]
 Terminal = Callable[[int], None]
-FEW = "resamples=100"  # where only the layout is looked at
+FEW = "resamples=100"  # enough for tests of the layout
 
 
 @pytest.fixture(autouse=True)
@@ -29,47 +29,47 @@ def compare(verb: Verb) -> Verb:
     return lambda *arguments: verb("compare", "resamples=500", *arguments)
 
 
-def sections(out: str) -> dict[str, list[str]]:
-    """Lines by the title above them."""
+def split_sections(out: str) -> dict[str, list[str]]:
+    """Return the lines of each block by its title."""
     blocks = [block.splitlines() for block in out.strip().split("\n\n")]
     return {title: rows for title, *rows in blocks}
 
 
-def parsed(out: str) -> Comparison:
+def parse_comparison(out: str) -> Comparison:
     return TypeAdapter(Comparison).validate_json(out, strict=True)
 
 
-def test_people_get_a_leaderboard_verdicts_and_where_the_uncertainty_comes_from(compare: Verb) -> None:
+def test_table_has_leaderboard_verdicts_and_uncertainty_sources(compare: Verb) -> None:
     code, out, err = compare()
     assert (code, err) == (0, "")
-    found = sections(out)
-    title, *rest = found
+    sections = split_sections(out)
+    title, *rest = sections
     assert title.startswith("sample, test: weighted F1, mean over 3 splits, ")
-    header, rule, regression, _ = (line.split() for line in found[title])
+    header, rule, regression, _ = (line.split() for line in sections[title])
     assert header == ["model", "runs", "weighted", "F1", "against", "rule", "p"]
     assert rule[:2] == ["rule", "3"]
-    assert rule[-2:] == ["-", "-"], "the baseline is compared with nothing"
+    assert rule[-2:] == ["-", "-"], "the baseline is not compared"
     assert regression[:2] == ["regression", "3"]
-    assert [line.split(maxsplit=1) for line in found["Verdicts"]] == [
+    assert [line.split(maxsplit=1) for line in sections["Verdicts"]] == [
         ["rule", "the baseline"],
         ["regression", "better than rule"],
     ]
-    beginnings = ("Verdicts", "Steps", "Other metrics", "Sources of uncertainty", "Costs", "Labels and slices", "p ")
-    for beginning, heading in zip(beginnings, rest, strict=True):
-        assert heading.startswith(beginning)
+    prefixes = ("Verdicts", "Steps", "Other metrics", "Sources of uncertainty", "Costs", "Labels and slices", "p ")
+    for prefix, heading in zip(prefixes, rest, strict=True):
+        assert heading.startswith(prefix)
     assert any(line.startswith("test-set accesses  2 so far") for line in out.splitlines())
 
 
-def test_the_table_says_what_the_json_says(compare: Verb) -> None:
-    found = parsed(compare("format=json")[1])
+def test_table_and_json_report_same_values(compare: Verb) -> None:
+    comparison = parse_comparison(compare("format=json")[1])
     out = compare()[1]
-    difference = found.candidates[1].baseline
+    difference = comparison.candidates[1].baseline
     assert difference is not None
     assert f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]" in out
-    for each in found.candidates:
-        told = each.metrics["f1_weighted"]
-        assert f"{told.value:.3f} [{told.low:.3f}, {told.high:.3f}]" in out
-        assert f"{each.behaviour['score']:.3f}" in out
+    for candidate in comparison.candidates:
+        metric = candidate.metrics["f1_weighted"]
+        assert f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]" in out
+        assert f"{candidate.behaviour['score']:.3f}" in out
 
 
 def test_markdown_has_tables_under_bold_titles(compare: Verb) -> None:
@@ -82,94 +82,99 @@ def test_markdown_has_tables_under_bold_titles(compare: Verb) -> None:
         if line.startswith("**"):
             assert line.endswith("**")
             assert index == 0 or lines[index - 1] == ""
-            assert lines[index + 1] == "", "a title stands by itself"
+            assert lines[index + 1] == "", "a title is a paragraph of its own"
         if line.startswith("| ---"):
-            assert lines[index - 2] == "", "a table does too"
+            assert lines[index - 2] == "", "a blank line precedes a table"
 
 
-def test_programs_get_all_of_it(compare: Verb) -> None:
+def test_json_contains_complete_comparison(compare: Verb) -> None:
     code, out, err = compare("format=json")
     assert (code, err) == (0, "")
-    found = parsed(out)
-    assert (found.data, found.part, found.resamples, found.baseline) == ("sample", "test", 500, "rule")
-    assert [each.name for each in found.candidates] == ["rule", "regression"]
-    assert {each.kind for each in found.candidates[1].groups} == {"label", "slice"}
-    assert found.left_out == []
+    comparison = parse_comparison(out)
+    assert (comparison.data, comparison.part, comparison.resamples, comparison.baseline) == (
+        "sample",
+        "test",
+        500,
+        "rule",
+    )
+    assert [candidate.name for candidate in comparison.candidates] == ["rule", "regression"]
+    assert {group.kind for group in comparison.candidates[1].groups} == {"label", "slice"}
+    assert comparison.left_out == []
 
 
-def test_the_same_runs_give_the_same_bytes(compare: Verb) -> None:
+def test_comparison_of_same_runs_is_deterministic(compare: Verb) -> None:
     assert compare("format=json")[1] == compare("format=json")[1]
 
 
-def test_runs_are_chosen(runs: Path, compare: Verb) -> None:
-    only = parsed(compare("format=json", "name=regression", "baseline=regression")[1])
-    assert [each.name for each in only.candidates] == ["regression"]
+def test_runs_are_selected_by_name_id_or_data(runs: Path, compare: Verb) -> None:
+    comparison = parse_comparison(compare("format=json", "name=regression", "baseline=regression")[1])
+    assert [candidate.name for candidate in comparison.candidates] == ["regression"]
     ids = [of_name(runs, name)[0].record.id for name in ("rule", "regression")]
-    one = parsed(compare("format=json", f"runs={ids[0]}, {ids[1]}")[1])
-    assert [each.runs for each in one.candidates] == [[ids[0]], [ids[1]]]
+    split = parse_comparison(compare("format=json", f"runs={ids[0]}, {ids[1]}")[1])
+    assert [candidate.runs for candidate in split.candidates] == [[ids[0]], [ids[1]]]
     assert "one split, " in compare(f"runs={','.join(ids)}")[1].splitlines()[0]
     assert compare("data=sample")[1] == compare()[1]
 
 
-def test_all_configurations_of_a_name_are_taken_when_asked_for(runs: Path, compare: Verb) -> None:
+def test_all_option_includes_older_configurations(runs: Path, compare: Verb) -> None:
     for run in of_name(runs, "regression"):
         copy_run(run, "again", name="regression", config_hash="12345678-and-so-on")
     assert "an older configuration" in compare()[1]
-    names = [each.name for each in parsed(compare("all=true", "format=json")[1]).candidates]
+    names = [candidate.name for candidate in parse_comparison(compare("all=true", "format=json")[1]).candidates]
     assert names[0] == "rule"
     assert "regression@12345678" in names
     assert len(names) == 3
 
 
-def test_the_objective_says_which_metric_counts(compare: Verb) -> None:
+def test_objective_sets_compared_metric(compare: Verb) -> None:
     assert compare("objective.metric=precision_macro")[1].startswith("sample, test: macro precision, ")
-    found = parsed(compare("objective.metric=f1_samples", "format=json")[1])
-    assert found.metric == "f1_samples"
-    difference = found.candidates[1].baseline
+    comparison = parse_comparison(compare("objective.metric=f1_samples", "format=json")[1])
+    assert comparison.metric == "f1_samples"
+    difference = comparison.candidates[1].baseline
     assert difference is not None
     assert difference.value == difference.metrics["f1_samples"].value
 
 
-def test_val_is_compared_without_a_test_reading(runs: Path, compare: Verb) -> None:
-    readings = (runs / "sample" / "test_readings.jsonl").read_bytes()
+def test_comparison_on_val_does_not_access_test_set(runs: Path, compare: Verb) -> None:
+    accesses = (runs / "sample" / "test_readings.jsonl").read_bytes()
     out = compare("part=val")[1]
     assert out.startswith("sample, val: ")
-    assert "test splits" not in out
+    assert "accesses" not in out
     assert "note" in out
-    assert (runs / "sample" / "test_readings.jsonl").read_bytes() == readings
+    assert (runs / "sample" / "test_readings.jsonl").read_bytes() == accesses
 
 
-def test_comparing_writes_nothing_and_reads_no_test_part_anew(runs: Path, compare: Verb) -> None:
+def test_comparison_changes_no_files(runs: Path, compare: Verb) -> None:
     before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
     compare()
     assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
     assert sorted(path.name for path in Path().iterdir()) == ["runs"]
 
 
-def test_what_is_left_out_is_said_at_the_end(runs: Path, compare: Verb) -> None:
+def test_left_out_runs_are_listed_at_end(runs: Path, compare: Verb) -> None:
     rewrite(of_name(runs, "rule")[0].path, status="failed")
     out = compare()[1]
     assert "mean over 2 splits" in out.splitlines()[0]
-    said = [line.split(maxsplit=2)[2] for line in out.splitlines() if line.startswith("left out")]
-    assert said == [
+    reasons = [line.split(maxsplit=2)[2] for line in out.splitlines() if line.startswith("left out")]
+    assert reasons == [
         "1 run: the run is failed",
         "split.seed=0 of regression: not all candidates were measured there",
     ]
 
 
-def test_the_change_since_the_parent_is_told_with_its_effect(runs: Path, compare: Verb) -> None:
+def test_changes_since_parent_are_shown_with_effect(runs: Path, compare: Verb) -> None:
     parents = {run.record.split_seed: run.record.id for run in of_name(runs, "rule")}
     for run in of_name(runs, "regression"):
         rewrite(run.path, parent=parents[run.record.split_seed], hypothesis="words know more", lock_hash="other")
     out = compare()[1]
-    [title] = [title for title in sections(out) if title.startswith("regression, since its parent ")]
+    [title] = [title for title in split_sections(out) if title.startswith("regression, since its parent ")]
     assert parents[2] in title
-    rows = dict(line.split(maxsplit=1) for line in sections(out)[title][1:])
+    rows = dict(line.split(maxsplit=1) for line in split_sections(out)[title][1:])
     assert (rows["model"], rows["lock"]) == ("rule -> regression", "requirements.lock")
     assert rows["effect"].startswith("+")
     assert rows["effect"].endswith("(not adjusted): better than rule")
     assert rows["hypothesis"] == "words know more"
-    assert any(title.startswith("warning: model and lock changed at once") for title in sections(out))
+    assert any(title.startswith("warning: model and lock changed at once") for title in split_sections(out))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +195,7 @@ def test_the_change_since_the_parent_is_told_with_its_effect(runs: Path, compare
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained(arguments: list[str], parts: list[str], compare: Verb) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], parts: list[str], compare: Verb) -> None:
     code, out, err = compare(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
@@ -198,38 +203,38 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], compare:
         assert part in err
 
 
-def test_predictions_that_were_changed_by_hand_are_a_mistake(runs: Path, compare: Verb) -> None:
-    one, other, _ = of_name(runs, "regression")
-    shutil.copy(other.path / "predictions/test.parquet", one.path / "predictions/test.parquet")
+def test_altered_predictions_are_rejected(runs: Path, compare: Verb) -> None:
+    altered, source, _ = of_name(runs, "regression")
+    shutil.copy(source.path / "predictions/test.parquet", altered.path / "predictions/test.parquet")
     code, out, err = compare()
     assert (code, out) == (2, "")
     assert "not comparable" in err
-    assert str(one.path) in err
+    assert str(altered.path) in err
 
 
-def test_json_has_no_number_that_json_does_not_have(compare: Verb) -> None:
+def test_json_has_no_nan_or_infinity(compare: Verb) -> None:
     def refuse(constant: str) -> float:
         raise AssertionError(constant)
 
     assert json.loads(compare("format=json")[1], parse_constant=refuse)
 
 
-def test_on_a_terminal_sentences_wrap_below_themselves_and_nothing_is_lost(
+def test_terminal_output_wraps_without_losing_text(
     compare: Verb, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     piped = compare(FEW)[1]
-    assert max(len(line) for line in piped.splitlines()) > 80, "a line stays a line where it is piped"
+    assert max(len(line) for line in piped.splitlines()) > 80, "piped output is not wrapped"
     terminal(80)
     out = compare(FEW)[1]
     assert sorted("".join(out.split())) == sorted("".join(piped.split()))
     assert all(len(line) <= 80 for line in out.splitlines())
-    place = next(index for index, line in enumerate(out.splitlines()) if line.startswith("p  "))
-    first, second = out.splitlines()[place : place + 2]
+    start = next(index for index, line in enumerate(out.splitlines()) if line.startswith("p  "))
+    first, second = out.splitlines()[start : start + 2]
     assert len(second) - len(second.lstrip()) == len("p") + len(first[1:]) - len(first[1:].lstrip())
 
 
-def test_long_names_cost_no_figure(runs: Path, compare: Verb, terminal: Terminal) -> None:
+def test_long_names_do_not_hide_numbers(runs: Path, compare: Verb, terminal: Terminal) -> None:
     name = "regression_words_only_without_stemming"
     for run in of_name(runs, "regression"):
         rewrite(run.path, name=name)
@@ -237,11 +242,11 @@ def test_long_names_cost_no_figure(runs: Path, compare: Verb, terminal: Terminal
     terminal(80)
     out = compare(FEW)[1]
     assert all(len(line) <= 80 for line in out.splitlines())
-    figures = re.compile(r"[+-]?\d[\d.,]*|<\.001")
-    assert sorted(figures.findall(out)) == sorted(figures.findall(piped))
+    numbers = re.compile(r"[+-]?\d[\d.,]*|<\.001")
+    assert sorted(numbers.findall(out)) == sorted(numbers.findall(piped))
 
 
-def test_markdown_is_the_same_on_a_terminal(compare: Verb, terminal: Terminal) -> None:
+def test_markdown_does_not_depend_on_terminal(compare: Verb, terminal: Terminal) -> None:
     piped = compare(FEW, "format=md")[1]
     terminal(60)
     assert compare(FEW, "format=md")[1] == piped

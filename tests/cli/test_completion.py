@@ -1,4 +1,4 @@
-"""The script as a shell runs it: what TAB offers, how soon, and that nothing is said beside it."""
+"""Tests for the completion script as a shell runs it: its candidates, its CPU time and an empty stderr."""
 
 import os
 import shutil
@@ -13,8 +13,8 @@ from ratchet.cli.completion import list_places
 from ratchet.cli.help import VERBS, find_options
 from ratchet.project import CONF
 
-Offers = Callable[[str], list[str]]
-COMPLETE = """
+Completer = Callable[[str], list[str]]
+COMPLETION_SCRIPT = """
 source ./completion
 COMP_LINE=$1 COMP_POINT=${#1}
 _ratchet
@@ -23,82 +23,82 @@ printf '%s\\n' "${COMPREPLY[@]}"
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 
 
-def test_there_is_a_place_for_every_verb_and_each_of_its_actions() -> None:
-    found = list_places()
-    assert set(VERBS) <= set(found[""].words)
+def test_every_verb_and_action_has_completions() -> None:
+    places = list_places()
+    assert set(VERBS) <= set(places[""].words)
     for verb in VERBS:
-        assert {f"{verb} {action}".strip() for action in find_options(verb)} | {verb} <= found.keys()
-        assert set(find_options(verb)) - {""} <= set(found[verb].words)
+        assert {f"{verb} {action}".strip() for action in find_options(verb)} | {verb} <= places.keys()
+        assert set(find_options(verb)) - {""} <= set(places[verb].words)
 
 
-def test_keys_are_those_of_the_options_with_what_each_may_be() -> None:
-    found = list_places()
-    assert found["export"].keys["precision"] == ["float32", "int8"]
-    assert found["runs list"].keys["ladder"] == ["false", "true"]
-    assert found["gate"].keys.keys() > {"objective", "resamples"}
-    assert found["report"].keys.keys() > {"out", "texts"}
-    assert found["explain"].keys["text"] == []
+def test_keys_are_listed_with_allowed_values() -> None:
+    places = list_places()
+    assert places["export"].keys["precision"] == ["float32", "int8"]
+    assert places["runs list"].keys["ladder"] == ["false", "true"]
+    assert places["gate"].keys.keys() > {"objective", "resamples"}
+    assert places["report"].keys.keys() > {"out", "texts"}
+    assert places["explain"].keys["text"] == []
 
 
-def test_training_takes_groups_keys_and_the_settings_of_all_models() -> None:
+def test_train_completes_groups_keys_and_model_settings() -> None:
     keys = list_places()["train"].keys
     assert keys.keys() > {"model", "data", "experiment", "seed", "split.seed", "model.stemming", "model.lexical.C"}
     assert keys["threshold.method"] == ["tuned", "per_label", "fixed"]
     assert not {"sweep_id", "objective"} & keys.keys()
 
 
-def test_runs_are_named_where_the_verb_says_so() -> None:
-    taking = {words for words, place in list_places().items() if place.takes_run}
-    assert taking >= {"evaluate", "predict", "reproduce", "export", "explain", "runs show"}
-    assert not taking & {"runs list", "runs", "train", "data list", "promote"}
+def test_run_ids_complete_only_verbs_that_take_runs() -> None:
+    with_run = {words for words, place in list_places().items() if place.takes_run}
+    assert with_run >= {"evaluate", "predict", "reproduce", "export", "explain", "runs show"}
+    assert not with_run & {"runs list", "runs", "train", "data list", "promote"}
 
 
 @pytest.fixture
-def offers(verb: Verb, tmp_path: Path) -> Offers:
-    """`offers("ratchet ru")`: what bash offers there, in a directory with two runs."""
+def complete(verb: Verb, tmp_path: Path) -> Completer:
+    """Return a function that lists the completions that bash offers for a line, in a directory with two runs."""
     code, out, err = verb("completion", "bash")
     assert (code, err) == (0, "")
     (tmp_path / "completion").write_text(out, encoding="utf-8")
-    for place in ("runs/sample/rule/first", "runs/sample/cnn/second"):
-        (tmp_path / place).mkdir(parents=True)
-        (tmp_path / place / "record.json").touch()
+    for directory in ("runs/sample/rule/first", "runs/sample/cnn/second"):
+        (tmp_path / directory).mkdir(parents=True)
+        (tmp_path / directory / "record.json").touch()
 
-    def at(line: str) -> list[str]:
-        command: Sequence[str] = [shutil.which("bash") or "bash", "--norc", "-c", COMPLETE, "bash", line]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert done.stderr == ""
-        return [offer for offer in done.stdout.split("\n") if offer]
+    def complete_line(line: str) -> list[str]:
+        command: Sequence[str] = [shutil.which("bash") or "bash", "--norc", "-c", COMPLETION_SCRIPT, "bash", line]
+        process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert process.stderr == ""
+        return [candidate for candidate in process.stdout.split("\n") if candidate]
 
-    return at
-
-
-def test_bash_completes_verbs_actions_keys_values_and_runs(offers: Offers) -> None:
-    assert set(VERBS) <= set(offers("ratchet "))
-    assert offers("ratchet ru") == ["runs"]
-    assert offers("ratchet runs sh") == ["show"]
-    assert offers("ratchet runs show ")[1:4] == ["last", "second", "first"]
-    assert offers("ratchet runs list form") == ["format="]
-    assert offers("ratchet runs list format=") == ["table", "md", "json"], "bash keeps what stands before the ="
-    assert offers("ratchet train model=") == MODELS
-    assert offers("ratchet train -m model=rule,tr") == [f"rule,{each}" for each in MODELS if each.startswith("tr")]
-    assert offers("ratchet gate objective=s") == ["strict"]
-    assert offers("ratchet predict last input=x") == [], "bash offers files then"
+    return complete_line
 
 
-def test_an_answer_comes_before_one_looks_for_it(offers: Offers) -> None:
-    before = cpu_of_children()
-    offers("ratchet train model=")
-    assert cpu_of_children() - before < 0.5, "it takes hundredths of a second of CPU: no Python is started"
+def test_bash_completes_verbs_actions_keys_values_and_runs(complete: Completer) -> None:
+    assert set(VERBS) <= set(complete("ratchet "))
+    assert complete("ratchet ru") == ["runs"]
+    assert complete("ratchet runs sh") == ["show"]
+    assert complete("ratchet runs show ")[1:4] == ["last", "second", "first"]
+    assert complete("ratchet runs list form") == ["format="]
+    assert complete("ratchet runs list format=") == ["table", "md", "json"], "bash keeps the text before the ="
+    assert complete("ratchet train model=") == MODELS
+    assert complete("ratchet train -m model=rule,tr") == [f"rule,{model}" for model in MODELS if model.startswith("tr")]
+    assert complete("ratchet gate objective=s") == ["strict"]
+    assert complete("ratchet predict last input=x") == [], "empty, so that bash completes file names"
 
 
-def cpu_of_children() -> float:
-    """Return the CPU seconds of all processes that were started here and have ended."""
+def test_completion_takes_little_cpu_time(complete: Completer) -> None:
+    before = measure_child_cpu()
+    complete("ratchet train model=")
+    assert measure_child_cpu() - before < 0.5, "without a Python process, completion takes hundredths of a CPU second"
+
+
+def measure_child_cpu() -> float:
+    """Return the CPU seconds of all child processes that have ended."""
     used = os.times()
     return used.children_user + used.children_system
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_ask_the_same_function(shell: str, verb: Verb, tmp_path: Path) -> None:
+def test_zsh_and_fish_scripts_contain_same_entries(shell: str, verb: Verb, tmp_path: Path) -> None:
     code, script, err = verb("completion", shell)
     assert (code, err) == (0, "")
     assert "'runs show') words='--help' keys='format runs_dir' takes_run=1 ;;" in script.replace("\\'", "'")
@@ -107,7 +107,7 @@ def test_other_shells_ask_the_same_function(shell: str, verb: Verb, tmp_path: Pa
         subprocess.run([program, "--no-execute", "/dev/stdin"], input=script, text=True, check=True, cwd=tmp_path)
 
 
-def test_another_shell_is_refused_with_those_there_are(verb: Verb) -> None:
+def test_unknown_shell_is_reported_with_suggestion(verb: Verb) -> None:
     assert verb("completion")[0] == 2
     code, out, err = verb("completion", "bsh")
     assert (code, out) == (2, "")

@@ -26,14 +26,14 @@ def failed(make_run: Make) -> Path:
 
 @pytest.fixture
 def run(trained: Path, failed: Path, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the trained run in the working directory."""
+    """Copy the runs to the working directory. Return the trained one."""
     shutil.copytree(workplace / "runs", tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     return Path("runs", trained.relative_to(workplace / "runs"))
 
 
-def evaluation(run: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
-    """Its directory, what it says of itself, its metrics."""
+def read_evaluation(run: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """Return the directory of the evaluation, its description and its metrics."""
     (directory,) = (run / "evaluations").iterdir()
     return (
         directory,
@@ -42,78 +42,78 @@ def evaluation(run: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     )
 
 
-def own_metrics(run: Path, part: str) -> dict[str, Any]:
-    found = json.loads((run / "metrics.json").read_text())
-    return {key: value for key, value in found.items() if key.startswith(f"{part}/")}
+def read_run_metrics(run: Path, part: str) -> dict[str, Any]:
+    metrics = json.loads((run / "metrics.json").read_text())
+    return {key: value for key, value in metrics.items() if key.startswith(f"{part}/")}
 
 
-def test_on_its_own_test_part_a_run_gets_its_own_figures(run: Path, verb: Verb) -> None:
+def test_evaluation_on_test_matches_metrics_of_run(run: Path, verb: Verb) -> None:
     code, out, err = verb("evaluate", run.name)
     assert (code, err) == (0, "")
-    directory, about, metrics = evaluation(run)
-    assert metrics == own_metrics(run, "test")
-    assert about["run"] == run.name
-    assert about["seen_in_training"] == 0
-    assert about["unknown_labels"] == {}
+    directory, description, metrics = read_evaluation(run)
+    assert metrics == read_run_metrics(run, "test")
+    assert description["run"] == run.name
+    assert description["seen_in_training"] == 0
+    assert description["unknown_labels"] == {}
     assert f"{metrics['test/f1_weighted']:.3f}" in out
     assert "not an estimate" not in out
     assert out.rstrip().endswith(str(directory))
 
 
 @pytest.mark.parametrize("setting", ["split.seed=2", "split.test=0.3", "split.method=temporal", "data.split.test=0.3"])
-def test_the_split_is_the_one_the_run_was_made_with(
+def test_evaluation_uses_split_settings_of_run(
     setting: str, make_run: Make, verb: Verb, monkeypatch: pytest.MonkeyPatch, workplace: Path
 ) -> None:
-    """Else the run would be scored, without being asked to, on records that it was trained on."""
+    """Otherwise the run would be scored on records that it was trained on."""
     monkeypatch.chdir(workplace)
     run = make_run("model=rule", setting)
     assert verb("evaluate", str(run))[0] == 0
-    assert evaluation(run)[2] == own_metrics(run, "test")
+    assert read_evaluation(run)[2] == read_run_metrics(run, "test")
 
 
-def test_the_data_are_those_the_run_was_made_with(
+def test_evaluation_uses_data_settings_of_run(
     make_run: Make, verb: Verb, monkeypatch: pytest.MonkeyPatch, workplace: Path
 ) -> None:
     monkeypatch.chdir(workplace)
     run = make_run("model=rule", "data.filter.exclude=[audio,graphs]", "data.filter.drop_unlabelled=true")
     assert verb("evaluate", str(run))[0] == 0
-    _, about, metrics = evaluation(run)
-    assert about["unknown_labels"] == {}
-    assert metrics == own_metrics(run, "test")
+    _, description, metrics = read_evaluation(run)
+    assert description["unknown_labels"] == {}
+    assert metrics == read_run_metrics(run, "test")
 
 
-def test_a_look_at_the_test_part_is_counted_and_said(run: Path, verb: Verb) -> None:
-    readings = Path("runs/sample/test_readings.jsonl")
-    before = len(readings.read_text().splitlines())
+def test_every_test_set_access_is_counted_and_reported(run: Path, verb: Verb) -> None:
+    accesses = Path("runs/sample/test_readings.jsonl")
+    before = len(accesses.read_text().splitlines())
     counts = [
-        int(found[1])
-        for found in (
+        int(match[1])
+        for match in (
             re.search(r"test set +(\d+) access(?:es)? so far", verb("evaluate", run.name)[1]) for _ in range(2)
         )
-        if found
+        if match
     ]
     assert len(counts) == 2
     assert counts[1] == counts[0] + 1 > 2
-    assert len(readings.read_text().splitlines()) == before + 2
+    assert len(accesses.read_text().splitlines()) == before + 2
     out = verb("evaluate", run.name, "part=val")[1]
-    assert "test split" not in out
-    assert len(readings.read_text().splitlines()) == before + 2
+    assert "so far" not in out
+    assert len(accesses.read_text().splitlines()) == before + 2
 
 
-def test_val_gives_the_vals_figures(run: Path, verb: Verb) -> None:
+def test_evaluation_on_val_matches_metrics_of_run(run: Path, verb: Verb) -> None:
     assert verb("evaluate", run.name, "part=val")[0] == 0
-    assert evaluation(run)[2] == own_metrics(run, "val")
+    assert read_evaluation(run)[2] == read_run_metrics(run, "val")
 
 
-def test_figures_of_records_seen_in_training_are_called_what_they_are(run: Path, verb: Verb) -> None:
+def test_evaluation_on_train_is_marked_as_no_estimate(run: Path, verb: Verb) -> None:
     code, out, _ = verb("evaluate", run.name, "part=train")
     assert code == 0
     count = len(json.loads((run / "split.json").read_text())["train"])
     assert f"not an estimate of new data: the run was trained on {count} of {count} records" in out
-    assert evaluation(run)[1]["seen_in_training"] == count
+    assert read_evaluation(run)[1]["seen_in_training"] == count
 
 
-def test_all_records(run: Path, verb: Verb) -> None:
+def test_part_all_evaluates_all_records(run: Path, verb: Verb) -> None:
     code, out, _ = verb("evaluate", run.name, "part=all")
     assert code == 0
     split = json.loads((run / "split.json").read_text())
@@ -133,41 +133,41 @@ labels: {column: tags, kind: separated}
 
 
 def write_bees(pictures: int, bees: int) -> None:
-    """A data set of one's own, with ids that the sample has too."""
+    """Write a custom data set whose ids also occur in the sample."""
     generator = random.Random(0)
 
-    def text(about: str) -> str:
-        return " ".join([about, *("".join(generator.choices("abcdefghij", k=6)) for _ in range(10))])
+    def make_text(topic: str) -> str:
+        return " ".join([topic, *("".join(generator.choices("abcdefghij", k=6)) for _ in range(10))])
 
     rows = ["id,text,tags"]
-    rows += [f"sample-{i:04d},{text('pictures from a camera')},computer-vision" for i in range(1, pictures + 1)]
-    rows += [f"sample-{i + pictures:04d},{text('honey in summer')},beekeeping" for i in range(1, bees + 1)]
+    rows += [f"sample-{i:04d},{make_text('pictures from a camera')},computer-vision" for i in range(1, pictures + 1)]
+    rows += [f"sample-{i + pictures:04d},{make_text('honey in summer')},beekeeping" for i in range(1, bees + 1)]
     Path("bees.csv").write_text("\n".join(rows) + "\n")
     Path("mine/data").mkdir(parents=True)
     Path("mine/data/bees.yaml").write_text(BEES)
 
 
-def test_other_records_with_other_labels(run: Path, verb: Verb) -> None:
-    """Labels that the run does not know are counted, records of another data set are not taken for the run's."""
+def test_evaluation_on_other_data_counts_unknown_labels(run: Path, verb: Verb) -> None:
+    """Unknown labels are counted. Records of another data set do not count as seen in training."""
     write_bees(30, 10)
     code, out, err = verb("evaluate", run.name, "--config-dir", "mine", "data=bees", "part=all")
     assert (code, err) == (0, "")
     assert "on bees, all: 40 records" in out
     assert "labels that the run does not know (10 times): beekeeping" in out
-    _, about, metrics = evaluation(run)
-    assert (about["seen_in_training"], about["unknown_labels"]) == (0, {"beekeeping": 10})
+    _, description, metrics = read_evaluation(run)
+    assert (description["seen_in_training"], description["unknown_labels"]) == (0, {"beekeeping": 10})
     assert metrics["all/labels_per_record_true"] == pytest.approx(30 / 40)
 
 
-def test_a_handful_of_records_can_be_scored_as_a_whole(run: Path, verb: Verb) -> None:
-    """`part=all` needs no parts, so the records need not suffice for any."""
+def test_part_all_accepts_few_records(run: Path, verb: Verb) -> None:
+    """`part=all` makes no split, so it needs no minimum number of records."""
     write_bees(3, 0)
     code, out, err = verb("evaluate", run.name, "--config-dir", "mine", "data=bees", "part=all")
     assert (code, err) == (0, "")
     assert "on bees, all: 3 records" in out
 
 
-def test_each_evaluation_has_a_directory_of_its_own_and_changes_nothing_else(run: Path, verb: Verb) -> None:
+def test_evaluation_writes_only_to_its_own_directory(run: Path, verb: Verb) -> None:
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     for _ in range(2):
         assert verb("evaluate", run.name, "part=val")[0] == 0
@@ -175,7 +175,7 @@ def test_each_evaluation_has_a_directory_of_its_own_and_changes_nothing_else(run
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_runs_elsewhere(run: Path, verb: Verb) -> None:
+def test_evaluate_accepts_runs_dir(run: Path, verb: Verb) -> None:
     Path("runs").rename("elsewhere")
     assert verb("evaluate", "last", "part=val")[0] == 2
     assert verb("evaluate", run.name, "part=val", "runs_dir=elsewhere")[0] == 0
@@ -201,7 +201,9 @@ def test_runs_elsewhere(run: Path, verb: Verb) -> None:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained(arguments: list[str], parts: list[str], run: Path, failed: Path, verb: Verb) -> None:
+def test_invalid_arguments_are_reported(
+    arguments: list[str], parts: list[str], run: Path, failed: Path, verb: Verb
+) -> None:
     names = {"run": run.name, "failed": failed.name}
     code, out, err = verb("evaluate", *(argument.format(**names) for argument in arguments))
     assert (code, out) == (2, "")
@@ -211,7 +213,7 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], run: Pat
     assert not (run / "evaluations").exists() or not list((run / "evaluations").iterdir())
 
 
-def test_data_without_a_label_of_the_runs_are_refused(run: Path, verb: Verb) -> None:
+def test_data_without_known_labels_is_rejected(run: Path, verb: Verb) -> None:
     Path("bees.csv").write_text("text,tags\n" + "".join(f"honey {i} in the hive,bees\n" for i in range(20)))
     code, _, err = verb(
         "evaluate",
@@ -228,8 +230,8 @@ def test_data_without_a_label_of_the_runs_are_refused(run: Path, verb: Verb) -> 
     assert "labels" in err
 
 
-def test_a_run_of_data_of_ones_own_can_be_scored_without_their_directory(run: Path, verb: Verb) -> None:
-    """The data set stands in a directory that was named when the run was trained; its record holds what is needed."""
+def test_run_on_custom_data_needs_no_config_dir(run: Path, verb: Verb) -> None:
+    """The config directory was named at training; the saved configuration holds what is needed."""
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("  name: sample\n", "  name: tickets\n", 1))
     code, out, err = verb("evaluate", run.name)

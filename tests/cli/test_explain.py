@@ -26,11 +26,13 @@ def failed(make_run: Make) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _there(rule: Path, regression: Path, failed: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _enter_workplace(
+    rule: Path, regression: Path, failed: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(workplace)
 
 
-def test_the_rule_names_the_words_that_fired(rule: Path, verb: Verb) -> None:
+def test_rule_explanation_names_matching_words(rule: Path, verb: Verb) -> None:
     code, out, err = verb("explain", rule.name, f"text={TEXT}")
     assert (code, err) == (0, "")
     rows = [line.split() for line in out.splitlines()[1:]]
@@ -39,26 +41,26 @@ def test_the_rule_names_the_words_that_fired(rule: Path, verb: Verb) -> None:
     assert all(row[-1] == "yes" for row in rows)
 
 
-def test_programs_get_labels_scores_and_evidence(rule: Path, verb: Verb) -> None:
-    found = json.loads(verb("explain", rule.name, f"text={TEXT}", "format=json")[1])
-    assert found["labels"] == ["audio", "generative-models"]
-    assert set(found["scores"]) == set(json.loads((rule / "labels.json").read_text()))
-    assert {label for label, score in found["scores"].items() if score == 1} == set(found["labels"])
-    assert {"label": "generative-models", "words": "gan", "weight": 1.0} in found["evidence"]
+def test_json_has_labels_scores_and_evidence(rule: Path, verb: Verb) -> None:
+    explanation = json.loads(verb("explain", rule.name, f"text={TEXT}", "format=json")[1])
+    assert explanation["labels"] == ["audio", "generative-models"]
+    assert set(explanation["scores"]) == set(json.loads((rule / "labels.json").read_text()))
+    assert {label for label, score in explanation["scores"].items() if score == 1} == set(explanation["labels"])
+    assert {"label": "generative-models", "words": "gan", "weight": 1.0} in explanation["evidence"]
 
 
-def test_the_regressions_words_are_words_and_labels_of_the_text_strongest_first(regression: Path, verb: Verb) -> None:
-    found = json.loads(verb("explain", regression.name, f"text={TEXT}", "format=json")[1])
-    assert found["evidence"]
-    for label in {each["label"] for each in found["evidence"]}:
-        own = [each for each in found["evidence"] if each["label"] == label]
-        assert [each["weight"] for each in own] == sorted((each["weight"] for each in own), reverse=True)
-        words = {each["words"] for each in own}
-        named = {each for each in words if each.replace(" ", "-") in {"audio", "generative-models"}}
-        assert all(set(each.split()) <= set(TEXT.lower().split()) for each in words - named)
+def test_regression_evidence_is_sorted_by_weight(regression: Path, verb: Verb) -> None:
+    explanation = json.loads(verb("explain", regression.name, f"text={TEXT}", "format=json")[1])
+    assert explanation["evidence"]
+    for label in {item["label"] for item in explanation["evidence"]}:
+        items = [item for item in explanation["evidence"] if item["label"] == label]
+        assert [item["weight"] for item in items] == sorted((item["weight"] for item in items), reverse=True)
+        words = {item["words"] for item in items}
+        named = {phrase for phrase in words if phrase.replace(" ", "-") in {"audio", "generative-models"}}
+        assert all(set(phrase.split()) <= set(TEXT.lower().split()) for phrase in words - named)
 
 
-def test_a_label_below_its_threshold_is_not_decided(make_run: Make, verb: Verb) -> None:
+def test_label_below_threshold_is_not_predicted(make_run: Make, verb: Verb) -> None:
     run = make_run("model=regression", "model.char_ngrams=null", "threshold.method=fixed", "threshold.value=1")
     out = verb("explain", run.name, f"text={TEXT}")[1]
     rows = [line.split() for line in out.splitlines()[1:]]
@@ -66,17 +68,17 @@ def test_a_label_below_its_threshold_is_not_decided(make_run: Make, verb: Verb) 
     assert all(row[-1] == "no" for row in rows)
 
 
-def test_markdown(rule: Path, verb: Verb) -> None:
+def test_explain_prints_markdown_table(rule: Path, verb: Verb) -> None:
     assert verb("explain", rule.name, f"text={TEXT}", "format=md")[1].startswith("| label | words |")
 
 
 @pytest.mark.parametrize("text", ["nothing of the kind", "", "   ", "日本語", "{}", "[1, 2"])
-def test_any_text_is_taken_as_it_is_typed(text: str, rule: Path, verb: Verb) -> None:
+def test_text_without_evidence_is_accepted(text: str, rule: Path, verb: Verb) -> None:
     code, out, err = verb("explain", rule.name, f"text={text}")
     assert (code, out, err) == (0, "no words support any label\n", "")
 
 
-def test_a_text_may_hold_anything_that_configuration_would_trip_over(rule: Path, verb: Verb) -> None:
+def test_text_may_contain_config_syntax(rule: Path, verb: Verb) -> None:
     code, out, _ = verb("explain", rule.name, "text=a=b, ${speech}: [gan] 'and' \"more\"")
     assert code == 0
     assert {line.split()[0] for line in out.splitlines()[1:]} == {"audio", "generative-models"}
@@ -98,7 +100,9 @@ def test_a_text_may_hold_anything_that_configuration_would_trip_over(rule: Path,
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained(arguments: list[str], parts: list[str], rule: Path, failed: Path, verb: Verb) -> None:
+def test_invalid_arguments_are_reported(
+    arguments: list[str], parts: list[str], rule: Path, failed: Path, verb: Verb
+) -> None:
     names = {"rule": rule.name, "failed": failed.name}
     code, out, err = verb("explain", *(argument.format(**names) for argument in arguments))
     assert (code, out) == (2, "")

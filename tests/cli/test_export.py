@@ -22,11 +22,11 @@ def cnn(make_run: Make) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _there(rule: Path, cnn: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _enter_workplace(rule: Path, cnn: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
 
 
-def test_it_says_where_how_large_and_how_close(cnn: Path, verb: Verb, tmp_path: Path) -> None:
+def test_export_reports_path_size_and_score_difference(cnn: Path, verb: Verb, tmp_path: Path) -> None:
     code, out, err = verb("export", cnn.name, f"out={tmp_path / 'cnn'}")
     assert (code, err) == (0, "")
     facts = {line[:12].strip(): line[12:] for line in out.splitlines()}
@@ -38,7 +38,7 @@ def test_it_says_where_how_large_and_how_close(cnn: Path, verb: Verb, tmp_path: 
     assert load_scorer(tmp_path / "cnn").labels
 
 
-def test_int8_says_what_its_figure_rests_on_and_whose_the_thresholds_are(
+def test_int8_export_reports_thresholds_and_f1_change(
     cnn: Path, verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_checks, "F1_MARGIN", 1.0)  # few val texts, wide intervals
@@ -49,9 +49,7 @@ def test_int8_says_what_its_figure_rests_on_and_whose_the_thresholds_are(
     assert re.fullmatch(r"[+-]0\.\d{4} over 1 run, \d+ val texts; 95 % sure: above [+-]\d\.\d{4}", facts["f1_weighted"])
 
 
-def test_int8_that_is_refused_is_exit_code_3_with_what_would_help(
-    cnn: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rejected_int8_export_exits_with_3(cnn: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_checks, "F1_MARGIN", -1.0)
     code, out, err = verb("export", cnn.name, "precision=int8")
     assert (code, err) == (3, "")
@@ -59,14 +57,14 @@ def test_int8_that_is_refused_is_exit_code_3_with_what_would_help(
     assert not (cnn / "export").exists()
 
 
-def test_a_rule_goes_into_its_run_as_it_is(rule: Path, verb: Verb) -> None:
+def test_rule_is_exported_unchanged_into_run(rule: Path, verb: Verb) -> None:
     code, out, _ = verb("export", rule.name, "replace=true")
     assert code == 0
     assert "scores differ by at most 0.0e+00, no decisions changed" in out
     assert (rule / "export/model/rules.json").read_bytes() == (rule / "model/rules.json").read_bytes()
 
 
-def test_a_refusal_is_exit_code_3_with_the_figure_and_writes_nothing(
+def test_rejected_export_exits_with_3_and_writes_nothing(
     cnn: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_checks, "TOLERANCE", 0.0)
@@ -89,7 +87,7 @@ def test_a_refusal_is_exit_code_3_with_the_figure_and_writes_nothing(
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained(arguments: list[str], parts: list[str], rule: Path, verb: Verb) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], parts: list[str], rule: Path, verb: Verb) -> None:
     code, out, err = verb("export", *(argument.format(rule=rule.name) for argument in arguments))
     assert (code, out) == (2, "")
     for part in parts:

@@ -1,4 +1,4 @@
-"""`ratchet gate`: the exit code is the answer, the rest says why."""
+"""Tests for `ratchet gate`: its exit codes, criteria and reports."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from ratchet.config import compose_objective, plain
 
 Verb = Callable[..., tuple[int, str, str]]
 Terminal = Callable[[int], None]
-FEW = "resamples=100"  # where only the layout is looked at
+FEW = "resamples=100"  # enough for tests of the layout
 UNCLEAR = "objective.evidence.repeats=5"
 NOTHING = "objective.floor=0.99"
 SIMPLE = ("objective.floor=0.1", "objective.margin=0.5")
@@ -29,8 +29,8 @@ def gate(verb: Verb) -> Verb:
     return lambda *arguments: verb("gate", "resamples=500", *arguments)
 
 
-def cells(table: str) -> list[list[str]]:
-    """The rows below a title and the heads of columns."""
+def split_cells(table: str) -> list[list[str]]:
+    """Return the cells of each row, without the title and the column headers."""
     return [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()[2:]]
 
 
@@ -44,50 +44,48 @@ def cells(table: str) -> list[list[str]]:
     ],
     ids=["ships", "simplest", "nothing", "unclear"],
 )
-def test_the_exit_code_and_the_first_line_are_the_answer(
-    arguments: list[str], code: int, headline: str, gate: Verb
-) -> None:
-    found, out, err = gate(*arguments)
-    assert (found, err) == (code, "")
+def test_exit_code_and_first_line_give_decision(arguments: list[str], code: int, headline: str, gate: Verb) -> None:
+    exit_code, out, err = gate(*arguments)
+    assert (exit_code, err) == (code, "")
     assert out.splitlines()[0] == headline
     assert gate(*arguments, "format=md")[0] == code
     assert gate(*arguments, "format=json")[0] == code
 
 
-def test_every_clause_is_shown_with_what_it_would_take(gate: Verb) -> None:
+def test_every_criterion_shows_state_and_what_is_needed(gate: Verb) -> None:
     out = gate(UNCLEAR)[1]
     rule, regression = out.split("\n\n")[1:]
     assert rule.splitlines()[0].startswith("rule does not ship: fails 1 of ")
-    criteria = {row[0]: row[1:] for row in cells(rule)}
+    criteria = {row[0]: row[1:] for row in split_cells(rule)}
     assert {state for state, *_ in criteria.values()} == {"pass", "too little evidence", "fail"}
     state, _, needed = criteria["no more than 0.03 below regression"]
     assert state == "fail"
     assert needed.startswith("0.")
     assert regression.splitlines()[0] == "regression does not ship: too little evidence"
-    [unclear] = [row for row in cells(regression) if row[1] == "too little evidence"]
+    [unclear] = [row for row in split_cells(regression) if row[1] == "too little evidence"]
     assert unclear[0] == "repeats at least 5"
     assert unclear[2] == "3"
     assert unclear[3].startswith("2 more (split.seed=")
     assert all(word in out for word in ("latency p95 at most 50 ms", "size at most 500 MB", "fit at most 30 min"))
 
 
-def test_one_of_equals_says_why_it_does_not_ship(gate: Verb) -> None:
+def test_passing_but_less_simple_candidate_is_explained(gate: Verb) -> None:
     out = gate(*SIMPLE)[1]
     assert "rule ships: meets every criterion, and nothing simpler does" in out
     assert "regression does not ship: passes too, but rule is simpler" in out
 
 
-def test_an_objective_is_named_with_its_hash_and_its_commit(gate: Verb) -> None:
+def test_objective_is_shown_with_name_and_hash(gate: Verb) -> None:
     line = gate("objective=strict")[1].splitlines()[1]
     assert line.startswith(f"  objective strict ({compose_objective(['objective=strict']).hash[:12]}, ")
 
 
-def test_what_the_command_line_sets_is_said(gate: Verb) -> None:
+def test_command_line_objective_settings_are_noted(gate: Verb) -> None:
     assert "  note: set on the command line: objective.floor=0.99" in gate(NOTHING)[1].splitlines()
     assert "command line" not in gate()[1]
 
 
-def test_an_objective_that_is_younger_than_the_runs_is_said(runs: Path, gate: Verb) -> None:
+def test_objective_changed_after_runs_started_is_noted(runs: Path, gate: Verb) -> None:
     for run in find_named_runs(runs, "rule"):
         rewrite_record(run.path, started_at="2020-01-01T00:00:00+00:00")
     [note] = [line for line in gate()[1].splitlines() if "note: " in line]
@@ -95,43 +93,43 @@ def test_an_objective_that_is_younger_than_the_runs_is_said(runs: Path, gate: Ve
     assert "after the first of these runs had started (2020-01-01 00:00 UTC)" in note
 
 
-def test_programs_get_everything_that_the_decision_rests_on(runs: Path, gate: Verb) -> None:
+def test_json_has_complete_evidence_of_decision(runs: Path, gate: Verb) -> None:
     code, out, err = gate("objective.floor=0.2", "format=json")
     assert (code, err) == (0, "")
-    found = json.loads(out)
+    report = json.loads(out)
     objective = compose_objective(["objective.floor=0.2"])
-    assert found["objective"]["hash"] == objective.hash
-    assert found["objective"]["changed"] == "set on the command line: objective.floor=0.2"
-    assert found["settings"] == plain(objective.settings)
-    assert found["split_hashes"] == sorted(str(run.record.split_hash) for run in find_named_runs(runs, "rule"))
-    decision = found["decision"]
+    assert report["objective"]["hash"] == objective.hash
+    assert report["objective"]["changed"] == "set on the command line: objective.floor=0.2"
+    assert report["settings"] == plain(objective.settings)
+    assert report["split_hashes"] == sorted(str(run.record.split_hash) for run in find_named_runs(runs, "rule"))
+    decision = report["decision"]
     assert (decision["outcome"], decision["ships"]) == ("ships", "regression")
-    assert [each["name"] for each in decision["judgements"]] == ["rule", "regression"]
-    for each in decision["judgements"]:
-        assert each["runs"] == [run.record.id for run in find_named_runs(runs, each["name"])]
-        assert each["ships"] == (each["name"] == "regression")
-        assert {clause["state"] for clause in each["clauses"]} <= {"pass", "fail", "too little evidence"}
-        assert all((clause["needed"] is None) == (clause["state"] == "pass") for clause in each["clauses"])
+    assert [judgement["name"] for judgement in decision["judgements"]] == ["rule", "regression"]
+    for judgement in decision["judgements"]:
+        assert judgement["runs"] == [run.record.id for run in find_named_runs(runs, judgement["name"])]
+        assert judgement["ships"] == (judgement["name"] == "regression")
+        assert {clause["state"] for clause in judgement["clauses"]} <= {"pass", "fail", "too little evidence"}
+        assert all((clause["needed"] is None) == (clause["state"] == "pass") for clause in judgement["clauses"])
 
 
-def test_markdown_has_a_table_a_candidate(gate: Verb) -> None:
+def test_markdown_has_one_table_per_candidate(gate: Verb) -> None:
     lines = gate("format=md", NOTHING)[1].splitlines()
     assert sum(line == "| criterion | state | evidence | needed |" for line in lines) == 2
     assert all(line.count("|") == 5 for line in lines if line.startswith("|"))
     assert any(line.startswith("**rule does not ship: fails 1 of ") for line in lines)
 
 
-def test_what_is_left_out_is_said(runs: Path, gate: Verb) -> None:
+def test_left_out_runs_are_listed_at_end(runs: Path, gate: Verb) -> None:
     rewrite_record(find_named_runs(runs, "regression")[0].path, status="interrupted")
     code, out, _ = gate()
-    assert code == 3, "two repeats are left"
+    assert code == 3, "only two repeats remain"
     assert out.splitlines()[-2:] == [
         "left out  1 run: the run is interrupted",
         "left out  split.seed=0 of rule: not all candidates were measured there",
     ]
 
 
-def test_ones_own_objective_comes_from_ones_own_directory(gate: Verb) -> None:
+def test_custom_objective_is_read_from_config_dir(gate: Verb) -> None:
     path = Path("mine", "objective", "easy.yaml")
     path.parent.mkdir(parents=True)
     path.write_text("defaults: [base_objective, _self_]\nmargin: 0.5\nevidence: {repeats: 1, test_records: 1}\n")
@@ -156,7 +154,7 @@ def test_ones_own_objective_comes_from_ones_own_directory(gate: Verb) -> None:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained(arguments: list[str], parts: list[str], gate: Verb) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], parts: list[str], gate: Verb) -> None:
     code, out, err = gate(*arguments)
     assert (code, out) == (2, "")
     for part in parts:
@@ -168,9 +166,7 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], gate: Ve
     [([], 0), ([NOTHING], 3), ([UNCLEAR], 3)],
     ids=["ships", "nothing", "unclear"],
 )
-def test_a_verdict_on_disk_is_said_again_with_its_exit_code(
-    arguments: list[str], code: int, gate: Verb, verb: Verb
-) -> None:
+def test_check_repeats_stored_verdict_and_exit_code(arguments: list[str], code: int, gate: Verb, verb: Verb) -> None:
     out = gate(*arguments, "format=json")[1]
     Path("build").mkdir()
     Path("build", "verdict.json").write_text(out, encoding="utf-8")
@@ -185,7 +181,7 @@ def test_a_verdict_on_disk_is_said_again_with_its_exit_code(
     [b"", b"{", b"[]", b"5", b"\xff", b"{}", b'{"data": "sample"}', b'{"data": "sample", "decision": []}'],
     ids=repr,
 )
-def test_what_is_no_verdict_does_not_ship(content: bytes, verb: Verb) -> None:
+def test_check_rejects_invalid_verdict_file(content: bytes, verb: Verb) -> None:
     Path("verdict.json").write_bytes(content)
     code, out, err = verb("gate", "--check", "verdict=verdict.json")
     assert (code, out) == (2, "")
@@ -193,28 +189,28 @@ def test_what_is_no_verdict_does_not_ship(content: bytes, verb: Verb) -> None:
     assert "`dvc repro`" in err
 
 
-def test_a_verdict_that_is_not_there_says_what_writes_it(verb: Verb) -> None:
+def test_check_reports_command_that_writes_missing_verdict(verb: Verb) -> None:
     code, out, err = verb("gate", "--check")
     assert (code, out) == (2, "")
     assert err.startswith("error: build/verdict.json: ")
     assert "`dvc repro`" in err
 
 
-def test_a_verdict_on_disk_cannot_be_judged_anew(verb: Verb) -> None:
+def test_check_does_not_accept_an_objective(verb: Verb) -> None:
     code, out, err = verb("gate", "--check", "objective=strict")
     assert (code, out) == (2, "")
     assert "'objective'" in err
 
 
-def test_on_a_terminal_criteria_fold_and_nothing_is_lost(gate: Verb, terminal: Terminal) -> None:
+def test_terminal_output_wraps_criteria_without_losing_text(gate: Verb, terminal: Terminal) -> None:
     piped = gate(FEW, UNCLEAR)[1]
     terminal(80)
     out = gate(FEW, UNCLEAR)[1]
-    assert sorted("".join(out.split())) == sorted("".join(piped.split())), "not a character less"
+    assert sorted("".join(out.split())) == sorted("".join(piped.split())), "no character is lost"
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
-def test_long_names_fold_beside_the_evidence(runs: Path, gate: Verb, terminal: Terminal) -> None:
+def test_long_names_wrap_without_losing_text(runs: Path, gate: Verb, terminal: Terminal) -> None:
     name = "régression_日本語_with_words_only_and_without_stemming"
     for run in find_named_runs(runs, "regression"):
         rewrite_record(run.path, name=name)
@@ -222,10 +218,10 @@ def test_long_names_fold_beside_the_evidence(runs: Path, gate: Verb, terminal: T
     terminal(80)
     out = gate(FEW)[1]
     assert all(cell_len(line) <= 80 for line in out.splitlines())
-    assert sorted("".join(out.split())) == sorted("".join(piped.split())), "not a character less"
+    assert sorted("".join(out.split())) == sorted("".join(piped.split())), "no character is lost"
 
 
-def test_markdown_is_the_same_on_a_terminal(gate: Verb, terminal: Terminal) -> None:
+def test_markdown_does_not_depend_on_terminal(gate: Verb, terminal: Terminal) -> None:
     piped = gate(FEW, "format=md", UNCLEAR)[1]
     terminal(60)
     assert gate(FEW, "format=md", UNCLEAR)[1] == piped

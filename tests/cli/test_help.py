@@ -1,4 +1,4 @@
-"""Help is complete (each verb, action and key), fits 80 columns, and costs little more than importing Hydra."""
+"""Tests for help: it is complete, fits 80 columns and costs little more than importing Hydra."""
 
 import os
 import re
@@ -18,20 +18,20 @@ from ratchet.project import CONF, PROJECT
 
 HEAVY = {"torch", "polars", "sklearn", "transformers", "pytorch_lightning", "wandb", "optuna"}
 KEYED = [verb for verb in VERBS if verb != "train"]
-REQUIRED: dict[str, Any] = {  # settings of a network without a default
+REQUIRED: dict[str, Any] = {  # settings of a network that have no default
     **{"max_length": 1, "batch_size": 1, "max_epochs": 1, "patience": 1},
     **{"learning_rate": 1.0, "weight_decay": 0.0, "warmup": 0.0},
 }
 
 
-def shown(out: str) -> str:
-    """Return the words of the output, as if it had not been wrapped."""
+def unwrap(out: str) -> str:
+    """Return the output on one line, without its wrapping."""
     return " ".join(out.split())
 
 
 @pytest.mark.parametrize("verb", KEYED)
 @pytest.mark.parametrize("arguments", [["-h"], ["last", "--help"]], ids=" ".join)
-def test_every_verb_describes_itself_and_all_its_keys(
+def test_help_of_every_verb_describes_all_keys(
     verb: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([verb, *arguments]) == 0
@@ -39,7 +39,7 @@ def test_every_verb_describes_itself_and_all_its_keys(
     assert captured.err == ""
     assert captured.out.startswith(f"usage: ratchet {verb}")
     assert all(len(line) <= 80 for line in captured.out.splitlines())
-    text = shown(captured.out)
+    text = unwrap(captured.out)
     assert VERBS[verb].sentence in text
     for example in VERBS[verb].examples:
         assert example in captured.out
@@ -50,17 +50,17 @@ def test_every_verb_describes_itself_and_all_its_keys(
 
 
 @pytest.mark.parametrize("verb", KEYED)
-def test_every_action_has_a_sentence_and_every_sentence_an_action(verb: str) -> None:
-    described, there = VERBS[verb].actions, find_options(verb)
-    assert set(there) <= set(described)
-    assert set(described) - {""} <= set(there), "what is described exists"
+def test_described_actions_match_existing_actions(verb: str) -> None:
+    described, existing = VERBS[verb].actions, find_options(verb)
+    assert set(existing) <= set(described)
+    assert set(described) - {""} <= set(existing), "every described action exists"
     for action in set(described) - {""}:
         assert re.fullmatch(r"[A-Z].*\.", described[action].sentence)
     assert re.fullmatch(r"[A-Z].*\.", VERBS[verb].sentence)
     assert VERBS[verb].examples
 
 
-def test_of_an_action_only_its_own_keys_are_described(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_action_describes_only_its_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "prune", "--help"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("usage: ratchet runs prune [key=value ...]\n")
@@ -68,7 +68,7 @@ def test_of_an_action_only_its_own_keys_are_described(capsys: pytest.CaptureFixt
     assert "ladder=" not in out
 
 
-def test_keys_are_described_with_default_sentence_and_allowed_values(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_defaults_and_allowed_values(capsys: pytest.CaptureFixture[str]) -> None:
     main(["export", "--help"])
     out = capsys.readouterr().out
     keys = re.findall(r"^  (\w+)=(\S+)", out, re.MULTILINE)
@@ -76,11 +76,11 @@ def test_keys_are_described_with_default_sentence_and_allowed_values(capsys: pyt
     assert "float32 | int8" in out
 
 
-def test_training_describes_groups_and_the_keys_of_what_is_chosen(verb: Verb) -> None:
+def test_help_of_train_describes_groups_and_chosen_settings(verb: Verb) -> None:
     code, out, err = verb("train", "model=cnn", "seed=7", "--help")
     assert (code, err) == (0, "")
     assert all(len(line) <= 80 for line in out.splitlines())
-    lines, text = out.splitlines(), shown(out)
+    lines, text = out.splitlines(), unwrap(out)
     groups = {path.name for path in CONF.iterdir() if path.is_dir()} - {"objective"}
     offered = text.partition("group=option:")[2].partition("key=value:")[0]
     assert groups == set(re.findall(r"(\w+)=", offered))
@@ -92,10 +92,10 @@ def test_training_describes_groups_and_the_keys_of_what_is_chosen(verb: Verb) ->
         assert f" {setting.key}=" in text
         assert setting.remark in text
     assert "model.stemming" not in text
-    assert "model.max_epochs=20" in text, "as composed, not as declared"
+    assert "model.max_epochs=20" in text, "the composed value, not the declared default"
 
 
-def test_of_listed_values_the_first_is_described(verb: Verb) -> None:
+def test_help_of_multirun_describes_first_value(verb: Verb) -> None:
     code, out, err = verb("train", "-m", "model=rule,cnn", "seed=0,1", "threshold.value=interval(0.1,0.9)", "-h")
     assert (code, err) == (0, "")
     assert "model.stemming=" in out
@@ -110,33 +110,33 @@ def test_of_listed_values_the_first_is_described(verb: Verb) -> None:
         ("sed=1", "did you mean 'seed'?"),
     ],
 )
-def test_a_mistake_next_to_help_is_reported(argument: str, message: str, verb: Verb) -> None:
+def test_invalid_argument_next_to_help_is_reported(argument: str, message: str, verb: Verb) -> None:
     code, out, err = verb("train", argument, "--help")
     assert (code, out) == (2, "")
     assert message in err
 
 
 @pytest.mark.parametrize("arguments", [["train", "--help"], ["runs", "--help"], ["compare", "-h"], ["models", "-h"]])
-def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
-    done = run_command(sys.executable, "-X", "importtime", "-m", "ratchet", *arguments, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    imported = {name.partition(".")[0] for name in re.findall(r"\| +([\w.]+)$", done.stderr, flags=re.MULTILINE)}
+def test_help_imports_no_heavy_packages(arguments: list[str], tmp_path: Path) -> None:
+    process = run_command(sys.executable, "-X", "importtime", "-m", "ratchet", *arguments, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    imported = {name.partition(".")[0] for name in re.findall(r"\| +([\w.]+)$", process.stderr, flags=re.MULTILINE)}
     assert "ratchet" in imported
     assert not imported & HEAVY
 
 
-def cpu_seconds(*command: str | Path, directory: Path) -> float:
-    """Return the CPU time of a command, which does not depend on what else the machine does, as its duration would."""
+def measure_cpu_seconds(*command: str | Path, directory: Path) -> float:
+    """Return the CPU time of a command. Unlike its duration, it does not depend on other processes."""
     before = os.times()
     assert run_command(*command, cwd=directory).returncode == 0
     after = os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows does not count the time of children")
-def test_help_of_training_costs_little_more_than_importing_hydra(tmp_path: Path) -> None:
-    helping, importing = [], []
-    for _ in range(3):  # alternating; the fastest counts, as others share the caches
-        importing.append(cpu_seconds(sys.executable, "-c", "import hydra", directory=tmp_path))
-        helping.append(cpu_seconds(sys.executable, PROJECT / "train.py", "--help", directory=tmp_path))
-    assert min(helping) <= 1.5 * min(importing) + 1
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not report the CPU time of child processes")
+def test_help_of_train_costs_little_more_than_hydra(tmp_path: Path) -> None:
+    help_seconds, import_seconds = [], []
+    for _ in range(3):  # alternate and take the minimum: other processes share the caches
+        import_seconds.append(measure_cpu_seconds(sys.executable, "-c", "import hydra", directory=tmp_path))
+        help_seconds.append(measure_cpu_seconds(sys.executable, PROJECT / "train.py", "--help", directory=tmp_path))
+    assert min(help_seconds) <= 1.5 * min(import_seconds) + 1

@@ -8,17 +8,17 @@ from ratchet.models import settings_class
 from ratchet.project import CONF
 
 
-def test_every_model_is_listed_with_what_it_is_the_simplest_first(verb: Verb) -> None:
+def test_models_are_described_and_sorted_by_complexity(verb: Verb) -> None:
     code, out, err = verb("models", "format=json")
     assert (code, err) == (0, "")
-    listed = json.loads(out)
-    assert {each["model"] for each in listed} == {path.stem for path in (CONF / "model").glob("*.yaml")}
-    assert [each["complexity"] for each in listed] == sorted(each["complexity"] for each in listed)
-    assert {each["model"]: each["module"] for each in listed}["transformer_tiny"] == "transformer"
-    assert all(each["what"].endswith(".") for each in listed)
+    rows = json.loads(out)
+    assert {row["model"] for row in rows} == {path.stem for path in (CONF / "model").glob("*.yaml")}
+    assert [row["complexity"] for row in rows] == sorted(row["complexity"] for row in rows)
+    assert {row["model"]: row["module"] for row in rows}["transformer_tiny"] == "transformer"
+    assert all(row["what"].endswith(".") for row in rows)
 
 
-def test_a_model_of_ones_own_is_among_them(verb: Verb, tmp_path: Path) -> None:
+def test_model_of_config_dir_is_listed(verb: Verb, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     path = tmp_path / "model/mine.yaml"
     path.write_text("# My own.\ndefaults: [rule, _self_]\nname: mine\nmodule: rule\n", encoding="utf-8")
@@ -27,7 +27,7 @@ def test_a_model_of_ones_own_is_among_them(verb: Verb, tmp_path: Path) -> None:
     assert "| mine | rule | 0 | My own. |" in out.splitlines()
 
 
-def test_one_is_shown_with_all_that_can_be_set(verb: Verb) -> None:
+def test_model_is_shown_with_its_settings(verb: Verb) -> None:
     code, out, err = verb("models", "regression")
     assert (code, err) == (0, "")
     assert out.startswith("regression (module regression, complexity 1): ")
@@ -45,7 +45,7 @@ def test_one_is_shown_with_all_that_can_be_set(verb: Verb) -> None:
     assert "| model.stemming | true | false \\| true |" in verb("models", "rule", "format=md")[1]
 
 
-def test_a_misspelt_name_gets_the_nearest(verb: Verb) -> None:
+def test_misspelt_model_error_suggests_nearest_name(verb: Verb) -> None:
     code, out, err = verb("models", "transfomer")
     assert (code, out) == (2, "")
     assert "'transformer'" in err

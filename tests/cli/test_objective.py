@@ -1,4 +1,4 @@
-"""`ratchet objective review`: what would ship under other objectives, and what the choice depends on."""
+"""Tests for `ratchet objective review`: the decision under alternative objectives."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ratchet.objective.review import Alternative, Review
 
 Verb = Callable[..., tuple[int, str, str]]
 Terminal = Callable[[int], None]
-FEW = "resamples=100"  # where only the layout is looked at
+FEW = "resamples=100"  # enough for tests of the layout
 pytestmark = pytest.mark.usefixtures("ladder_here")
 
 
@@ -21,75 +21,84 @@ def review(verb: Verb) -> Verb:
     return lambda *arguments: verb("objective", "review", "resamples=500", *arguments)
 
 
-def rows(out: str) -> list[tuple[str, str]]:
-    """Part with its change, and outcome with what is said of it."""
+def read_rows(out: str) -> list[tuple[str, str]]:
+    """Return each changed part with its change, and the outcome with its mark."""
     _, header, *lines = out.split("\n\n")[1].splitlines()
-    place = header.index("outcome")
-    return [(" ".join(line[:place].split()), " ".join(line[place:].split())) for line in lines]
+    column = header.index("outcome")
+    return [(" ".join(line[:column].split()), " ".join(line[column:].split())) for line in lines]
 
 
-def test_the_objective_in_force_comes_first(review: Verb) -> None:
+def test_current_objective_comes_first(review: Verb) -> None:
     code, out, err = review()
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "sample: under default regression ships"
-    found = dict(rows(out))
-    assert found["metric f1_macro"] == "regression ships same"
-    assert found["objective strict -"] == "too little evidence differs"
-    assert "objective default -" not in found, "it is the one in force"
+    outcomes = dict(read_rows(out))
+    assert outcomes["metric f1_macro"] == "regression ships same"
+    assert outcomes["objective strict -"] == "too little evidence differs"
+    assert "objective default -" not in outcomes, "it is the current objective"
 
 
-def test_what_differs_is_marked_and_named_at_the_end(review: Verb) -> None:
+def test_different_outcomes_are_marked_and_summarised(review: Verb) -> None:
     out = review("objective.floor=0.9")[1]
     assert out.splitlines()[0].startswith("sample: under default ")
-    marked = [part for part, said in rows(out) if said.endswith("differs")]
+    marked = [part for part, outcome in read_rows(out) if outcome.endswith("differs")]
     assert marked
-    said, _, parts = out.splitlines()[-1].partition(", namely on ")
-    assert said == f"another outcome under {len(marked)} of {len(rows(out))}: the choice depends on the objective"
+    summary, _, parts = out.splitlines()[-1].partition(", namely on ")
+    assert (
+        summary == f"another outcome under {len(marked)} of {len(read_rows(out))}: the choice depends on the objective"
+    )
     assert parts.split(", ")[0] == "floor"
-    in_force = out.splitlines()[0].removeprefix("sample: under default ")
-    assert [said for _, said in rows(out) if said.startswith(in_force) == said.endswith("differs")] == []
+    current = out.splitlines()[0].removeprefix("sample: under default ")
+    assert [
+        outcome for _, outcome in read_rows(out) if outcome.startswith(current) == outcome.endswith("differs")
+    ] == []
 
 
-def test_where_nothing_differs_the_models_decide(review: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identical_outcomes_are_summarised_as_same(review: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     current = Alternative("in force", "", "nothing ships", None)
-    others = [Alternative("margin", f"{margin}", "nothing ships", None) for margin in (0.01, 0.02)]
-    monkeypatch.setattr(module, "review", lambda *_: Review(current, others))
+    alternatives = [Alternative("margin", f"{margin}", "nothing ships", None) for margin in (0.01, 0.02)]
+    monkeypatch.setattr(module, "review", lambda *_: Review(current, alternatives))
     out = review()[1]
-    assert rows(out) == [("margin 0.01", "nothing ships same"), ("margin 0.02", "nothing ships same")]
+    assert read_rows(out) == [("margin 0.01", "nothing ships same"), ("margin 0.02", "nothing ships same")]
     assert out.splitlines()[-1] == "the same under all 2: the choice depends on the models, not on the objective"
 
 
-def test_programs_get_every_alternative(review: Verb) -> None:
+def test_json_has_every_alternative(review: Verb) -> None:
     code, out, _ = review("format=json", "objective.margin=0.04")
     assert code == 0
-    found = json.loads(out)
-    assert found["data"] == "sample"
-    assert found["objective"]["hash"] == compose_objective(["objective.margin=0.04"]).hash
-    assert found["objective"]["changed"] == "set on the command line: objective.margin=0.04"
-    assert found["current"] == {"part": "in force", "change": "", "outcome": "ships", "ships": "regression"}
-    margins = [each["change"] for each in found["alternatives"] if each["part"] == "margin"]
+    report = json.loads(out)
+    assert report["data"] == "sample"
+    assert report["objective"]["hash"] == compose_objective(["objective.margin=0.04"]).hash
+    assert report["objective"]["changed"] == "set on the command line: objective.margin=0.04"
+    assert report["current"] == {"part": "in force", "change": "", "outcome": "ships", "ships": "regression"}
+    margins = [alternative["change"] for alternative in report["alternatives"] if alternative["part"] == "margin"]
     assert margins == ["0.01", "0.02", "0.03", "0.05"]
-    assert {each["part"] for each in found["alternatives"]} >= {"objective default", "objective strict"}
-    for each in found["alternatives"]:
-        assert (each["ships"] is not None) == (each["outcome"] == "ships")
+    assert {alternative["part"] for alternative in report["alternatives"]} >= {"objective default", "objective strict"}
+    for alternative in report["alternatives"]:
+        assert (alternative["ships"] is not None) == (alternative["outcome"] == "ships")
 
 
-def test_the_table_says_what_the_json_says(review: Verb) -> None:
-    found = json.loads(review("format=json")[1])
+def test_table_and_json_report_same_outcomes(review: Verb) -> None:
+    report = json.loads(review("format=json")[1])
     expected = [
-        (f"{each['part']} {each['change']}", f"{each['ships']} ships" if each["ships"] else each["outcome"])
-        for each in found["alternatives"]
+        (
+            f"{alternative['part']} {alternative['change']}",
+            f"{alternative['ships']} ships" if alternative["ships"] else alternative["outcome"],
+        )
+        for alternative in report["alternatives"]
     ]
-    assert [(part, said.removesuffix(" differs").removesuffix(" same")) for part, said in rows(review()[1])] == expected
+    assert [
+        (part, outcome.removesuffix(" differs").removesuffix(" same")) for part, outcome in read_rows(review()[1])
+    ] == expected
 
 
-def test_markdown_has_a_row_an_alternative(review: Verb) -> None:
+def test_markdown_has_one_row_per_alternative(review: Verb) -> None:
     lines = [line for line in review("format=md")[1].splitlines() if line.startswith("|")]
     assert lines[0].startswith("| part | changed to | outcome | same? |")
-    assert len(lines) - 2 == len(rows(review()[1]))
+    assert len(lines) - 2 == len(read_rows(review()[1]))
 
 
-def test_the_review_writes_nothing(review: Verb) -> None:
+def test_review_writes_no_files(review: Verb) -> None:
     review()
     assert [path.name for path in Path().iterdir()] == ["runs"]
 
@@ -107,7 +116,7 @@ def test_the_review_writes_nothing(review: Verb) -> None:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained(arguments: list[str], parts: list[str], verb: Verb) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], parts: list[str], verb: Verb) -> None:
     code, out, err = verb("objective", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
@@ -115,7 +124,7 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], verb: Ve
         assert part in err
 
 
-def test_on_a_terminal_the_parts_wrap(review: Verb, terminal: Terminal) -> None:
+def test_terminal_output_wraps_without_losing_words(review: Verb, terminal: Terminal) -> None:
     floor = "objective.floor=0.9"
     piped = review(FEW, floor)[1]
     terminal(64)

@@ -1,4 +1,4 @@
-"""After a promotion a new run iterates on what was promoted, unless it says otherwise; and promoted runs stay."""
+"""Tests for promotions: the promoted run is the default parent of a new run, and pruning keeps promoted runs."""
 
 import json
 import shutil
@@ -27,79 +27,79 @@ def runs(ladder_here: Path) -> Path:
 
 @pytest.fixture
 def promoted(verb: Verb) -> None:
-    """Regression is."""
+    """Promote the regression."""
     assert verb("promote", "resamples=500")[0] == 0
 
 
-def new_run(*overrides: str) -> StoredRun:
+def train_new_run(*overrides: str) -> StoredRun:
     return read_run(train_run(compose(["experiment=rule_exact", "evaluation.resamples=100", *overrides])).path)
 
 
-def test_before_any_promotion_a_run_has_no_parent() -> None:
-    assert new_run().record.parent is None
+def test_run_has_no_parent_before_any_promotion() -> None:
+    assert train_new_run().record.parent is None
 
 
 @pytest.mark.usefixtures("promoted")
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_promoted_run_of_the_same_split_is_the_parent(seed: int, runs: Path) -> None:
-    assert new_run(f"split.seed={seed}").record.parent == find_named_runs(runs, "regression")[seed].record.id
+def test_promoted_run_of_same_split_is_parent(seed: int, runs: Path) -> None:
+    assert train_new_run(f"split.seed={seed}").record.parent == find_named_runs(runs, "regression")[seed].record.id
 
 
 @pytest.mark.usefixtures("promoted")
-def test_on_another_split_some_promoted_run_is_the_parent(runs: Path) -> None:
+def test_any_promoted_run_is_parent_on_other_split(runs: Path) -> None:
     ids = [run.record.id for run in find_named_runs(runs, "regression")]
-    assert new_run("split.seed=7").record.parent in ids
+    assert train_new_run("split.seed=7").record.parent in ids
 
 
 @pytest.mark.usefixtures("promoted")
-def test_none_is_a_fresh_start() -> None:
-    run = new_run("parent=none")
+def test_parent_none_disables_default_parent() -> None:
+    run = train_new_run("parent=none")
     assert run.record.parent is None
 
 
 @pytest.mark.usefixtures("promoted")
-def test_a_named_parent_comes_before_what_is_promoted(runs: Path) -> None:
+def test_named_parent_overrides_promoted_run(runs: Path) -> None:
     rule = find_named_runs(runs, "rule")[2].record.id
-    assert new_run(f"parent={rule}").record.parent == rule
+    assert train_new_run(f"parent={rule}").record.parent == rule
 
 
 @pytest.mark.usefixtures("promoted")
-def test_after_a_rollback_there_is_none_again(verb: Verb) -> None:
+def test_run_has_no_parent_after_rollback(verb: Verb) -> None:
     verb("promote", "rollback", "reason=oops")
-    assert new_run().record.parent is None
+    assert train_new_run().record.parent is None
 
 
-def test_an_unknown_parent_makes_no_run(runs: Path, train: Command) -> None:
+def test_unknown_parent_creates_no_run(runs: Path, train: Command) -> None:
     before = sorted(runs.rglob("*"))
-    done = train("model=rule", "parent=unknown", "hypothesis='it helps'")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "'unknown'" in done.stderr
-    assert "Traceback" not in done.stderr
+    process = train("model=rule", "parent=unknown", "hypothesis='it helps'")
+    assert (process.returncode, process.stdout) == (2, "")
+    assert "'unknown'" in process.stderr
+    assert "Traceback" not in process.stderr
     assert sorted(runs.rglob("*")) == before
 
 
-def test_broken_promotions_fail_a_run_with_file_and_line() -> None:
+def test_broken_promotions_error_names_file_and_line() -> None:
     PROMOTIONS.parent.mkdir()
     PROMOTIONS.write_text("<<<<<<< HEAD\n")
     with pytest.raises(Exception, match=r"sample\.jsonl, line 1: ") as caught:
-        new_run()
+        train_new_run()
     assert isinstance(caught.value.__cause__, UserError)
-    assert new_run("parent=none").status == "finished", "who asks for no parent needs no promotions"
+    assert train_new_run("parent=none").status == "finished", "parent=none does not read the promotions"
 
 
 @pytest.mark.usefixtures("promoted")
-def test_pruning_never_takes_a_promoted_run(runs: Path, verb: Verb) -> None:
-    everything = ("status=[finished,failed]", "superseded=true")
+def test_pruning_keeps_promoted_runs(runs: Path, verb: Verb) -> None:
+    selection = ("status=[finished,failed]", "superseded=true")
     kept = find_named_runs(runs, "regression")
-    shown = verb("runs", "prune", *everything)[1]
-    assert "3 runs would be removed" in shown
-    assert not any(run.record.id in shown for run in kept)
-    verb("runs", "prune", *everything, "delete=true")
+    report = verb("runs", "prune", *selection)[1]
+    assert "3 runs would be removed" in report
+    assert not any(run.record.id in report for run in kept)
+    verb("runs", "prune", *selection, "delete=true")
     assert [run.record.id for run in find_named_runs(runs, "regression")] == [run.record.id for run in kept]
     assert find_named_runs(runs, "rule") == []
 
 
-def test_pruning_keeps_what_was_rolled_back_too(runs: Path, verb: Verb) -> None:
+def test_pruning_keeps_rolled_back_runs(runs: Path, verb: Verb) -> None:
     verb("promote", "resamples=500")
     verb("promote", "rollback", "reason=oops")
     verb("runs", "prune", "status=[finished]", "delete=true")
@@ -108,7 +108,7 @@ def test_pruning_keeps_what_was_rolled_back_too(runs: Path, verb: Verb) -> None:
 
 
 @pytest.mark.usefixtures("promoted")
-def test_pruning_stops_at_promotions_that_it_cannot_read(runs: Path, verb: Verb) -> None:
+def test_pruning_stops_at_unreadable_promotions(runs: Path, verb: Verb) -> None:
     with PROMOTIONS.open("a") as file:
         file.write("{\n")
     code, _, err = verb("runs", "prune", "status=[finished]", "delete=true")
@@ -118,19 +118,19 @@ def test_pruning_stops_at_promotions_that_it_cannot_read(runs: Path, verb: Verb)
 
 
 @pytest.mark.usefixtures("promoted")
-def test_a_promotion_survives_its_runs(runs: Path, verb: Verb) -> None:
-    """Whoever removes them by hand: the history stands in the file alone."""
+def test_promotion_remains_after_runs_are_deleted(runs: Path, verb: Verb) -> None:
+    """The history is kept in the promotions file only, so runs may be deleted by hand."""
     shutil.rmtree(runs)
     assert json.loads(verb("promote", "show", "format=json")[1])["promoted"]["name"] == "regression"
 
 
-def test_an_id_that_looks_like_a_number_is_an_id(runs: Path, train: Command) -> None:
-    """Six hexadecimal digits may read as a number: 26e551 is one too large for any float."""
+def test_id_that_looks_like_number_is_accepted(runs: Path, train: Command) -> None:
+    """Six hexadecimal digits may parse as a number: 26e551 overflows a float."""
     run = find_named_runs(runs, "rule")[0]
     record = json.loads((run.path / "record.json").read_text(encoding="utf-8"))
     record["id"] = "20260101T000000Z-26e551"
     (run.path / "record.json").write_text(json.dumps(record), encoding="utf-8")
-    done = train("experiment=rule_exact", "evaluation.resamples=100", "parent=26e551")
-    assert done.returncode == 0, done.stderr
+    process = train("experiment=rule_exact", "evaluation.resamples=100", "parent=26e551")
+    assert process.returncode == 0, process.stderr
     [new] = find_named_runs(runs, "rule_exact")
     assert new.record.parent == record["id"]

@@ -1,4 +1,4 @@
-"""`ratchet pipeline`: stages by name, what a mistake says, and whose code runs."""
+"""Tests for `ratchet pipeline`: its stages, its error messages, and which checkout runs."""
 
 import json
 import os
@@ -18,27 +18,27 @@ Verb = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _enter_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
 def committed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`committed(results)`: those are the results of the plan of the directory; FOUND are HEAD's."""
+    """Return a function that sets the results of the working directory; those of HEAD are FOUND."""
 
-    def put(results: locks.Results) -> None:
-        def file_at(revision: str, path: Path) -> str:
+    def set_results(results: locks.Results) -> None:
+        def read_file(revision: str, path: Path) -> str:
             assert (revision, path) == ("HEAD", locks.RESULTS)
             return json.dumps(vars(FOUND))
 
-        monkeypatch.setattr(locks, "read_committed_file", file_at)
+        monkeypatch.setattr(locks, "read_committed_file", read_file)
         monkeypatch.setattr(locks, "read_results", lambda plan: results)
         Path("params.yaml").write_text("models: [rule]\n", encoding="utf-8")
 
-    return put
+    return set_results
 
 
-def test_without_a_stage_all_are_named(verb: Verb) -> None:
+def test_missing_stage_error_lists_all_stages(verb: Verb) -> None:
     code, out, err = verb("pipeline")
     assert (code, out) == (2, "")
     for name in (*_ACTIONS, "dvc repro"):
@@ -67,7 +67,7 @@ def test_without_a_stage_all_are_named(verb: Verb) -> None:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained(arguments: list[str], parts: list[str], verb: Verb) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], parts: list[str], verb: Verb) -> None:
     code, out, err = verb("pipeline", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
@@ -76,21 +76,21 @@ def test_a_mistake_is_explained(arguments: list[str], parts: list[str], verb: Ve
 
 
 @pytest.mark.parametrize("action", ["prepare", "split", "report"])
-def test_a_stage_whose_inputs_are_not_there_says_which(action: str, verb: Verb, project: Path) -> None:
+def test_stage_error_names_missing_inputs(action: str, verb: Verb, project: Path) -> None:
     shutil.copy(project / "params.yaml", "params.yaml")
     code, _, err = verb("pipeline", action, *(["repeat=0"] if action == "split" else []))
     assert code == 2
     assert "build/" in err
 
 
-def test_check_is_0_where_all_is_as_committed(committed: Any, verb: Verb) -> None:
+def test_check_exits_with_0_if_results_match(committed: Any, verb: Verb) -> None:
     committed(FOUND)
     code, out, err = verb("pipeline", "check")
     assert (code, err) == (0, "")
     assert [part in out for part in ("results.lock.json", "HEAD", "bit for bit")] == [True] * 3
 
 
-def test_check_is_3_and_names_every_difference(committed: Any, verb: Verb) -> None:
+def test_check_exits_with_3_and_lists_differences(committed: Any, verb: Verb) -> None:
     committed(with_metric("rule/0", "test/f1_macro", 0.9))
     code, out, _ = verb("pipeline", "check", "against=HEAD")
     assert code == 3
@@ -100,12 +100,12 @@ def test_check_is_3_and_names_every_difference(committed: Any, verb: Verb) -> No
     assert "ratchet pipeline lock" in lines[-1]
 
 
-def test_check_of_one_difference_says_so(committed: Any, verb: Verb) -> None:
+def test_check_counts_one_difference_in_singular(committed: Any, verb: Verb) -> None:
     committed(with_metric("rule/0", "test/f1_macro", 0.9))
     assert verb("pipeline", "check")[1].splitlines()[-2].startswith("1 difference from ")
 
 
-def test_diff_is_a_table_for_markdown(committed: Any, verb: Verb) -> None:
+def test_diff_prints_markdown_and_plain_table(committed: Any, verb: Verb) -> None:
     committed(with_metric("rule/1", "test/f1_macro", 0.8))
     code, out, _ = verb("pipeline", "diff", "format=md")
     assert code == 0
@@ -123,18 +123,18 @@ def test_diff_is_a_table_for_markdown(committed: Any, verb: Verb) -> None:
     ]
 
 
-def test_diff_is_there_for_programs(committed: Any, verb: Verb) -> None:
+def test_diff_prints_json(committed: Any, verb: Verb) -> None:
     committed(with_metric("rule/1", "test/f1_macro", 0.8))
     [row] = json.loads(verb("pipeline", "diff", "format=json")[1])
     assert row["metric"] == "test/f1_macro"
 
 
-def test_diff_without_a_difference_says_so(committed: Any, verb: Verb) -> None:
+def test_diff_reports_no_difference(committed: Any, verb: Verb) -> None:
     committed(FOUND)
     assert verb("pipeline", "diff") == (0, "no metric differs from HEAD\n", "")
 
 
-def test_lock_writes_the_results_beside_dvcs_lock(committed: Any, verb: Verb) -> None:
+def test_lock_writes_results_next_to_dvc_lock(committed: Any, verb: Verb) -> None:
     committed(FOUND)
     code, out, _ = verb("pipeline", "lock")
     assert code == 0
@@ -145,25 +145,25 @@ def test_lock_writes_the_results_beside_dvcs_lock(committed: Any, verb: Verb) ->
 MAIN = "import os, sys\nprint(sys.argv[1:], os.environ['PYTHONPATH'].split(os.pathsep)[0])\nsys.exit(7)\n"
 
 
-def checkout(directory: Path, text: str) -> None:
-    """A made-up checkout, whose package says that it was run."""
+def make_checkout(directory: Path, text: str) -> None:
+    """Create a checkout whose package runs this text as its main module."""
     package = directory / "src" / "ratchet"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(text, encoding="utf-8")
 
 
-def test_a_stage_runs_the_code_of_the_checkout_that_it_is_in(
+def test_stage_runs_code_of_current_checkout(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
-    checkout(tmp_path, MAIN)
-    assert main(["pipeline", "split", "repeat=3"]) == 7, "its exit code"
+    make_checkout(tmp_path, MAIN)
+    assert main(["pipeline", "split", "repeat=3"]) == 7, "the exit code of the subprocess"
     assert capfd.readouterr().out == f"['pipeline', 'split', 'repeat=3'] {tmp_path / 'src'}\n"
     assert os.environ["PYTHONPATH"] == "elsewhere"
 
 
-def test_a_stage_of_the_checkout_that_was_imported_runs_here(
+def test_stage_of_imported_checkout_starts_no_process(
     verb: Verb, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
@@ -172,14 +172,12 @@ def test_a_stage_of_the_checkout_that_was_imported_runs_here(
     assert verb("pipeline", "lock")[0] == 0
 
 
-def test_a_directory_called_src_without_the_package_is_nobodys_checkout(
-    verb: Verb, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_src_directory_without_package_is_not_a_checkout(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("src", "ratchet").mkdir(parents=True)
     monkeypatch.setattr("subprocess.run", lambda *arguments, **options: pytest.fail("no process of its own"))
     assert "params.yaml" in verb("pipeline", "config")[2]
 
 
-def test_a_wrong_stage_is_told_before_any_code_is_looked_for(verb: Verb, tmp_path: Path) -> None:
-    checkout(tmp_path, "raise SystemExit(7)\n")
+def test_unknown_stage_is_reported_before_running_checkout(verb: Verb, tmp_path: Path) -> None:
+    make_checkout(tmp_path, "raise SystemExit(7)\n")
     assert verb("pipeline", "nonsense")[0] == 2

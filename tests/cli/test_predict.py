@@ -31,14 +31,14 @@ def failed(make_run: Make) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with a file of texts."""
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to a directory with a file of texts and return it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "texts.csv").write_text("id,title,description\n007,Speech,with a GAN\n008,,\n009,nothing,known\n")
     return tmp_path
 
 
-def test_the_summary_and_the_file(rule: Path, verb: Verb) -> None:
+def test_predict_prints_summary_and_writes_file(rule: Path, verb: Verb) -> None:
     code, out, err = verb("predict", str(rule), "input=texts.csv", "output=out.csv")
     assert (code, err) == (0, "")
     facts = [line.split(maxsplit=1) for line in out.replace("without ", "without_").splitlines()]
@@ -58,8 +58,8 @@ def test_the_summary_and_the_file(rule: Path, verb: Verb) -> None:
     ]
 
 
-def test_a_runs_own_test_records_get_its_own_scores(project: Path, regression: Path, verb: Verb) -> None:
-    """The same text is made of the same columns: scores agree bit for bit."""
+def test_scores_match_stored_predictions_of_run(project: Path, regression: Path, verb: Verb) -> None:
+    """The text is built from the same columns, so the scores agree bit for bit."""
     source = project / "data/sample/projects.jsonl"
     code, _, err = verb("predict", str(regression), f"input={source}", "output=out.parquet", "scores=all")
     assert (code, err) == (0, "")
@@ -74,24 +74,24 @@ def test_a_runs_own_test_records_get_its_own_scores(project: Path, regression: P
         assert predicted == [label for label, score in zip(labels, scores, strict=True) if score >= thresholds[label]]
 
 
-def test_programs_get_the_summary(rule: Path, verb: Verb) -> None:
+def test_summary_supports_json_and_markdown(rule: Path, verb: Verb) -> None:
     code, out, _ = verb("predict", str(rule), "input=texts.csv", "output=out.jsonl", "text=title", "format=json")
-    found = json.loads(out)
+    summary = json.loads(out)
     assert code == 0
-    assert (found["rows"], found["labels"], found["without_text"], found["resumed_at"]) == (3, 1, 1, 0)
-    assert found["texts_per_second"] > 0
+    assert (summary["rows"], summary["labels"], summary["without_text"], summary["resumed_at"]) == (3, 1, 1, 0)
+    assert summary["texts_per_second"] > 0
     assert verb("predict", str(rule), "input=texts.csv", "output=md.csv", "format=md")[1].startswith("| fact | value |")
 
 
-def test_each_record_gets_one_label_where_each_had_one(make_run: Make, tmp_path: Path, verb: Verb) -> None:
+def test_single_label_model_predicts_one_label(make_run: Make, tmp_path: Path, verb: Verb) -> None:
     rows = [
         {"id": str(number), "title": f"{topic} {number}", "description": "", "topic": topic}
         for number, topic in enumerate(["audio; loud", "graphs", "vision"] * 20)
     ]
     pl.DataFrame(rows).write_ndjson("topics.jsonl")
     data = [f"data.records.path={tmp_path / 'topics.jsonl'}", "data.labels.column=topic", "data.labels.kind=single"]
-    none = ["data.taxonomy=null", "data.behaviour=null", "~data.slices.medical_images", "data.created_at=null"]
-    run = make_run("model=regression", "model.char_ngrams=null", *data, *none)
+    disabled = ["data.taxonomy=null", "data.behaviour=null", "~data.slices.medical_images", "data.created_at=null"]
+    run = make_run("model=regression", "model.char_ngrams=null", *data, *disabled)
     assert verb("predict", str(run), "input=texts.csv", "output=out.csv", "scores=none")[0] == 0
     labels = [line.rpartition(",")[2] for line in Path("out.csv").read_text().splitlines()[1:]]
     assert labels[1] == ""
@@ -117,24 +117,22 @@ def test_each_record_gets_one_label_where_each_had_one(make_run: Make, tmp_path:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained(
-    arguments: list[str], parts: list[str], rule: Path, failed: Path, here: Path, verb: Verb
+def test_invalid_arguments_are_reported(
+    arguments: list[str], parts: list[str], rule: Path, failed: Path, workdir: Path, verb: Verb
 ) -> None:
-    code, out, err = verb("predict", *(each.format(rule=rule, failed=failed) for each in arguments))
+    code, out, err = verb("predict", *(argument.format(rule=rule, failed=failed) for argument in arguments))
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
     assert all(part in err for part in parts), err
-    assert [path.name for path in here.iterdir()] == ["texts.csv"]
+    assert [path.name for path in workdir.iterdir()] == ["texts.csv"]
 
 
-def test_after_an_interruption_it_says_how_to_go_on_and_where_it_does(
-    rule: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_prediction_resumes(rule: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("predict", str(rule), "input=texts.csv", "output=out.csv", "batch_size=2")
     with monkeypatch.context() as patched:
         calls = iter([None])
 
-        def interrupted(scorer: object, batch: object, text: object, original: Callable[..., object]) -> object:
+        def interrupt(scorer: object, batch: object, text: object, original: Callable[..., object]) -> object:
             if next(calls, "over") == "over":
                 signal.raise_signal(signal.SIGINT)
             return original(scorer, batch, text)
@@ -142,7 +140,7 @@ def test_after_an_interruption_it_says_how_to_go_on_and_where_it_does(
         from ratchet.inference import predict_file
 
         original = predict_file.predict_batch
-        patched.setattr(predict_file, "predict_batch", lambda *given: interrupted(*given, original))
+        patched.setattr(predict_file, "predict_batch", lambda *values: interrupt(*values, original))
         code, out, err = verb(*arguments)
     assert (code, out) == (130, "")
     assert "out.csv.parts" in err
@@ -152,8 +150,8 @@ def test_after_an_interruption_it_says_how_to_go_on_and_where_it_does(
     assert len(Path("out.csv").read_text().splitlines()) == 4
 
 
-def test_a_model_without_torch_predicts_without_torch(regression: Path, here: Path) -> None:
+def test_regression_predicts_without_importing_torch(regression: Path, workdir: Path) -> None:
     script = "import sys; from ratchet.cli.main import main; main(sys.argv[1:]); print('torch' in sys.modules)"
     arguments = ("predict", str(regression), "input=texts.csv", "output=out.parquet")
-    done = run_command(sys.executable, "-c", script, *arguments, cwd=here)
-    assert (done.stderr, done.stdout.splitlines()[-1]) == ("", "False")
+    process = run_command(sys.executable, "-c", script, *arguments, cwd=workdir)
+    assert (process.stderr, process.stdout.splitlines()[-1]) == ("", "False")

@@ -1,4 +1,4 @@
-"""`ratchet report`: one page of the runs that were selected."""
+"""Tests for `ratchet report`: one HTML page of the selected runs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,17 +14,17 @@ def report(verb: Verb) -> Verb:
     return lambda *arguments: verb("report", "resamples=200", *arguments)
 
 
-def test_it_writes_a_page_and_says_where(report: Verb) -> None:
+def test_report_writes_page_and_prints_path(report: Verb) -> None:
     code, out, err = report()
     assert (code, err) == (0, "")
     assert out == "report.html (1.0 MB): open it in a browser; it needs no network\n"
     page = Path("report.html").read_text(encoding="utf-8")
     assert "sample: what each iteration improved" in page
     assert "ratchet reproduce runs/sample/regression/" in page
-    assert 'class="text"' in page, "the sample's texts are at hand"
+    assert 'class="text"' in page, "the texts of the sample are available"
 
 
-def test_the_selection_and_the_objective_are_those_of_the_other_verbs(report: Verb) -> None:
+def test_report_accepts_selection_and_objective_options(report: Verb) -> None:
     code, *_ = report("name=rule,regression", "objective.floor=0.99", "baseline=regression", "out=other.html")
     assert code == 0
     page = Path("other.html").read_text(encoding="utf-8")
@@ -33,14 +33,14 @@ def test_the_selection_and_the_objective_are_those_of_the_other_verbs(report: Ve
     assert not Path("report.html").exists()
 
 
-def test_texts_stay_out_where_that_is_asked_for(report: Verb) -> None:
+def test_texts_option_omits_texts_from_page(report: Verb) -> None:
     assert report("texts=false")[0] == 0
     page = Path("report.html").read_text(encoding="utf-8")
     assert "Left out: texts=false." in page
     assert 'class="text"' not in page
 
 
-def test_on_val_it_says_that_this_is_for_choosing(report: Verb) -> None:
+def test_report_on_val_notes_tuning_on_val(report: Verb) -> None:
     assert report("part=val")[0] == 0
     page = Path("report.html").read_text(encoding="utf-8")
     assert "on val, where thresholds were tuned and epochs chosen" in page
@@ -60,7 +60,7 @@ def test_on_val_it_says_that_this_is_for_choosing(report: Verb) -> None:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_is_explained_and_nothing_is_written(arguments: list[str], parts: list[str], report: Verb) -> None:
+def test_invalid_arguments_are_reported_and_write_nothing(arguments: list[str], parts: list[str], report: Verb) -> None:
     code, out, err = report(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")

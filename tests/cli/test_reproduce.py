@@ -1,4 +1,4 @@
-"""What a terminal shows while a run is trained again; tests/e2e has the rest."""
+"""Tests for the status shown while a run is reproduced; tests/e2e covers the rest."""
 
 import io
 import sys
@@ -24,7 +24,7 @@ def stored(make_run: Make) -> StoredRun:
     return read_run(make_run("model=rule"))
 
 
-def test_a_terminal_says_what_runs(stored: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_shows_reproduced_run_and_commit(stored: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
     stored.record.git = {"commit": "09f10a5be8ecbc7e28bc405dab22a6267f3d435f"}
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -34,7 +34,7 @@ def test_a_terminal_says_what_runs(stored: StoredRun, monkeypatch: pytest.Monkey
     assert "training rule again at 09f10a5 ..." in terminal.getvalue()
 
 
-def test_elsewhere_nothing_is_shown(stored: StoredRun, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_is_hidden_without_terminal(stored: StoredRun, capsys: pytest.CaptureFixture[str]) -> None:
     with _show_status(stored):
         pass
     assert capsys.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""What `runs show` has to say of scores and of behaviour."""
+"""Tests for the reliability table and the behavioural tests that `runs show` prints."""
 
 import json
 from collections.abc import Callable
@@ -15,17 +15,17 @@ def regression(make_run: Make) -> Path:
     return make_run("model=regression", "model.char_ngrams=null", "calibration.method=temperature")
 
 
-def test_the_reliability_of_the_final_part_is_a_table(regression: Path, verb: Verb) -> None:
+def test_reliability_of_test_part_is_shown_as_table(regression: Path, verb: Verb) -> None:
     out = verb("runs", "show", str(regression))[1]
     bins = json.loads((regression / "reliability" / "test.json").read_text())
     table = out[out.index("scores of test") :].split("\n\n")[0].splitlines()
     assert len(table) == 1 + len(bins) == 11
     counts = [int(line.split()[3].replace(",", "")) for line in table[1:]]
-    assert counts == [each["count"] for each in bins]
+    assert counts == [row["count"] for row in bins]
     assert "| scores of test |" in verb("runs", "show", str(regression), "format=md")[1]
 
 
-def test_behavioural_cases_that_fail_are_listed_with_their_texts(regression: Path, verb: Verb) -> None:
+def test_failed_behavioural_cases_are_listed_with_texts(regression: Path, verb: Verb) -> None:
     out = verb("runs", "show", str(regression))[1]
     cases = json.loads((regression / "behaviour.json").read_text())
     failed = [case for case in cases if case["passed"] is False]
@@ -39,9 +39,9 @@ def test_behavioural_cases_that_fail_are_listed_with_their_texts(regression: Pat
     assert passed["texts"][0] not in out
 
 
-def test_scores_of_0_and_1_have_no_reliability(make_run: Make, verb: Verb) -> None:
+def test_binary_scores_have_no_reliability_table(make_run: Make, verb: Verb) -> None:
     assert "scores of test" not in verb("runs", "show", str(make_run("model=rule")))[1]
 
 
-def test_a_run_without_behavioural_tests_says_nothing_of_them(make_run: Make, verb: Verb) -> None:
+def test_run_without_behavioural_tests_does_not_mention_them(make_run: Make, verb: Verb) -> None:
     assert "behavioural" not in verb("runs", "show", str(make_run("model=rule", "data.behaviour.path=null")))[1]

@@ -1,4 +1,4 @@
-"""`ratchet sweep`: the jobs of a grid, the trials of a search."""
+"""Tests for `ratchet sweep`: the jobs of a grid and the trials of a search."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ STUDY = "sample-made_search-12345678"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sweeps_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a grid of three jobs (one failed, one did not report), then a search of twelve trials."""
     runs = tmp_path_factory.mktemp("sweeps") / "runs"
     plan_sweep(runs, GRID, [["seed=0"], ["seed=1"], ["seed=2"]])
@@ -26,16 +26,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record_study(runs, SEARCH, STUDY)
     record_job(runs, SEARCH, Job(0, ["sweep=made"], "finished"))
     settings = SearchConfig(trials=12)
-    about = {"model": "made", "data": "sample", "overrides": ["sweep=made"]}
-    about["settings"] = {**plain(settings), "space": plain(SPACE)}  # type: ignore[assignment]
-    with open_study(study_dir(runs, STUDY), settings, SPACE, DEFAULT, about) as study:
+    description = {"model": "made", "data": "sample", "overrides": ["sweep=made"]}
+    description["settings"] = {**plain(settings), "space": plain(SPACE)}  # type: ignore[assignment]
+    with open_study(study_dir(runs, STUDY), settings, SPACE, DEFAULT, description) as study:
         run_trials(study, 12, failing=[3])
     return runs
 
 
 @pytest.fixture
-def sweep(made: Path, verb: Verb) -> Verb:
-    return lambda *arguments: verb("sweep", *arguments, f"runs_dir={made}")
+def sweep(sweeps_dir: Path, verb: Verb) -> Verb:
+    return lambda *arguments: verb("sweep", *arguments, f"runs_dir={sweeps_dir}")
 
 
 def test_sweeps_are_listed_oldest_first(sweep: Verb) -> None:
@@ -46,7 +46,7 @@ def test_sweeps_are_listed_oldest_first(sweep: Verb) -> None:
     assert STUDY in out
 
 
-def test_a_grid_is_shown_job_by_job(sweep: Verb) -> None:
+def test_grid_is_shown_with_outcome_of_each_job(sweep: Verb) -> None:
     _, out, _ = sweep("show", GRID)
     assert "seed=1     failed: no label is left" in out
     assert "not run" in out
@@ -58,7 +58,7 @@ def test_a_grid_is_shown_job_by_job(sweep: Verb) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["last", SEARCH, STUDY, "sample-made"])
-def test_a_search_is_shown_trial_by_trial_the_best_first(sweep: Verb, wanted: str) -> None:
+def test_search_lists_best_trials_first(sweep: Verb, wanted: str) -> None:
     code, out, _ = sweep("show", wanted)
     assert code == 0
     lines = out.splitlines()
@@ -72,12 +72,12 @@ def test_a_search_is_shown_trial_by_trial_the_best_first(sweep: Verb, wanted: st
     assert "importance    share " in out
 
 
-def test_json_contains_everything(sweep: Verb) -> None:
+def test_json_contains_study_model_and_trials(sweep: Verb) -> None:
     content = json.loads(sweep("show", STUDY, "format=json")[1])
     assert (content["study"], content["model"], len(content["trials"])) == (STUDY, "made", 12)
 
 
-def test_its_charts_become_a_page(sweep: Verb, tmp_path: Path) -> None:
+def test_search_charts_are_written_to_page(sweep: Verb, tmp_path: Path) -> None:
     code, out, _ = sweep("show", STUDY, f"out={tmp_path / 'search.html'}")
     assert (code, "open it in a browser" in out) == (0, True)
     assert "A search of made" in (tmp_path / "search.html").read_text(encoding="utf-8")
@@ -95,12 +95,12 @@ def test_its_charts_become_a_page(sweep: Verb, tmp_path: Path) -> None:
         (["list", "fromat=md"], "did you mean 'format'"),
     ],
 )
-def test_mistakes_are_refused(sweep: Verb, arguments: list[str], message: str) -> None:
+def test_invalid_arguments_are_reported(sweep: Verb, arguments: list[str], message: str) -> None:
     code, out, error = sweep(*arguments)
     assert (code, out) == (2, "")
     assert message in error
 
 
-def test_without_sweeps_it_says_how_to_make_one(verb: Verb, tmp_path: Path) -> None:
+def test_missing_sweeps_message_names_command(verb: Verb, tmp_path: Path) -> None:
     assert verb("sweep", "list", f"runs_dir={tmp_path}")[1] == f"no sweeps in {tmp_path}\n"
     assert "python train.py -m" in verb("sweep", "show", f"runs_dir={tmp_path}")[2]

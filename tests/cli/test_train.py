@@ -1,4 +1,4 @@
-"""What `train -m` prints of its jobs and at the end of a sweep, and its exit code."""
+"""Tests for the output and exit code of `train -m`, per job and at the end of a sweep."""
 
 import os
 import sys
@@ -16,13 +16,13 @@ from ratchet.sweeps.jobs import JobResult
 from ratchet.sweeps.ledger import Job, plan_sweep, record_job
 
 Make = Callable[..., Path]
-End = Callable[[str], int]
+EndSweep = Callable[[str], int]
 TRIAL = ["sweep=regression", "sweep.study=made", "sweep.trial=4", "model.C=2.0", "model.mention_weight=0.5"]
 
 
 @pytest.fixture(scope="module")
 def runs(make_run: Make) -> dict[str, StoredRun]:
-    """A sweep with a failed job, and one that is evaluated on val."""
+    """Train a sweep with a failed job, and another that is evaluated on val."""
     paths = {
         "finished": make_run("sweep_id=bad", "experiment=rule_exact"),
         "failed": make_run("sweep_id=bad", "data.filter.min_records=1000"),
@@ -32,8 +32,8 @@ def runs(make_run: Make) -> dict[str, StoredRun]:
 
 
 @pytest.fixture
-def end(runs: dict[str, StoredRun], workplace: Path) -> End:
-    """`end("bad")`: the exit code at the end of a sweep."""
+def end_sweep(runs: dict[str, StoredRun], workplace: Path) -> EndSweep:
+    """Return a function that ends a sweep and returns its exit code."""
 
     def call(sweep_id: str) -> int:
         config = SimpleNamespace(runs_dir=str(workplace / "runs"), sweep_id=sweep_id)
@@ -53,12 +53,12 @@ def test_arguments_and_environment_of_the_process_are_restored() -> None:
     assert (sys.argv, dict(os.environ)) == before
 
 
-def test_a_trial_is_labelled_by_its_number_and_what_it_tries(capsys: pytest.CaptureFixture[str]) -> None:
+def test_trial_is_labelled_by_number_and_values(capsys: pytest.CaptureFixture[str]) -> None:
     print_job(JobResult(Job(2, TRIAL, "pruned", reason="epoch 3"), Path("run")))
     assert capsys.readouterr().out == "#4 C=2.0 mention_weight=0.5: pruned, epoch 3\n"
 
 
-def test_a_failed_job_is_printed_without_a_stack_trace_if_the_user_made_the_error(
+def test_user_error_of_job_is_printed_without_traceback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     print_job(JobResult(Job(0, ["seed=0"], "failed", reason="no label"), None, UserError("no label")))
@@ -67,55 +67,55 @@ def test_a_failed_job_is_printed_without_a_stack_trace_if_the_user_made_the_erro
     assert "RuntimeError: a bug" in capsys.readouterr().err
 
 
-def test_an_outcome_that_is_not_recorded_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_of_recording_outcome_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     error = UserError("one/0.json: cannot be written")
     print_job(JobResult(Job(0, ["seed=0"], "failed", reason="no label"), None, UserError("no label"), error))
     assert capsys.readouterr().err.splitlines()[-1].endswith(str(error))
 
 
-def test_the_table_of_a_sweep_on_val_shows_val(
-    runs: dict[str, StoredRun], end: End, capsys: pytest.CaptureFixture[str]
+def test_sweep_on_val_shows_val_metrics(
+    runs: dict[str, StoredRun], end_sweep: EndSweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert end("val") == 0
+    assert end_sweep("val") == 0
     out = capsys.readouterr().out
     assert out.strip().startswith("sample, val:")
     assert f"{runs['val'].read_metrics()['val/f1_weighted']:.3f}" in out
 
 
-def test_a_failure_is_listed_with_its_reason_and_exits_with_1(
-    runs: dict[str, StoredRun], end: End, capsys: pytest.CaptureFixture[str]
+def test_failed_run_is_listed_and_exits_with_1(
+    runs: dict[str, StoredRun], end_sweep: EndSweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert end("bad") == 1
+    assert end_sweep("bad") == 1
     out, err = capsys.readouterr()
     assert out.strip().splitlines()[-1].split()[0] == "rule_exact", "finished runs are in the table"
-    lost, count = err.strip().splitlines()
-    assert lost.startswith("failed: ")
-    assert "data.filter.min_records=1000" in lost
-    assert "no label is left" in lost
-    assert str(runs["failed"].path) in lost
+    failure, count = err.strip().splitlines()
+    assert failure.startswith("failed: ")
+    assert "data.filter.min_records=1000" in failure
+    assert "no label is left" in failure
+    assert str(runs["failed"].path) in failure
     assert count == "1 of 2 runs did not finish"
 
 
-def test_a_run_whose_outcome_is_not_recorded_is_listed_and_exits_with_1(
-    runs: dict[str, StoredRun], end: End, workplace: Path, capsys: pytest.CaptureFixture[str]
+def test_run_without_recorded_outcome_exits_with_1(
+    runs: dict[str, StoredRun], end_sweep: EndSweep, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = runs["val"]
     plan_sweep(workplace / "runs", "val", [run.record.overrides])
-    assert end("val") == 1
+    assert end_sweep("val") == 1
     assert str(run.path) in capsys.readouterr().err
     record_job(workplace / "runs", "val", Job(0, run.record.overrides, "finished"), run.path)
-    assert end("val") == 0
+    assert end_sweep("val") == 0
 
 
-def test_a_damaged_record_of_a_job_is_an_error_not_a_warning(
-    end: End, workplace: Path, capsys: pytest.CaptureFixture[str]
+def test_damaged_job_record_exits_with_2(
+    end_sweep: EndSweep, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan_sweep(workplace / "runs", "damaged", [["seed=0"]])
     (workplace / "runs" / ".sweeps" / "damaged" / "0.json").write_text("[")
-    assert end("damaged") == 2
+    assert end_sweep("damaged") == 2
     assert "damaged/0.json" in capsys.readouterr().err
 
 
-def test_a_sweep_without_any_run_did_not_succeed(end: End, capsys: pytest.CaptureFixture[str]) -> None:
-    assert end("never") == 1
+def test_sweep_without_runs_exits_with_1(end_sweep: EndSweep, capsys: pytest.CaptureFixture[str]) -> None:
+    assert end_sweep("never") == 1
     assert capsys.readouterr().out == ""

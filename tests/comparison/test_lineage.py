@@ -1,4 +1,4 @@
-"""List what changed between a run and its parent by group; warn if several groups changed."""
+"""Tests for changes between a run and its parent, by group, and their effect."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from ratchet.runs.selection import select
 from ratchet.runs.stored import read_run
 from ratchet.training import train
 
-Made = Callable[..., StoredRun]
+MakeRun = Callable[..., StoredRun]
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def parent(runs_dir: Path) -> StoredRun:
 
 
 @pytest.fixture
-def child(parent: StoredRun) -> Made:
+def child(parent: StoredRun) -> MakeRun:
     """Make runs: `child({"model.C": 5}, lock_hash="other")` equals its parent except for these settings and fields."""
 
     def make(settings: dict[str, Any] | None = None, **fields: Any) -> StoredRun:
@@ -53,7 +53,7 @@ def child(parent: StoredRun) -> Made:
     return make
 
 
-def test_the_same_again_changes_nothing(parent: StoredRun, child: Made) -> None:
+def test_identical_run_has_no_changes(parent: StoredRun, child: MakeRun) -> None:
     assert find_changes(child(), parent) == {}
     assert build_warning({}) is None
 
@@ -73,29 +73,29 @@ def test_the_same_again_changes_nothing(parent: StoredRun, child: Made) -> None:
     ids=lambda value: " ".join(value) or "nothing",
 )
 def test_changed_settings_are_listed_by_group(
-    settings: dict[str, Any], changed: dict[str, list[str]], parent: StoredRun, child: Made
+    settings: dict[str, Any], changed: dict[str, list[str]], parent: StoredRun, child: MakeRun
 ) -> None:
     assert find_changes(child(settings), parent) == changed
 
 
-def test_settings_that_only_one_run_has_are_listed(parent: StoredRun, child: Made) -> None:
+def test_settings_of_only_one_run_are_listed(parent: StoredRun, child: MakeRun) -> None:
     run = child({"model.new": 1})
     assert find_changes(run, parent) == {"model": ["model.new: not set -> 1"]}
     assert find_changes(parent, run) == {"model": ["model.new: 1 -> not set"]}
 
 
-def test_another_model_is_listed_by_its_name_alone(runs_dir: Path) -> None:
+def test_changed_model_is_listed_by_name_only(runs_dir: Path) -> None:
     rule, regression = find_named_runs(runs_dir, "rule")[0], find_named_runs(runs_dir, "regression")[0]
     assert find_changes(regression, rule) == {"model": ["rule -> regression"]}
 
 
-def test_other_records_are_a_change_of_the_data(parent: StoredRun, child: Made) -> None:
+def test_different_dataset_version_is_data_change(parent: StoredRun, child: MakeRun) -> None:
     assert find_changes(child(dataset_version="other"), parent) == {
         "data": ["other records or labels (dataset version)"]
     }
 
 
-def test_another_lock_is_listed_with_the_versions_that_differ(parent: StoredRun, child: Made) -> None:
+def test_changed_lock_lists_different_versions(parent: StoredRun, child: MakeRun) -> None:
     packages = {**parent.record.packages, "numpy": "0.1", "added": "2.0"}
     before = parent.record.packages["numpy"]
     assert find_changes(child(lock_hash="other", packages=packages), parent) == {
@@ -103,13 +103,13 @@ def test_another_lock_is_listed_with_the_versions_that_differ(parent: StoredRun,
     }
 
 
-def test_a_long_list_is_cut_and_counted(parent: StoredRun, child: Made) -> None:
+def test_long_list_is_truncated_and_counted(parent: StoredRun, child: MakeRun) -> None:
     packages = {f"package-{number}": "1" for number in range(9)} | dict(parent.record.packages)
     [items] = find_changes(child(lock_hash="other", packages=packages), parent).values()
     *shown, rest = items
-    told = re.fullmatch(r"and (\d+) more", rest)
-    assert told
-    assert len(shown) + int(told[1]) == 10, "the lock and nine versions"
+    match = re.fullmatch(r"and (\d+) more", rest)
+    assert match
+    assert len(shown) + int(match[1]) == 10, "the lock and nine versions"
     assert len(shown) < 9
 
 
@@ -119,14 +119,14 @@ def record_code(run: StoredRun, **hashes: str) -> None:
     (run.path / "code.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_changed_definitions_are_named(parent: StoredRun, child: Made) -> None:
+def test_changed_definitions_are_named(parent: StoredRun, child: MakeRun) -> None:
     run = child(code_hash="other")
     record_code(parent, train="1", f1="2")
     record_code(run, train="1", f1="3", added="4")
     assert find_changes(run, parent) == {"code": ["added", "f1"]}
 
 
-def test_the_same_definitions_are_no_change_wherever_they_are(parent: StoredRun, child: Made) -> None:
+def test_moved_definitions_are_no_change(parent: StoredRun, child: MakeRun) -> None:
     run = child(code_hash="other")
     record_code(parent, train="1")
     content = {"ratchet.elsewhere:train": "1-0"}
@@ -135,8 +135,8 @@ def test_the_same_definitions_are_no_change_wherever_they_are(parent: StoredRun,
 
 
 @pytest.mark.parametrize("content", [None, "[", "[]"], ids=repr)
-def test_without_recorded_definitions_commits_are_named(parent: StoredRun, child: Made, content: str | None) -> None:
-    """Return a run as older versions wrote it."""
+def test_commits_are_named_without_recorded_definitions(parent: StoredRun, child: MakeRun, content: str | None) -> None:
+    """Use a run as older versions wrote it."""
     rewrite_record(parent.path, git={"commit": "a" * 40, "diff_sha256": None})
     run = child(code_hash="other", git={"commit": "b" * 40, "diff_sha256": None})
     (run.path / "code.json").unlink()
@@ -148,15 +148,15 @@ def test_without_recorded_definitions_commits_are_named(parent: StoredRun, child
     assert find_changes(read_run(run.path), read_run(parent.path)) == {}
 
 
-def test_several_groups_at_once_are_warned_of(parent: StoredRun, child: Made) -> None:
+def test_changes_in_several_groups_give_warning(parent: StoredRun, child: MakeRun) -> None:
     assert build_warning({"model": ["C"]}) is None
     assert str(build_warning({"model": ["C"], "code": ["train.py"]})).startswith("model and code changed at once")
-    found = find_changes(child({"model.C": 5.0, "split.test": 0.3}, lock_hash="other"), parent)
-    assert list(found) == ["model", "data", "lock"]
-    assert str(build_warning(found)).startswith("model, data and lock changed at once")
+    changes = find_changes(child({"model.C": 5.0, "split.test": 0.3}, lock_hash="other"), parent)
+    assert list(changes) == ["model", "data", "lock"]
+    assert str(build_warning(changes)).startswith("model, data and lock changed at once")
 
 
-def test_a_configuration_that_cannot_be_read_is_refused(parent: StoredRun, child: Made) -> None:
+def test_unreadable_configuration_is_rejected(parent: StoredRun, child: MakeRun) -> None:
     for text in ("{", "just text", None):
         run = child()
         path = run.path / "config.yaml"
@@ -177,7 +177,7 @@ def descended(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return runs_dir
 
 
-def lineage(runs_dir: Path, *names: str) -> Comparison:
+def compare_with_parents(runs_dir: Path, *names: str) -> Comparison:
     """Compare as `ratchet compare` does."""
     selection, runs = select(runs_dir, names=names), find_runs(runs_dir)
     parents = find_parents(selection, runs)
@@ -186,22 +186,22 @@ def lineage(runs_dir: Path, *names: str) -> Comparison:
     return compare(evidence, runs_dir=runs_dir, parents=parents, **settings)
 
 
-def changes_of(found: Comparison, name: str) -> Changes:
-    changes = next(each.changes for each in found.candidates if each.name == name)
+def get_changes(comparison: Comparison, name: str) -> Changes:
+    changes = next(candidate.changes for candidate in comparison.candidates if candidate.name == name)
     assert changes is not None
     return changes
 
 
 def test_changes_include_their_effect(descended: Path) -> None:
-    found = lineage(descended, "rule", "regression", "regression_words")
-    assert [each.changes is not None for each in found.candidates] == [False, False, True]
-    changes = changes_of(found, "regression_words")
+    comparison = compare_with_parents(descended, "rule", "regression", "regression_words")
+    assert [candidate.changes is not None for candidate in comparison.candidates] == [False, False, True]
+    changes = get_changes(comparison, "regression_words")
     newest = find_named_runs(descended, "regression")[-1]
     assert (changes.parent, changes.parent_name) == (newest.record.id, "regression")
     assert changes.hypothesis == "words suffice"
     assert list(changes.changed) == ["model"]
     assert changes.warning is None
-    words, regression = (next(each for each in found.candidates if each.name == name) for name in
+    words, regression = (next(candidate for candidate in comparison.candidates if candidate.name == name) for name in
                          ("regression_words", "regression"))  # fmt: skip
     assert changes.effect is not None
     assert changes.effect.to == "regression"
@@ -209,65 +209,70 @@ def test_changes_include_their_effect(descended: Path) -> None:
         words.metrics["f1_weighted"].value - regression.metrics["f1_weighted"].value
     )
     assert changes.effect.splits == 3
-    assert changes.effect.p_adjusted is None, "it stands by itself"
+    assert changes.effect.p_adjusted is None, "a single comparison needs no adjustment"
 
 
-def test_a_parent_that_is_not_selected_is_measured_all_the_same(descended: Path) -> None:
-    beside = changes_of(lineage(descended, "rule", "regression_words", "regression"), "regression_words")
-    found = lineage(descended, "rule", "regression_words")
-    assert [each.name for each in found.candidates] == ["rule", "regression_words"]
-    changes = changes_of(found, "regression_words")
+def test_unselected_parent_is_measured(descended: Path) -> None:
+    selected = get_changes(
+        compare_with_parents(descended, "rule", "regression_words", "regression"), "regression_words"
+    )
+    comparison = compare_with_parents(descended, "rule", "regression_words")
+    assert [candidate.name for candidate in comparison.candidates] == ["rule", "regression_words"]
+    changes = get_changes(comparison, "regression_words")
     assert changes.effect is not None
-    assert beside.effect is not None
+    assert selected.effect is not None
     assert changes.effect.to == f"regression@{find_named_runs(descended, 'regression')[0].record.config_hash[:8]}"
-    assert changes.effect.value == beside.effect.value
-    assert found.left_out == ["not named: regression"]
+    assert changes.effect.value == selected.effect.value
+    assert comparison.left_out == ["not named: regression"]
 
 
-def test_a_parent_on_other_splits_leaves_the_effect_open(descended: Path, tmp_path: Path) -> None:
+def test_parent_on_other_splits_has_no_effect_estimate(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
     for run in find_named_runs(runs_dir, "regression"):
         rewrite_record(run.path, split_hash=f"other-{run.record.split_seed}")
-    changes = changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words")
+    changes = get_changes(compare_with_parents(runs_dir, "rule", "regression_words"), "regression_words")
     assert changes.parent_name == "regression"
     assert changes.effect is None
     assert list(changes.changed) == ["model"]
 
 
-def test_a_parent_on_some_of_the_splits_is_compared_on_those(descended: Path, tmp_path: Path) -> None:
+def test_parent_is_compared_on_shared_splits(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
     shutil.rmtree(find_named_runs(runs_dir, "regression")[0].path)
-    effect = changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words").effect
+    effect = get_changes(compare_with_parents(runs_dir, "rule", "regression_words"), "regression_words").effect
     assert effect is not None
     assert effect.splits == 2
 
 
-def test_a_pruned_parent_is_left_out(descended: Path, tmp_path: Path) -> None:
+def test_pruned_parent_is_ignored(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
     shutil.rmtree(runs_dir / "sample" / "regression")
-    assert all(each.changes is None for each in lineage(runs_dir, "rule", "regression_words").candidates)
+    assert all(
+        candidate.changes is None for candidate in compare_with_parents(runs_dir, "rule", "regression_words").candidates
+    )
 
 
 @pytest.mark.parametrize("fields", [{"status": "failed"}, {"dataset_version": "other"}, {"evaluate": "val"}])
-def test_runs_of_the_parent_that_cannot_be_compared_are_not(
-    fields: dict[str, Any], descended: Path, tmp_path: Path
-) -> None:
+def test_incomparable_parent_runs_are_ignored(fields: dict[str, Any], descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
     first, *_ = find_named_runs(runs_dir, "regression")
     rewrite_record(first.path, **fields)
-    effect = changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words").effect
+    effect = get_changes(compare_with_parents(runs_dir, "rule", "regression_words"), "regression_words").effect
     assert effect is not None
     assert effect.splits == 2
 
 
-def test_the_newest_run_determines_the_parent(descended: Path, tmp_path: Path) -> None:
+def test_newest_run_determines_parent(descended: Path, tmp_path: Path) -> None:
     runs_dir = Path(shutil.copytree(descended, tmp_path / "runs"))
     rule = find_named_runs(runs_dir, "rule")[0]
     oldest, *_, newest = find_named_runs(runs_dir, "regression_words")
     rewrite_record(oldest.path, parent=rule.record.id)
-    assert changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words").parent_name == "regression"
+    assert (
+        get_changes(compare_with_parents(runs_dir, "rule", "regression_words"), "regression_words").parent_name
+        == "regression"
+    )
     rewrite_record(newest.path, parent=rule.record.id)
-    changes = changes_of(lineage(runs_dir, "rule", "regression_words"), "regression_words")
+    changes = get_changes(compare_with_parents(runs_dir, "rule", "regression_words"), "regression_words")
     assert changes.parent == rule.record.id
     assert changes.effect is not None
     assert changes.effect.to == "rule"

@@ -1,4 +1,4 @@
-"""Measure error rates where the truth is known: a short version of benchmarks/comparison_error.py."""
+"""Tests for error rates on simulated data: a short version of benchmarks/comparison_error.py."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 WORLDS, RESAMPLES = 120, 200
-ERROR = (0.05 * 0.95 / WORLDS) ** 0.5  # of a rate of .05 or .95
+ERROR = (0.05 * 0.95 / WORLDS) ** 0.5  # standard error of a rate of .05 or .95
 
 Rates = dict[str, dict[str, float]]
 Try = Callable[..., Rates]
@@ -15,16 +15,16 @@ Try = Callable[..., Rates]
 
 @pytest.fixture(scope="module")
 def try_worlds(project: Path) -> Iterator[Try]:
-    """Measure rates: `try_worlds(repeats=3)` returns those of a design, in the same worlds every time."""
+    """Yield a function: `try_worlds(repeats=3)` returns the rates of a design, always on the same simulated data."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(project / "benchmarks"))
         worlds = importlib.import_module("worlds")
         benchmark = importlib.import_module("comparison_error")
 
-        def run(other: tuple[float, float] | None = None, number: int = WORLDS, **design: float | bool) -> Rates:
-            models = (worlds.Model(), worlds.Model(*(other or ())))
-            found: Rates = benchmark.try_design(worlds.Design(models, **design), number, RESAMPLES)
-            return found
+        def run(second_model: tuple[float, float] | None = None, number: int = WORLDS, **design: float | bool) -> Rates:
+            models = (worlds.Model(), worlds.Model(*(second_model or ())))
+            rates: Rates = benchmark.try_design(worlds.Design(models, **design), number, RESAMPLES)
+            return rates
 
         yield run
 
@@ -38,29 +38,29 @@ def try_worlds(project: Path) -> Iterator[Try]:
         pytest.param(5, False, 0.12, marks=pytest.mark.thorough),
     ],
 )
-def test_equally_good_models_are_called_different_in_one_of_twenty_worlds_at_most(
+def test_false_positive_rate_is_at_most_five_percent(
     try_worlds: Try, repeats: int, same_test_set: bool, training: float
 ) -> None:
-    for metric, found in try_worlds(repeats=repeats, same_test_set=same_test_set, training=training).items():
-        assert found["called"] <= 0.05 + 3 * ERROR, metric
-        assert found["coverage"] >= 0.95 - 3 * ERROR, metric
+    for metric, rates in try_worlds(repeats=repeats, same_test_set=same_test_set, training=training).items():
+        assert rates["called"] <= 0.05 + 3 * ERROR, metric
+        assert rates["coverage"] >= 0.95 - 3 * ERROR, metric
 
 
-def test_one_run_and_another_are_compared_as_the_two_that_they_are(try_worlds: Try) -> None:
-    """One run cannot show the variance of training: there the interval is too narrow, and this test detects it."""
-    found = try_worlds(repeats=1, same_test_set=True, training=0.12)["f1_weighted"]
-    assert found["pair"] >= 0.95 - 3 * ERROR
-    assert found["coverage"] < 0.9
+def test_single_run_interval_covers_the_pair_only(try_worlds: Try) -> None:
+    """One run does not show the variance of training, so its interval is too narrow for the models."""
+    rates = try_worlds(repeats=1, same_test_set=True, training=0.12)["f1_weighted"]
+    assert rates["pair"] >= 0.95 - 3 * ERROR
+    assert rates["coverage"] < 0.9
 
 
-def test_a_model_that_is_better_by_far_is_called_better(try_worlds: Try) -> None:
-    found = try_worlds(other=(0.9, 0.006), number=40, repeats=5)["f1_weighted"]
-    assert found["difference"] > 0.1
-    assert found["called"] > 0.95
-    assert found["coverage"] >= 0.95 - 3 * (0.05 * 0.95 / 40) ** 0.5
+def test_much_better_model_is_detected(try_worlds: Try) -> None:
+    rates = try_worlds(second_model=(0.9, 0.006), number=40, repeats=5)["f1_weighted"]
+    assert rates["difference"] > 0.1
+    assert rates["called"] > 0.95
+    assert rates["coverage"] >= 0.95 - 3 * (0.05 * 0.95 / 40) ** 0.5
 
 
-def test_drawing_repeats_along_with_records_counts_the_doubt_about_records_twice(try_worlds: Try) -> None:
+def test_bootstrap_over_records_and_repeats_is_too_wide(try_worlds: Try) -> None:
     """This is why the interval is not a percentile bootstrap over records and repeats together."""
-    found = try_worlds(repeats=5, same_test_set=False, training=0.0)["f1_weighted"]
-    assert found["percentile"] >= 0.97
+    rates = try_worlds(repeats=5, same_test_set=False, training=0.0)["f1_weighted"]
+    assert rates["percentile"] >= 0.97

@@ -2,7 +2,6 @@ import dataclasses
 import itertools
 import re
 import shlex
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,37 +31,38 @@ FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CON
 CHOICES = [name for name in FILES if "/" in name]
 
 
-def options(group: str) -> list[str]:
+def list_options(group: str) -> list[str]:
     return [name.rpartition("/")[2] for name in CHOICES if name.rpartition("/")[0] == group]
 
 
 COMBINATIONS = [
     *itertools.product(
-        [f"data={name}" for name in options("data")],
-        [f"model={name}" for name in options("model")] + [f"experiment={name}" for name in options("experiment")],
+        [f"data={name}" for name in list_options("data")],
+        [f"model={name}" for name in list_options("model")]
+        + [f"experiment={name}" for name in list_options("experiment")],
     )
 ]
 
 
-def content(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    return found
+def read_config_file(name: str) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    return config
 
 
-def leaves(node: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(node, dict):
         return {prefix: node}
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, child in node.items():
-        found |= leaves(child, f"{prefix}.{key}" if prefix else key)
-    return found
+        flat |= flatten(child, f"{prefix}.{key}" if prefix else key)
+    return flat
 
 
-def test_the_configs_are_found() -> None:
-    """Everything below goes over these lists: an empty one would pass in silence."""
-    assert {"rule", "regression"} <= set(options("model"))
-    assert {"sample", "madewithml"} <= set(options("data"))
-    assert options("experiment")
+def test_config_files_are_discovered() -> None:
+    """Check the lists that parametrise the tests below: with an empty list they would pass silently."""
+    assert {"rule", "regression"} <= set(list_options("model"))
+    assert {"sample", "madewithml"} <= set(list_options("data"))
+    assert list_options("experiment")
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -74,42 +74,42 @@ def test_every_config_file_composes(choice: str) -> None:
         assert isinstance(compose([f"{group}={option}"]), Config)
 
 
-def test_what_stands_beside_the_groups_is_a_root() -> None:
-    """Each root is composed by some command; a file that none composes would be checked by nothing."""
+def test_files_outside_groups_are_composition_roots() -> None:
+    """A file that no command composes would not be checked by any test."""
     assert [name for name in FILES if "/" not in name] == sorted(ROOTS)
 
 
-@pytest.mark.parametrize(("data", "what"), COMBINATIONS)
-def test_every_data_set_goes_with_every_model_and_experiment(data: str, what: str) -> None:
-    config = compose([data, what])
+@pytest.mark.parametrize(("data", "choice"), COMBINATIONS)
+def test_every_data_set_composes_with_every_model_and_experiment(data: str, choice: str) -> None:
+    config = compose([data, choice])
     assert f"data={config.data.name}" == data
-    assert what in (f"model={config.name}", f"experiment={config.name}")
+    assert choice in (f"model={config.name}", f"experiment={config.name}")
 
 
-@pytest.mark.parametrize("name", options("model"))
-def test_a_models_config_is_what_its_file_says(name: str) -> None:
+@pytest.mark.parametrize("name", list_options("model"))
+def test_model_config_matches_its_file(name: str) -> None:
     config = compose([f"model={name}"])
     assert config.name == config.model.name == name
     assert type(config.model) is all_settings()[config.model.module]
-    written = leaves({key: value for key, value in content(f"model/{name}").items() if key != "defaults"})
-    composed = leaves(plain(config.model))
+    written = flatten({key: value for key, value in read_config_file(f"model/{name}").items() if key != "defaults"})
+    composed = flatten(plain(config.model))
     assert {key: composed[key] for key in written} == written
     assert tagger_class(config.model.module)(config.model) is not None
 
 
-def test_no_two_models_are_equally_complex() -> None:
-    complexities = [compose([f"model={name}"]).model.complexity for name in options("model")]
+def test_model_complexities_are_unique_and_default_is_simplest() -> None:
+    complexities = [compose([f"model={name}"]).model.complexity for name in list_options("model")]
     assert len(set(complexities)) == len(complexities)
     assert compose([]).model.complexity == min(complexities) == 0
 
 
-@pytest.mark.parametrize("name", options("data"))
-def test_a_data_sets_config_is_what_its_file_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", list_options("data"))
+def test_data_set_config_matches_its_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MADEWITHML_DIR", raising=False)
     config = compose([f"data={name}"])
     assert config.data.name == name
-    written = leaves({key: value for key, value in content(f"data/{name}").items() if key != "defaults"})
-    composed = leaves(plain(config.data))
+    written = flatten({key: value for key, value in read_config_file(f"data/{name}").items() if key != "defaults"})
+    composed = flatten(plain(config.data))
     assert {key: composed[key] for key, value in written.items() if "$" not in str(value)} == {
         key: value for key, value in written.items() if "$" not in str(value)
     }
@@ -119,24 +119,26 @@ def test_a_data_sets_config_is_what_its_file_says(name: str, monkeypatch: pytest
         assert file is None or file.url is None or file.sha256 is not None
 
 
-def test_an_environment_variable_tells_where_the_data_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_sets_the_data_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MADEWITHML_DIR", "/somewhere/else")
     assert compose(["data=madewithml"]).data.records.path == "/somewhere/else/projects.json"
 
 
-@pytest.mark.parametrize("name", options("experiment"))
-def test_an_experiment_takes_effect(name: str) -> None:
+@pytest.mark.parametrize("name", list_options("experiment"))
+def test_experiment_applies_its_file_and_changes_the_hash(name: str) -> None:
     config = compose([f"experiment={name}"])
-    written = leaves({key: value for key, value in content(f"experiment/{name}").items() if key != "defaults"})
-    composed = leaves(plain(config))
+    written = flatten(
+        {key: value for key, value in read_config_file(f"experiment/{name}").items() if key != "defaults"}
+    )
+    composed = flatten(plain(config))
     assert {key: composed[key] for key in written} == written
     assert config.name == name
-    without = compose([f"model={config.model.name}"])
-    assert config_hash(config) != config_hash(without), "an experiment that changes nothing"
+    model_only = compose([f"model={config.model.name}"])
+    assert config_hash(config) != config_hash(model_only), "the experiment changes nothing"
 
 
-@pytest.mark.parametrize("name", options("experiment"))
-def test_an_experiment_opens_with_its_command(name: str) -> None:
+@pytest.mark.parametrize("name", list_options("experiment"))
+def test_experiment_file_starts_with_a_valid_command(name: str) -> None:
     head = (CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8").split("defaults:")[0]
     command = re.search(r"^# python train\.py (.+)$", head, re.MULTILINE)
     assert command
@@ -144,14 +146,14 @@ def test_an_experiment_opens_with_its_command(name: str) -> None:
     assert compose(shlex.split(command[1])).name == name
 
 
-def test_the_command_line_wins_over_an_experiment() -> None:
+def test_command_line_overrides_experiment() -> None:
     config = compose(["experiment=regression_words", "name=mine", "model.word_ngrams=[1,3]"])
     assert config.name == "mine"
     assert plain(config.model)["word_ngrams"] == [1, 3]
     assert plain(config.model)["char_ngrams"] is None
 
 
-def test_overrides_arrive_with_their_types() -> None:
+def test_overrides_are_converted_to_field_types() -> None:
     config = compose(["seed=3", "split.val=1e-1", "evaluate=val", "tags=[a,b]", "threads=2", "data.id=null"])
     assert (config.seed, config.split.val, config.evaluate, config.tags) == (3, 0.1, Part.val, ["a", "b"])
     assert config.threads == 2
@@ -159,13 +161,13 @@ def test_overrides_arrive_with_their_types() -> None:
     assert compose(["evaluation.slices.date.every=month"]).evaluation.slices["date"].every is DateStep.month
 
 
-def test_a_whole_number_will_do_for_a_share() -> None:
+def test_integer_override_is_converted_to_float() -> None:
     config = compose(["model=regression", "model.C=3", "threshold.value=1"])
     assert plain(config.model)["C"] == 3.0
     assert isinstance(config.threshold.value, float)
 
 
-def test_the_data_sets_split_is_the_split_in_force_unless_set() -> None:
+def test_split_defaults_to_the_split_of_the_data_set() -> None:
     assert compose(["data.split.val=0.3"]).split.val == 0.3
     config = compose(["split.val=0.3", "split.method=temporal"])
     assert (config.split.val, config.data.split.val) == (0.3, 0.2)
@@ -173,13 +175,13 @@ def test_the_data_sets_split_is_the_split_in_force_unless_set() -> None:
     assert config.data.split.method is SplitMethod.stratified
 
 
-def test_limits_themselves_are_within() -> None:
+def test_range_limits_are_inclusive() -> None:
     config = compose(["seed=4294967295", "split.seed=0", "threshold.value=0", "split.val=0.8", "split.test=0.1"])
     assert config.seed == 2**32 - 1
     assert config.split.val == 0.8
 
 
-def test_a_composed_config_is_plain() -> None:
+def test_composed_config_holds_no_hydra_or_omegaconf_types() -> None:
     def check(value: Any) -> None:
         module = type(value).__module__
         assert not module.startswith(("omegaconf", "hydra")), value
@@ -196,7 +198,7 @@ def test_a_composed_config_is_plain() -> None:
     check(compose(["model=regression", "tags=[x]"]))
 
 
-def test_composing_again_is_not_changed_by_what_was_done_to_a_config() -> None:
+def test_changing_a_config_does_not_affect_later_compositions() -> None:
     first = compose([])
     first.data.text.append("more")
     first.evaluation.slices.clear()
@@ -216,41 +218,40 @@ slices:
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> Path:
+def user_config_dir(tmp_path: Path) -> Path:
     (tmp_path / "mine" / "data").mkdir(parents=True)
     (tmp_path / "mine" / "data" / "tickets.yaml").write_text(OWN_DATA, encoding="utf-8")
     return tmp_path / "mine"
 
 
-def test_a_directory_of_ones_own_adds_configs(mine: Path) -> None:
-    config = compose(["data=tickets"], mine)
+def test_user_config_directory_adds_configs(user_config_dir: Path) -> None:
+    config = compose(["data=tickets"], user_config_dir)
     assert (config.data.name, config.data.text) == ("tickets", ["body"])
     assert config.data.labels.kind is LabelKind.single
     assert config.data.slices["source"].kind is SliceKind.column
-    assert compose([], mine).data.name == "sample", "those of conf/ are still there"
+    assert compose([], user_config_dir).data.name == "sample", "configs of conf/ must remain available"
 
 
-def test_a_directory_of_ones_own_may_have_any_name(tmp_path: Path, mine: Path) -> None:
-    awkward = tmp_path / "my, [own] 'configs' = \"so\""
-    mine.rename(awkward)
-    assert compose(["data=tickets"], awkward).data.name == "tickets"
+def test_user_config_directory_name_may_hold_special_characters(tmp_path: Path, user_config_dir: Path) -> None:
+    renamed = tmp_path / "my, [own] 'configs' = \"so\""
+    user_config_dir.rename(renamed)
+    assert compose(["data=tickets"], renamed).data.name == "tickets"
 
 
-def test_a_config_of_ones_own_is_not_passed_over_for_one_of_the_same_name(mine: Path) -> None:
-    """Which of the two wins may be argued about; a message would do. Taking the other in silence would not."""
-    (mine / "data" / "sample.yaml").write_text(OWN_DATA, encoding="utf-8")
-    with suppress(UserError):
-        assert compose(["data=sample"], mine).data.name == "tickets"
+def test_user_config_is_not_silently_shadowed_by_conf(user_config_dir: Path) -> None:
+    (user_config_dir / "data" / "sample.yaml").write_text(OWN_DATA, encoding="utf-8")
+    with pytest.raises(UserError, match=re.escape("mine/data/sample.yaml: conf/data/sample.yaml")):
+        compose(["data=sample"], user_config_dir)
 
 
-def test_in_its_own_hydra_application_it_composes_without_a_second_initialisation() -> None:
+def test_compose_reuses_the_running_hydra_initialisation() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         assert compose(["seed=3"]).seed == 3
         assert GlobalHydra.instance().is_initialized()
     assert not GlobalHydra.instance().is_initialized()
 
 
-def test_in_another_hydra_application_it_refuses_to_compose(tmp_path: Path) -> None:
+def test_compose_fails_inside_another_hydra_application(tmp_path: Path) -> None:
     with (
         initialize_config_dir(str(tmp_path), version_base="1.3"),
         pytest.raises(UserError, match="another Hydra application"),

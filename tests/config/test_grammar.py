@@ -1,7 +1,7 @@
-"""Several values of a key: as jobs of a grid, in Hydra's order, and as a range of a search."""
+"""Tests for several values of one key: jobs of a grid, in Hydra's order, and ranges of a search."""
 
 import pytest
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # the reference: it has no public name
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # the reference implementation has no public name
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ratchet.config import COMPOSITION_ERRORS, ParameterConfig
@@ -23,23 +23,23 @@ from ratchet.errors import UserError
     ],
     ids=" ".join,
 )
-def test_jobs_are_those_of_hydras_own_sweeper_in_its_order(overrides: list[str]) -> None:
+def test_grid_jobs_match_hydra_sweeper_in_order(overrides: list[str]) -> None:
     parsed = OverridesParser.create().parse_overrides(overrides)
     [expected] = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     assert expand_grid(overrides) == expected
 
 
-def test_a_range_of_real_numbers_is_not_a_grid() -> None:
+def test_interval_is_rejected_in_a_grid() -> None:
     with pytest.raises(UserError, match=r"command line, model\.C=interval\(0,1\)"):
         expand_grid(["model.C=interval(0,1)"])
 
 
-def test_a_syntax_error_is_left_to_the_messages_of_composition() -> None:
+def test_syntax_error_raises_a_composition_error() -> None:
     with pytest.raises(COMPOSITION_ERRORS):
         parse_arguments(["seed=[1"])
 
 
-def test_arguments_have_their_key_without_its_prefix() -> None:
+def test_argument_key_is_parsed_without_prefix() -> None:
     assert parse_arguments(["+a.b=1,2", "~model", "hydra/launcher=basic"]) == [
         Argument("a.b", "+a.b=1,2", True),
         Argument("model", "~model", False),
@@ -57,7 +57,7 @@ def test_arguments_have_their_key_without_its_prefix() -> None:
         ("k=range(1,6,2)", ParameterConfig(low=1, high=5, step=2)),
     ],
 )
-def test_a_range_of_a_search(text: str, parameter: ParameterConfig) -> None:
+def test_search_range_is_parsed_to_a_parameter(text: str, parameter: ParameterConfig) -> None:
     assert parse_parameter(text) == parameter
 
 
@@ -71,10 +71,10 @@ def test_a_range_of_a_search(text: str, parameter: ParameterConfig) -> None:
         ("k=interval(0,1)", None),
     ],
 )
-def test_the_first_of_several_values(override: str, first: str | None) -> None:
+def test_first_of_several_values_is_taken(override: str, first: str | None) -> None:
     assert take_first_value(override) == first
 
 
-def test_another_kind_of_sweep_is_not_searched() -> None:
+def test_unsupported_sweep_is_rejected_in_a_search() -> None:
     with pytest.raises(UserError, match=r"command line, k=glob\(\*\)"):
         parse_parameter("k=glob(*)")

@@ -1,4 +1,4 @@
-"""Configurations keep their hash when fields are renamed or added, or finished runs become other candidates."""
+"""Tests that configurations keep their hash when fields are renamed or added: it identifies finished runs."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import pytest
 from ratchet.config import compose, config_hash, identity
 from ratchet.project import CONF
 
-# As computed at commit 4956d88. A changed value here disowns the runs that users have already: do not update it.
+# Computed at commit 4956d88. A changed value would orphan the existing runs of users: do not update it.
 PINNED = {
     "model=cnn": "00548f793f4b2bbaa5086c9bfe21493cf63a290376ea097ed06c77619c51e77b",
     "model=regression": "2198d424d9b914ab646236e495aca9300421acaf0fa4b05efdc05376b5e78a18",
@@ -20,13 +20,13 @@ PINNED = {
 }
 
 
-def test_every_model_and_experiment_is_pinned() -> None:
+def test_every_model_and_experiment_has_a_pinned_hash() -> None:
     files = {f"{group}={path.stem}" for group in ("model", "experiment") for path in (CONF / group).glob("*.yaml")}
     assert files == set(PINNED)
 
 
 @pytest.mark.parametrize("override", PINNED)
-def test_keep_the_hash_of_a_configuration(override: str) -> None:
+def test_config_hash_equals_pinned_value(override: str) -> None:
     assert config_hash(compose([override])) == PINNED[override]
 
 
@@ -41,14 +41,14 @@ class After:
     bags: int = 1
 
 
-def test_hash_a_renamed_field_by_its_old_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_renamed_field_is_hashed_by_its_old_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(identity._HASHED_AS, "weight", "share")
     monkeypatch.setitem(identity._NEUTRAL, "bags", 1)
     assert identity.hashed(After()) == identity.hashed(Before())
     assert identity.hashed(After(weight=0.4)) == identity.hashed(Before(share=0.4))
 
 
-def test_hash_an_added_field_only_where_it_is_not_neutral(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_added_field_is_hashed_only_if_not_neutral(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(identity._HASHED_AS, "weight", "share")
     monkeypatch.setitem(identity._NEUTRAL, "bags", 1)
     assert identity.hashed(After(bags=2)) == {"share": 0.5, "bags": 2}

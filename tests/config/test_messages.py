@@ -12,19 +12,19 @@ from ratchet.project import CONF, PROJECT
 Edit = Callable[[str, str], None]
 
 
-def message_of(*overrides: str, config_dir: Path | None = None) -> str:
+def catch_message(*overrides: str, config_dir: Path | None = None) -> str:
     with pytest.raises(UserError) as caught:
         compose(overrides, config_dir)
     return str(caught.value)
 
 
-def test_the_configs_stand_in_the_checkout(project: Path) -> None:
+def test_conf_directory_is_in_the_checkout(project: Path) -> None:
     assert project == PROJECT
     assert project / "conf" == CONF
 
 
 WRONG = [
-    # unknown keys: the nearest one, or all of them
+    # unknown keys: suggest the nearest key, or list all keys
     (["seeed=1"], ["'seeed'", "did you mean 'seed'?"]),
     (["model.stemmin=true"], ["'model.stemmin'", "did you mean 'stemming'?"]),
     (["data.split.metod=temporal"], ["'data.split.metod'", "did you mean 'method'?"]),
@@ -58,7 +58,7 @@ WRONG = [
     (["evaluation.k=[a]"], ["evaluation.k[0]", "'a'"]),
     (["runs_dir=null"], ["runs_dir"]),
     (["data.name=null"], ["data.name"]),
-    # choices: the nearest one
+    # choices: suggest the nearest one
     (["split.method=temporl"], ["split.method", "'temporl'", "did you mean 'temporal'?"]),
     (["split.method=random"], ["split.method", "'random'", "valid: given, stratified, temporal"]),
     (["evaluate=tset"], ["evaluate", "did you mean 'test'?"]),
@@ -96,12 +96,12 @@ WRONG = [
     (["name=.hidden"], ["name='.hidden'"]),
     (["name=''"], ["name=''"]),
     (["data.name=a/b"], ["data.name='a/b'"]),
-    # what needs something else
+    # values that require another setting
     (["split.method=temporal", "data.created_at=null"], ["split.method=temporal needs data.created_at"]),
     (["evaluation.slices.date.every=null"], ["evaluation.slices.date", "kind date needs 'every'"]),
     (["trainer.devices=0"], ["trainer.devices=0", "at least 1"]),
     (["trainer=cpu", "trainer.devices=null"], ["trainer.devices=null", "trainer.devices=2"]),
-    # what cannot be read
+    # values that cannot be parsed
     (["seed=["], ["'seed=['", "Quote it"]),
     (["hypothesis=a: b, c"], ["'hypothesis=a: b, c'", "uote"]),
     (["seed=${nope}"], ["seed", "'nope' not found"]),
@@ -114,8 +114,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("overrides", "parts"), WRONG, ids=[" ".join(overrides) for overrides, _ in WRONG])
-def test_a_wrong_argument_is_explained(overrides: list[str], parts: list[str]) -> None:
-    message = message_of(*overrides)
+def test_wrong_argument_error_explains_the_mistake(overrides: list[str], parts: list[str]) -> None:
+    message = catch_message(*overrides)
     assert "command line" in message
     assert overrides[-1] in message
     for part in parts:
@@ -124,23 +124,23 @@ def test_a_wrong_argument_is_explained(overrides: list[str], parts: list[str]) -
         assert jargon not in message
 
 
-def test_the_argument_at_fault_is_named_among_others() -> None:
-    message = message_of("split.seed=1", "model=regression", "model.C=-1", "seed=2")
+def test_error_names_only_the_wrong_argument() -> None:
+    message = catch_message("split.seed=1", "model=regression", "model.C=-1", "seed=2")
     assert "command line, model.C=-1" in message
     assert "seed=2" not in message
 
 
-def test_of_two_arguments_that_together_are_too_much_one_is_named() -> None:
-    assert "command line, data.split." in message_of("data.split.val=0.5", "data.split.test=0.5")
+def test_error_names_one_of_two_conflicting_arguments() -> None:
+    assert "command line, data.split." in catch_message("data.split.val=0.5", "data.split.test=0.5")
 
 
-def test_schemas_are_not_offered_as_options() -> None:
-    assert "base_" not in message_of("model=zzz")
-    assert "base_" not in message_of("data=zzz")
+def test_suggestions_do_not_include_schemas() -> None:
+    assert "base_" not in catch_message("model=zzz")
+    assert "base_" not in catch_message("data=zzz")
 
 
-def test_a_label_file_can_be_given_on_the_command_line() -> None:
-    """The message about a missing label file tells people to set this very key."""
+def test_label_file_can_be_set_on_the_command_line() -> None:
+    """The error for a missing label file asks users to set this key."""
     config = compose(["data.labels.kind=indices", "data.labels.names.path=labels.txt"])
     assert config.data.labels.names is not None
     assert config.data.labels.names.path == "labels.txt"
@@ -148,7 +148,7 @@ def test_a_label_file_can_be_given_on_the_command_line() -> None:
 
 @pytest.fixture
 def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
-    """`edit("data/sample", text)` writes that file in a copy of conf/, which is read instead."""
+    """Return `edit("data/sample", text)`, which writes that file in a copy of conf/ that replaces conf/."""
     copy = tmp_path / "conf"
     shutil.copytree(CONF, copy)
     for module in ("composition", "messages", "options"):
@@ -194,9 +194,9 @@ IN_A_DATA_FILE = [
 
 
 @pytest.mark.parametrize(("text", "parts"), IN_A_DATA_FILE, ids=[parts[0] for _, parts in IN_A_DATA_FILE])
-def test_a_wrong_data_file_is_explained(text: str, parts: list[str], edit: Edit) -> None:
+def test_wrong_data_file_error_names_file_and_key(text: str, parts: list[str], edit: Edit) -> None:
     edit("data/own", text)
-    message = message_of("data=own")
+    message = catch_message("data=own")
     assert message.startswith("conf/data/own.yaml")
     for part in parts:
         assert part in message
@@ -261,9 +261,11 @@ IN_OTHER_FILES = [
 @pytest.mark.parametrize(
     ("name", "text", "overrides", "parts"), IN_OTHER_FILES, ids=[f"{case[0]}: {case[3][0]}" for case in IN_OTHER_FILES]
 )
-def test_a_wrong_file_is_explained(name: str, text: str, overrides: list[str], parts: list[str], edit: Edit) -> None:
+def test_wrong_config_file_error_names_file_and_key(
+    name: str, text: str, overrides: list[str], parts: list[str], edit: Edit
+) -> None:
     edit(name, text)
-    message = message_of(*overrides)
+    message = catch_message(*overrides)
     assert message.startswith(f"conf/{name}.yaml")
     for part in parts:
         assert part in message
@@ -279,74 +281,74 @@ def test_a_wrong_file_is_explained(name: str, text: str, overrides: list[str], p
         ("average: weighted", "average: weigthed", ["threshold.average", "did you mean 'weighted'?"]),
     ],
 )
-def test_a_wrong_line_of_the_main_file_is_explained(old: str, new: str, parts: list[str], edit: Edit) -> None:
+def test_wrong_main_config_error_names_file_and_key(old: str, new: str, parts: list[str], edit: Edit) -> None:
     text = (CONF / "config.yaml").read_text(encoding="utf-8")
     assert old in text
     edit("config", text.replace(old, new))
-    message = message_of()
+    message = catch_message()
     assert message.startswith("conf/config.yaml")
     for part in parts:
         assert part in message
 
 
 @pytest.mark.parametrize("name", ["config", "data/sample", "model/rule"])
-def test_broken_yaml_is_named_with_its_line(name: str, edit: Edit) -> None:
+def test_invalid_yaml_error_names_the_line(name: str, edit: Edit) -> None:
     text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
     edit(name, f"{text.rstrip()}\nbroken: [1, 2\nafter: 3\n")
-    message = message_of()
+    message = catch_message()
     assert f"{name}.yaml, line {len(text.splitlines()) + 2}" in message
     assert "not valid YAML" in message
 
 
-def test_a_key_that_stands_twice_is_named_with_its_line(edit: Edit) -> None:
+def test_duplicate_key_error_names_the_line(edit: Edit) -> None:
     edit("data/own", DATA + "name: again\n")
-    message = message_of("data=own")
+    message = catch_message("data=own")
     assert "data/own.yaml, line 6" in message
     assert "duplicate key name" in message
 
 
-def test_a_file_that_is_not_utf_8_is_named(edit: Edit, tmp_path: Path) -> None:
+def test_non_utf8_file_is_named_in_the_error(edit: Edit, tmp_path: Path) -> None:
     edit("data/own", "")
     (tmp_path / "conf" / "data" / "own.yaml").write_bytes(DATA.replace("topic", "sujet_précis").encode("latin-1"))
-    message = message_of("data=own")
+    message = catch_message("data=own")
     assert "data/own.yaml" in message
 
 
-def test_what_an_experiment_set_is_not_blamed_on_the_models_file(edit: Edit) -> None:
+def test_error_names_the_experiment_that_set_a_value(edit: Edit) -> None:
     edit("experiment/mine", "# @package _global_\nmodel: {complexity: -3}\n")
-    assert message_of("experiment=mine").startswith("conf/experiment/mine.yaml: model.complexity=-3")
+    assert catch_message("experiment=mine").startswith("conf/experiment/mine.yaml: model.complexity=-3")
 
 
-def test_what_the_command_line_set_is_not_blamed_on_a_file(edit: Edit) -> None:
+def test_error_names_the_argument_that_set_a_value(edit: Edit) -> None:
     edit("experiment/mine", "# @package _global_\nseed: 3\n")
-    assert message_of("experiment=mine", "seed=-3").startswith("command line, seed=-3")
+    assert catch_message("experiment=mine", "seed=-3").startswith("command line, seed=-3")
 
 
-def test_a_file_in_a_directory_of_ones_own_is_named_by_its_path(tmp_path: Path) -> None:
+def test_error_names_user_config_file_by_path(tmp_path: Path) -> None:
     file = tmp_path / "mine" / "data" / "own.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(DATA + "split: {val: 2}\n")
-    assert message_of("data=own", config_dir=tmp_path / "mine").startswith(f"{file}: data.split.val=2")
+    assert catch_message("data=own", config_dir=tmp_path / "mine").startswith(f"{file}: data.split.val=2")
     file.write_text(DATA + "foo: 2\n")
-    assert message_of("data=own", config_dir=tmp_path / "mine").startswith(f"{file}: unknown key 'data.foo'")
+    assert catch_message("data=own", config_dir=tmp_path / "mine").startswith(f"{file}: unknown key 'data.foo'")
     file.write_text(DATA + "foo: [2\n")
-    assert f"{file}, line " in message_of("data=own", config_dir=tmp_path / "mine")
+    assert f"{file}, line " in catch_message("data=own", config_dir=tmp_path / "mine")
 
 
-def test_configs_of_ones_own_are_among_those_that_are_near(tmp_path: Path) -> None:
+def test_suggestions_include_user_configs(tmp_path: Path) -> None:
     file = tmp_path / "mine" / "data" / "tickets.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(DATA)
-    assert "did you mean 'tickets'?" in message_of("data=ticket", config_dir=tmp_path / "mine")
+    assert "did you mean 'tickets'?" in catch_message("data=ticket", config_dir=tmp_path / "mine")
 
 
-def test_a_model_without_a_schema_is_told_how_to_get_one(edit: Edit) -> None:
+def test_missing_model_choice_is_named_in_the_error(edit: Edit) -> None:
     edit("config", (CONF / "config.yaml").read_text(encoding="utf-8").replace("  - model: rule\n", ""))
-    assert "model" in message_of()
+    assert catch_message().startswith("conf/config.yaml: model ")
 
 
 @pytest.mark.parametrize(
-    ("overrides", "key", "place"),
+    ("overrides", "key", "location"),
     [
         (["seed=1"], "seed", "command line, seed=1"),
         (["split.seed=1"], "seed", "conf/config.yaml"),
@@ -361,5 +363,5 @@ def test_a_model_without_a_schema_is_told_how_to_get_one(edit: Edit) -> None:
         ([], "evaluation.k", "conf/config.yaml"),
     ],
 )
-def test_where_a_value_comes_from(overrides: list[str], key: str, place: str) -> None:
-    assert Origin(overrides, {"data": "sample", "model": "rule"}).of(key) == place
+def test_origin_names_where_a_value_was_set(overrides: list[str], key: str, location: str) -> None:
+    assert Origin(overrides, {"data": "sample", "model": "rule"}).of(key) == location

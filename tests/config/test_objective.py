@@ -1,4 +1,4 @@
-"""An objective is composed and checked like a run's configuration, and has an identity of its own."""
+"""Tests for objectives: composed and checked like the configuration of a run, with a hash of their own."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from ratchet.project import CONF
 NAMES = sorted(path.stem for path in (CONF / "objective").glob("*.yaml"))
 
 
-def test_default_and_strict_are_there() -> None:
+def test_default_and_strict_objectives_exist() -> None:
     assert {"default", "strict"} <= set(NAMES)
     assert compose_objective([]).name == "default"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_objective_is_what_its_file_says(name: str) -> None:
+def test_objective_matches_its_file(name: str) -> None:
     objective = compose_objective([f"objective={name}"])
     assert objective.path == CONF / "objective" / f"{name}.yaml"
     written = yaml.safe_load(objective.path.read_text(encoding="utf-8"))
     composed = plain(objective.settings)
     del written["defaults"]
-    assert set(written) == set(composed), "every key is written down, so that people see what there is"
+    assert set(written) == set(composed), "the file must list every key, so that users see all settings"
     for key, value in written.items():
         if isinstance(value, dict):
             assert composed[key] | value == composed[key]
@@ -33,14 +33,14 @@ def test_an_objective_is_what_its_file_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_objective_opens_with_its_reason_and_its_command(name: str) -> None:
+def test_objective_file_starts_with_purpose_and_command(name: str) -> None:
     first, second, *_ = (CONF / "objective" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     assert first.startswith("# ")
     assert second.startswith("# ratchet gate")
     assert name == "default" or f"objective={name}" in second
 
 
-def test_strict_is_stricter() -> None:
+def test_strict_objective_is_stricter_than_default() -> None:
     default, strict = (compose_objective([f"objective={name}"]).settings for name in ("default", "strict"))
     assert strict.floor > default.floor
     assert strict.margin < default.margin
@@ -49,18 +49,18 @@ def test_strict_is_stricter() -> None:
         assert getattr(strict.budgets, budget) < getattr(default.budgets, budget)
 
 
-def test_the_hash_is_of_what_must_hold() -> None:
-    plainly = compose_objective([])
-    assert compose_objective(["objective=default"]).hash == plainly.hash
-    assert compose_objective(["objective.margin=0.03"]).hash == plainly.hash, "set to what it was"
+def test_hash_depends_only_on_the_criteria() -> None:
+    default = compose_objective([])
+    assert compose_objective(["objective=default"]).hash == default.hash
+    assert compose_objective(["objective.margin=0.03"]).hash == default.hash, "the override equals the default"
     changed = compose_objective(["objective.margin=0.02"])
-    assert changed.hash != plainly.hash
+    assert changed.hash != default.hash
     assert changed.overrides == ("objective.margin=0.02",)
-    assert compose_objective(["+objective.labels.audio=0.5"]).hash != plainly.hash
-    assert len(plainly.hash) == 64
+    assert compose_objective(["+objective.labels.audio=0.5"]).hash != default.hash
+    assert len(default.hash) == 64
 
 
-def test_a_budget_can_be_taken_away() -> None:
+def test_budget_can_be_removed_by_an_override() -> None:
     assert compose_objective(["objective.budgets.size_mb=null"]).settings.budgets.size_mb is None
 
 
@@ -79,14 +79,14 @@ def test_a_budget_can_be_taken_away() -> None:
         ("objective.evidence.repeats=0", "at least 1"),
     ],
 )
-def test_a_wrong_objective_is_told(override: str, message: str) -> None:
+def test_wrong_objective_error_names_key_and_override(override: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         compose_objective([override])
     assert message in str(caught.value)
-    assert override.lstrip("+") in str(caught.value), "where it stands"
+    assert override.lstrip("+") in str(caught.value), "the error must name the override"
 
 
-def test_ones_own_objective_comes_from_ones_own_directory(tmp_path: Path) -> None:
+def test_objective_is_read_from_a_user_directory(tmp_path: Path) -> None:
     (tmp_path / "objective").mkdir()
     path = tmp_path / "objective" / "mine.yaml"
     path.write_text("defaults: [base_objective, _self_]\nfloor: 0.9\n", encoding="utf-8")
@@ -97,6 +97,6 @@ def test_ones_own_objective_comes_from_ones_own_directory(tmp_path: Path) -> Non
         compose_objective(["objective=mine"], tmp_path)
 
 
-def test_what_was_added_or_taken_away_on_the_command_line_is_known() -> None:
+def test_objective_records_command_line_overrides() -> None:
     changes = ["+objective.slices.short_text=0.5", "objective.floor=0.1"]
     assert compose_objective(changes).overrides == tuple(changes)

@@ -1,4 +1,4 @@
-"""Frozen files come back with the same types and ranges; what was changed by hand is told."""
+"""Tests for saved configurations: they load with the same types and limits, and wrong edits are reported."""
 
 import dataclasses
 import itertools
@@ -80,37 +80,38 @@ CHANGED = [
 ]
 
 
-def options(group: str) -> list[str]:
+def list_options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 COMBINATIONS = [
     *itertools.product(
-        [f"data={name}" for name in options("data")],
-        [f"model={name}" for name in options("model")] + [f"experiment={name}" for name in options("experiment")],
+        [f"data={name}" for name in list_options("data")],
+        [f"model={name}" for name in list_options("model")]
+        + [f"experiment={name}" for name in list_options("experiment")],
     )
 ]
 
 
 @cache
-def default() -> Config:
-    """What `python train.py` runs; composed once, for tests that change nothing of it."""
+def compose_default() -> Config:
+    """Return the configuration of `python train.py`; composed once, for tests that do not change it."""
     return compose([])
 
 
 @pytest.mark.parametrize("override", UNCHANGED)
-def test_the_hash_does_not_see_where_when_and_on_what(override: str) -> None:
+def test_hash_ignores_seeds_locations_and_evaluation(override: str) -> None:
     changed = compose([override])
-    assert plain(changed) != plain(default()), "the override must do something"
-    assert config_hash(changed) == config_hash(default())
+    assert plain(changed) != plain(compose_default()), "the override must do something"
+    assert config_hash(changed) == config_hash(compose_default())
 
 
 @pytest.mark.parametrize("override", CHANGED)
-def test_the_hash_sees_what_is_trained(override: str) -> None:
-    assert config_hash(compose([override])) != config_hash(default())
+def test_hash_depends_on_data_split_and_threshold(override: str) -> None:
+    assert config_hash(compose([override])) != config_hash(compose_default())
 
 
-def another(value: Any) -> Any:
+def change_value(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -124,39 +125,39 @@ def another(value: Any) -> Any:
     return None if value is not None else "english"
 
 
-@pytest.mark.parametrize("name", options("model"))
-def test_the_hash_sees_every_setting_of_a_model(name: str) -> None:
+@pytest.mark.parametrize("name", list_options("model"))
+def test_hash_depends_on_every_model_setting(name: str) -> None:
     config = compose([f"model={name}"])
-    own = {each.name for each in dataclasses.fields(config.model)} - {
-        each.name for each in dataclasses.fields(ModelConfig)
+    model_settings = {field.name for field in dataclasses.fields(config.model)} - {
+        field.name for field in dataclasses.fields(ModelConfig)
     }
-    assert own
+    assert model_settings
     hashes = {config_hash(config)}
-    for setting in own:
+    for setting in model_settings:
         model = dataclasses.replace(config.model)
-        setattr(model, setting, another(getattr(model, setting)))
+        setattr(model, setting, change_value(getattr(model, setting)))
         hashes.add(config_hash(dataclasses.replace(config, model=model)))
-    assert len(hashes) == len(own) + 1
+    assert len(hashes) == len(model_settings) + 1
 
 
-def test_data_sets_models_and_experiments_differ_in_their_hash() -> None:
+def test_data_sets_models_and_experiments_have_different_hashes() -> None:
     hashes = {config_hash(compose(list(overrides))) for overrides in COMBINATIONS}
     assert len(hashes) == len(COMBINATIONS)
 
 
-def test_equal_numbers_give_equal_hashes_however_written() -> None:
-    ways = [["threshold.value=1"], ["threshold.value=1.0"], ["threshold.value=1e0"], ["++threshold.value=1"]]
-    assert len({config_hash(compose(way)) for way in ways}) == 1
+def test_equal_numbers_in_any_notation_give_equal_hashes() -> None:
+    notations = [["threshold.value=1"], ["threshold.value=1.0"], ["threshold.value=1e0"], ["++threshold.value=1"]]
+    assert len({config_hash(compose(notation)) for notation in notations}) == 1
 
 
-def test_the_hash_is_the_same_in_every_process(tmp_path: Path) -> None:
+def test_hash_is_the_same_in_every_process(tmp_path: Path) -> None:
     script = (
         "from ratchet.config import compose, config_hash, register\n"
         "from ratchet.models import all_settings\n"
         "register(all_settings())\n"
         "print(config_hash(compose(['model=regression', 'data=madewithml'])))\n"
     )
-    found = {
+    hashes = {
         subprocess.run(
             [sys.executable, "-c", script],
             env={**os.environ, "PYTHONHASHSEED": seed},
@@ -167,7 +168,7 @@ def test_the_hash_is_the_same_in_every_process(tmp_path: Path) -> None:
         ).stdout.strip()
         for seed in ("0", "1")
     }
-    assert found == {config_hash(compose(["model=regression", "data=madewithml"]))}
+    assert hashes == {config_hash(compose(["model=regression", "data=madewithml"]))}
 
 
 def round_trip(config: Config, directory: Path) -> Config:
@@ -177,16 +178,16 @@ def round_trip(config: Config, directory: Path) -> Config:
 
 
 @pytest.mark.parametrize("overrides", COMBINATIONS, ids=" ".join)
-def test_dump_and_load_give_the_same_config(overrides: tuple[str, ...], tmp_path: Path) -> None:
+def test_loading_a_dump_gives_the_same_config(overrides: tuple[str, ...], tmp_path: Path) -> None:
     config = compose([*overrides, "tags=[a]", "threads=2", "seed=1"])
-    again = round_trip(config, tmp_path)
-    assert again == config
-    assert type(again.model) is type(config.model)
-    assert config_hash(again) == config_hash(config)
+    loaded = round_trip(config, tmp_path)
+    assert loaded == config
+    assert type(loaded.model) is type(config.model)
+    assert config_hash(loaded) == config_hash(config)
 
 
-def test_a_dump_stands_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing is looked up again when it is read: neither the environment nor other keys."""
+def test_dump_is_self_contained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Loading a dump looks up neither the environment nor other keys."""
     monkeypatch.setenv("MADEWITHML_DIR", "/first")
     config = compose(["data=madewithml"])
     written = dump(config)
@@ -205,17 +206,17 @@ def test_a_dump_stands_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 @example(text="${name}")
 @example(text="costs ${5")
 @example(text="\\${x}")
-def test_whatever_is_written_as_a_hypothesis_comes_back(text: str, tmp_path: Path) -> None:
-    config = dataclasses.replace(default(), hypothesis=text, tags=[text])
+def test_any_hypothesis_text_survives_dump_and_load(text: str, tmp_path: Path) -> None:
+    config = dataclasses.replace(compose_default(), hypothesis=text, tags=[text])
     assert round_trip(config, tmp_path) == config
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere\.yaml"):
         load(tmp_path / "nowhere.yaml", all_settings())
 
 
-def test_a_model_that_is_no_more_is_named_with_its_nearest(tmp_path: Path) -> None:
+def test_unknown_model_error_suggests_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump(compose(["model=regression"])).replace("module: regression", "module: regresion"))
     with pytest.raises(UserError) as caught:
@@ -238,33 +239,33 @@ def test_a_model_that_is_no_more_is_named_with_its_nearest(tmp_path: Path) -> No
     ],
     ids=["empty", "a word", "a list", "no module", "half", "broken", "unknown key"],
 )
-def test_a_file_that_is_no_runs_configuration_is_named(text: str, tmp_path: Path) -> None:
+def test_invalid_run_configuration_is_named_in_the_error(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=r"config\.yaml"):
         load(path, all_settings())
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_binary_file_is_named_in_the_error(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(b"\xff\xfe\x00model")
     with pytest.raises(UserError, match=r"config\.yaml"):
         load(path, all_settings())
 
 
-def test_what_a_dumped_value_out_of_range_says(tmp_path: Path) -> None:
+def test_out_of_range_value_error_names_key_and_limit(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump(compose([])).replace("resamples: 1000", "resamples: 1"))
     with pytest.raises(UserError, match=r"evaluation\.resamples=1\b.*\b100\b"):
         load(path, all_settings())
 
 
-def test_plain_holds_nothing_but_what_json_and_yaml_can() -> None:
-    found = plain({"a": Part.val, 1: (Path("x") / "y", 1.5, None), "data": DataConfig(name="n", text=["t"])})
-    assert found["a"] == "val"
-    assert found["1"] == [str(Path("x/y")), 1.5, None]
-    assert found["data"]["labels"]["kind"] == "list"
-    assert found["data"]["filter"] == {
+def test_plain_returns_json_and_yaml_types_only() -> None:
+    converted = plain({"a": Part.val, 1: (Path("x") / "y", 1.5, None), "data": DataConfig(name="n", text=["t"])})
+    assert converted["a"] == "val"
+    assert converted["1"] == [str(Path("x/y")), 1.5, None]
+    assert converted["data"]["labels"]["kind"] == "list"
+    assert converted["data"]["filter"] == {
         "taxonomy_only": False,
         "exclude": [],
         "min_records": 1,
@@ -272,7 +273,7 @@ def test_plain_holds_nothing_but_what_json_and_yaml_can() -> None:
     }
 
 
-def test_overrides_go_on_top_of_what_was_stored(tmp_path: Path) -> None:
+def test_overrides_are_applied_to_the_stored_config(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump(compose(["model=regression", "split.seed=3", "split.test=0.3"])), encoding="utf-8")
     config = load(path, all_settings(), ["split.val=0.1", "data.filter.exclude=[audio]", "evaluate=val"])
@@ -298,9 +299,9 @@ def test_overrides_go_on_top_of_what_was_stored(tmp_path: Path) -> None:
         ("--part=val", ["--part=val"]),
     ],
 )
-def test_a_wrong_override_of_what_was_stored_is_explained(override: str, parts: list[str], tmp_path: Path) -> None:
+def test_wrong_override_of_stored_config_is_explained(override: str, parts: list[str], tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text(dump(default()), encoding="utf-8")
+    path.write_text(dump(compose_default()), encoding="utf-8")
     with pytest.raises(UserError) as caught:
         load(path, all_settings(), [override])
     assert "command line" in str(caught.value)
@@ -313,52 +314,52 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "frozen.yaml"
 
 
-def data_as_frozen(*overrides: str) -> dict[str, Any]:
+def freeze_data(*overrides: str) -> dict[str, Any]:
     config = compose(overrides)
     return {"data": plain(config.data), "split": plain(config.split)}
 
 
-def objective_as_frozen(objective: Objective) -> dict[str, Any]:
+def freeze_objective(objective: Objective) -> dict[str, Any]:
     return {"name": objective.name, "objective": plain(objective.settings)}
 
 
-def merged(content: Any, change: Any) -> Any:
+def merge(content: Any, change: Any) -> Any:
     if not isinstance(content, dict) or not isinstance(change, dict):
         return change
-    return {**content, **{key: merged(content.get(key), value) for key, value in change.items()}}
+    return {**content, **{key: merge(content.get(key), value) for key, value in change.items()}}
 
 
-def write(path: Path, content: Any) -> Path:
+def write_yaml(path: Path, content: Any) -> Path:
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
 
 
-@pytest.mark.parametrize("name", sorted(each.stem for each in (CONF / "data").glob("*.yaml")))
-def test_a_data_set_and_its_division_come_back(name: str, path: Path) -> None:
+@pytest.mark.parametrize("name", sorted(file.stem for file in (CONF / "data").glob("*.yaml")))
+def test_frozen_data_set_and_split_load_unchanged(name: str, path: Path) -> None:
     config = compose([f"data={name}", "split.seed=4"])
-    assert load_data(write(path, data_as_frozen(f"data={name}", "split.seed=4"))) == (config.data, config.split)
+    assert load_data(write_yaml(path, freeze_data(f"data={name}", "split.seed=4"))) == (config.data, config.split)
 
 
-@pytest.mark.parametrize("name", sorted(each.stem for each in (CONF / "objective").glob("*.yaml")))
-def test_an_objective_comes_back_with_its_file_and_its_hash(name: str, path: Path) -> None:
+@pytest.mark.parametrize("name", sorted(file.stem for file in (CONF / "objective").glob("*.yaml")))
+def test_frozen_objective_loads_with_the_same_hash(name: str, path: Path) -> None:
     expected = compose_objective([f"objective={name}"])
-    found = load_objective(write(path, objective_as_frozen(expected)))
-    assert found == expected
-    assert found.hash == expected.hash
+    loaded = load_objective(write_yaml(path, freeze_objective(expected)))
+    assert loaded == expected
+    assert loaded.hash == expected.hash
 
 
-def test_floors_of_labels_and_of_slices_come_back(path: Path) -> None:
+def test_frozen_label_and_slice_floors_load_unchanged(path: Path) -> None:
     changes = ["+objective.labels.audio=0.5", "+objective.slices.short_text=1", "objective.budgets.size_mb=null"]
     expected = compose_objective(changes)
-    found = load_objective(write(path, objective_as_frozen(expected)))
-    assert found.settings == expected.settings
-    assert found.overrides == (), "the frozen file is all there is"
+    loaded = load_objective(write_yaml(path, freeze_objective(expected)))
+    assert loaded.settings == expected.settings
+    assert loaded.overrides == (), "the frozen file replaces the overrides"
 
 
-def test_values_have_their_types(path: Path) -> None:
-    _, split = load_data(write(path, data_as_frozen("split.method=temporal")))
+def test_frozen_values_are_converted_to_field_types(path: Path) -> None:
+    _, split = load_data(write_yaml(path, freeze_data("split.method=temporal")))
     assert split.method is SplitMethod.temporal
-    objective = load_objective(write(path, objective_as_frozen(compose_objective(["objective.metric=f1_macro"]))))
+    objective = load_objective(write_yaml(path, freeze_objective(compose_objective(["objective.metric=f1_macro"]))))
     assert objective.settings.metric is Metric.f1_macro
 
 
@@ -377,11 +378,11 @@ def test_values_have_their_types(path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_file_that_was_changed_by_hand_is_told_by_file_and_key(
+def test_manually_edited_data_file_error_names_file_and_key(
     change: dict[str, Any], parts: list[str], path: Path
 ) -> None:
     with pytest.raises(UserError) as caught:
-        load_data(write(path, merged(data_as_frozen(), change)))
+        load_data(write_yaml(path, merge(freeze_data(), change)))
     for part in parts:
         assert part in str(caught.value)
     assert "frozen.yaml" in str(caught.value)
@@ -397,22 +398,22 @@ def test_a_file_that_was_changed_by_hand_is_told_by_file_and_key(
     ],
     ids=str,
 )
-def test_a_wrong_objective_is_told(change: dict[str, Any], part: str, path: Path) -> None:
+def test_wrong_objective_error_names_file_and_key(change: dict[str, Any], part: str, path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        load_objective(write(path, {"name": "default", **change}))
+        load_objective(write_yaml(path, {"name": "default", **change}))
     assert part in str(caught.value)
     assert "frozen.yaml" in str(caught.value)
 
 
 @pytest.mark.parametrize("load", [load_data, load_objective])
 @pytest.mark.parametrize("text", ["[", "- 1", "5"], ids=repr)
-def test_what_is_no_mapping_is_told(text: str, load: Any, path: Path) -> None:
+def test_file_without_a_mapping_is_rejected(text: str, load: Any, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"frozen\.yaml"):
         load(path)
 
 
 @pytest.mark.parametrize("load", [load_data, load_objective])
-def test_a_file_that_is_not_there_is_told(load: Any, path: Path) -> None:
+def test_missing_frozen_file_is_reported(load: Any, path: Path) -> None:
     with pytest.raises(UserError, match=r"frozen\.yaml: .*No such file"):
         load(path)

@@ -1,4 +1,4 @@
-"""What the tests of ratchet.data share: configurations of small files, and prepared data without a file."""
+"""Fixtures for the tests of ratchet.data: configurations of small files, and prepared data without a file."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 @pytest.fixture
 def make_config(tmp_path: Path) -> MakeConfig:
-    """`make_config(rows)`: a configuration of these rows as JSONL with columns text and labels; keywords override."""
+    """Return `make_config(rows, **settings)`: write rows with columns text and labels to JSONL, configure the file."""
 
     def make(rows: Sequence[Mapping[str, Any]] = (), **settings: Any) -> DataConfig:
         path = tmp_path / "records.jsonl"
@@ -41,7 +41,7 @@ def make_config(tmp_path: Path) -> MakeConfig:
 
 @pytest.fixture(scope="session")
 def make_prepared() -> MakePrepared:
-    """`make_prepared([("a",), ("a", "b")])`: prepared data with these labels; texts all unlike each other."""
+    """Return `make_prepared([("a",), ("a", "b")])`: build prepared data with these labels and unlike texts."""
 
     def make(
         labels: list[tuple[str, ...]],
@@ -52,19 +52,19 @@ def make_prepared() -> MakePrepared:
         task: Task = Task.multilabel,
     ) -> Prepared:
         generator = np.random.default_rng(0)
-        own = ["".join(generator.choice(list(_ALPHABET), 40)) for _ in labels]
+        random_texts = ["".join(generator.choice(list(_ALPHABET), 40)) for _ in labels]
         records = [
             Record(
                 id=f"{index:04d}",
-                text=(texts or own)[index],
-                labels=each,
+                text=(texts or random_texts)[index],
+                labels=record_labels,
                 created_at=dates[index] if dates else None,
                 columns={"part": parts[index]} if parts else {},
                 place=f"file.csv, row {index + 1}",
             )
-            for index, each in enumerate(labels)
+            for index, record_labels in enumerate(labels)
         ]
-        names = sorted({label for each in labels for label in each})
+        names = sorted({label for record_labels in labels for label in record_labels})
         return Prepared(
             name="small",
             task=task,

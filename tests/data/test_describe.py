@@ -33,36 +33,36 @@ def prepared(make_prepared: MakePrepared) -> Prepared:
     return prepared
 
 
-def test_what_there_is_is_counted(prepared: Prepared) -> None:
-    found = describe(prepared, SPLIT)
-    assert found["name"] == "small"
-    assert found["files"] == ["file.csv"]
-    assert found["task"] == "multilabel"
-    assert found["rows_read"] == 9
-    assert found["records"] == 6
-    assert found["labels"] == 3
-    assert found["dataset_version"] == prepared.version
-    assert found["split_hash"] == SPLIT.hash
+def test_description_counts_rows_records_and_labels(prepared: Prepared) -> None:
+    description = describe(prepared, SPLIT)
+    assert description["name"] == "small"
+    assert description["files"] == ["file.csv"]
+    assert description["task"] == "multilabel"
+    assert description["rows_read"] == 9
+    assert description["records"] == 6
+    assert description["labels"] == 3
+    assert description["dataset_version"] == prepared.version
+    assert description["split_hash"] == SPLIT.hash
 
 
 def test_labels_are_counted_by_record_and_by_part(prepared: Prepared) -> None:
-    found = describe(prepared, SPLIT)
-    assert found["labels_per_record"] == {0: 1, 1: 3, 2: 1, 3: 1}
-    assert found["labels_per_record_mean"] == pytest.approx(8 / 6)
-    assert found["parts"] == {"train": 3, "val": 1, "test": 2}
-    assert found["label_counts"] == {
+    description = describe(prepared, SPLIT)
+    assert description["labels_per_record"] == {0: 1, 1: 3, 2: 1, 3: 1}
+    assert description["labels_per_record_mean"] == pytest.approx(8 / 6)
+    assert description["parts"] == {"train": 3, "val": 1, "test": 2}
+    assert description["label_counts"] == {
         "a": {"train": 2, "val": 0, "test": 2},
         "b": {"train": 1, "val": 1, "test": 1},
         "c": {"train": 0, "val": 0, "test": 1},
     }
 
 
-def test_words_are_counted_without_regard_to_what_separates_them(prepared: Prepared) -> None:
-    lengths = describe(prepared, SPLIT)["words"]  # of 1, 2, 3, 4, 5 and 21 words
+def test_word_counts_do_not_depend_on_separators(prepared: Prepared) -> None:
+    lengths = describe(prepared, SPLIT)["words"]  # the texts have 1, 2, 3, 4, 5 and 21 words
     assert lengths == {"min": 1, "median": 3.5, "p95": pytest.approx(5 + 0.75 * (21 - 5)), "max": 21}
 
 
-def test_dates_have_a_first_a_last_and_a_count_of_those_missing(prepared: Prepared) -> None:
+def test_dates_have_first_last_and_missing_count(prepared: Prepared) -> None:
     assert describe(prepared, SPLIT)["dates"] == {
         "first": "2026-01-31T12:00:00",
         "last": "2026-03-01T00:00:00",
@@ -70,28 +70,28 @@ def test_dates_have_a_first_a_last_and_a_count_of_those_missing(prepared: Prepar
     }
 
 
-def test_data_without_dates_say_so(make_prepared: MakePrepared) -> None:
-    found = describe(make_prepared(LABELS), SPLIT)
-    assert found["dates"] == {"first": None, "last": None, "without": 6}
+def test_dates_are_null_for_data_without_dates(make_prepared: MakePrepared) -> None:
+    description = describe(make_prepared(LABELS), SPLIT)
+    assert description["dates"] == {"first": None, "last": None, "without": 6}
 
 
-def test_problems_are_counted_with_the_place_of_the_first(prepared: Prepared) -> None:
+def test_problems_are_counted_with_their_first_location(prepared: Prepared) -> None:
     assert describe(prepared, SPLIT)["problems"] == [
         {"kind": "empty text", "outcome": "dropped", "count": 2, "first": "file.csv, row 7: no text in title"},
         {"kind": "bad date", "outcome": "dropped", "count": 1, "first": "file.csv, row 8: not a date"},
     ]
 
 
-def test_what_was_left_out_is_counted_by_reason(prepared: Prepared) -> None:
+def test_filtered_records_and_labels_are_counted_by_reason(prepared: Prepared) -> None:
     assert describe(prepared, SPLIT)["left_out"] == {
         "records": {"records without a label": 4},
         "labels": {"not in the taxonomy": 2, "excluded": 1},
     }
 
 
-def test_everything_is_a_plain_value(make_prepared: MakePrepared) -> None:
-    found = describe(make_prepared([("a",), ("b",)] * 3, dates=DATES, task=Task.multiclass), SPLIT)
-    read = json.loads(json.dumps(found))
-    read["labels_per_record"] = {int(number): count for number, count in read["labels_per_record"].items()}
-    assert read == found
-    assert found["task"] == "multiclass"
+def test_description_can_be_serialised_to_json(make_prepared: MakePrepared) -> None:
+    description = describe(make_prepared([("a",), ("b",)] * 3, dates=DATES, task=Task.multiclass), SPLIT)
+    parsed = json.loads(json.dumps(description))
+    parsed["labels_per_record"] = {int(number): count for number, count in parsed["labels_per_record"].items()}
+    assert parsed == description
+    assert description["task"] == "multiclass"

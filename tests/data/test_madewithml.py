@@ -1,4 +1,4 @@
-"""The data of Made With ML with its course's filters: the figures that are known from the course and its files."""
+"""Tests of the Made With ML data with the filters of its course, against numbers known from the course."""
 
 import dataclasses
 import hashlib
@@ -41,28 +41,28 @@ def prepared(config: Config) -> Prepared:
     return prepare(config.data)
 
 
-def halves(prepared: Prepared, label: str) -> tuple[int, int]:
+def count_in_halves(prepared: Prepared, label: str) -> tuple[int, int]:
     ordered = sorted(prepared.records, key=lambda record: (record.created_at or datetime.min, record.id))
     middle = len(ordered) // 2
-    return sum(label in each.labels for each in ordered[:middle]), sum(
-        label in each.labels for each in ordered[middle:]
+    return sum(label in record.labels for record in ordered[:middle]), sum(
+        label in record.labels for record in ordered[middle:]
     )
 
 
-def test_the_files_are_those_that_the_configuration_promises(config: Config, directory: Path) -> None:
+def test_files_match_the_configured_paths_and_hashes(config: Config, directory: Path) -> None:
     for file, name in ((config.data.records, "projects.json"), (config.data.taxonomy, "tags.json")):
         assert file is not None
         assert Path(file.path) == directory / name
         assert file.sha256 == hashlib.sha256((directory / name).read_bytes()).hexdigest()
 
 
-def test_everything_is_read_without_a_problem(prepared: Prepared) -> None:
+def test_all_rows_are_read_without_dropped_records(prepared: Prepared) -> None:
     assert prepared.report.rows_read == 2032
     assert len(prepared.taxonomy.aliases) == 400
-    assert [each for each in prepared.report.problems if each.outcome != "kept"] == []
+    assert [problem for problem in prepared.report.problems if problem.outcome != "kept"] == []
 
 
-def test_the_courses_filters_leave_its_projects_and_tags(prepared: Prepared, config: Config) -> None:
+def test_course_filters_keep_expected_projects_and_tags(prepared: Prepared, config: Config) -> None:
     assert len(prepared.records) == 1439
     assert len(prepared.labels) == 34
     assert prepared.report.filtered == {"records without a label": 2032 - 1439}
@@ -72,7 +72,7 @@ def test_the_courses_filters_leave_its_projects_and_tags(prepared: Prepared, con
     assert min(prepared.targets.sum(axis=0, dtype=int)) >= 30
 
 
-def test_the_filters_agree_with_a_count_by_hand(prepared: Prepared, directory: Path, config: Config) -> None:
+def test_filters_agree_with_an_independent_count(prepared: Prepared, directory: Path, config: Config) -> None:
     projects = json.loads((directory / "projects.json").read_bytes())
     curated = {entry["tag"] for entry in json.loads((directory / "tags.json").read_bytes())}
     wanted = curated - set(config.data.filter.exclude)
@@ -83,19 +83,19 @@ def test_the_filters_agree_with_a_count_by_hand(prepared: Prepared, directory: P
     assert {record.id: set(record.labels) for record in prepared.records} == kept
 
 
-def test_texts_are_title_and_description(prepared: Prepared) -> None:
+def test_texts_join_title_and_description(prepared: Prepared) -> None:
     first = next(record for record in prepared.records if record.id == "1")
     assert first.text.startswith("Machine Learning Basics A practical set of notebooks")
     assert np.median([len(record.text.split()) for record in prepared.records]) == 19
 
 
-def test_projects_have_as_many_tags_as_the_course_says(prepared: Prepared) -> None:
+def test_tags_per_project_match_the_course(prepared: Prepared) -> None:
     per_record = prepared.targets.sum(axis=1)
     assert (per_record == 1).sum() == 581
     assert per_record.mean() == pytest.approx(2.15, abs=0.005)
 
 
-def test_dates_are_those_of_2020(prepared: Prepared) -> None:
+def test_dates_are_in_the_expected_range_of_2020(prepared: Prepared) -> None:
     dates = [record.created_at for record in prepared.records if record.created_at is not None]
     assert len(dates) == 1439
     assert min(dates).date() == datetime(2020, 2, 17).date()
@@ -112,13 +112,11 @@ def test_dates_are_those_of_2020(prepared: Prepared) -> None:
         ("object-detection", (22, 47)),
     ],
 )
-def test_topics_shift_from_the_first_half_to_the_second(
-    prepared: Prepared, label: str, counts: tuple[int, int]
-) -> None:
-    assert halves(prepared, label) == counts
+def test_topic_counts_shift_between_the_two_halves(prepared: Prepared, label: str, counts: tuple[int, int]) -> None:
+    assert count_in_halves(prepared, label) == counts
 
 
-def test_parents_are_mostly_tagged_too(prepared: Prepared) -> None:
+def test_records_mostly_include_parent_tags(prepared: Prepared) -> None:
     parents = prepared.taxonomy.parents
     assert parents["node-classification"] == ("graphs",)
     assert parents["image-classification"] == ("computer-vision",)
@@ -135,19 +133,19 @@ def test_parents_are_mostly_tagged_too(prepared: Prepared) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_courses_split_is_stratified(prepared: Prepared, config: Config, seed: int) -> None:
+def test_course_split_is_stratified(prepared: Prepared, config: Config, seed: int) -> None:
     split = make_split(prepared, dataclasses.replace(config.split, seed=seed), None)
     shares = {"train": 0.7, "val": 0.15, "test": 0.15}
     totals = prepared.targets.sum(axis=0, dtype=int)
     for part in PARTS:
         assert len(getattr(split, part)) == pytest.approx(shares[part] * 1439, abs=15)
         counts = prepared.select(getattr(split, part)).targets.sum(axis=0, dtype=int)
-        # A test part drawn at random is off by 5 or more in some label, iterative stratification by less than 2.
+        # A random test part differs by 5 or more for some label, iterative stratification by less than 2.
         assert np.abs(counts - shares[part] * totals).max() <= 3
 
 
-def test_the_default_model_scores_as_the_courses_rules_did(prepared: Prepared, config: Config, tmp_path: Path) -> None:
-    # The course had .907/.486/.612 and .923/.504/.622 with stemming, each on one test part (deviation about .02).
+def test_default_model_matches_metrics_of_the_course_rules(prepared: Prepared, config: Config, tmp_path: Path) -> None:
+    # The course reports .907/.486/.612, and .923/.504/.622 with stemming, on one test part (deviation about .02).
     assert config.model.name == "rule"
     tagger = tagger_class(config.model.module)(config.model)
     everything = prepared.select([record.id for record in prepared.records])

@@ -33,17 +33,17 @@ COLUMNS: dict[str, Any] = {
 }
 
 
-def taxonomy(tmp_path: Path, *labels: str) -> FileConfig:
+def write_taxonomy(tmp_path: Path, *labels: str) -> FileConfig:
     path = tmp_path / "tags.json"
     path.write_text(json.dumps([{"tag": label, "aliases": [f"alias of {label}"]} for label in labels]))
     return FileConfig(path=str(path))
 
 
-def labels_of(prepared: Prepared) -> dict[str, tuple[str, ...]]:
+def map_ids_to_labels(prepared: Prepared) -> dict[str, tuple[str, ...]]:
     return {record.id: record.labels for record in prepared.records}
 
 
-def test_records_are_sorted_by_id_and_targets_follow_the_sorted_labels(make_config: MakeConfig) -> None:
+def test_records_and_label_columns_are_sorted(make_config: MakeConfig) -> None:
     prepared = prepare(make_config(ROWS, **COLUMNS))
     assert [record.id for record in prepared.records] == ["1", "2", "3", "4", "5", "6"]
     assert prepared.labels == ["a", "b", "c", "d"]
@@ -59,7 +59,7 @@ def test_records_are_sorted_by_id_and_targets_follow_the_sorted_labels(make_conf
     assert prepared.report.rows_read == 6
 
 
-def test_a_part_has_its_records_in_the_order_asked_for(make_config: MakeConfig) -> None:
+def test_select_returns_records_in_the_requested_order(make_config: MakeConfig) -> None:
     prepared = prepare(make_config(ROWS, **COLUMNS))
     part = prepared.select(["4", "1"])
     assert part.ids == ["4", "1"]
@@ -69,7 +69,7 @@ def test_a_part_has_its_records_in_the_order_asked_for(make_config: MakeConfig) 
     assert part.task is prepared.task
 
 
-def test_labels_without_a_column_are_left_out_of_the_target_matrix() -> None:
+def test_target_matrix_ignores_labels_without_a_column() -> None:
     matrix = build_target_matrix([("a", "x"), (), ("b", "a")], ["b", "a"])
     assert matrix.dtype == np.uint8
     assert matrix.tolist() == [[0, 1], [0, 0], [1, 1]]
@@ -79,7 +79,7 @@ def test_labels_without_a_column_are_left_out_of_the_target_matrix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("filters", "left", "why"),
+    ("filters", "kept", "reasons"),
     [
         ({}, "abcd", {}),
         ({"exclude": ["b", "d"]}, "ac", {"b": "excluded", "d": "excluded"}),
@@ -88,38 +88,38 @@ def test_labels_without_a_column_are_left_out_of_the_target_matrix() -> None:
         ({"min_records": 3, "exclude": ["d"]}, "ab", {"c": "fewer than 3", "d": "excluded"}),
     ],
 )
-def test_labels_left_out_are_reported_with_the_reason(
-    make_config: MakeConfig, filters: dict[str, Any], left: str, why: dict[str, str]
+def test_filtered_labels_are_reported_with_the_reason(
+    make_config: MakeConfig, filters: dict[str, Any], kept: str, reasons: dict[str, str]
 ) -> None:
     prepared = prepare(make_config(ROWS, filter=FilterConfig(**filters)))
-    assert prepared.labels == list(left)
-    assert prepared.report.labels_left_out.keys() == why.keys()
-    assert all(reason in prepared.report.labels_left_out[label] for label, reason in why.items())
+    assert prepared.labels == list(kept)
+    assert prepared.report.labels_left_out.keys() == reasons.keys()
+    assert all(reason in prepared.report.labels_left_out[label] for label, reason in reasons.items())
 
 
-def test_labels_outside_the_taxonomy_can_be_left_out(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_labels_outside_the_taxonomy_can_be_filtered(make_config: MakeConfig, tmp_path: Path) -> None:
     config = make_config(
-        ROWS, **COLUMNS, taxonomy=taxonomy(tmp_path, "a", "c", "z"), filter=FilterConfig(taxonomy_only=True)
+        ROWS, **COLUMNS, taxonomy=write_taxonomy(tmp_path, "a", "c", "z"), filter=FilterConfig(taxonomy_only=True)
     )
     prepared = prepare(config)
     assert prepared.labels == ["a", "c"]  # z is in the taxonomy, but on no record
     assert prepared.report.labels_left_out == dict.fromkeys("bd", "not in the taxonomy")
-    assert labels_of(prepared)["2"] == ("a", "c")
+    assert map_ids_to_labels(prepared)["2"] == ("a", "c")
     assert prepared.taxonomy.names("c") == ("c", "alias of c")
     assert prepared.report.files == [config.records.path, str(tmp_path / "tags.json")]
 
 
-def test_a_label_outside_the_taxonomy_is_a_problem_unless_left_out(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_label_outside_the_taxonomy_is_an_error_unless_filtered(make_config: MakeConfig, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        prepare(make_config(ROWS, taxonomy=taxonomy(tmp_path, "a", "b", "c")))
+        prepare(make_config(ROWS, taxonomy=write_taxonomy(tmp_path, "a", "b", "c")))
     message = str(caught.value)
     assert "line 4: " in message
     assert "label 'd'" in message
     assert "data.filter.taxonomy_only=true" in message
 
 
-def test_a_taxonomy_and_a_label_file_without_a_path_are_none(make_config: MakeConfig) -> None:
-    # `data.taxonomy.path=null` on the command line takes away what a configuration names.
+def test_taxonomy_and_label_file_with_null_path_are_ignored(make_config: MakeConfig) -> None:
+    # `data.taxonomy.path=null` on the command line removes the file that a configuration names.
     labels = LabelsConfig(column="labels", names=FileConfig(path=None))
     config = make_config(ROWS, taxonomy=FileConfig(path=None), labels=labels)
     prepared = prepare(config)
@@ -129,30 +129,30 @@ def test_a_taxonomy_and_a_label_file_without_a_path_are_none(make_config: MakeCo
 
 
 @pytest.mark.parametrize(
-    ("filters", "left", "dropped"),
+    ("filters", "kept", "dropped"),
     [
         ({"drop_unlabelled": True}, "12345", 1),
         ({"drop_unlabelled": True, "exclude": ["a"]}, "1245", 2),
         ({"drop_unlabelled": True, "min_records": 4}, "1235", 2),
     ],
 )
-def test_records_without_a_label_can_be_dropped_and_are_counted(
-    make_config: MakeConfig, filters: dict[str, Any], left: str, dropped: int
+def test_unlabelled_records_can_be_dropped_and_are_counted(
+    make_config: MakeConfig, filters: dict[str, Any], kept: str, dropped: int
 ) -> None:
     prepared = prepare(make_config(ROWS, **COLUMNS, filter=FilterConfig(**filters)))
-    assert [record.id for record in prepared.records] == list(left)
+    assert [record.id for record in prepared.records] == list(kept)
     assert prepared.report.filtered == {"records without a label": dropped}
     assert prepared.targets.any(axis=1).all()
 
 
-def test_records_that_lost_their_labels_stay_unless_dropped(make_config: MakeConfig) -> None:
+def test_records_with_filtered_labels_stay_by_default(make_config: MakeConfig) -> None:
     prepared = prepare(make_config(ROWS, **COLUMNS, filter=FilterConfig(exclude=["a"])))
-    assert labels_of(prepared)["3"] == ()
+    assert map_ids_to_labels(prepared)["3"] == ()
     assert prepared.report.filtered == {}
 
 
 @pytest.mark.parametrize("filters", [{"min_records": 5}, {"exclude": ["a", "b", "c", "d"]}, {"drop_unlabelled": True}])
-def test_nothing_left_to_learn_from_is_refused(make_config: MakeConfig, filters: dict[str, Any]) -> None:
+def test_data_without_remaining_labels_are_rejected(make_config: MakeConfig, filters: dict[str, Any]) -> None:
     rows = [{**row, "labels": []} for row in ROWS] if "drop_unlabelled" in filters else ROWS
     with pytest.raises(UserError, match=r"records\.jsonl: .*\b6 rows.*data\.filter.*data\.labels"):
         prepare(make_config(rows, filter=FilterConfig(**filters)))
@@ -161,21 +161,21 @@ def test_nothing_left_to_learn_from_is_refused(make_config: MakeConfig, filters:
 # --- tasks and label files --------------------------------------------------------------------------------------------
 
 
-def multiclass(make_config: MakeConfig, filters: FilterConfig) -> DataConfig:
+def make_multiclass_config(make_config: MakeConfig, filters: FilterConfig) -> DataConfig:
     rows = [{"text": f"text {index}", "labels": label} for index, label in enumerate("aabbbc")]
     return make_config(rows, labels=LabelsConfig(column="labels", kind=LabelKind.single), filter=filters)
 
 
-def test_one_label_a_record_is_a_multiclass_task(make_config: MakeConfig) -> None:
-    prepared = prepare(multiclass(make_config, FilterConfig()))
+def test_single_label_kind_is_a_multiclass_task(make_config: MakeConfig) -> None:
+    prepared = prepare(make_multiclass_config(make_config, FilterConfig()))
     assert prepared.task is Task.multiclass
     assert prepared.targets.sum(axis=1).tolist() == [1] * 6
     assert prepare(make_config(ROWS)).task is Task.multilabel
 
 
-def test_a_multiclass_record_that_lost_its_class_is_dropped_and_counted(make_config: MakeConfig) -> None:
-    # An argmax over a row without a class would count it as the first class, in stratifying and in measuring.
-    prepared = prepare(multiclass(make_config, FilterConfig(min_records=2)))
+def test_multiclass_records_without_class_are_dropped(make_config: MakeConfig) -> None:
+    # An argmax would assign a row without a class to the first class, in the split and in the metrics.
+    prepared = prepare(make_multiclass_config(make_config, FilterConfig(min_records=2)))
     assert prepared.labels == ["a", "b"]
     assert prepared.targets.sum(axis=1).tolist() == [1] * 5
     assert prepared.report.filtered == {"records without a label": 1}
@@ -185,35 +185,31 @@ def test_a_multiclass_record_that_lost_its_class_is_dropped_and_counted(make_con
     ("name", "content"),
     [("labels.txt", "vision\n graphs \naudio\n\n"), ("labels.json", '["vision", "graphs", "audio"]')],
 )
-def test_a_label_file_is_a_list_of_lines_or_json(
-    make_config: MakeConfig, tmp_path: Path, name: str, content: str
-) -> None:
+def test_label_file_may_be_lines_or_json(make_config: MakeConfig, tmp_path: Path, name: str, content: str) -> None:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     labels = LabelsConfig(column="labels", kind=LabelKind.indices, names=FileConfig(path=str(path)))
     config = make_config([{"id": "1", "text": "x", "labels": [0, 2]}], id="id", labels=labels)
     prepared = prepare(config)
-    assert labels_of(prepared) == {"1": ("audio", "vision")}
+    assert map_ids_to_labels(prepared) == {"1": ("audio", "vision")}
     assert prepared.report.files == [config.records.path, str(path)]
 
 
-def test_an_empty_line_in_a_label_file_is_refused_because_indices_count_lines(
-    make_config: MakeConfig, tmp_path: Path
-) -> None:
+def test_empty_line_in_label_file_is_rejected(make_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("vision\n\ngraphs\n")
     labels = LabelsConfig(column="labels", kind=LabelKind.indices, names=FileConfig(path=str(tmp_path / "labels.txt")))
     with pytest.raises(UserError, match=r"labels\.txt, line 2"):
         prepare(make_config(ROWS, labels=labels))
 
 
-def test_a_label_file_says_which_labels_there_are(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_labels_outside_the_label_file_are_rejected(make_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
     labels = LabelsConfig(column="labels", names=FileConfig(path=str(tmp_path / "labels.txt")))
     with pytest.raises(UserError, match=r"line 4: .*'d'"):
         prepare(make_config(ROWS, labels=labels))
 
 
-def test_indices_need_a_label_file(make_config: MakeConfig) -> None:
+def test_label_indices_require_a_label_file(make_config: MakeConfig) -> None:
     with pytest.raises(UserError, match=r"data\.labels\.names"):
         prepare(make_config(ROWS, labels=LabelsConfig(column="labels", kind=LabelKind.indices)))
 
@@ -222,7 +218,7 @@ def test_indices_need_a_label_file(make_config: MakeConfig) -> None:
     ("content", "part"),
     [('["a",\n"b', "line 2"), ('{"a": 1}', "list of strings"), ("[1, 2]", "list of strings"), ("[" * 100_000, "JSON")],
 )
-def test_a_label_file_that_is_no_list_of_names_is_refused(
+def test_label_file_without_a_list_of_names_is_rejected(
     make_config: MakeConfig, tmp_path: Path, content: str, part: str
 ) -> None:
     (tmp_path / "labels.json").write_text(content)
@@ -232,22 +228,22 @@ def test_a_label_file_that_is_no_list_of_names_is_refused(
     assert part in str(caught.value)
 
 
-# --- what is reported and kept ----------------------------------------------------------------------------------------
+# --- problems that are reported and kept ------------------------------------------------------------------------------
 
 
-def test_labels_with_too_few_records_for_three_parts_are_reported_and_kept(make_config: MakeConfig) -> None:
+def test_rare_labels_are_reported_and_kept(make_config: MakeConfig) -> None:
     prepared = prepare(make_config(ROWS))
-    rare = [each for each in prepared.report.problems if each.kind == "label with too few records"]
-    assert [(each.place, each.outcome) for each in rare] == [("label 'c'", "kept"), ("label 'd'", "kept")]
+    rare = [problem for problem in prepared.report.problems if problem.kind == "label with too few records"]
+    assert [(problem.place, problem.outcome) for problem in rare] == [("label 'c'", "kept"), ("label 'd'", "kept")]
     assert "2 of 6 records" in rare[0].message
     assert "data.filter.min_records" in rare[0].message
     assert prepared.labels == ["a", "b", "c", "d"]
 
 
-def test_repeated_texts_are_reported_with_the_record_they_repeat(make_config: MakeConfig) -> None:
+def test_repeated_text_is_reported_with_the_original_id(make_config: MakeConfig) -> None:
     rows = [{"id": key, "text": text, "labels": ["a"]} for key, text in [("3", "same"), ("1", "same"), ("2", "other")]]
     prepared = prepare(make_config(rows, id="id"))
-    repeated = [each for each in prepared.report.problems if each.kind == "repeated text"]
+    repeated = [problem for problem in prepared.report.problems if problem.kind == "repeated text"]
     assert len(repeated) == 1
     assert repeated[0].outcome == "kept"
     assert repeated[0].place.endswith("line 1")
@@ -258,22 +254,22 @@ def test_repeated_texts_are_reported_with_the_record_they_repeat(make_config: Ma
 # --- the version ------------------------------------------------------------------------------------------------------
 
 
-def version(make_config: MakeConfig, rows: list[dict[str, Any]], **given: Any) -> str:
-    return prepare(make_config(rows, **{**COLUMNS, **given})).version
+def compute_version(make_config: MakeConfig, rows: list[dict[str, Any]], **settings: Any) -> str:
+    return prepare(make_config(rows, **{**COLUMNS, **settings})).version
 
 
-def test_the_version_does_not_depend_on_the_order_of_rows(make_config: MakeConfig) -> None:
-    versions = {version(make_config, random.Random(seed).sample(ROWS, len(ROWS))) for seed in range(5)}
+def test_version_does_not_depend_on_row_order(make_config: MakeConfig) -> None:
+    versions = {compute_version(make_config, random.Random(seed).sample(ROWS, len(ROWS))) for seed in range(5)}
     assert len(versions) == 1
 
 
-def test_the_version_does_not_depend_on_the_order_of_a_records_labels_and_keys(make_config: MakeConfig) -> None:
-    turned = [{**dict(reversed(row.items())), "labels": row["labels"][::-1]} for row in ROWS]
-    assert version(make_config, turned) == version(make_config, ROWS)
+def test_version_does_not_depend_on_label_or_key_order(make_config: MakeConfig) -> None:
+    reversed_rows = [{**dict(reversed(row.items())), "labels": row["labels"][::-1]} for row in ROWS]
+    assert compute_version(make_config, reversed_rows) == compute_version(make_config, ROWS)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "json", "parquet"])
-def test_the_version_does_not_depend_on_the_format(make_config: MakeConfig, tmp_path: Path, suffix: str) -> None:
+def test_version_does_not_depend_on_file_format(make_config: MakeConfig, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"records.{suffix}"
     labels = LabelsConfig(column="labels")
     if suffix == "json":
@@ -284,47 +280,47 @@ def test_the_version_does_not_depend_on_the_format(make_config: MakeConfig, tmp_
         labels = LabelsConfig(column="labels", kind=LabelKind.separated, separator="|")
         frame = pl.DataFrame([{**row, "labels": "|".join(row["labels"])} for row in ROWS])
         frame.write_csv(path, separator="," if suffix == "csv" else "\t")
-    other = DataConfig(name="other", records=FileConfig(path=str(path)), text=["text"], labels=labels, **COLUMNS)
-    assert prepare(other).version == version(make_config, ROWS)
+    config = DataConfig(name="other", records=FileConfig(path=str(path)), text=["text"], labels=labels, **COLUMNS)
+    assert prepare(config).version == compute_version(make_config, ROWS)
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
     [("text", "another text"), ("labels", ["a", "c"]), ("day", "2026-02-01"), ("source", "post"), ("id", "7")],
 )
-def test_the_version_changes_with_anything_in_a_record(make_config: MakeConfig, column: str, value: Any) -> None:
+def test_version_changes_with_any_value_of_a_record(make_config: MakeConfig, column: str, value: Any) -> None:
     changed = [{**ROWS[0], column: value}, *ROWS[1:]]
-    assert version(make_config, changed) != version(make_config, ROWS)
+    assert compute_version(make_config, changed) != compute_version(make_config, ROWS)
 
 
-def test_the_version_changes_when_a_record_goes(make_config: MakeConfig) -> None:
-    assert version(make_config, ROWS[:-1]) != version(make_config, ROWS)
+def test_version_changes_if_a_record_is_removed(make_config: MakeConfig) -> None:
+    assert compute_version(make_config, ROWS[:-1]) != compute_version(make_config, ROWS)
 
 
-def test_the_version_changes_when_the_label_file_is_in_another_order(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_version_changes_with_the_order_of_the_label_file(make_config: MakeConfig, tmp_path: Path) -> None:
     versions = set()
     for order in ("ab", "ba"):
         path = tmp_path / f"{order}.txt"
         path.write_text("\n".join(order))
         labels = LabelsConfig(column="labels", kind=LabelKind.indices, names=FileConfig(path=str(path)))
         rows = [{**ROWS[0], "labels": [0]}, {**ROWS[1], "labels": [0, 1]}]
-        versions.add(version(make_config, rows, labels=labels))
+        versions.add(compute_version(make_config, rows, labels=labels))
     assert len(versions) == 2
 
 
-def test_the_version_does_not_depend_on_the_name_or_on_what_the_row_was_called(make_config: MakeConfig) -> None:
+def test_version_does_not_depend_on_data_set_or_column_names(make_config: MakeConfig) -> None:
     renamed = [{**row, "body": row["text"]} for row in ROWS]
-    assert version(make_config, renamed, text=["body"], name="renamed") == version(make_config, ROWS)
+    assert compute_version(make_config, renamed, text=["body"], name="renamed") == compute_version(make_config, ROWS)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     texts=st.lists(st.text(st.characters(exclude_categories=[]), min_size=1), min_size=2, max_size=4),
     names=st.lists(st.text(min_size=1), min_size=1, max_size=3),
-    moved=st.randoms(use_true_random=False),
+    shuffler=st.randoms(use_true_random=False),
 )
-def test_any_text_and_label_have_a_version_that_order_does_not_change(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[str], names: list[str], moved: random.Random
+def test_version_of_any_data_does_not_depend_on_row_order(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], names: list[str], shuffler: random.Random
 ) -> None:
     rows = [
         {"id": f"x{index}", "text": f"x{text}", "labels": [f"x{n}" for n in names]} for index, text in enumerate(texts)
@@ -335,7 +331,7 @@ def test_any_text_and_label_have_a_version_that_order_does_not_change(
     )
     path.write_text("\n".join(json.dumps(row) for row in rows))
     first = prepare(config)
-    moved.shuffle(rows)
+    shuffler.shuffle(rows)
     path.write_text("\n".join(json.dumps(row) for row in rows))
     second = prepare(config)
     assert first.version == second.version

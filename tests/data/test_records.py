@@ -24,12 +24,12 @@ from ratchet.errors import UserError
 MakeConfig = Callable[..., DataConfig]
 
 
-def table_of(**columns: list[Any]) -> Table:
+def make_table(**columns: list[Any]) -> Table:
     size = len(next(iter(columns.values())))
     return Table("file.csv", "row", list(range(2, size + 2)), columns, [])
 
 
-def build(
+def build_from_columns(
     make_config: MakeConfig,
     *,
     names: list[str] | None = None,
@@ -38,13 +38,13 @@ def build(
     **settings: Any,
 ) -> tuple[list[Record], list[Problem]]:
     size = len(next(iter(columns.values())))
-    filled = {"text": [f"text {index}" for index in range(size)], "labels": [["a"]] * size, **columns}
-    return build_records(table_of(**filled), make_config(**settings), names, known)
+    all_columns = {"text": [f"text {index}" for index in range(size)], "labels": [["a"]] * size, **columns}
+    return build_records(make_table(**all_columns), make_config(**settings), names, known)
 
 
-def problem_of(make_config: MakeConfig, **given: Any) -> Problem:
-    """The one problem of a table with one row."""
-    records, problems = build(make_config, **given)
+def build_problem(make_config: MakeConfig, **arguments: Any) -> Problem:
+    """Return the only problem of a table with one row."""
+    records, problems = build_from_columns(make_config, **arguments)
     assert records == []
     assert len(problems) == 1
     assert problems[0].place == "file.csv, row 2"
@@ -54,35 +54,35 @@ def problem_of(make_config: MakeConfig, **given: Any) -> Problem:
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 
-def labelled(kind: LabelKind, **settings: Any) -> LabelsConfig:
+def make_labels_config(kind: LabelKind, **settings: Any) -> LabelsConfig:
     return LabelsConfig(column="labels", kind=kind, **settings)
 
 
 @pytest.mark.parametrize(
     ("config", "value", "expected"),
     [
-        (labelled(LabelKind.list), ["b", "a"], ("a", "b")),
-        (labelled(LabelKind.list), [" a ", "a", "", None], ("a",)),
-        (labelled(LabelKind.list), [2021, 7.0], ("2021", "7")),
-        (labelled(LabelKind.list), [], ()),
-        (labelled(LabelKind.list), None, ()),
-        (labelled(LabelKind.separated), "b, a,,b", ("a", "b")),
-        (labelled(LabelKind.separated, separator="|"), "b|c, d", ("b", "c, d")),
-        (labelled(LabelKind.separated), "", ()),
-        (labelled(LabelKind.separated), None, ()),
-        (labelled(LabelKind.separated), ["a", "b"], ("a", "b")),
-        (labelled(LabelKind.indices), [2, 0], ("audio", "vision")),
-        (labelled(LabelKind.indices), "2, 0", ("audio", "vision")),
-        (labelled(LabelKind.indices), 1, ("graphs",)),
-        (labelled(LabelKind.indices), [], ()),
-        (labelled(LabelKind.single), " one label, with a comma ", ("one label, with a comma",)),
-        (labelled(LabelKind.single), 3, ("3",)),
+        (make_labels_config(LabelKind.list), ["b", "a"], ("a", "b")),
+        (make_labels_config(LabelKind.list), [" a ", "a", "", None], ("a",)),
+        (make_labels_config(LabelKind.list), [2021, 7.0], ("2021", "7")),
+        (make_labels_config(LabelKind.list), [], ()),
+        (make_labels_config(LabelKind.list), None, ()),
+        (make_labels_config(LabelKind.separated), "b, a,,b", ("a", "b")),
+        (make_labels_config(LabelKind.separated, separator="|"), "b|c, d", ("b", "c, d")),
+        (make_labels_config(LabelKind.separated), "", ()),
+        (make_labels_config(LabelKind.separated), None, ()),
+        (make_labels_config(LabelKind.separated), ["a", "b"], ("a", "b")),
+        (make_labels_config(LabelKind.indices), [2, 0], ("audio", "vision")),
+        (make_labels_config(LabelKind.indices), "2, 0", ("audio", "vision")),
+        (make_labels_config(LabelKind.indices), 1, ("graphs",)),
+        (make_labels_config(LabelKind.indices), [], ()),
+        (make_labels_config(LabelKind.single), " one label, with a comma ", ("one label, with a comma",)),
+        (make_labels_config(LabelKind.single), 3, ("3",)),
     ],
 )
-def test_labels_are_read_as_configured_sorted_and_once(
+def test_labels_are_read_as_configured_sorted_and_unique(
     make_config: MakeConfig, config: LabelsConfig, value: Any, expected: tuple[str, ...]
 ) -> None:
-    records, problems = build(
+    records, problems = build_from_columns(
         make_config, columns={"labels": [value]}, labels=config, names=["audio", "graphs", "vision"]
     )
     assert problems == []
@@ -90,10 +90,8 @@ def test_labels_are_read_as_configured_sorted_and_once(
 
 
 @pytest.mark.parametrize(("kind", "value"), [(LabelKind.list, "a,b"), (LabelKind.list, 3), (LabelKind.separated, 3)])
-def test_labels_of_another_kind_name_the_column_and_the_setting(
-    make_config: MakeConfig, kind: LabelKind, value: Any
-) -> None:
-    problem = problem_of(make_config, columns={"labels": [value]}, labels=labelled(kind))
+def test_wrong_label_kind_error_names_column_and_setting(make_config: MakeConfig, kind: LabelKind, value: Any) -> None:
+    problem = build_problem(make_config, columns={"labels": [value]}, labels=make_labels_config(kind))
     assert problem.kind == "bad labels"
     assert problem.message.startswith("labels ")
     assert str(value) in problem.message
@@ -101,35 +99,38 @@ def test_labels_of_another_kind_name_the_column_and_the_setting(
 
 
 @pytest.mark.parametrize("value", ["", "  ", None, float("nan")])
-def test_a_single_label_must_be_there(make_config: MakeConfig, value: Any) -> None:
-    problem = problem_of(make_config, columns={"labels": [value]}, labels=labelled(LabelKind.single))
+def test_missing_single_label_is_a_problem(make_config: MakeConfig, value: Any) -> None:
+    problem = build_problem(make_config, columns={"labels": [value]}, labels=make_labels_config(LabelKind.single))
     assert problem.kind == "no label"
 
 
 @pytest.mark.parametrize("value", [3, -1, "x", None, 1.5, float("inf"), float("nan")])
-def test_what_is_no_index_into_the_label_file_is_an_unknown_label(make_config: MakeConfig, value: Any) -> None:
-    problem = problem_of(
-        make_config, columns={"labels": [[0, value]]}, labels=labelled(LabelKind.indices), names=["a", "b", "c"]
+def test_invalid_label_index_is_an_unknown_label(make_config: MakeConfig, value: Any) -> None:
+    problem = build_problem(
+        make_config,
+        columns={"labels": [[0, value]]},
+        labels=make_labels_config(LabelKind.indices),
+        names=["a", "b", "c"],
     )
     assert problem.kind == "unknown label"
     assert str(value) in problem.message
     assert "file" in problem.message
 
 
-def test_an_unknown_label_names_the_nearest_known_one(make_config: MakeConfig) -> None:
-    problem = problem_of(make_config, columns={"labels": [["graphs", "visoin"]]}, known={"graphs", "vision"})
+def test_unknown_label_error_suggests_the_nearest_label(make_config: MakeConfig) -> None:
+    problem = build_problem(make_config, columns={"labels": [["graphs", "visoin"]]}, known={"graphs", "vision"})
     assert problem.kind == "unknown label"
     assert problem.outcome == "stops"
     assert "'visoin'" in problem.message
     assert "'vision'" in problem.message
 
 
-def test_an_empty_separator_is_refused_and_not_run_into(make_config: MakeConfig) -> None:
+def test_empty_separator_is_rejected(make_config: MakeConfig) -> None:
     path = make_config([{"text": "one", "labels": "a"}]).records.path
     overrides = ["records.path=" + path, "text=[text]", "id=null", "created_at=null", "taxonomy=null"]
     overrides += ["labels.column=labels", "labels.kind=separated", "labels.separator=''"]
     with pytest.raises(UserError, match="separator"):
-        prepare(compose([f"data.{each}" for each in overrides]).data)
+        prepare(compose([f"data.{override}" for override in overrides]).data)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -145,18 +146,16 @@ def test_an_empty_separator_is_refused_and_not_run_into(make_config: MakeConfig)
         (" Title\n", "Body.", " Title\n | Body."),
     ],
 )
-def test_text_is_built_from_the_columns_that_hold_some(
-    make_config: MakeConfig, title: Any, body: Any, expected: str
-) -> None:
+def test_text_is_joined_from_non_empty_columns(make_config: MakeConfig, title: Any, body: Any, expected: str) -> None:
     columns = {"title": [title], "body": [body]}
-    records, _ = build(make_config, columns=columns, text=["title", "body"], text_separator=" | ")
+    records, _ = build_from_columns(make_config, columns=columns, text=["title", "body"], text_separator=" | ")
     assert records[0].text == expected
 
 
 @pytest.mark.parametrize("drop_bad_rows", [False, True])
 @pytest.mark.parametrize("empty", ["", None, " \n", float("nan")])
 def test_empty_text_is_always_dropped_and_reported(make_config: MakeConfig, drop_bad_rows: bool, empty: Any) -> None:
-    problem = problem_of(make_config, columns={"text": [empty]}, drop_bad_rows=drop_bad_rows)
+    problem = build_problem(make_config, columns={"text": [empty]}, drop_bad_rows=drop_bad_rows)
     assert (problem.kind, problem.outcome) == ("empty text", "dropped")
     assert "text" in problem.message
 
@@ -173,25 +172,25 @@ def test_empty_texts_are_counted_in_the_report(make_config: MakeConfig) -> None:
 
 
 @pytest.mark.parametrize(("value", "expected"), [(7, "7"), (7.0, "7"), (" x ", "x"), ("007", "007"), (0.5, "0.5")])
-def test_an_id_is_text(make_config: MakeConfig, value: Any, expected: str) -> None:
-    records, _ = build(make_config, columns={"key": [value]}, id="key")
+def test_id_is_converted_to_text(make_config: MakeConfig, value: Any, expected: str) -> None:
+    records, _ = build_from_columns(make_config, columns={"key": [value]}, id="key")
     assert records[0].id == expected
 
 
-def test_without_an_id_column_the_place_is_the_id(make_config: MakeConfig) -> None:
-    records, _ = build(make_config, columns={"text": ["one", "two"]})
+def test_row_number_is_the_default_id(make_config: MakeConfig) -> None:
+    records, _ = build_from_columns(make_config, columns={"text": ["one", "two"]})
     assert [(record.id, record.place) for record in records] == [("2", "file.csv, row 2"), ("3", "file.csv, row 3")]
 
 
 @pytest.mark.parametrize("value", ["", None, " "])
-def test_an_id_must_be_there(make_config: MakeConfig, value: Any) -> None:
-    problem = problem_of(make_config, columns={"key": [value]}, id="key")
+def test_missing_id_is_a_problem(make_config: MakeConfig, value: Any) -> None:
+    problem = build_problem(make_config, columns={"key": [value]}, id="key")
     assert problem.kind == "no id"
     assert "key" in problem.message
 
 
-def test_an_id_a_second_time_names_both_places(make_config: MakeConfig) -> None:
-    records, problems = build(make_config, columns={"key": ["x", "y", "x", 1, "1"]}, id="key")
+def test_duplicate_id_error_names_both_rows(make_config: MakeConfig) -> None:
+    records, problems = build_from_columns(make_config, columns={"key": ["x", "y", "x", 1, "1"]}, id="key")
     assert [record.id for record in records] == ["x", "y", "1"]
     assert [(problem.kind, problem.place) for problem in problems] == [
         ("duplicate id", "file.csv, row 4"),
@@ -212,11 +211,11 @@ def test_an_id_a_second_time_names_both_places(make_config: MakeConfig) -> None:
         ({"slices": {"x": SliceConfig(kind=SliceKind.column, column="titel")}}, "data.slices"),
     ],
 )
-def test_a_missing_column_names_the_key_and_the_nearest_column(
+def test_missing_column_error_names_key_and_nearest_column(
     make_config: MakeConfig, settings: dict[str, Any], key: str
 ) -> None:
     with pytest.raises(UserError) as caught:
-        build(make_config, columns={"title": ["one"]}, **settings)
+        build_from_columns(make_config, columns={"title": ["one"]}, **settings)
     message = str(caught.value)
     assert "file.csv" in message
     assert key in message
@@ -224,14 +223,14 @@ def test_a_missing_column_names_the_key_and_the_nearest_column(
     assert "'title'" in message
 
 
-def test_columns_that_slices_and_given_splits_need_are_kept(make_config: MakeConfig) -> None:
+def test_columns_for_slices_and_given_splits_are_kept(make_config: MakeConfig) -> None:
     slices = {
         "by_source": SliceConfig(kind=SliceKind.column, column="source"),
         "short": SliceConfig(kind=SliceKind.short_text, max_words=3),
     }
     config = make_config(slices=slices)
     config.split.column = "part"
-    table = table_of(text=["one"], labels=[["a"]], source=[" web "], part=["train"], other=["x"])
+    table = make_table(text=["one"], labels=[["a"]], source=[" web "], part=["train"], other=["x"])
     records, _ = build_records(table, config, None, None)
     assert records[0].columns == {"source": "web", "part": "train"}
 
@@ -257,42 +256,46 @@ def test_columns_that_slices_and_given_splits_need_are_kept(make_config: MakeCon
         (float("nan"), None),
     ],
 )
-def test_dates_become_utc_without_a_zone(make_config: MakeConfig, value: Any, expected: datetime | None) -> None:
-    records, problems = build(make_config, columns={"day": [value]}, created_at="day")
+def test_dates_are_converted_to_utc_without_timezone(
+    make_config: MakeConfig, value: Any, expected: datetime | None
+) -> None:
+    records, problems = build_from_columns(make_config, columns={"day": [value]}, created_at="day")
     assert problems == []
     assert records[0].created_at == expected
 
 
 @pytest.mark.parametrize(
-    ("form", "value", "expected"),
+    ("date_format", "value", "expected"),
     [
         ("%d.%m.%Y", "03.02.2026", datetime(2026, 2, 3)),
         ("%m/%d/%Y %H:%M", "02/03/2026 14:30", datetime(2026, 2, 3, 14, 30)),
         ("%Y-%m-%dT%H:%M:%S%z", "2026-02-03T01:00:00+0200", datetime(2026, 2, 2, 23)),
     ],
 )
-def test_a_date_format_of_ones_own(make_config: MakeConfig, form: str, value: str, expected: datetime) -> None:
-    records, _ = build(make_config, columns={"day": [value]}, created_at="day", date_format=form)
+def test_configured_date_format_is_used(
+    make_config: MakeConfig, date_format: str, value: str, expected: datetime
+) -> None:
+    records, _ = build_from_columns(make_config, columns={"day": [value]}, created_at="day", date_format=date_format)
     assert records[0].created_at == expected
 
 
 @pytest.mark.parametrize(
-    ("form", "value", "wanted"),
+    ("date_format", "value", "expected"),
     [(None, "03.02.2026", "ISO 8601"), (None, "2026-02-30", "ISO 8601"), ("%d.%m.%Y", "2026-02-03", "%d.%m.%Y")],
 )
-def test_a_bad_date_is_shown_with_what_was_expected(
-    make_config: MakeConfig, form: str | None, value: str, wanted: str
+def test_bad_date_error_names_value_and_expected_format(
+    make_config: MakeConfig, date_format: str | None, value: str, expected: str
 ) -> None:
-    problem = problem_of(make_config, columns={"day": [value]}, created_at="day", date_format=form)
+    problem = build_problem(make_config, columns={"day": [value]}, created_at="day", date_format=date_format)
     assert problem.kind == "bad date"
     assert value in problem.message
-    assert wanted in problem.message
+    assert expected in problem.message
     assert "data.date_format" in problem.message
 
 
 @pytest.mark.parametrize("value", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
-def test_a_date_that_has_no_utc_equivalent_is_a_bad_date(make_config: MakeConfig, value: str) -> None:
-    problem = problem_of(make_config, columns={"day": [value]}, created_at="day")
+def test_date_without_utc_equivalent_is_a_bad_date(make_config: MakeConfig, value: str) -> None:
+    problem = build_problem(make_config, columns={"day": [value]}, created_at="day")
     assert problem.kind == "bad date"
     assert value in problem.message
 
@@ -312,8 +315,8 @@ BAD = {
 
 @pytest.fixture
 def bad_file(tmp_path: Path) -> dict[str, Any]:
-    """Settings of a file with one good row in line 1, and one row of each kind of BAD in the lines after it."""
-    lines = [each if isinstance(each, str) else json.dumps(each) for each in (GOOD, *BAD.values())]
+    """Return the settings of a file with a valid row in line 1, followed by one row of each kind of BAD."""
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in (GOOD, *BAD.values())]
     (tmp_path / "bad.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (tmp_path / "labels.txt").write_text("a\n", encoding="utf-8")
     return {
@@ -324,7 +327,7 @@ def bad_file(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_everything_that_is_wrong_is_listed_at_once(make_config: MakeConfig, bad_file: dict[str, Any]) -> None:
+def test_all_bad_rows_are_listed_in_one_error(make_config: MakeConfig, bad_file: dict[str, Any]) -> None:
     with pytest.raises(UserError) as caught:
         prepare(make_config(**bad_file))
     message = str(caught.value)
@@ -344,21 +347,21 @@ def test_bad_rows_can_be_dropped_and_are_counted(make_config: MakeConfig, bad_fi
     assert prepared.report.rows_read == len(BAD) + 1
 
 
-def test_a_list_is_no_text(make_config: MakeConfig) -> None:
-    problem = problem_of(make_config, columns={"text": [["a", "b"]]})
+def test_list_is_rejected_as_text(make_config: MakeConfig) -> None:
+    problem = build_problem(make_config, columns={"text": [["a", "b"]]})
     assert problem.kind == "bad text"
     assert "list" in problem.message
 
 
-def test_a_date_without_a_time_is_its_first_moment(make_config: MakeConfig) -> None:
-    given = {"created_at": "day", "date_format": "%d.%m.%Y"}
-    records, problems = build(make_config, columns={"day": [date(2026, 2, 28)]}, **given)
+def test_date_without_time_becomes_midnight(make_config: MakeConfig) -> None:
+    settings = {"created_at": "day", "date_format": "%d.%m.%Y"}
+    records, problems = build_from_columns(make_config, columns={"day": [date(2026, 2, 28)]}, **settings)
     assert problems == []
     assert records[0].created_at == datetime(2026, 2, 28)
 
 
-def test_true_is_no_index(make_config: MakeConfig, tmp_path: Path) -> None:
-    problem = problem_of(
+def test_boolean_is_rejected_as_label_index(make_config: MakeConfig) -> None:
+    problem = build_problem(
         make_config,
         names=["a", "b"],
         columns={"labels": [[True]]},
@@ -367,16 +370,16 @@ def test_true_is_no_index(make_config: MakeConfig, tmp_path: Path) -> None:
     assert problem.kind == "unknown label"
 
 
-def test_an_excluded_label_need_not_be_known(make_config: MakeConfig) -> None:
-    records, problems = build(
+def test_excluded_label_may_be_unknown(make_config: MakeConfig) -> None:
+    records, problems = build_from_columns(
         make_config, known={"a"}, columns={"labels": [["a", "misc"]]}, filter=FilterConfig(exclude=["misc"])
     )
     assert problems == []
     assert records[0].labels == ("a", "misc")
 
 
-def test_two_halves_of_a_character_that_meet_are_that_character(make_config: MakeConfig) -> None:
-    """As where the end of a title and the beginning of a description are joined without a separator."""
+def test_adjacent_surrogates_are_merged_to_one_character(make_config: MakeConfig) -> None:
+    """This happens if a title and a description are joined without a separator."""
     columns = {"title": ["\ud83d"], "text": ["\ude00 yes"], "labels": [["a"]]}
-    records, _ = build(make_config, columns=columns, text=["title", "text"], text_separator="")
+    records, _ = build_from_columns(make_config, columns=columns, text=["title", "text"], text_separator="")
     assert [record.text for record in records] == ["\U0001f600 yes"]

@@ -1,4 +1,4 @@
-"""The embedded sample is what its README says: not trivially easy, not repetitive, and drifting."""
+"""Tests that the embedded sample has the properties in its README: not trivial, not repetitive, with drift."""
 
 import json
 from collections import Counter
@@ -39,11 +39,11 @@ def split(prepared: Prepared, config: Config) -> Split:
     return make_split(prepared, config.split, None)
 
 
-def text_of(row: dict[str, Any]) -> str:
+def join_text(row: dict[str, Any]) -> str:
     return f"{row['title']} {row['description']}"
 
 
-def test_there_are_enough_records_of_one_form(rows: list[dict[str, Any]]) -> None:
+def test_records_are_numerous_with_equal_fields(rows: list[dict[str, Any]]) -> None:
     assert len(rows) >= 600
     for row in rows:
         assert list(row) == ["id", "created_at", "title", "description", "tags"]
@@ -53,21 +53,19 @@ def test_there_are_enough_records_of_one_form(rows: list[dict[str, Any]]) -> Non
     assert len({row["id"] for row in rows}) == len(rows)
 
 
-def test_it_is_read_without_a_problem_and_nothing_is_left_out(rows: list[dict[str, Any]], prepared: Prepared) -> None:
+def test_sample_is_read_completely_without_problems(rows: list[dict[str, Any]], prepared: Prepared) -> None:
     assert prepared.report.problems == []
     assert prepared.report.labels_left_out == {}
     assert len(prepared.records) == len(rows)
 
 
-def test_every_tag_is_in_the_taxonomy_and_on_enough_records(prepared: Prepared) -> None:
+def test_every_tag_is_known_and_on_enough_records(prepared: Prepared) -> None:
     assert 12 <= len(prepared.labels) <= 18
     assert set(prepared.labels) == set(prepared.taxonomy.aliases)
     assert prepared.targets.sum(axis=0, dtype=int).min() >= 25
 
 
-def test_a_record_has_one_to_four_different_tags_with_their_parents(
-    rows: list[dict[str, Any]], prepared: Prepared
-) -> None:
+def test_records_have_one_to_four_tags_including_parents(rows: list[dict[str, Any]], prepared: Prepared) -> None:
     assert {len(row["tags"]) for row in rows} == {1, 2, 3, 4}
     for row in rows:
         assert len(set(row["tags"])) == len(row["tags"])
@@ -84,42 +82,46 @@ def test_many_tags_are_not_named_in_the_text(prepared: Prepared, stemming: bool)
         for label in record.labels
     ]
     assert np.mean(hidden) >= 0.4
-    assert 0.55 < np.mean(hidden) < 0.65  # "about 60 %" in its README
+    assert 0.55 < np.mean(hidden) < 0.65  # "about 60 %" in the README
 
 
-def test_some_texts_name_a_tag_that_they_are_not_about(prepared: Prepared) -> None:
+def test_some_texts_name_a_tag_without_having_it(prepared: Prepared) -> None:
     matcher = NameMatcher(prepared.taxonomy, prepared.labels, stemming=False)
-    misleading = [{match.label for match in matcher.find(each.text)} - set(each.labels) for each in prepared.records]
+    misleading = [
+        {match.label for match in matcher.find(record.text)} - set(record.labels) for record in prepared.records
+    ]
     assert sum(map(bool, misleading)) >= 20
 
 
-def test_no_two_records_share_more_than_two_fifths_of_their_content_words(rows: list[dict[str, Any]]) -> None:
-    content = [sorted(set(words(text_of(row))) - ENGLISH_STOP_WORDS) for row in rows]
-    column = {word: index for index, word in enumerate(sorted({word for each in content for word in each}))}
-    row_of = np.repeat(np.arange(len(rows)), [len(each) for each in content])
+def test_content_words_of_record_pairs_overlap_little(rows: list[dict[str, Any]]) -> None:
+    content = [sorted(set(words(join_text(row))) - ENGLISH_STOP_WORDS) for row in rows]
+    column = {
+        word: index for index, word in enumerate(sorted({word for record_words in content for word in record_words}))
+    }
+    row_of = np.repeat(np.arange(len(rows)), [len(record_words) for record_words in content])
     has = csr_array(
-        (np.ones(len(row_of)), (row_of, [column[word] for each in content for word in each])),
+        (np.ones(len(row_of)), (row_of, [column[word] for record_words in content for word in record_words])),
         shape=(len(rows), len(column)),
     )
     shared = (has @ has.T).toarray()
     size = shared.diagonal()
     similarity = shared / (size[:, None] + size - shared)
     np.fill_diagonal(similarity, 0)
-    assert size.min() >= 5  # or the shares would mean little
+    assert size.min() >= 5  # with fewer words, the similarity would mean little
     assert similarity.max() <= 0.4
 
 
-def test_no_phrase_of_five_words_is_in_more_than_three_records(rows: list[dict[str, Any]]) -> None:
+def test_five_word_phrases_occur_in_at_most_three_records(rows: list[dict[str, Any]]) -> None:
     records_with: Counter[tuple[str, ...]] = Counter()
     for row in rows:
-        text = words(text_of(row))
+        text = words(join_text(row))
         records_with.update({tuple(text[start : start + 5]) for start in range(len(text) - 4)})
     phrase, count = records_with.most_common(1)[0]
     assert count <= 3, phrase
 
 
-def test_texts_run_from_a_line_to_a_few_sentences(rows: list[dict[str, Any]]) -> None:
-    lengths = np.array([len(words(text_of(row))) for row in rows])
+def test_text_lengths_range_from_a_line_to_sentences(rows: list[dict[str, Any]]) -> None:
+    lengths = np.array([len(words(join_text(row))) for row in rows])
     assert np.quantile(lengths, 0.05) < 30 < 40 < np.quantile(lengths, 0.95)
     assert lengths.max() < 100
 
@@ -127,23 +129,23 @@ def test_texts_run_from_a_line_to_a_few_sentences(rows: list[dict[str, Any]]) ->
 # --- drift ------------------------------------------------------------------------------------------------------------
 
 
-def test_dates_span_a_year_and_a_half(rows: list[dict[str, Any]]) -> None:
+def test_dates_span_eighteen_calendar_months(rows: list[dict[str, Any]]) -> None:
     dates = sorted(datetime.fromisoformat(row["created_at"]) for row in rows)
     assert dates[-1] - dates[0] >= timedelta(days=17.5 * 365.25 / 12)
-    assert len({(date.year, date.month) for date in dates}) >= 18  # no month without a record
+    assert len({(date.year, date.month) for date in dates}) >= 18  # every month has a record
 
 
-def thirds(rows: list[dict[str, Any]], tag: str) -> tuple[int, int, int]:
-    """Records with `tag` in the first and in the last third by date, and the size of a third."""
+def count_in_thirds(rows: list[dict[str, Any]], tag: str) -> tuple[int, int, int]:
+    """Count the records with `tag` in the first and in the last third by date; return both and the size of a third."""
     ordered = sorted(rows, key=lambda row: (row["created_at"], row["id"]))
     size = len(ordered) // 3
     return sum(tag in row["tags"] for row in ordered[:size]), sum(tag in row["tags"] for row in ordered[-size:]), size
 
 
 @pytest.mark.parametrize(("tag", "direction"), [("language-models", "greater"), ("graphs", "less")])
-def test_topics_shift_more_than_chance_would(rows: list[dict[str, Any]], tag: str, direction: str) -> None:
-    first, last, size = thirds(rows, tag)
-    # Fisher's exact test, one-sided: the direction is the one its README announces.
+def test_topic_drift_is_statistically_significant(rows: list[dict[str, Any]], tag: str, direction: str) -> None:
+    first, last, size = count_in_thirds(rows, tag)
+    # One-sided Fisher's exact test: the README states the direction.
     assert fisher_exact([[last, size - last], [first, size - first]], alternative=direction).pvalue < 0.05
 
 
@@ -154,18 +156,16 @@ def test_topics_shift_more_than_chance_would(rows: list[dict[str, Any]], tag: st
         (["graphs", "image-segmentation", "time-series", "recommender-systems"], -1),
     ],
 )
-def test_the_topics_that_its_readme_names_go_the_way_it_says(
-    rows: list[dict[str, Any]], tags: list[str], sign: int
-) -> None:
+def test_topics_drift_in_the_direction_of_the_readme(rows: list[dict[str, Any]], tags: list[str], sign: int) -> None:
     for tag in tags:
-        first, last, _ = thirds(rows, tag)
+        first, last, _ = count_in_thirds(rows, tag)
         assert (last - first) * sign > 0, tag
 
 
 # --- the default split ------------------------------------------------------------------------------------------------
 
 
-def test_the_default_test_part_is_a_fifth(prepared: Prepared, split: Split) -> None:
+def test_default_test_part_has_a_fifth_of_the_records(prepared: Prepared, split: Split) -> None:
     assert len(split.test) >= 0.2 * len(prepared.records)
     assert len(split.train) > len(split.test)
 

@@ -13,11 +13,11 @@ from ratchet.errors import UserError
 
 CONTENT = b"id,text\n1,hello\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-OTHER = hashlib.sha256(b"something else").hexdigest()
+OTHER_SHA256 = hashlib.sha256(b"something else").hexdigest()
 
 
 class Server:
-    """An HTTP server on the loopback that serves CONTENT at /data.csv and counts what it is asked for."""
+    """An HTTP server on the loopback interface that serves CONTENT at /data.csv and records the requested paths."""
 
     def __init__(self) -> None:
         self.requests: list[str] = []
@@ -26,11 +26,11 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 requests.append(self.path)
-                found = self.path == "/data.csv"
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Length", str(len(CONTENT) if found else 0))
+                exists = self.path == "/data.csv"
+                self.send_response(200 if exists else 404)
+                self.send_header("Content-Length", str(len(CONTENT) if exists else 0))
                 self.end_headers()
-                if found:
+                if exists:
                     self.wfile.write(CONTENT)
 
             def log_message(self, format: str, *args: object) -> None:
@@ -67,29 +67,29 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_local_file_comes_with_its_name_and_hash(file: Path) -> None:
+def test_local_file_has_its_name_and_hash(file: Path) -> None:
     content = read_file(FileConfig(path=str(file)), "records")
     assert content.data == CONTENT
     assert content.name == str(file)
     assert content.sha256 == SHA256
 
 
-@pytest.mark.parametrize("promised", [SHA256, SHA256.upper()])
-def test_the_promised_sha256_is_accepted_in_either_case(file: Path, promised: str) -> None:
-    assert read_file(FileConfig(path=str(file), sha256=promised), "records").data == CONTENT
+@pytest.mark.parametrize("sha256", [SHA256, SHA256.upper()])
+def test_configured_sha256_is_accepted_in_either_case(file: Path, sha256: str) -> None:
+    assert read_file(FileConfig(path=str(file), sha256=sha256), "records").data == CONTENT
 
 
-def test_wrong_content_is_refused_with_both_hashes(file: Path) -> None:
+def test_wrong_content_error_names_both_hashes(file: Path) -> None:
     with pytest.raises(UserError) as caught:
-        read_file(FileConfig(path=str(file), sha256=OTHER), "taxonomy")
+        read_file(FileConfig(path=str(file), sha256=OTHER_SHA256), "taxonomy")
     message = str(caught.value)
     assert message.startswith("taxonomy: ")
     assert str(file) in message
     assert SHA256 in message
-    assert OTHER in message
+    assert OTHER_SHA256 in message
 
 
-def test_a_missing_file_is_named_with_the_places_looked_in(
+def test_missing_file_error_names_searched_directories(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -101,47 +101,45 @@ def test_a_missing_file_is_named_with_the_places_looked_in(
     assert str(project) in message
 
 
-def test_a_path_without_a_value_is_said_to_be_missing() -> None:
+def test_null_path_is_reported_as_missing() -> None:
     with pytest.raises(UserError, match=r"taxonomy: .*path"):
         read_file(FileConfig(path=None), "taxonomy")
 
 
-def test_a_directory_is_no_file(tmp_path: Path) -> None:
+def test_directory_is_rejected_as_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         read_file(FileConfig(path=str(tmp_path)), "records")
 
 
-def test_a_relative_path_is_found_in_the_project_from_anywhere(
-    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_path_is_found_in_the_project(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     content = read_file(FileConfig(path="data/sample/tags.json"), "taxonomy")
     assert content.data == (project / "data/sample/tags.json").read_bytes()
 
 
-def test_the_working_directory_comes_before_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_working_directory_takes_precedence_over_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    own = tmp_path / "data/sample/tags.json"
-    own.parent.mkdir(parents=True)
-    own.write_bytes(b"[]")
+    path = tmp_path / "data/sample/tags.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"[]")
     assert read_file(FileConfig(path="data/sample/tags.json"), "taxonomy").data == b"[]"
 
 
-def test_a_tilde_is_the_home_directory(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tilde_is_expanded_to_the_home_directory(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert read_file(FileConfig(path="~/data.csv"), "records").data == CONTENT
 
 
-def test_a_url_without_sha256_is_refused_before_anything_is_fetched(server: Server) -> None:
+def test_url_without_sha256_is_rejected_before_fetching(server: Server) -> None:
     with pytest.raises(UserError, match="sha256") as caught:
         read_file(FileConfig(path=server.url), "records")
     assert server.url in str(caught.value)
     assert server.requests == []
 
 
-@pytest.mark.parametrize("promised", [SHA256, SHA256.upper()])
-def test_a_url_is_fetched_once_and_then_read_from_the_cache(server: Server, cache: Path, promised: str) -> None:
-    file = FileConfig(path=server.url, sha256=promised)
+@pytest.mark.parametrize("sha256", [SHA256, SHA256.upper()])
+def test_url_is_fetched_once_and_then_cached(server: Server, cache: Path, sha256: str) -> None:
+    file = FileConfig(path=server.url, sha256=sha256)
     first, second = read_file(file, "records"), read_file(file, "records")
     assert first == second
     assert first.data == CONTENT
@@ -150,42 +148,42 @@ def test_a_url_is_fetched_once_and_then_read_from_the_cache(server: Server, cach
     assert server.requests == ["/data.csv"]
 
 
-def test_a_damaged_cache_is_fetched_anew(server: Server) -> None:
+def test_damaged_cache_is_fetched_again(server: Server) -> None:
     file = FileConfig(path=server.url, sha256=SHA256)
     Path(read_file(file, "records").name).write_bytes(b"cut off")
     assert read_file(file, "records").data == CONTENT
     assert len(server.requests) == 2
 
 
-def test_fetched_content_with_a_wrong_hash_is_refused_and_not_kept(server: Server, cache: Path) -> None:
+def test_fetched_content_with_wrong_hash_is_not_cached(server: Server, cache: Path) -> None:
     with pytest.raises(UserError) as caught:
-        read_file(FileConfig(path=server.url, sha256=OTHER), "records")
+        read_file(FileConfig(path=server.url, sha256=OTHER_SHA256), "records")
     assert server.url in str(caught.value)
-    assert OTHER in str(caught.value)
+    assert OTHER_SHA256 in str(caught.value)
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
-def test_a_file_that_is_there_is_not_fetched(server: Server, file: Path) -> None:
+def test_existing_file_is_not_fetched(server: Server, file: Path) -> None:
     content = read_file(FileConfig(path=str(file), url=server.url, sha256=SHA256), "records")
     assert content.name == str(file)
     assert server.requests == []
 
 
-def test_a_file_that_is_not_there_is_fetched_from_its_url(server: Server, tmp_path: Path) -> None:
+def test_missing_file_is_fetched_from_its_url(server: Server, tmp_path: Path) -> None:
     missing = FileConfig(path=str(tmp_path / "absent.csv"), url=server.url, sha256=SHA256)
     assert read_file(missing, "records").data == CONTENT
     assert server.requests == ["/data.csv"]
 
 
-def test_what_the_server_does_not_have_is_said(server: Server) -> None:
+def test_http_error_is_reported_with_its_status(server: Server) -> None:
     with pytest.raises(UserError, match="404"):
         read_file(FileConfig(path=f"{server.url}.old", sha256=SHA256), "records")
 
 
-def test_an_unreachable_server_is_named_with_the_way_to_go_on_offline(cache: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/data.csv"
+def test_unreachable_server_error_suggests_offline_remedy(cache: Path, tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/data.csv"
     missing = tmp_path / "absent.csv"
     with pytest.raises(UserError) as caught:
         read_file(FileConfig(path=str(missing), url=url, sha256=SHA256), "records")
@@ -210,7 +208,7 @@ def test_an_unreachable_server_is_named_with_the_way_to_go_on_offline(cache: Pat
         *("https://example.org/raw/projects.json", "http://example.org/projects.json", "../projects.json"),
     ],
 )
-def test_a_pipeline_looks_for_a_file_in_the_data_sets_own_directory(path: str) -> None:
+def test_watched_files_are_in_the_data_set_directory(path: str) -> None:
     data = DataConfig(name="own", records=FileConfig(path=path, url="https://example.org/other.json"))
-    [(what, file, place)] = list_watched_files(data)
-    assert (what, file.path, place) == ("records", path, Path("data", "own", "projects.json"))
+    [(name, file, location)] = list_watched_files(data)
+    assert (name, file.path, location) == ("records", path, Path("data", "own", "projects.json"))

@@ -1,4 +1,4 @@
-"""What was prepared comes back as it was, or is refused."""
+"""Tests that stored data sets and splits read back unchanged, or are rejected."""
 
 import json
 from collections.abc import Callable
@@ -23,9 +23,9 @@ from ratchet.errors import UserError
 from ratchet.files import write_json, write_text
 
 MakePrepared = Callable[..., Prepared]
-# JSON has one way to write half a pair followed by the other half, and it means the whole: see the test of its own
-NOT_A_PAIR = "\ud83d"
-ODD = [
+# Only high surrogates: JSON reads a high surrogate followed by a low one as one character.
+LONE_SURROGATE = "\ud83d"
+SPECIAL_CHARACTERS = [
     "\u2028",
     "\u2029",
     "\x85",
@@ -41,7 +41,7 @@ ODD = [
     "\U0001f600",
     " ",
 ]
-TEXTS = st.lists(st.text(max_size=5) | st.sampled_from([*ODD, NOT_A_PAIR]), max_size=4).map("".join)
+TEXTS = st.lists(st.text(max_size=5) | st.sampled_from([*SPECIAL_CHARACTERS, LONE_SURROGATE]), max_size=4).map("".join)
 LABELS = ["audio", "grün", "a\u2028b", "no", " "]
 ZONES = st.none() | st.just(UTC) | st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 RECORDS = st.builds(
@@ -66,7 +66,9 @@ REPORTS = st.builds(
 
 @st.composite
 def prepared_sets(draw: st.DrawFn) -> Prepared:
-    records = sorted(draw(st.lists(RECORDS, max_size=4, unique_by=lambda each: each.id)), key=lambda each: each.id)
+    records = sorted(
+        draw(st.lists(RECORDS, max_size=4, unique_by=lambda record: record.id)), key=lambda record: record.id
+    )
     labels = sorted({label for record in records for label in record.labels})
     names = st.lists(TEXTS.filter(str.strip), max_size=2, unique=True).map(tuple)
     known = [label for label in labels if label.strip()]
@@ -78,37 +80,37 @@ def prepared_sets(draw: st.DrawFn) -> Prepared:
     )  # fmt: skip
 
 
-def write(prepared: Prepared, directory: Path) -> Path:
+def write_prepared(prepared: Prepared, directory: Path) -> Path:
     for name, text in serialise_prepared(prepared).items():
         write_text(directory / name, text)
     return directory
 
 
-def assert_equal(found: Prepared, expected: Prepared) -> None:
-    assert np.array_equal(found.targets, expected.targets)
-    assert found.targets.dtype == expected.targets.dtype
-    assert replace(found, targets=expected.targets) == expected
+def assert_equal(actual: Prepared, expected: Prepared) -> None:
+    assert np.array_equal(actual.targets, expected.targets)
+    assert actual.targets.dtype == expected.targets.dtype
+    assert replace(actual, targets=expected.targets) == expected
 
 
-def versioned(prepared: Prepared) -> Prepared:
+def update_version(prepared: Prepared) -> Prepared:
     return replace(prepared, version=hash_dataset(prepared.records, prepared.labels))
 
 
 @pytest.fixture
 def prepared(make_prepared: MakePrepared) -> Prepared:
     dates = [datetime(2026, 1, day) for day in (1, 2, 3, 4)]
-    return versioned(
+    return update_version(
         make_prepared([("a",), ("a", "b"), (), ("b",)], dates=dates, parts=["train", "val", "test", "train"])
     )
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(expected=prepared_sets())
-def test_whatever_was_prepared_comes_back_as_it_was(expected: Prepared, tmp_path: Path) -> None:
-    assert_equal(read_prepared(write(expected, tmp_path)), expected)
+def test_stored_data_set_reads_back_unchanged(expected: Prepared, tmp_path: Path) -> None:
+    assert_equal(read_prepared(write_prepared(expected, tmp_path)), expected)
 
 
-def test_one_record_is_one_line(prepared: Prepared) -> None:
+def test_each_record_is_written_to_one_line(prepared: Prepared) -> None:
     texts = ["a\nb", "a\r\nb", "a\u2028b", "a\x85b"]
     records = [replace(record, text=text) for record, text in zip(prepared.records, texts, strict=True)]
     lines = serialise_prepared(replace(prepared, records=records))["records.jsonl"].split("\n")
@@ -116,8 +118,8 @@ def test_one_record_is_one_line(prepared: Prepared) -> None:
     assert lines[-1] == ""
 
 
-def test_the_same_data_are_the_same_files(prepared: Prepared, tmp_path: Path) -> None:
-    assert serialise_prepared(read_prepared(write(prepared, tmp_path))) == serialise_prepared(prepared)
+def test_same_data_give_the_same_files(prepared: Prepared, tmp_path: Path) -> None:
+    assert serialise_prepared(read_prepared(write_prepared(prepared, tmp_path))) == serialise_prepared(prepared)
 
 
 CHANGES: dict[str, Any] = {
@@ -130,8 +132,8 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("key", "value"), CHANGES.items(), ids=CHANGES)
-def test_a_record_that_was_changed_is_refused(key: str, value: Any, prepared: Prepared, tmp_path: Path) -> None:
-    path = write(prepared, tmp_path) / "records.jsonl"
+def test_changed_record_is_rejected(key: str, value: Any, prepared: Prepared, tmp_path: Path) -> None:
+    path = write_prepared(prepared, tmp_path) / "records.jsonl"
     first, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join([json.dumps({**json.loads(first), key: value}) + "\n", *rest]), encoding="utf-8")
     with pytest.raises(UserError, match=f"records.jsonl: .*{prepared.version[:12]}"):
@@ -141,35 +143,35 @@ def test_a_record_that_was_changed_is_refused(key: str, value: Any, prepared: Pr
 @pytest.mark.parametrize(
     "change", [lambda lines: lines[1:], lambda lines: lines[::-1], lambda lines: [*lines, lines[0]]]
 )
-def test_records_that_are_missing_or_in_another_order_are_refused(
+def test_missing_reordered_or_repeated_records_are_rejected(
     change: Callable[[list[str]], list[str]], prepared: Prepared, tmp_path: Path
 ) -> None:
-    path = write(prepared, tmp_path) / "records.jsonl"
+    path = write_prepared(prepared, tmp_path) / "records.jsonl"
     path.write_text("".join(change(path.read_text(encoding="utf-8").splitlines(keepends=True))), encoding="utf-8")
     with pytest.raises(UserError, match=r"records\.jsonl: .*version"):
         read_prepared(tmp_path)
 
 
-def test_labels_in_another_order_are_refused(prepared: Prepared, tmp_path: Path) -> None:
-    path = write(prepared, tmp_path) / "dataset.json"
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    write_json(path, {**facts, "labels": facts["labels"][::-1]})
+def test_reordered_labels_are_rejected(prepared: Prepared, tmp_path: Path) -> None:
+    path = write_prepared(prepared, tmp_path) / "dataset.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, {**description, "labels": description["labels"][::-1]})
     with pytest.raises(UserError, match=r"records\.jsonl: .*version"):
         read_prepared(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "records.jsonl"])
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff", b"{}\n{}\n", b"[1]\n", b'"text"\n'], ids=repr)
-def test_a_broken_file_is_told_by_its_path(name: str, content: bytes, prepared: Prepared, tmp_path: Path) -> None:
-    (write(prepared, tmp_path) / name).write_bytes(content)
+def test_invalid_file_is_named_by_its_path(name: str, content: bytes, prepared: Prepared, tmp_path: Path) -> None:
+    (write_prepared(prepared, tmp_path) / name).write_bytes(content)
     with pytest.raises(UserError) as caught:
         read_prepared(tmp_path)
     assert str(tmp_path) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "records.jsonl"])
-def test_a_file_that_is_not_there_is_told(name: str, prepared: Prepared, tmp_path: Path) -> None:
-    (write(prepared, tmp_path) / name).unlink()
+def test_missing_data_set_file_is_reported(name: str, prepared: Prepared, tmp_path: Path) -> None:
+    (write_prepared(prepared, tmp_path) / name).unlink()
     with pytest.raises(UserError, match=f"{name}: .*No such file"):
         read_prepared(tmp_path)
 
@@ -183,27 +185,27 @@ JUNK = st.recursive(
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from(["name", "version", "task", "labels", "taxonomy", "files", "problems"]), value=JUNK)
-def test_facts_that_were_changed_are_read_or_told(key: str, value: Any, prepared: Prepared, tmp_path: Path) -> None:
-    path = write(prepared, tmp_path) / "dataset.json"
+def test_changed_description_is_read_or_rejected(key: str, value: Any, prepared: Prepared, tmp_path: Path) -> None:
+    path = write_prepared(prepared, tmp_path) / "dataset.json"
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), key: value}), encoding="utf-8")
     try:
         read_prepared(tmp_path)
     except UserError:
         return
-    assert key not in ("version", "task"), "these would not have been noticed later"
+    assert key not in ("version", "task"), "no later step would detect a wrong version or task"
 
 
 SPLIT = Split(train=["0000", "0001"], val=["0002"], test=["0003"])
 
 
-def test_a_split_comes_back_as_it_was(prepared: Prepared, tmp_path: Path) -> None:
+def test_stored_split_reads_back_unchanged(prepared: Prepared, tmp_path: Path) -> None:
     write_json(tmp_path / "0.json", split_to_json(SPLIT))
-    found = read_split(tmp_path / "0.json", prepared)
-    assert (found, found.hash) == (SPLIT, SPLIT.hash)
+    loaded = read_split(tmp_path / "0.json", prepared)
+    assert (loaded, loaded.hash) == (SPLIT, SPLIT.hash)
 
 
 @pytest.mark.parametrize(
-    "other",
+    "split",
     [
         Split(["0000", "0001"], ["0002"], ["0004"]),
         Split(["0000", "0001"], ["0002"], []),
@@ -212,13 +214,13 @@ def test_a_split_comes_back_as_it_was(prepared: Prepared, tmp_path: Path) -> Non
     ],
     ids=["another", "fewer", "twice", "more"],
 )
-def test_a_split_of_other_records_is_refused(other: Split, prepared: Prepared, tmp_path: Path) -> None:
-    write_json(tmp_path / "0.json", split_to_json(other))
+def test_split_of_different_records_is_rejected(split: Split, prepared: Prepared, tmp_path: Path) -> None:
+    write_json(tmp_path / "0.json", split_to_json(split))
     with pytest.raises(UserError, match=rf"0\.json: .*small.*{prepared.version[:12]}"):
         read_split(tmp_path / "0.json", prepared)
 
 
-def test_ids_that_went_to_another_part_are_refused(prepared: Prepared, tmp_path: Path) -> None:
+def test_ids_moved_to_another_part_are_rejected(prepared: Prepared, tmp_path: Path) -> None:
     write_json(tmp_path / "0.json", {**split_to_json(SPLIT), "val": ["0003"], "test": ["0002"]})
     with pytest.raises(UserError, match=r"0\.json: .*hash"):
         read_split(tmp_path / "0.json", prepared)
@@ -229,12 +231,12 @@ def test_ids_that_went_to_another_part_are_refused(prepared: Prepared, tmp_path:
 @example(content={"train": [1, "0000"], "val": [], "test": []})
 @example(content={"train": [{}, {}], "val": [], "test": []})
 @example(content={"train": "0000", "val": [], "test": []})
-def test_a_file_that_is_no_split_is_told(content: Any, prepared: Prepared, tmp_path: Path) -> None:
+def test_invalid_split_file_is_named(content: Any, prepared: Prepared, tmp_path: Path) -> None:
     (tmp_path / "0.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(UserError, match=r"0\.json: "):
         read_split(tmp_path / "0.json", prepared)
 
 
-def test_a_split_that_is_not_there_is_told(prepared: Prepared, tmp_path: Path) -> None:
+def test_missing_split_file_is_reported(prepared: Prepared, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"0\.json: .*No such file"):
         read_split(tmp_path / "0.json", prepared)

@@ -1,4 +1,4 @@
-"""What makes the text of a record; tests/data/test_records.py has it as part of a data set."""
+"""Tests for building the text of one record; tests/data/test_records.py tests it as part of a data set."""
 
 from typing import Any
 
@@ -18,18 +18,18 @@ from ratchet.data.texts import NotText, TextColumns
         (["\ud83d", "\ude00"], "\ud83d / \ude00"),
     ],
 )
-def test_empty_values_are_left_out_of_the_text(values: list[Any], text: str) -> None:
+def test_empty_values_are_omitted_from_the_text(values: list[Any], text: str) -> None:
     assert TextColumns(("title", "description"), " / ").text(values) == text
 
 
-def test_halves_of_a_character_that_meet_are_the_character() -> None:
+def test_adjacent_surrogates_are_merged_to_one_character() -> None:
     assert TextColumns(("a", "b"), "").text(["\ud83d", "\ude00"]) == "😀"
 
 
-def test_a_list_is_no_text() -> None:
+def test_list_is_rejected_as_text() -> None:
     with pytest.raises(NotText, match=r"description .*list"):
         TextColumns(("title", "description")).text(["a", ["b"]])
 
 
-def test_those_of_a_data_set() -> None:
+def test_text_columns_are_read_from_the_config() -> None:
     assert TextColumns.from_config(compose([]).data) == TextColumns(("title", "description"), " ")

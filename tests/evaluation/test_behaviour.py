@@ -1,4 +1,4 @@
-"""Check files of behavioural tests, the requirements of each kind, and the files of the data sets."""
+"""Tests for behavioural tests: reading files, running each kind of case, and the files of the data sets."""
 
 import json
 import os
@@ -52,36 +52,36 @@ MINIMUM = {
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Read a file with this content: bytes, text, or anything that YAML can represent."""
+    """Return a function that reads a file with this content: bytes, text, or any YAML value."""
 
-    def from_content(content: Any) -> list[Case]:
+    def read_content(content: Any) -> list[Case]:
         text = content if isinstance(content, str | bytes) else yaml.safe_dump(content, allow_unicode=True)
         path = tmp_path / "tests.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return read_behaviour(FileConfig(path=str(path)), LABELS, LEFT_OUT)
 
-    return from_content
+    return read_content
 
 
-def one(test: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
-    """Return a file of one test with some keys changed (None: removed)."""
+def edit_test(test: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
+    """Return the content of a file with one test, with some keys changed (None: removed)."""
     return [{key: value for key, value in {**test, **changes}.items() if value is not None}]
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_path_there_are_no_cases() -> None:
+def test_missing_path_gives_no_cases() -> None:
     assert read_behaviour(FileConfig(), LABELS, LEFT_OUT) == []
     assert read_behaviour(None, LABELS, LEFT_OUT) == []
 
 
-def test_a_file_that_is_not_there_is_named_with_its_role() -> None:
+def test_missing_file_error_names_path() -> None:
     with pytest.raises(UserError, match=r"nowhere\.yaml"):
         read_behaviour(FileConfig(path="nowhere.yaml"), LABELS, LEFT_OUT)
 
 
-def test_each_kind_is_read(read: Read) -> None:
+def test_all_kinds_are_read(read: Read) -> None:
     assert read([INVARIANCE, DIRECTIONAL, MINIMUM]) == [
         Case("verbs", Kind.invariance, ("we see", "we watch", "we regard")),
         Case("swaps", Kind.directional, ("a picture", "a sound"), ("audio",), ("vision",)),
@@ -89,26 +89,26 @@ def test_each_kind_is_read(read: Read) -> None:
     ]
 
 
-def test_labels_may_stand_on_one_side_only_and_twice_is_once(read: Read) -> None:
+def test_labels_are_deduplicated_and_one_side_suffices(read: Read) -> None:
     cases = [{"text": "a", "has": ["vision", "vision"]}, {"text": "b", "has_not": ["audio"]}]
-    found = read(one(MINIMUM, cases=cases))
-    assert [(case.wanted, case.unwanted) for case in found] == [(("vision",), ()), ((), ("audio",))]
+    parsed = read(edit_test(MINIMUM, cases=cases))
+    assert [(case.wanted, case.unwanted) for case in parsed] == [(("vision",), ()), ((), ("audio",))]
 
 
-def test_words_that_mean_something_to_yaml_are_text(read: Read) -> None:
+def test_yaml_keywords_and_numbers_are_read_as_text(read: Read) -> None:
     text = "- name: yes\n  kind: invariance\n  cases:\n    - [no, 2020, 1.50, null, 2021-02-30]\n"
     assert read(text) == [Case("yes", Kind.invariance, ("no", "2020", "1.50", "null", "2021-02-30"))]
 
 
 def test_texts_keep_every_character(read: Read) -> None:
     texts = ["  Übung, größer  ", "two\nlines", "emoji 😅", "trailing ?!"]
-    assert read(one(INVARIANCE, cases=[texts])) == [Case("verbs", Kind.invariance, tuple(texts))]
+    assert read(edit_test(INVARIANCE, cases=[texts])) == [Case("verbs", Kind.invariance, tuple(texts))]
 
 
-def test_a_case_with_a_label_that_the_run_does_not_predict_is_kept_as_not_applicable(read: Read) -> None:
+def test_case_with_unpredicted_label_is_marked_skipped(read: Read) -> None:
     cases = [{"text": "a robot", "has": ["robotics", "vision"]}, {"text": "a picture", "has": ["vision"]}]
-    found = read(one(MINIMUM, cases=cases))
-    assert [case.skipped for case in found] == [("robotics",), ()]
+    parsed = read(edit_test(MINIMUM, cases=cases))
+    assert [case.skipped for case in parsed] == [("robotics",), ()]
 
 
 @pytest.mark.parametrize(
@@ -129,45 +129,43 @@ def test_a_case_with_a_label_that_the_run_does_not_predict_is_kept_as_not_applic
         (b"- name: a\n  kind: caf\xe9", ["line 2", "0xe9"]),
         (["a"], ["test 1", "name, kind, cases"]),
         ([MINIMUM, {**INVARIANCE, "case": []}], ["test 2", "'case'", "'cases'"]),
-        (one(MINIMUM, name=None), ["test 1", "name"]),
-        (one(MINIMUM, name=" "), ["test 1", "name"]),
-        (one(MINIMUM, name=["a"]), ["test 1", "name"]),
-        (one(MINIMUM, kind="minimal"), ["test 1 (plain)", "'kind'", "'minimal'", "'minimum'"]),
-        (one(MINIMUM, kind=None), ["test 1 (plain)", "'kind' is None", "directional, invariance, minimum"]),
-        (one(MINIMUM, kind=["minimum"]), ["test 1 (plain)", "'kind' is ['minimum']"]),
-        (one(MINIMUM, cases=None), ["test 1 (plain)", "'cases'"]),
-        (one(MINIMUM, cases=[]), ["test 1 (plain)", "'cases'"]),
-        (one(MINIMUM, cases={"text": "a"}), ["test 1 (plain)", "'cases'"]),
-        (one(INVARIANCE, cases=[["a", "b"], ["a"]]), ["test 1 (verbs), case 2", "texts"]),
-        (one(INVARIANCE, cases=[{"text": "a"}]), ["case 1", "texts"]),
-        (one(INVARIANCE, cases=[["a", ""]]), ["case 1", "text 2"]),
-        (one(INVARIANCE, cases=[["a", ["b"]]]), ["case 1", "text 2"]),
-        (one(INVARIANCE, cases=[["a", "b", "a"]]), ["case 1", "text"]),
-        (one(MINIMUM, cases=["a"]), ["case 1", "text, has, has_not"]),
-        (one(MINIMUM, cases=[{"text": "a", "hass": []}]), ["case 1", "'hass'", "'has'"]),
-        (one(MINIMUM, cases=[{"has": ["vision"]}]), ["case 1", "text"]),
-        (one(MINIMUM, cases=[{"text": "a"}]), ["case 1", "no label", "'has' or 'has_not'"]),
-        (one(MINIMUM, cases=[{"text": "a", "has": [], "has_not": []}]), ["case 1", "no label"]),
-        (one(MINIMUM, cases=[{"text": "a", "has": "vision"}]), ["case 1", "'has'"]),
-        (one(MINIMUM, cases=[{"text": "a", "has": [["vision"]]}]), ["case 1", "'has'"]),
+        (edit_test(MINIMUM, name=None), ["test 1", "name"]),
+        (edit_test(MINIMUM, name=" "), ["test 1", "name"]),
+        (edit_test(MINIMUM, name=["a"]), ["test 1", "name"]),
+        (edit_test(MINIMUM, kind="minimal"), ["test 1 (plain)", "'kind'", "'minimal'", "'minimum'"]),
+        (edit_test(MINIMUM, kind=None), ["test 1 (plain)", "'kind' is None", "directional, invariance, minimum"]),
+        (edit_test(MINIMUM, kind=["minimum"]), ["test 1 (plain)", "'kind' is ['minimum']"]),
+        (edit_test(MINIMUM, cases=None), ["test 1 (plain)", "'cases'"]),
+        (edit_test(MINIMUM, cases=[]), ["test 1 (plain)", "'cases'"]),
+        (edit_test(MINIMUM, cases={"text": "a"}), ["test 1 (plain)", "'cases'"]),
+        (edit_test(INVARIANCE, cases=[["a", "b"], ["a"]]), ["test 1 (verbs), case 2", "texts"]),
+        (edit_test(INVARIANCE, cases=[{"text": "a"}]), ["case 1", "texts"]),
+        (edit_test(INVARIANCE, cases=[["a", ""]]), ["case 1", "text 2"]),
+        (edit_test(INVARIANCE, cases=[["a", ["b"]]]), ["case 1", "text 2"]),
+        (edit_test(INVARIANCE, cases=[["a", "b", "a"]]), ["case 1", "text"]),
+        (edit_test(MINIMUM, cases=["a"]), ["case 1", "text, has, has_not"]),
+        (edit_test(MINIMUM, cases=[{"text": "a", "hass": []}]), ["case 1", "'hass'", "'has'"]),
+        (edit_test(MINIMUM, cases=[{"has": ["vision"]}]), ["case 1", "text"]),
+        (edit_test(MINIMUM, cases=[{"text": "a"}]), ["case 1", "no label", "'has' or 'has_not'"]),
+        (edit_test(MINIMUM, cases=[{"text": "a", "has": [], "has_not": []}]), ["case 1", "no label"]),
+        (edit_test(MINIMUM, cases=[{"text": "a", "has": "vision"}]), ["case 1", "'has'"]),
+        (edit_test(MINIMUM, cases=[{"text": "a", "has": [["vision"]]}]), ["case 1", "'has'"]),
         (
-            one(MINIMUM, cases=[{"text": "a", "has": ["vision"], "has_not": ["audio", "vision"]}]),
+            edit_test(MINIMUM, cases=[{"text": "a", "has": ["vision"], "has_not": ["audio", "vision"]}]),
             ["case 1", "'vision'", "'has'", "'has_not'"],
         ),
-        (one(MINIMUM, cases=[{"text": "a", "has": ["visoin"]}]), ["case 1", "'visoin'", "'vision'"]),
-        (one(MINIMUM, cases=[{"text": "a", "has_not": ["robotic"]}]), ["case 1", "'robotics'"]),
-        (one(DIRECTIONAL, cases=[{"text": "a", "up": ["audio"]}]), ["case 1", "changed"]),
-        (one(DIRECTIONAL, cases=[{"text": "a", "changed": "a", "up": ["audio"]}]), ["case 1", "text"]),
-        (one(DIRECTIONAL, cases=[{"text": "a", "changed": "b"}]), ["case 1", "no label", "'up' or 'down'"]),
+        (edit_test(MINIMUM, cases=[{"text": "a", "has": ["visoin"]}]), ["case 1", "'visoin'", "'vision'"]),
+        (edit_test(MINIMUM, cases=[{"text": "a", "has_not": ["robotic"]}]), ["case 1", "'robotics'"]),
+        (edit_test(DIRECTIONAL, cases=[{"text": "a", "up": ["audio"]}]), ["case 1", "changed"]),
+        (edit_test(DIRECTIONAL, cases=[{"text": "a", "changed": "a", "up": ["audio"]}]), ["case 1", "text"]),
+        (edit_test(DIRECTIONAL, cases=[{"text": "a", "changed": "b"}]), ["case 1", "no label", "'up' or 'down'"]),
     ],
 )
-def test_a_file_that_is_not_as_it_should_be_is_refused_with_the_place(
-    read: Read, content: Any, parts: list[str]
-) -> None:
-    with pytest.raises(UserError, match=r"tests\.yaml") as caught:
+def test_invalid_file_error_names_location(read: Read, content: Any, parts: list[str]) -> None:
+    with pytest.raises(UserError, match=r"tests\.yaml") as error:
         read(content)
     for part in parts:
-        assert part in str(caught.value)
+        assert part in str(error.value)
 
 
 WORDS = st.sampled_from(
@@ -193,7 +191,7 @@ SCRAPS = st.lists(
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TESTS | TREES | st.binary() | st.text() | SCRAPS.map("".join))
-def test_whatever_a_file_holds_is_read_or_refused(read: Read, content: Any) -> None:
+def test_any_content_is_read_or_rejected(read: Read, content: Any) -> None:
     if isinstance(content, str):
         content = content.encode("utf-8", "surrogatepass")
     with suppress(UserError):
@@ -218,30 +216,30 @@ def decide(scores: Scores) -> Binary:
     return (scores >= 0.5).astype(np.uint8)
 
 
-def outcome_of(kind: Kind, *texts: str, wanted: tuple[str, ...] = (), unwanted: tuple[str, ...] = ()) -> Outcome:
+def run_case(kind: Kind, *texts: str, wanted: tuple[str, ...] = (), unwanted: tuple[str, ...] = ()) -> Outcome:
     [outcome] = run_behaviour([Case("a test", kind, texts, wanted, unwanted)], predict, decide, LABELS)
     assert (outcome.test, outcome.kind, outcome.texts) == ("a test", kind, texts)
     return outcome
 
 
-def test_invariance_asks_for_the_same_labels_not_the_same_scores() -> None:
-    outcome = outcome_of(Kind.invariance, "a picture", "a photograph")
+def test_invariance_compares_labels_not_scores() -> None:
+    outcome = run_case(Kind.invariance, "a picture", "a photograph")
     assert outcome.passed is True
     assert outcome.found == ""
 
 
-def test_invariance_fails_if_any_text_differs_and_reports_how() -> None:
-    outcome = outcome_of(Kind.invariance, "a picture", "a photograph", "a drawing", "a sound")
+def test_invariance_failure_lists_gained_and_lost_labels() -> None:
+    outcome = run_case(Kind.invariance, "a picture", "a photograph", "a drawing", "a sound")
     assert outcome.passed is False
     assert outcome.found == ("text 3 gains graphs; text 3 loses vision; text 4 gains audio; text 4 loses vision")
 
 
-def test_direction_asks_for_scores_that_move_not_for_decisions() -> None:
-    assert outcome_of(Kind.directional, "a picture", "a photograph", wanted=("graphs",), unwanted=("vision",)).passed
+def test_directional_compares_scores_not_decisions() -> None:
+    assert run_case(Kind.directional, "a picture", "a photograph", wanted=("graphs",), unwanted=("vision",)).passed
 
 
-def test_direction_fails_if_a_score_moves_the_other_way_and_reports_both_scores() -> None:
-    outcome = outcome_of(Kind.directional, "a picture", "a photograph", wanted=("vision",), unwanted=("graphs",))
+def test_directional_failure_reports_both_scores() -> None:
+    outcome = run_case(Kind.directional, "a picture", "a photograph", wanted=("vision",), unwanted=("graphs",))
     assert outcome.passed is False
     assert outcome.found == (
         "the score of vision went from 0.9 to 0.8, it should rise; "
@@ -250,31 +248,31 @@ def test_direction_fails_if_a_score_moves_the_other_way_and_reports_both_scores(
 
 
 @pytest.mark.parametrize(("wanted", "unwanted", "verb"), [(("graphs",), (), "rise"), ((), ("graphs",), "fall")])
-def test_direction_fails_where_nothing_moves(wanted: tuple[str, ...], unwanted: tuple[str, ...], verb: str) -> None:
-    outcome = outcome_of(Kind.directional, "a picture", "a sound", wanted=wanted, unwanted=unwanted)
+def test_directional_fails_if_score_is_unchanged(wanted: tuple[str, ...], unwanted: tuple[str, ...], verb: str) -> None:
+    outcome = run_case(Kind.directional, "a picture", "a sound", wanted=wanted, unwanted=unwanted)
     assert outcome.passed is False
     assert outcome.found == f"the score of graphs stayed at 0.2, it should {verb}"
 
 
-def test_direction_fails_if_one_of_several_labels_does_not_move() -> None:
-    outcome = outcome_of(Kind.directional, "a picture", "a sound", wanted=("audio", "graphs"), unwanted=("vision",))
+def test_directional_fails_if_one_label_is_unchanged() -> None:
+    outcome = run_case(Kind.directional, "a picture", "a sound", wanted=("audio", "graphs"), unwanted=("vision",))
     assert outcome.passed is False
     assert "graphs" in outcome.found
     assert "audio" not in outcome.found
     assert "vision" not in outcome.found
 
 
-def test_minimum_asks_for_labels_that_are_there_and_others_that_are_not() -> None:
-    assert outcome_of(Kind.minimum, "a picture", wanted=("vision",), unwanted=("audio", "graphs")).passed
-    outcome = outcome_of(Kind.minimum, "a drawing", wanted=("vision",), unwanted=("audio", "graphs"))
+def test_minimum_requires_wanted_and_forbids_unwanted_labels() -> None:
+    assert run_case(Kind.minimum, "a picture", wanted=("vision",), unwanted=("audio", "graphs")).passed
+    outcome = run_case(Kind.minimum, "a drawing", wanted=("vision",), unwanted=("audio", "graphs"))
     assert outcome.passed is False
     assert outcome.found == "lacks vision; has graphs"
 
 
-def test_each_text_is_predicted_once_in_one_batch_without_those_of_cases_that_are_skipped() -> None:
+def test_distinct_texts_of_applicable_cases_are_predicted_in_one_batch() -> None:
     batches: list[list[str]] = []
 
-    def counting(texts: Sequence[str]) -> Scores:
+    def predict_and_record(texts: Sequence[str]) -> Scores:
         batches.append(list(texts))
         return predict(texts)
 
@@ -283,32 +281,32 @@ def test_each_text_is_predicted_once_in_one_batch_without_those_of_cases_that_ar
         Case("two", Kind.minimum, ("unknown",), ("vision", "robotics"), (), ("robotics",)),
         Case("three", Kind.directional, ("a sound", "a picture"), ("vision",), ()),
     ]
-    outcomes = run_behaviour(cases, counting, decide, LABELS)
+    outcomes = run_behaviour(cases, predict_and_record, decide, LABELS)
     assert batches == [["a picture", "a photograph", "a sound"]]
     assert [(outcome.test, outcome.passed) for outcome in outcomes] == [("one", True), ("two", None), ("three", True)]
     assert outcomes[1].found == "not applicable: the run does not predict robotics"
 
 
-def test_nothing_is_predicted_where_nothing_is_applicable() -> None:
-    def never(texts: Sequence[str]) -> Scores:
+def test_nothing_is_predicted_without_applicable_cases() -> None:
+    def fail(texts: Sequence[str]) -> Scores:
         raise AssertionError(texts)
 
-    assert run_behaviour([], never, decide, LABELS) == []
+    assert run_behaviour([], fail, decide, LABELS) == []
     skipped = Case("two", Kind.minimum, ("a",), ("robotics",), (), ("robotics",))
-    assert [outcome.passed for outcome in run_behaviour([skipped], never, decide, LABELS)] == [None]
+    assert [outcome.passed for outcome in run_behaviour([skipped], fail, decide, LABELS)] == [None]
 
 
-# --- figures ----------------------------------------------------------------------------------------------------------
+# --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-def outcome(kind: Kind, passed: bool | None) -> Outcome:
+def make_outcome(kind: Kind, passed: bool | None) -> Outcome:
     return Outcome("a test", kind, passed, ("a", "b"), "" if passed else "lacks vision")
 
 
 def test_metrics_are_shares_of_applicable_cases() -> None:
     outcomes = [
-        *[outcome(Kind.invariance, passed) for passed in (True, True, True, False)],
-        *[outcome(Kind.minimum, passed) for passed in (False, None, None)],
+        *[make_outcome(Kind.invariance, passed) for passed in (True, True, True, False)],
+        *[make_outcome(Kind.minimum, passed) for passed in (False, None, None)],
     ]
     assert compute_behaviour_metrics(outcomes) == {
         "behaviour/cases": 5,
@@ -319,16 +317,20 @@ def test_metrics_are_shares_of_applicable_cases() -> None:
     }
 
 
-def test_without_cases_there_are_no_metrics_and_without_applicable_ones_no_shares() -> None:
+def test_metrics_without_applicable_cases_have_no_shares() -> None:
     assert compute_behaviour_metrics([]) == {}
-    found = compute_behaviour_metrics([outcome(Kind.directional, None)])
-    assert found == {"behaviour/cases": 0, "behaviour/skipped": 1}
+    metrics = compute_behaviour_metrics([make_outcome(Kind.directional, None)])
+    assert metrics == {"behaviour/cases": 0, "behaviour/skipped": 1}
 
 
 def test_every_case_is_written_as_json() -> None:
-    outcomes = [outcome(Kind.invariance, True), outcome(Kind.minimum, False), outcome(Kind.directional, None)]
+    outcomes = [
+        make_outcome(Kind.invariance, True),
+        make_outcome(Kind.minimum, False),
+        make_outcome(Kind.directional, None),
+    ]
     written = json.loads(json.dumps(outcomes_to_json(outcomes)))
-    assert [each["passed"] for each in written] == [True, False, None]
+    assert [entry["passed"] for entry in written] == [True, False, None]
     assert written[1] == {
         "name": "a test",
         "kind": "minimum",
@@ -346,7 +348,7 @@ assert {"sample", "madewithml"} <= set(DATA)
 
 @pytest.fixture
 def madewithml(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Return the directory of the Made With ML data; skip a test that needs them if there are none."""
+    """Set MADEWITHML_DIR to the Made With ML data; skip the test if they are missing."""
     directory = Path(os.environ.get("MADEWITHML_DIR") or project.parent / "shared/data")
     if not all((directory / name).is_file() for name in ("projects.json", "tags.json")):
         pytest.skip(f"no projects.json and tags.json in {directory}: set MADEWITHML_DIR to the data of Made With ML")
@@ -354,23 +356,23 @@ def madewithml(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_the_behavioural_tests_of_a_data_set_fit_its_labels(name: str, request: pytest.FixtureRequest) -> None:
+def test_behavioural_tests_of_data_set_match_its_labels(name: str, request: pytest.FixtureRequest) -> None:
     if name == "madewithml":
         request.getfixturevalue("madewithml")
     config = compose([f"data={name}"]).data
     if config.behaviour is None or config.behaviour.path is None:
         pytest.skip(f"{name} brings no behavioural tests")
     prepared = prepare(config)
-    cases = read_behaviour(config.behaviour, prepared.labels, ())  # none of its labels is left out
+    cases = read_behaviour(config.behaviour, prepared.labels, ())  # no label is excluded
     assert {case.kind for case in cases} == set(Kind)
     assert len({case.test for case in cases}) >= 9
     assert len(cases) >= 24
     assert {text for case in cases for text in case.texts}.isdisjoint(record.text for record in prepared.records)
 
 
-def test_cases_that_ask_for_something_else_have_another_hash() -> None:
+def test_hash_depends_on_every_field_of_case() -> None:
     case = Case("a test", Kind.minimum, ("a",), ("vision",), (), ())
-    changed = (
+    variants = (
         replace(case, texts=("b",)),
         replace(case, wanted=("audio",)),
         replace(case, wanted=(), unwanted=("vision",)),
@@ -378,6 +380,6 @@ def test_cases_that_ask_for_something_else_have_another_hash() -> None:
         replace(case, kind=Kind.directional),
         replace(case, test="another"),
     )
-    assert len({hash_cases([each]) for each in (case, *changed)}) == 7
+    assert len({hash_cases([variant]) for variant in (case, *variants)}) == 7
     assert hash_cases([case, case]) != hash_cases([case]) == hash_cases([replace(case)])
     assert hash_cases([]) is None

@@ -1,4 +1,4 @@
-"""Compare temperature scaling and calibration metrics with scikit-learn and simulated truth; check edge cases."""
+"""Tests for temperature scaling and calibration metrics, against scikit-learn and simulated truth."""
 
 import json
 import logging
@@ -32,7 +32,9 @@ TEMPERATURE = CalibrationConfig(method=CalibrationMethod.temperature)
 NONE = CalibrationConfig(method=CalibrationMethod.none)
 
 
-def multilabel(seed: int = 0, *, items: int = 2000, labels: int = 5, temperature: float = 1.0) -> tuple[Binary, Scores]:
+def sample_multilabel(
+    seed: int = 0, *, items: int = 2000, labels: int = 5, temperature: float = 1.0
+) -> tuple[Binary, Scores]:
     """Sample targets from probabilities; return them with scores that `temperature` turns into these probabilities."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(-1, 2, (items, labels))
@@ -40,22 +42,22 @@ def multilabel(seed: int = 0, *, items: int = 2000, labels: int = 5, temperature
     return targets, expit(logits * temperature).astype(np.float32)
 
 
-def multiclass(
+def sample_multiclass(
     seed: int = 0, *, items: int = 3000, classes: int = 4, temperature: float = 1.0
 ) -> tuple[Binary, Scores]:
-    """Sample targets and scores in the same way, with one label per record."""
+    """Sample targets and scores like `sample_multilabel`, with one label per record."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 1.5, (items, classes))
-    drawn = (softmax(logits, axis=1).cumsum(axis=1) < generator.random((items, 1))).sum(axis=1)
-    targets = np.eye(classes, dtype=np.uint8)[np.minimum(drawn, classes - 1)]
+    columns = (softmax(logits, axis=1).cumsum(axis=1) < generator.random((items, 1))).sum(axis=1)
+    targets = np.eye(classes, dtype=np.uint8)[np.minimum(columns, classes - 1)]
     return targets, softmax(logits * temperature, axis=1).astype(np.float32)
 
 
-WORLDS = {Task.multilabel: multilabel, Task.multiclass: multiclass}
+SAMPLERS = {Task.multilabel: sample_multilabel, Task.multiclass: sample_multiclass}
 TASKS = list(Task)
 
 
-def loss(targets: Binary, scores: npt.NDArray[Any], task: Task) -> float:
+def compute_log_loss(targets: Binary, scores: npt.NDArray[Any], task: Task) -> float:
     """Return scikit-learn's log loss, over pairs or over records."""
     if task is Task.multilabel:
         return float(log_loss(targets.ravel(), scores.ravel().astype(np.float64), labels=[0, 1]))
@@ -66,8 +68,8 @@ def loss(targets: Binary, scores: npt.NDArray[Any], task: Task) -> float:
 class Given(ClassifierMixin, BaseEstimator):
     """A classifier that returns its input."""
 
-    def fit(self, rows: npt.NDArray[Any], true: npt.NDArray[Any]) -> "Given":
-        self.classes_ = np.unique(true)
+    def fit(self, rows: npt.NDArray[Any], labels: npt.NDArray[Any]) -> "Given":
+        self.classes_ = np.unique(labels)
         return self
 
     def predict(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -84,47 +86,51 @@ class GivenShares(Given):
         return rows
 
 
-# --- the fit ----------------------------------------------------------------------------------------------------------
+# --- fitting ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
-def test_multi_label_is_as_scikit_learns_temperature_scaling(temperature: float) -> None:
-    targets, scores = multilabel(1, temperature=temperature)
-    rows, true = logit(scores.astype(np.float64)).reshape(-1, 1), targets.ravel()
-    peer = CalibratedClassifierCV(FrozenEstimator(GivenLogit().fit(rows, true)), method="temperature").fit(rows, true)
-    found = fit_calibration(targets, scores, TEMPERATURE, Task.multilabel).apply(scores)
-    np.testing.assert_allclose(found.ravel(), peer.predict_proba(rows)[:, 1], atol=1e-5)
+def test_multilabel_scaling_matches_scikit_learn(temperature: float) -> None:
+    targets, scores = sample_multilabel(1, temperature=temperature)
+    rows, labels = logit(scores.astype(np.float64)).reshape(-1, 1), targets.ravel()
+    reference = CalibratedClassifierCV(FrozenEstimator(GivenLogit().fit(rows, labels)), method="temperature").fit(
+        rows, labels
+    )
+    calibrated = fit_calibration(targets, scores, TEMPERATURE, Task.multilabel).apply(scores)
+    np.testing.assert_allclose(calibrated.ravel(), reference.predict_proba(rows)[:, 1], atol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
-def test_multi_class_is_as_scikit_learns_temperature_scaling(temperature: float) -> None:
-    targets, scores = multiclass(1, temperature=temperature)
-    rows, true = scores.astype(np.float64), targets.argmax(axis=1)
-    peer = CalibratedClassifierCV(FrozenEstimator(GivenShares().fit(rows, true)), method="temperature").fit(rows, true)
-    found = fit_calibration(targets, scores, TEMPERATURE, Task.multiclass).apply(scores)
-    np.testing.assert_allclose(found, peer.predict_proba(rows), atol=1e-5)
+def test_multiclass_scaling_matches_scikit_learn(temperature: float) -> None:
+    targets, scores = sample_multiclass(1, temperature=temperature)
+    rows, labels = scores.astype(np.float64), targets.argmax(axis=1)
+    reference = CalibratedClassifierCV(FrozenEstimator(GivenShares().fit(rows, labels)), method="temperature").fit(
+        rows, labels
+    )
+    calibrated = fit_calibration(targets, scores, TEMPERATURE, Task.multiclass).apply(scores)
+    np.testing.assert_allclose(calibrated, reference.predict_proba(rows), atol=1e-5)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_temperature_of_a_fine_grid_has_a_lower_log_loss(task: Task) -> None:
-    targets, scores = WORLDS[task](2, temperature=1.7)
-    best = loss(targets, fit_calibration(targets, scores, TEMPERATURE, task).apply(scores), task)
-    grid = [Calibration("temperature", each, task) for each in np.geomspace(1 / 20, 20, 301).tolist()]
-    assert best <= min(loss(targets, each.apply(scores), task) for each in grid) + 1e-7
+def test_no_grid_temperature_has_lower_log_loss(task: Task) -> None:
+    targets, scores = SAMPLERS[task](2, temperature=1.7)
+    best = compute_log_loss(targets, fit_calibration(targets, scores, TEMPERATURE, task).apply(scores), task)
+    grid = [Calibration("temperature", value, task) for value in np.geomspace(1 / 20, 20, 301).tolist()]
+    assert best <= min(compute_log_loss(targets, calibration.apply(scores), task) for calibration in grid) + 1e-7
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
-def test_the_temperature_that_distorted_the_scores_is_found(task: Task, temperature: float) -> None:
-    targets, scores = WORLDS[task](3, items=20_000, temperature=temperature)
+def test_fit_recovers_distorting_temperature(task: Task, temperature: float) -> None:
+    targets, scores = SAMPLERS[task](3, items=20_000, temperature=temperature)
     calibration = fit_calibration(targets, scores, TEMPERATURE, task)
     assert calibration.method == "temperature"
     assert calibration.temperature == pytest.approx(temperature, rel=0.05)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_over_confident_scores_get_better_on_records_that_the_fit_did_not_see(task: Task) -> None:
-    val, unseen = WORLDS[task](4, temperature=3), WORLDS[task](5, temperature=3)
+def test_scaling_improves_overconfident_scores_on_unseen_records(task: Task) -> None:
+    val, unseen = SAMPLERS[task](4, temperature=3), SAMPLERS[task](5, temperature=3)
     calibration = fit_calibration(*val, TEMPERATURE, task)
     assert calibration.temperature is not None
     assert calibration.temperature > 1
@@ -136,12 +142,12 @@ def test_over_confident_scores_get_better_on_records_that_the_fit_did_not_see(ta
     )
     assert after["expected_calibration_error"] < before["expected_calibration_error"] / 2
     assert after["brier"] < before["brier"]
-    assert loss(targets, calibrated, task) < loss(targets, scores, task)
+    assert compute_log_loss(targets, calibrated, task) < compute_log_loss(targets, scores, task)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_underconfident_scores_are_moved_apart(task: Task) -> None:
-    targets, scores = WORLDS[task](6, temperature=0.3)
+def test_underconfident_scores_get_temperature_below_1(task: Task) -> None:
+    targets, scores = SAMPLERS[task](6, temperature=0.3)
     temperature = fit_calibration(targets, scores, TEMPERATURE, task).temperature
     assert temperature is not None
     assert temperature < 1
@@ -149,7 +155,7 @@ def test_underconfident_scores_are_moved_apart(task: Task) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("right", [True, False])
-def test_where_no_temperature_is_extreme_enough_it_stays_within_its_bounds(task: Task, right: bool) -> None:
+def test_temperature_stays_within_bounds(task: Task, right: bool) -> None:
     targets = np.eye(3, dtype=np.uint8)
     scores = np.where(targets == right, 0.8, 0.1).astype(np.float32)
     temperature = fit_calibration(targets, scores, TEMPERATURE, task).temperature
@@ -159,33 +165,38 @@ def test_where_no_temperature_is_extreme_enough_it_stays_within_its_bounds(task:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_same_scores_give_the_same_temperature_to_the_last_bit(task: Task) -> None:
-    targets, scores = WORLDS[task](7, temperature=2)
+def test_fit_is_deterministic(task: Task) -> None:
+    targets, scores = SAMPLERS[task](7, temperature=2)
     first = fit_calibration(targets, scores, TEMPERATURE, task)
     assert fit_calibration(targets.copy(), scores.copy(), TEMPERATURE, task) == first
 
 
-def test_multi_label_scores_of_0_and_1_do_not_contribute() -> None:
-    targets, scores = multilabel(8, temperature=2)
+def test_multilabel_scores_of_0_and_1_do_not_contribute() -> None:
+    targets, scores = sample_multilabel(8, temperature=2)
     expected = fit_calibration(targets, scores, TEMPERATURE, Task.multilabel)
     more_targets, certain = np.tile(np.array([[0, 1, 0, 1, 1]], dtype=np.uint8), (50, 1)), np.ones((50, 5), np.float32)
     certain[:, :3] = 0
-    found = fit_calibration(
+    calibration = fit_calibration(
         np.vstack([targets, more_targets]), np.vstack([scores, certain]), TEMPERATURE, Task.multilabel
     )
-    assert found.temperature == pytest.approx(expected.temperature, rel=1e-5)
+    assert calibration.temperature == pytest.approx(expected.temperature, rel=1e-5)
 
 
-def test_multi_class_records_whose_class_has_score_0_do_not_contribute() -> None:
-    targets, scores = multiclass(8, temperature=2)
+def test_multiclass_records_with_zero_true_score_do_not_contribute() -> None:
+    targets, scores = sample_multiclass(8, temperature=2)
     expected = fit_calibration(targets, scores, TEMPERATURE, Task.multiclass)
-    hopeless, lost = np.array([[0, 0, 1, 0]], dtype=np.uint8), np.array([[0.5, 0.3, 0, 0.2]], dtype=np.float32)
-    found = fit_calibration(np.vstack([targets, hopeless]), np.vstack([scores, lost]), TEMPERATURE, Task.multiclass)
-    assert found.temperature == pytest.approx(expected.temperature, rel=1e-5)
+    impossible_target, impossible_scores = (
+        np.array([[0, 0, 1, 0]], dtype=np.uint8),
+        np.array([[0.5, 0.3, 0, 0.2]], dtype=np.float32),
+    )
+    calibration = fit_calibration(
+        np.vstack([targets, impossible_target]), np.vstack([scores, impossible_scores]), TEMPERATURE, Task.multiclass
+    )
+    assert calibration.temperature == pytest.approx(expected.temperature, rel=1e-5)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_scores_of_only_0_and_1_are_left_alone_with_a_warning(task: Task, caplog: pytest.LogCaptureFixture) -> None:
+def test_binary_scores_are_unchanged_with_warning(task: Task, caplog: pytest.LogCaptureFixture) -> None:
     targets = np.eye(3, dtype=np.uint8)
     scores = np.array([[1, 0, 0], [0, 0, 0], [0, 1, 1]], dtype=np.float32)
     with caplog.at_level(logging.WARNING):
@@ -197,65 +208,65 @@ def test_scores_of_only_0_and_1_are_left_alone_with_a_warning(task: Task, caplog
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_none_leaves_scores_alone_and_logs_nothing(task: Task, caplog: pytest.LogCaptureFixture) -> None:
-    targets, scores = WORLDS[task](9, temperature=3)
+def test_method_none_keeps_scores_and_logs_nothing(task: Task, caplog: pytest.LogCaptureFixture) -> None:
+    targets, scores = SAMPLERS[task](9, temperature=3)
     calibration = fit_calibration(targets, scores, NONE, task)
     assert calibration == Calibration("none", None, task)
     assert calibration.apply(scores) is scores
     assert caplog.text == ""
 
 
-# --- its use ----------------------------------------------------------------------------------------------------------
+# --- application ------------------------------------------------------------------------------------------------------
 
 TEMPERATURES = [1 / 20, 0.3, 1.0, 3.0, 20.0]
-CALIBRATIONS = [Calibration("temperature", each, task) for task in TASKS for each in TEMPERATURES]
+CALIBRATIONS = [Calibration("temperature", value, task) for task in TASKS for value in TEMPERATURES]
 
 
-def names(value: object) -> str | None:
+def format_id(value: object) -> str | None:
     return f"{value.task.value}, {value.temperature:g}" if isinstance(value, Calibration) else None
 
 
-@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=names)
-def test_what_is_written_is_read_back_to_the_same_bits(calibration: Calibration) -> None:
-    _, scores = WORLDS[calibration.task](10, items=100)
+@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=format_id)
+def test_json_round_trip_is_exact(calibration: Calibration) -> None:
+    _, scores = SAMPLERS[calibration.task](10, items=100)
     read = Calibration.from_json(json.loads(json.dumps(calibration.to_json(), allow_nan=False)))
     assert read == calibration
     np.testing.assert_array_equal(read.apply(scores), calibration.apply(scores))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_calibration_is_read_back_too(task: Task) -> None:
+def test_json_round_trip_keeps_method_none(task: Task) -> None:
     none = Calibration("none", None, task)
     assert Calibration.from_json(json.loads(json.dumps(none.to_json()))) == none
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_temperature_of_1_changes_no_probability(task: Task) -> None:
-    _, scores = WORLDS[task](11)
-    found = Calibration("temperature", 1.0, task).apply(scores)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, scores, atol=2e-7)
+def test_temperature_of_1_keeps_scores(task: Task) -> None:
+    _, scores = SAMPLERS[task](11)
+    calibrated = Calibration("temperature", 1.0, task).apply(scores)
+    assert calibrated.dtype == np.float32
+    np.testing.assert_allclose(calibrated, scores, atol=2e-7)
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
-def test_multi_label_keeps_0_and_1_and_one_half(temperature: float) -> None:
+def test_multilabel_scaling_keeps_0_1_and_one_half(temperature: float) -> None:
     scores = np.array([[0, 1, 0.5]], dtype=np.float32)
     np.testing.assert_array_equal(Calibration("temperature", temperature, Task.multilabel).apply(scores), scores)
 
 
-def test_multi_class_keeps_certainty_and_divides_a_row_of_zeros_evenly() -> None:
+def test_multiclass_scaling_keeps_certainty_and_makes_zero_rows_uniform() -> None:
     scores = np.array([[0, 1, 0, 0], [0, 0, 0, 0]], dtype=np.float32)
-    found = Calibration("temperature", 3.0, Task.multiclass).apply(scores)
-    assert found.tolist() == [[0, 1, 0, 0], [0.25, 0.25, 0.25, 0.25]]
+    calibrated = Calibration("temperature", 3.0, Task.multiclass).apply(scores)
+    assert calibrated.tolist() == [[0, 1, 0, 0], [0.25, 0.25, 0.25, 0.25]]
 
 
-def test_a_multi_class_tie_by_rounding_keeps_its_argmax() -> None:
+def test_multiclass_scaling_keeps_argmax_of_near_tie() -> None:
     scores = np.array([[np.nextafter(np.float32(0.5), np.float32(0)), 0.5]], dtype=np.float32)
     assert Calibration("temperature", 20.0, Task.multiclass).apply(scores).argmax() == 1
 
 
-@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=names)
-def test_the_scores_that_are_applied_to_stay_as_they_are(calibration: Calibration) -> None:
+@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=format_id)
+def test_apply_does_not_modify_its_input(calibration: Calibration) -> None:
     scores = np.array([[0, 0, 0], [0.2, 0.5, 0.3]], dtype=np.float32)
     before = scores.copy()
     calibration.apply(scores)
@@ -273,30 +284,30 @@ ANY_SCORES = st.tuples(st.integers(1, 6), st.integers(1, 5)).flatmap(
 
 @settings(max_examples=150, deadline=None)
 @given(scores=ANY_SCORES, temperature=st.floats(1 / 20, 20))
-def test_any_multi_label_scores_stay_scores_in_their_order(scores: Scores, temperature: float) -> None:
-    found = Calibration("temperature", temperature, Task.multilabel).apply(scores)
-    assert found.dtype == np.float32
-    assert found.shape == scores.shape
-    assert ((found >= 0) & (found <= 1)).all()
-    assert (found[scores == 0] == 0).all()
-    assert (found[scores == 1] == 1).all()
-    assert (np.diff(found.ravel()[np.argsort(scores, axis=None)]) >= 0).all()
+def test_multilabel_scaling_preserves_range_and_order(scores: Scores, temperature: float) -> None:
+    calibrated = Calibration("temperature", temperature, Task.multilabel).apply(scores)
+    assert calibrated.dtype == np.float32
+    assert calibrated.shape == scores.shape
+    assert ((calibrated >= 0) & (calibrated <= 1)).all()
+    assert (calibrated[scores == 0] == 0).all()
+    assert (calibrated[scores == 1] == 1).all()
+    assert (np.diff(calibrated.ravel()[np.argsort(scores, axis=None)]) >= 0).all()
 
 
 @settings(max_examples=150, deadline=None)
 @given(scores=ANY_SCORES, temperature=st.floats(1 / 20, 20))
-def test_any_multi_class_scores_become_shares_with_the_same_argmax(scores: Scores, temperature: float) -> None:
-    found = Calibration("temperature", temperature, Task.multiclass).apply(scores)
-    assert found.dtype == np.float32
-    assert found.shape == scores.shape
-    assert ((found >= 0) & (found <= 1)).all()
-    np.testing.assert_allclose(found.sum(axis=1, dtype=np.float64), 1, atol=1e-6)
-    np.testing.assert_array_equal(found.argmax(axis=1), scores.argmax(axis=1))
+def test_multiclass_scaling_gives_probabilities_with_same_argmax(scores: Scores, temperature: float) -> None:
+    calibrated = Calibration("temperature", temperature, Task.multiclass).apply(scores)
+    assert calibrated.dtype == np.float32
+    assert calibrated.shape == scores.shape
+    assert ((calibrated >= 0) & (calibrated <= 1)).all()
+    np.testing.assert_allclose(calibrated.sum(axis=1, dtype=np.float64), 1, atol=1e-6)
+    np.testing.assert_array_equal(calibrated.argmax(axis=1), scores.argmax(axis=1))
 
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), scores=ANY_SCORES, task=st.sampled_from(TASKS))
-def test_any_data_can_be_fitted_measured_and_tabled(data: st.DataObject, scores: Scores, task: Task) -> None:
+def test_any_data_can_be_fitted_and_measured(data: st.DataObject, scores: Scores, task: Task) -> None:
     if task is Task.multilabel:
         targets = data.draw(arrays(np.uint8, scores.shape, elements=st.integers(0, 1)))
     else:
@@ -306,67 +317,67 @@ def test_any_data_can_be_fitted_measured_and_tabled(data: st.DataObject, scores:
     if calibration.temperature is not None:
         assert 1 / 20 <= calibration.temperature <= 20
     assert not np.isnan(calibration.apply(scores)).any()
-    figures, table = compute_calibration_metrics(targets, scores, task), compute_reliability(targets, scores, task)
+    metrics, table = compute_calibration_metrics(targets, scores, task), compute_reliability(targets, scores, task)
     if np.isin(scores, (0, 1)).all():
-        assert np.isnan(list(figures.values())).all()
+        assert np.isnan(list(metrics.values())).all()
         assert table == []
     else:
-        assert 0 <= figures["brier"] <= (1 if task is Task.multilabel else scores.shape[1])
-        assert 0 <= figures["expected_calibration_error"] <= 1
+        assert 0 <= metrics["brier"] <= (1 if task is Task.multilabel else scores.shape[1])
+        assert 0 <= metrics["expected_calibration_error"] <= 1
         assert sum(row["count"] or 0 for row in table) == (scores.size if task is Task.multilabel else len(scores))
 
 
-# --- the figures ------------------------------------------------------------------------------------------------------
+# --- metrics ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
-def test_brier_scores_are_those_of_scikit_learn(temperature: float) -> None:
-    targets, scores = multilabel(12, temperature=temperature)
-    found = compute_calibration_metrics(targets, scores, Task.multilabel)["brier"]
-    assert found == pytest.approx(brier_score_loss(targets.ravel(), scores.ravel()), abs=1e-6)
-    targets, scores = multiclass(12, temperature=temperature)
-    found = compute_calibration_metrics(targets, scores, Task.multiclass)["brier"]
+def test_brier_scores_match_scikit_learn(temperature: float) -> None:
+    targets, scores = sample_multilabel(12, temperature=temperature)
+    brier = compute_calibration_metrics(targets, scores, Task.multilabel)["brier"]
+    assert brier == pytest.approx(brier_score_loss(targets.ravel(), scores.ravel()), abs=1e-6)
+    targets, scores = sample_multiclass(12, temperature=temperature)
+    brier = compute_calibration_metrics(targets, scores, Task.multiclass)["brier"]
     expected = brier_score_loss(targets.argmax(axis=1), scores, scale_by_half=False, labels=range(4))
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert brier == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_multi_class_brier_score_is_a_sum_over_classes() -> None:
+def test_multiclass_brier_score_sums_over_classes() -> None:
     targets, scores = np.array([[1, 0]], dtype=np.uint8), np.array([[0.1, 0.9]], dtype=np.float32)
     assert compute_calibration_metrics(targets, scores, Task.multiclass)["brier"] == pytest.approx(0.81 * 2)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_scores_that_are_probabilities_have_next_to_no_calibration_error(task: Task) -> None:
-    figures = compute_calibration_metrics(*WORLDS[task](13, items=20_000), task)
-    assert 0 < figures["expected_calibration_error"] < 0.01
+def test_true_probabilities_have_near_zero_calibration_error(task: Task) -> None:
+    metrics = compute_calibration_metrics(*SAMPLERS[task](13, items=20_000), task)
+    assert 0 < metrics["expected_calibration_error"] < 0.01
 
 
-def test_the_calibration_error_of_a_small_table_is_that_of_a_count_by_hand() -> None:
+def test_calibration_error_matches_manual_calculation() -> None:
     targets = np.array([[1, 0], [1, 0]], dtype=np.uint8)
     scores = np.array([[0.75, 0.77], [0.25, 0.05]], dtype=np.float32)
     # (.7, .8]: two, mean .76, half are positive; (.2, .3]: one, positive; (0, .1]: one, negative
     expected = 0.5 * 0.26 + 0.25 * 0.75 + 0.25 * 0.05
-    found = compute_calibration_metrics(targets, scores, Task.multilabel)["expected_calibration_error"]
-    assert found == pytest.approx(expected, abs=1e-6)
+    error = compute_calibration_metrics(targets, scores, Task.multilabel)["expected_calibration_error"]
+    assert error == pytest.approx(expected, abs=1e-6)
 
 
-def test_multi_class_calibration_is_that_of_the_top_score() -> None:
+def test_multiclass_calibration_error_uses_top_score() -> None:
     targets = np.array([[1, 0, 0], [0, 0, 1]], dtype=np.uint8)
     scores = np.array([[0.65, 0.25, 0.1], [0.62, 0.3, 0.08]], dtype=np.float32)
-    found = compute_calibration_metrics(targets, scores, Task.multiclass)["expected_calibration_error"]
-    assert found == pytest.approx(abs(0.5 - 0.635), abs=1e-6)
+    error = compute_calibration_metrics(targets, scores, Task.multiclass)["expected_calibration_error"]
+    assert error == pytest.approx(abs(0.5 - 0.635), abs=1e-6)
     assert [row["count"] for row in compute_reliability(targets, scores, Task.multiclass)] == [0] * 6 + [2] + [0] * 3
 
 
-def test_the_reliability_table_is_scikit_learns_calibration_curve() -> None:
-    targets, scores = multilabel(14, temperature=2)
+def test_reliability_table_matches_scikit_learn() -> None:
+    targets, scores = sample_multilabel(14, temperature=2)
     table = compute_reliability(targets, scores, Task.multilabel)
     share, mean = calibration_curve(targets.ravel(), scores.ravel().astype(np.float64), n_bins=10)
     np.testing.assert_allclose([row["share_positive"] for row in table], share)
     np.testing.assert_allclose([row["mean_score"] for row in table], mean)
 
 
-def test_the_reliability_table_has_ten_rows_and_is_json() -> None:
+def test_reliability_table_has_ten_json_rows() -> None:
     targets = np.array([[1, 0, 1, 0]], dtype=np.uint8)
     scores = np.array([[0.0, 0.5, 1.0, 0.95]], dtype=np.float32)
     table = json.loads(json.dumps(compute_reliability(targets, scores, Task.multilabel), allow_nan=False))
@@ -379,7 +390,7 @@ def test_the_reliability_table_has_ten_rows_and_is_json() -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_scores_of_only_0_and_1_have_no_calibration(task: Task) -> None:
+def test_binary_scores_have_no_calibration_metrics(task: Task) -> None:
     targets = np.eye(3, dtype=np.uint8)
     scores = targets[::-1].astype(np.float32)
     assert np.isnan(list(compute_calibration_metrics(targets, scores, task).values())).all()

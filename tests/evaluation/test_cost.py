@@ -1,4 +1,4 @@
-"""Check measured costs: calls, sizes, memory."""
+"""Tests for measured costs: latency, throughput, size and memory."""
 
 import json
 import sys
@@ -12,25 +12,25 @@ from tests.commands import run_command
 from ratchet.evaluation.cost import measure_serving, measure_size_mb
 
 
-def test_serving_is_measured_by_20_warm_ups_200_calls_and_one_batch() -> None:
+def test_serving_uses_warm_ups_single_calls_and_one_batch() -> None:
     calls: list[list[str]] = []
     texts = [f"text {number}" for number in range(7)]
-    found = measure_serving(lambda given: calls.append(list(given)), texts)
+    costs = measure_serving(lambda batch: calls.append(list(batch)), texts)
     assert [len(call) for call in calls] == [1] * 220 + [7]
-    assert calls[:8] == [["text 0"], *([text] for text in texts[1:]), ["text 0"]]  # each text in turn
+    assert calls[:8] == [["text 0"], *([text] for text in texts[1:]), ["text 0"]]  # cycles through the texts
     assert calls[-1] == texts
-    assert set(found) == {"cost/latency_ms_p50", "cost/latency_ms_p95", "cost/items_per_second"}
+    assert set(costs) == {"cost/latency_ms_p50", "cost/latency_ms_p95", "cost/items_per_second"}
 
 
-def test_latency_leaves_warm_ups_out_and_knows_slow_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure with a clock that only the calls advance, which a busy machine cannot disturb."""
+def test_latency_excludes_warm_ups_and_includes_slow_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a fake clock that only the calls advance, so a busy machine has no effect."""
     count, now = 0, 0.0
 
     def predict(texts: Sequence[str]) -> None:
         nonlocal count, now
         count += 1
         if count <= 20:
-            now += 0.04  # a slow start, which nobody waits for twice
+            now += 0.04  # slow warm-up calls
         elif count % 10 == 0 and len(texts) == 1:
             now += 0.005  # 20 of the 200 calls: above p50, within p95
         elif len(texts) > 1:
@@ -45,7 +45,7 @@ def test_latency_leaves_warm_ups_out_and_knows_slow_calls(monkeypatch: pytest.Mo
     assert costs["cost/items_per_second"] == pytest.approx(10 / 0.05)
 
 
-def test_size_is_that_of_all_files_below_in_millions_of_bytes(tmp_path: Path) -> None:
+def test_size_sums_nested_files_in_megabytes(tmp_path: Path) -> None:
     assert measure_size_mb(tmp_path) == 0
     (tmp_path / "weights.npz").write_bytes(b"x" * 1_500_000)
     (tmp_path / "deep" / "er").mkdir(parents=True)
@@ -68,12 +68,12 @@ print(json.dumps([before, grown, kept, measure_peak_memory_mb()]))
 """
 
 
-def test_peak_memory_grows_with_an_allocation_and_can_be_reset(tmp_path: Path) -> None:
-    # In a process of its own: after other tests the 200 MB may come from what the allocator has kept.
-    done = run_command(sys.executable, "-c", PEAKS, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    before, grown, kept, after = json.loads(done.stdout)
+def test_peak_memory_grows_with_allocation_and_resets(tmp_path: Path) -> None:
+    # In a new process: after other tests the allocator may reuse memory that it kept.
+    process = run_command(sys.executable, "-c", PEAKS, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    before, grown, kept, after = json.loads(process.stdout)
     assert grown - before == pytest.approx(200, abs=40)
-    assert kept == pytest.approx(grown, abs=5)  # a peak, not the present (Linux counts in batches of pages)
-    if Path("/proc/self/clear_refs").exists():  # elsewhere a process cannot forget its peak
+    assert kept == pytest.approx(grown, abs=5)  # the peak outlives the allocation (Linux counts in batches of pages)
+    if Path("/proc/self/clear_refs").exists():  # only Linux can reset the peak
         assert after < grown - 100

@@ -1,4 +1,4 @@
-"""Compare thresholds with a search that evaluates every observed score."""
+"""Tests for thresholds, against a search that evaluates every observed score."""
 
 import json
 from typing import Any
@@ -26,25 +26,25 @@ AVERAGES = list(Average)
 TUNED = ThresholdConfig(method=ThresholdMethod.tuned)
 
 
-def brute_force(targets: Binary, scores: npt.NDArray[Any], average: Average) -> dict[float, float]:
+def compute_f1_by_brute_force(targets: Binary, scores: npt.NDArray[Any], average: Average) -> dict[float, float]:
     """Return F1 by threshold, highest threshold first."""
     return {
-        float(each): float(compute_averages(targets, (scores >= each).astype(np.uint8))[f"f1_{average.name}"])
-        for each in sorted(set(scores.ravel().tolist()), reverse=True)
+        float(threshold): float(compute_averages(targets, (scores >= threshold).astype(np.uint8))[f"f1_{average.name}"])
+        for threshold in sorted(set(scores.ravel().tolist()), reverse=True)
     }
 
 
-def assert_as_brute_force(targets: Binary, scores: npt.NDArray[Any], average: Average) -> None:
-    expected = brute_force(targets, scores, average)
+def assert_matches_brute_force(targets: Binary, scores: npt.NDArray[Any], average: Average) -> None:
+    expected = compute_f1_by_brute_force(targets, scores, average)
     candidates, values = compute_f1_by_threshold(targets, scores, average)
     assert candidates.tolist() == list(expected)
     np.testing.assert_allclose(values, list(expected.values()), atol=1e-9)
     highest = max(expected.values())
-    first = next(each for each, value in expected.items() if value >= highest - 1e-9)
+    first = next(threshold for threshold, value in expected.items() if value >= highest - 1e-9)
     assert find_best_threshold(targets, scores, average) == first
 
 
-def world(seed: int, items: int = 60, labels: int = 5) -> tuple[Binary, npt.NDArray[np.float32]]:
+def make_data(seed: int, items: int = 60, labels: int = 5) -> tuple[Binary, npt.NDArray[np.float32]]:
     generator = np.random.default_rng(seed)
     targets = (generator.random((items, labels)) < 0.3).astype(np.uint8)
     scores = np.clip(0.35 * targets + generator.normal(0.35, 0.2, targets.shape), 0, 1).astype(np.float32)
@@ -53,13 +53,13 @@ def world(seed: int, items: int = 60, labels: int = 5) -> tuple[Binary, npt.NDAr
 
 @pytest.mark.parametrize("average", AVERAGES)
 @pytest.mark.parametrize("seed", range(3))
-def test_the_curve_is_that_of_a_search_over_all_scores(average: Average, seed: int) -> None:
-    assert_as_brute_force(*world(seed), average)
+def test_f1_curve_matches_exhaustive_search(average: Average, seed: int) -> None:
+    assert_matches_brute_force(*make_data(seed), average)
 
 
 @pytest.mark.parametrize("average", [Average.weighted, Average.micro, Average.samples])
-def test_the_curve_is_that_of_scikit_learn(average: Average) -> None:
-    targets, scores = world(4, items=25, labels=3)
+def test_f1_curve_matches_scikit_learn(average: Average) -> None:
+    targets, scores = make_data(4, items=25, labels=3)
     for threshold, value in zip(*compute_f1_by_threshold(targets, scores, average), strict=True):
         expected = f1_score(targets, scores >= threshold, average=average.name, zero_division=0)
         assert value == pytest.approx(expected, abs=1e-9)
@@ -73,48 +73,48 @@ def test_the_curve_is_that_of_scikit_learn(average: Average) -> None:
     average=st.sampled_from(AVERAGES),
     levels=st.sampled_from([[0.5], [0.0, 1.0], [0.0, 0.1, 0.3, 0.7, 1.0]]),
 )
-def test_small_and_odd_data_are_searched_right(
+def test_search_handles_small_and_degenerate_data(
     data: st.DataObject, items: int, labels: int, average: Average, levels: list[float]
 ) -> None:
-    """Generate few levels: ties within and between labels, constant scores, labels and items without positives."""
+    """Use few score levels: ties within and between labels, constant scores, labels and items without positives."""
     targets = data.draw(arrays(np.uint8, (items, labels), elements=st.integers(0, 1)))
     scores = data.draw(arrays(np.float64, (items, labels), elements=st.sampled_from(levels))).astype(np.float32)
-    assert_as_brute_force(targets, scores, average)
+    assert_matches_brute_force(targets, scores, average)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
-def test_equally_good_thresholds_give_the_highest(average: Average) -> None:
+def test_highest_of_equally_good_thresholds_is_chosen(average: Average) -> None:
     targets = np.array([[1], [0], [0], [1]], dtype=np.uint8)
     scores = np.array([[0.9], [0.8], [0.7], [0.6]], dtype=np.float32)
-    # one of two found by one decision: F1 = 2 / 3; both found by four decisions: F1 = 4 / 6
+    # at .9 one of two positives: F1 = 2 / 3; at .6 both, with two false positives: F1 = 4 / 6
     expected = 0.9 if average is not Average.samples else 0.6
     assert find_best_threshold(targets, scores, average) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
-def test_without_any_positive_all_are_equal_and_the_highest_wins(average: Average) -> None:
-    _, scores = world(0)
+def test_highest_score_is_chosen_without_positives(average: Average) -> None:
+    _, scores = make_data(0)
     assert find_best_threshold(np.zeros(scores.shape, dtype=np.uint8), scores, average) == scores.max()
 
 
 @pytest.mark.parametrize("average", AVERAGES)
-def test_scores_of_0_and_1_decide_themselves(average: Average) -> None:
-    targets, _ = world(1)
+def test_binary_scores_are_their_own_decisions(average: Average) -> None:
+    targets, _ = make_data(1)
     scores = targets.astype(np.float32)
     scores[:6] = 1 - scores[:6]
     thresholds = choose_thresholds(targets, scores, ThresholdConfig(average=average), Task.multilabel)
     np.testing.assert_array_equal(thresholds.decide(scores), scores.astype(np.uint8))
 
 
-def test_constant_scores_leave_one_threshold() -> None:
-    targets, scores = world(2)
+def test_constant_score_becomes_the_threshold() -> None:
+    targets, scores = make_data(2)
     constant = np.full_like(scores, 0.3)
     assert find_best_threshold(targets, constant, Average.weighted) == pytest.approx(0.3)
 
 
-def test_one_value_is_tuned_for_all_labels_on_the_configured_average() -> None:
+def test_tuned_method_maximises_configured_average() -> None:
     generator = np.random.default_rng(0)
-    targets, scores = world(3)
+    targets, scores = make_data(3)
     scores[:, 0] = np.where(targets[:, 0], 0.3, generator.uniform(0, 0.2, len(targets)))  # the averages disagree
     chosen = {
         average: choose_thresholds(targets, scores, ThresholdConfig(average=average), Task.multilabel)
@@ -124,53 +124,55 @@ def test_one_value_is_tuned_for_all_labels_on_the_configured_average() -> None:
         assert thresholds.method == "tuned"
         assert thresholds.values is not None
         assert set(thresholds.values) == {find_best_threshold(targets, scores, average)}
-        expected = max(brute_force(targets, scores, average).values())
-        found = compute_averages(targets, thresholds.decide(scores))[f"f1_{average.name}"]
-        assert found == pytest.approx(expected, abs=1e-9)
+        expected = max(compute_f1_by_brute_force(targets, scores, average).values())
+        f1 = compute_averages(targets, thresholds.decide(scores))[f"f1_{average.name}"]
+        assert f1 == pytest.approx(expected, abs=1e-9)
 
 
-def test_per_label_tunes_each_and_falls_back_to_the_global_value() -> None:
-    targets, scores = world(5)
+def test_per_label_method_falls_back_to_global_threshold() -> None:
+    targets, scores = make_data(5)
     targets[:, 2] = 0
     config = ThresholdConfig(method=ThresholdMethod.per_label)
     values = choose_thresholds(targets, scores, config, Task.multilabel).values
     assert values is not None
     assert values[2] == find_best_threshold(targets, scores, Average.weighted)
     for label in (0, 1, 3, 4):
-        searched = brute_force(targets[:, [label]], scores[:, [label]], Average.micro)
-        assert values[label] == max(searched, key=lambda each: (round(searched[each], 9), each))
+        f1_by_threshold = compute_f1_by_brute_force(targets[:, [label]], scores[:, [label]], Average.micro)
+        assert values[label] == max(
+            f1_by_threshold, key=lambda threshold: (round(f1_by_threshold[threshold], 9), threshold)
+        )
     assert len(set(values)) > 2
 
 
-def test_fixed_is_the_configured_value_whatever_the_data() -> None:
-    targets, scores = world(6)
+def test_fixed_method_uses_configured_value() -> None:
+    targets, scores = make_data(6)
     config = ThresholdConfig(method=ThresholdMethod.fixed, value=0.25)
     thresholds = choose_thresholds(targets, scores, config, Task.multilabel)
     assert thresholds.method == "fixed"
     np.testing.assert_array_equal(thresholds.decide(scores), scores >= 0.25)
 
 
-def test_a_score_equal_to_its_threshold_is_positive() -> None:
+def test_score_equal_to_threshold_is_positive() -> None:
     thresholds = Thresholds("tuned", np.array([0.5, float(np.float32(0.1))]))
     scores = np.array([[0.5, 0.1], [0.49, 0.09]], dtype=np.float32)
     assert thresholds.decide(scores).tolist() == [[1, 1], [0, 0]]
 
 
 @pytest.mark.parametrize("method", list(ThresholdMethod))
-def test_multi_class_decides_by_the_largest_score(method: ThresholdMethod) -> None:
+def test_multiclass_decides_by_largest_score(method: ThresholdMethod) -> None:
     targets = np.eye(3, dtype=np.uint8)
     scores = np.array([[0.2, 0.1, 0.1], [0.3, 0.6, 0.1], [0.4, 0.2, 0.4]], dtype=np.float32)
     thresholds = choose_thresholds(targets, scores, ThresholdConfig(method=method), Task.multiclass)
     assert thresholds.method == "argmax"
-    assert thresholds.decide(scores).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]  # equals: the first label
+    assert thresholds.decide(scores).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]  # a tie: the first label
 
 
 @pytest.mark.parametrize(
     ("method", "task"),
-    [(each, Task.multilabel) for each in ThresholdMethod] + [(ThresholdMethod.tuned, Task.multiclass)],
+    [(method, Task.multilabel) for method in ThresholdMethod] + [(ThresholdMethod.tuned, Task.multiclass)],
 )
-def test_what_is_written_is_read_back_to_the_same_decisions(method: ThresholdMethod, task: Task) -> None:
-    targets, scores = world(7)
+def test_json_round_trip_preserves_decisions(method: ThresholdMethod, task: Task) -> None:
+    targets, scores = make_data(7)
     labels = ["a", "b/c", "ö", "d e", "f"]
     thresholds = choose_thresholds(targets, scores, ThresholdConfig(method=method), task)
     read = Thresholds.from_json(json.loads(json.dumps(thresholds.to_json(labels))), labels)
@@ -181,7 +183,7 @@ def test_what_is_written_is_read_back_to_the_same_decisions(method: ThresholdMet
         assert read.values.tolist() == thresholds.values.tolist()
 
 
-def test_read_thresholds_follow_the_order_of_the_labels() -> None:
+def test_loaded_thresholds_follow_label_order() -> None:
     content = Thresholds("per_label", np.array([0.1, 0.9])).to_json(["x", "y"])
     assert content == {"method": "per_label", "values": {"x": 0.1, "y": 0.9}}
     read = Thresholds.from_json(content, ["y", "x"])
@@ -191,9 +193,7 @@ def test_read_thresholds_follow_the_order_of_the_labels() -> None:
 
 @pytest.mark.parametrize("method", [ThresholdMethod.tuned, ThresholdMethod.per_label, ThresholdMethod.fixed])
 @pytest.mark.parametrize("average", AVERAGES)
-def test_what_an_epoch_is_worth_is_the_f1_of_the_thresholds_it_would_get(
-    method: ThresholdMethod, average: Average
-) -> None:
+def test_tuned_f1_is_f1_at_chosen_thresholds(method: ThresholdMethod, average: Average) -> None:
     generator = np.random.default_rng(3)
     targets = (generator.random((30, 4)) < 0.3).astype(np.uint8)
     scores = generator.random((30, 4)).astype(np.float32)
@@ -203,7 +203,7 @@ def test_what_an_epoch_is_worth_is_the_f1_of_the_thresholds_it_would_get(
     assert compute_tuned_f1(targets, scores, config, Task.multilabel) == pytest.approx(expected)
 
 
-def test_where_the_highest_score_decides_an_epoch_is_worth_the_f1_of_that() -> None:
+def test_tuned_f1_of_multiclass_is_argmax_f1() -> None:
     targets = np.eye(3, dtype=np.uint8)[[0, 1, 2, 2]]
     scores = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0, 0, 1], [0.1, 0.2, 0.7]], dtype=np.float32)
     expected = f1_score([0, 1, 2, 2], [0, 0, 2, 2], average="weighted")

@@ -1,4 +1,4 @@
-"""Files for a model to label; a finished network's run on the sample, and what `ratchet export` made of it."""
+"""Fixtures: files for a model to label, a finished run of a network on the sample, and its export."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ SMALL = (
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Ten rows as Parquet: four with texts of different labels and one without a text, twice."""
+    """Write ten rows as Parquet: four with texts of different labels and one without a text, twice."""
     path = tmp_path / "texts.parquet"
     pl.DataFrame(ROWS).write_parquet(path)
     return path
@@ -31,7 +31,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def source_csv(tmp_path: Path) -> Path:
-    """The same rows as CSV."""
+    """Write the same rows as CSV."""
     path = tmp_path / "texts.csv"
     pl.DataFrame(ROWS).write_csv(path)
     return path
@@ -39,39 +39,39 @@ def source_csv(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def cnn(tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
-    """Shared by all tests: copy it before writing into it."""
+    """Train a network; all tests share the run, so copy it before writing into it."""
     return read_run(train(compose([f"runs_dir={tmp_path_factory.mktemp('cnn')}", *SMALL])).path)
 
 
 @pytest.fixture(scope="session")
 def exported(cnn: StoredRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared by all tests: copy it before writing into it."""
+    """Export the network; all tests share the export, so copy it before writing into it."""
     return export_run(cnn, out=tmp_path_factory.mktemp("exported") / "export").directory
 
 
 @pytest.fixture
 def run(cnn: StoredRun, tmp_path: Path) -> StoredRun:
-    """A copy of the run, for one test."""
+    """Copy the run for one test."""
     shutil.copytree(cnn.path, tmp_path / "runs/sample/cnn" / cnn.path.name)
     return read_run(tmp_path / "runs/sample/cnn" / cnn.path.name)
 
 
 @pytest.fixture
 def export(exported: Path, tmp_path: Path) -> Path:
-    """A copy of the export, for one test."""
+    """Copy the export for one test."""
     return Path(shutil.copytree(exported, tmp_path / "export"))
 
 
 @pytest.fixture
 def repeat(run: StoredRun) -> Callable[..., StoredRun]:
-    """`repeat(3, status="failed")`: a copy of the run, as if trained on split 3 with other val texts."""
+    """Copy the run: `repeat(3, status="failed")` looks as if trained on split 3 with other val texts."""
 
     def make(split: int, **fields: Any) -> StoredRun:
         directory = run.path.with_name(f"20300101T00000{split}Z-00000{split}")
         shutil.copytree(run.path, directory)
         record = json.loads((directory / "record.json").read_text(encoding="utf-8"))
-        other = {"id": directory.name, "split_seed": split, "split_hash": f"split-{split}"}
-        (directory / "record.json").write_text(json.dumps({**record, **other, **fields}), encoding="utf-8")
+        changes = {"id": directory.name, "split_seed": split, "split_hash": f"split-{split}"}
+        (directory / "record.json").write_text(json.dumps({**record, **changes, **fields}), encoding="utf-8")
         parts = run.read_json("split.json")
         parts["val"] = parts["train"][:: split + 1]
         (directory / "split.json").write_text(json.dumps(parts), encoding="utf-8")

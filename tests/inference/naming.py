@@ -1,4 +1,4 @@
-"""A model that needs no training, requests for it, and values for files; shared by the tests of this directory."""
+"""Provide a model without training, requests for it, and rows for files to the tests of this directory."""
 
 import gzip
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ JSON = st.recursive(
 
 
 class Naming:
-    """A label scores .9 if the text names it, else .1; `fails_at` is the number of the call that fails (from 0)."""
+    """Score a label .9 if the text names it, else .1; raise KeyboardInterrupt in call `fails_at` (from 0)."""
 
     deterministic: ClassVar[bool] = True
     num_parameters = 0

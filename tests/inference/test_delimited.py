@@ -13,13 +13,13 @@ from ratchet.inference.readers import delimited_reader
 CELLS = st.text(st.characters(codec="utf-8") | st.sampled_from('",;\n\r\t'), max_size=12)
 
 
-def parsed(text: str, separator: str = ",") -> list[list[str]]:
+def parse_rows(text: str, separator: str = ",") -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
 
 
 @settings(max_examples=40, deadline=None)
 @given(cells=st.lists(st.tuples(CELLS, CELLS), max_size=6), suffix=st.sampled_from(["csv", "tsv"]))
-def test_every_value_comes_back_as_it_was(
+def test_all_values_are_preserved(
     cells: list[tuple[str, str]], suffix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("any")
@@ -28,13 +28,13 @@ def test_every_value_comes_back_as_it_was(
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, delimiter=separator).writerows([["title", "description"], *cells])
     summary = predict(path, directory / f"out.{suffix}")
-    [header, *rows] = parsed(read_text(directory / f"out.{suffix}"), separator)
+    [header, *rows] = parse_rows(read_text(directory / f"out.{suffix}"), separator)
     assert summary.rows == len(cells)
     assert header == ["title", "description", "predicted", "scores"]
     assert [tuple(row[:2]) for row in rows] == cells
 
 
-def test_labels_and_scores_stand_at_the_end_of_the_row(tmp_path: Path) -> None:
+def test_labels_and_scores_are_appended_to_rows(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text('\ufeffzip,title,description\r\n007,audio,"vision\r\nand so on"\r\n\r\n1.0,,\r\n', encoding="utf-8")
     predict(path, tmp_path / "out.csv")
@@ -54,16 +54,16 @@ def test_labels_and_scores_stand_at_the_end_of_the_row(tmp_path: Path) -> None:
         (b"title,description\na,b\nc,\xe9\n", ["texts.csv, line 3: byte 0xe9 is not UTF-8"]),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_is_scored(content: bytes, parts: list[str], tmp_path: Path) -> None:
+def test_invalid_input_is_reported_before_scoring(content: bytes, parts: list[str], tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_bytes(content)
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(UserError) as error:
         predict(path, tmp_path / "out.csv")
-    assert all(part in str(raised.value) for part in parts), raised.value
+    assert all(part in str(error.value) for part in parts), error.value
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_row_is_read_before_it_is_wanted(tmp_path: Path) -> None:
+def test_rows_are_read_lazily(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("title\n" + "a\n" * 5 + "b,b\n" + "c\n" * 100_000)
     batches = delimited_reader(path, ",").batches(2, start=1)
@@ -72,7 +72,7 @@ def test_no_row_is_read_before_it_is_wanted(tmp_path: Path) -> None:
         next(batches)
 
 
-def test_a_table_without_rows_stays_one(tmp_path: Path) -> None:
+def test_empty_table_gives_empty_output(tmp_path: Path) -> None:
     (tmp_path / "texts.csv").write_text("title,description\n")
     assert predict(tmp_path / "texts.csv", tmp_path / "out.csv").rows == 0
     assert read_text(tmp_path / "out.csv") == "title,description,predicted,scores\n"

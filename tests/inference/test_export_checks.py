@@ -25,7 +25,7 @@ METRIC = "f1_weighted"
 Scores = NDArray[np.float32]
 
 
-def run(split: int, seed: int) -> StoredRun:
+def make_run(split: int, seed: int) -> StoredRun:
     words = dict.fromkeys(("started_at", "host", "name", "model", "data", "config_hash", "evaluate"), "")
     numbers = dict.fromkeys(("pid", "process_started", "complexity", "threads"), 0)
     seeds = {"split_seed": split, "seed": seed, "split_hash": f"split-{split}"}
@@ -33,71 +33,77 @@ def run(split: int, seed: int) -> StoredRun:
     return StoredRun(Path(), RunRecord.from_json({**words, **numbers, **seeds, **fields}))
 
 
-def trial(wrong: int = 0, *, size: int = 400, split: int = 0, seed: int = 0) -> Trial:
-    """Records, scores that are right on most of them, and an export that is wrong on so many of those records."""
+def make_trial(wrong: int = 0, *, size: int = 400, split: int = 0, seed: int = 0) -> Trial:
+    """Return a trial of a run that is right on most records; its export is wrong on the first `wrong` records."""
     generator = np.random.default_rng(split)
     targets = generator.integers(0, 2, (size, 2)).astype(np.uint8)
     noise = np.random.default_rng(seed).normal(0, 0.2, targets.shape)
-    own = np.clip(0.1 + 0.8 * targets + noise, 0, 1).astype(np.float32)
-    ids = [str(number + split * size // 2) for number in range(size)]  # half of them are in the next split too
+    run_scores = np.clip(0.1 + 0.8 * targets + noise, 0, 1).astype(np.float32)
+    ids = [str(number + split * size // 2) for number in range(size)]  # half of them are also in the next split
     val = Dataset(ids, ids, targets, LABELS, Taxonomy.from_labels(LABELS))
-    found = np.concatenate([1 - targets[:wrong].astype(np.float32), own[wrong:]])
-    return Trial(run(split, seed), val, own, found, THRESHOLDS, THRESHOLDS)
+    export_scores = np.concatenate([1 - targets[:wrong].astype(np.float32), run_scores[wrong:]])
+    return Trial(make_run(split, seed), val, run_scores, export_scores, THRESHOLDS, THRESHOLDS)
 
 
-def scored(own: Scores, found: Scores) -> Trial:
-    """The same with these scores."""
-    return dataclasses.replace(trial(), run_scores=own, export_scores=found)
+def make_trial_of_scores(run_scores: Scores, export_scores: Scores) -> Trial:
+    """Return the default trial with these scores."""
+    return dataclasses.replace(make_trial(), run_scores=run_scores, export_scores=export_scores)
 
 
-def test_scores_that_round_otherwise_are_the_same() -> None:
-    own = trial().run_scores
-    check = check_float32(scored(own, own - np.float32(5e-5)), METRIC)
+def test_rounding_differences_pass_float32_check() -> None:
+    run_scores = make_trial().run_scores
+    check = check_float32(make_trial_of_scores(run_scores, run_scores - np.float32(5e-5)), METRIC)
     assert (check.texts, check.runs, check.records) == (400, ["run-0-0"], 400)
     assert check.largest_difference == pytest.approx(5e-5, rel=0.01)
     assert (check.f1_difference, check.f1_difference_lower) == (None, None)
 
 
-def test_one_score_that_is_another_is_enough_to_refuse() -> None:
-    own = trial().run_scores
-    found = own.copy()
-    found[7, 1] = abs(own[7, 1] - 0.25)
+def test_one_different_score_fails_float32_check() -> None:
+    run_scores = make_trial().run_scores
+    export_scores = run_scores.copy()
+    export_scores[7, 1] = abs(run_scores[7, 1] - 0.25)
     with pytest.raises(ExportRefused, match=r"differ from the run's by up to 0\.\d+ on val"):
-        check_float32(scored(own, found), METRIC)
+        check_float32(make_trial_of_scores(run_scores, export_scores), METRIC)
 
 
-def test_a_score_that_is_no_number_is_refused() -> None:
-    own = trial().run_scores
+def test_nan_scores_fail_float32_check() -> None:
+    run_scores = make_trial().run_scores
     with pytest.raises(ExportRefused):
-        check_float32(scored(own, np.full_like(own, np.nan)), METRIC)
+        check_float32(make_trial_of_scores(run_scores, np.full_like(run_scores, np.nan)), METRIC)
 
 
-def test_a_decision_at_its_threshold_may_change_and_is_counted() -> None:
-    own = trial().run_scores
-    own[3, 0] = 0.5
-    assert check_float32(scored(own, own - np.float32(1e-6)), METRIC).changed_decisions == 1
+def test_changed_decision_at_threshold_is_counted() -> None:
+    run_scores = make_trial().run_scores
+    run_scores[3, 0] = 0.5
+    assert check_float32(make_trial_of_scores(run_scores, run_scores - np.float32(1e-6)), METRIC).changed_decisions == 1
 
 
-def test_int8_may_score_otherwise_as_long_as_it_decides_as_well() -> None:
-    own = trial().run_scores
-    check = check_int8([scored(own, np.where(own > 0.5, 0.9, 0.1).astype(np.float32))], METRIC, SplitConfig())
+def test_int8_with_different_scores_but_equal_decisions_passes() -> None:
+    run_scores = make_trial().run_scores
+    check = check_int8(
+        [make_trial_of_scores(run_scores, np.where(run_scores > 0.5, 0.9, 0.1).astype(np.float32))],
+        METRIC,
+        SplitConfig(),
+    )
     assert check.largest_difference > 0.05
     assert (check.f1_difference, check.f1_difference_lower) == (0, 0)
     assert (check.runs, check.records) == (["run-0-0"], 400)
 
 
-def test_each_side_decides_by_its_run_thresholds() -> None:
-    own = trial().run_scores
-    halved = dataclasses.replace(scored(own, own / 2), export_thresholds=Thresholds("global", np.full(2, 0.25)))
+def test_run_and_export_use_their_own_thresholds() -> None:
+    run_scores = make_trial().run_scores
+    halved = dataclasses.replace(
+        make_trial_of_scores(run_scores, run_scores / 2), export_thresholds=Thresholds("global", np.full(2, 0.25))
+    )
     check = check_int8([halved], METRIC, SplitConfig())
     assert (check.changed_decisions, check.f1_difference) == (0, 0)
 
 
-def test_int8_that_is_worse_by_more_than_the_margin_is_refused_and_more_repeats_are_no_remedy() -> None:
+def test_int8_worse_than_margin_is_rejected_without_suggesting_repeats() -> None:
     with pytest.raises(
         ExportRefused, match=r"f1_weighted -0\.0\d+ over 1 run, 400 val texts.*leave precision=int8 out"
     ):
-        check_int8([trial(12)], METRIC, SplitConfig())
+        check_int8([make_trial(12)], METRIC, SplitConfig())
 
 
 @pytest.mark.parametrize(
@@ -109,26 +115,24 @@ def test_int8_that_is_worse_by_more_than_the_margin_is_refused_and_more_repeats_
         (SplitMethod.temporal, [0], "`seed=1,2,3,4`"),
     ],
 )
-def test_too_little_evidence_is_refused_with_what_would_help(
-    method: SplitMethod, splits: list[int], remedy: str
-) -> None:
-    """One record in 400 costs less than .005, but which one it is is chance: the lower bound counts."""
-    with pytest.raises(ExportRefused) as refused:
-        check_int8([trial(1, split=split) for split in splits], METRIC, SplitConfig(method=method))
-    assert "f1_weighted -0.003" in str(refused.value) or "f1_weighted -0.002" in str(refused.value)
-    assert str(refused.value).endswith(f"more repeats give more evidence: {remedy}")
+def test_insufficient_evidence_error_suggests_more_repeats(method: SplitMethod, splits: list[int], remedy: str) -> None:
+    """One wrong record in 400 costs less than the margin of .005, but its interval extends beyond the margin."""
+    with pytest.raises(ExportRefused) as error:
+        check_int8([make_trial(1, split=split) for split in splits], METRIC, SplitConfig(method=method))
+    assert "f1_weighted -0.003" in str(error.value) or "f1_weighted -0.002" in str(error.value)
+    assert str(error.value).endswith(f"more repeats give more evidence: {remedy}")
 
 
-def test_many_records_make_a_small_loss_certain() -> None:
-    check = check_int8([trial(5, size=4_000)], METRIC, SplitConfig())
+def test_many_records_narrow_interval_of_small_loss() -> None:
+    check = check_int8([make_trial(5, size=4_000)], METRIC, SplitConfig())
     assert check.f1_difference is not None
     assert check.f1_difference_lower is not None
     assert -0.005 < check.f1_difference_lower < check.f1_difference < 0
 
 
-def test_repeats_tell_what_one_val_part_cannot() -> None:
-    """A loss on one part, none on the others: the mean is small, and so is what is not known of it."""
-    trials = [trial(int(split == 0), split=split) for split in range(6)]
+def test_repeats_give_evidence_that_one_val_split_cannot() -> None:
+    """With a loss on one of six splits, both the mean loss and its uncertainty are small."""
+    trials = [make_trial(int(split == 0), split=split) for split in range(6)]
     with pytest.raises(ExportRefused):
         check_int8(trials[:1], METRIC, SplitConfig())
     check = check_int8(trials, METRIC, SplitConfig())
@@ -137,18 +141,18 @@ def test_repeats_tell_what_one_val_part_cannot() -> None:
     assert -0.005 < check.f1_difference_lower < check.f1_difference < 0
     assert check.runs == [f"run-{split}-0" for split in range(6)]
     assert (check.texts, check.changed_decisions) == (400, trials[0].changed_decisions)
-    assert check.records == 400 + 5 * 200, "texts that are in two val parts count once"
+    assert check.records == 400 + 5 * 200, "texts in two val splits must count once"
 
 
-def test_every_repeat_counts() -> None:
+def test_all_repeats_contribute_to_check() -> None:
     with pytest.raises(ExportRefused, match=r"over 2 runs, 600 val texts"):
-        check_int8([trial(0), trial(20, split=1)], METRIC, SplitConfig())
+        check_int8([make_trial(0), make_trial(20, split=1)], METRIC, SplitConfig())
 
 
-def test_seeds_of_one_split_are_compared_each_with_its_own_export() -> None:
-    """How much seeds differ among themselves says nothing of an export that decides as its run does."""
-    trials = [trial(seed=seed) for seed in range(4)]
-    assert len({int(each.run_decisions.sum()) for each in trials}) > 1
+def test_seeds_of_one_split_are_compared_with_their_own_exports() -> None:
+    """Differences between seeds must not count if each export decides as its run does."""
+    trials = [make_trial(seed=seed) for seed in range(4)]
+    assert len({int(trial.run_decisions.sum()) for trial in trials}) > 1
     check = check_int8(trials, METRIC, SplitConfig())
     assert (check.f1_difference, check.f1_difference_lower) == (0, 0)
 
@@ -166,11 +170,11 @@ def data(config: Config) -> Prepared:
     return prepare(config.data)
 
 
-def read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_float32_keeps_all_files_of_its_run(cnn: StoredRun, data: Prepared, config: Config, tmp_path: Path) -> None:
+def test_float32_export_keeps_files_of_its_run(cnn: StoredRun, data: Prepared, config: Config, tmp_path: Path) -> None:
     steps: list[int] = []
     trial = try_export(cnn, data, config.threshold, tmp_path, ExportPrecision.float32, steps.append)
     assert sum(steps) == STEPS
@@ -181,27 +185,28 @@ def test_float32_keeps_all_files_of_its_run(cnn: StoredRun, data: Prepared, conf
     assert 0 < trial.largest_difference < 1e-4
 
 
-def test_int8_has_the_thresholds_that_its_own_scores_of_val_ask_for(
+def test_int8_thresholds_are_tuned_on_its_own_val_scores(
     cnn: StoredRun, data: Prepared, config: Config, tmp_path: Path
 ) -> None:
     before = files_of(cnn.path)
     trial = try_export(cnn, data, config.threshold, tmp_path, ExportPrecision.int8, lambda steps: None)
     assert files_of(cnn.path) == before
     expected = choose_thresholds(trial.val.targets, trial.export_scores, config.threshold, data.task)
-    assert read(tmp_path / "thresholds.json") == expected.to_json(data.labels)
-    assert read(tmp_path / "thresholds.json") != cnn.read_json("thresholds.json")
+    assert read_json(tmp_path / "thresholds.json") == expected.to_json(data.labels)
+    assert read_json(tmp_path / "thresholds.json") != cnn.read_json("thresholds.json")
     assert (tmp_path / "calibration.json").read_bytes() == (cnn.path / "calibration.json").read_bytes()
     np.testing.assert_array_equal(trial.export_decisions, expected.decide(trial.export_scores))
     np.testing.assert_array_equal(trial.run_decisions, trial.run_thresholds.decide(trial.run_scores))
-    kept = trial.run_thresholds.decide(trial.export_scores)
-    f1 = [compute_averages(trial.val.targets, decisions)["f1_weighted"] for decisions in (trial.export_decisions, kept)]
-    assert f1[0] >= f1[1], "what they were chosen for"
+    decisions_at_run_thresholds = trial.run_thresholds.decide(trial.export_scores)
+    f1 = [
+        compute_averages(trial.val.targets, decisions)["f1_weighted"]
+        for decisions in (trial.export_decisions, decisions_at_run_thresholds)
+    ]
+    assert f1[0] >= f1[1], "tuned thresholds must not be worse on val"
     assert trial.changed_decisions == (trial.export_decisions != trial.run_decisions).sum()
 
 
-def test_fixed_thresholds_stay_what_the_configuration_says(
-    cnn: StoredRun, data: Prepared, config: Config, tmp_path: Path
-) -> None:
+def test_fixed_thresholds_keep_configured_value(cnn: StoredRun, data: Prepared, config: Config, tmp_path: Path) -> None:
     fixed = ThresholdConfig(method=ThresholdMethod.fixed, value=0.25)
     trial = try_export(cnn, data, fixed, tmp_path, ExportPrecision.int8, lambda steps: None)
     assert trial.export_thresholds.values is not None

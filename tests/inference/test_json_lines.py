@@ -22,23 +22,23 @@ from ratchet.inference.readers import json_lines_reader
     ),
     ascii_only=st.booleans(),
 )
-def test_every_value_comes_back_as_it_was(
+def test_all_values_are_preserved(
     rows: list[dict[str, Any]], ascii_only: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("any")
     lines = [json.dumps({"description": None, **row}, ensure_ascii=ascii_only) for row in rows]
     (directory / "texts.jsonl").write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
     predict(directory / "texts.jsonl", directory / "out.jsonl")
-    written = read_text(directory / "out.jsonl").split("\n")[:-1]
-    assert len(written) == len(rows)
-    for before, after, row in zip(lines, written, rows, strict=True):
+    output_lines = read_text(directory / "out.jsonl").split("\n")[:-1]
+    assert len(output_lines) == len(rows)
+    for before, after, row in zip(lines, output_lines, rows, strict=True):
         assert after.startswith(before.encode("utf-8", "backslashreplace").decode()[:-1])
-        found = json.loads(after)
-        assert set(found.pop("predicted")) == set(found.pop("scores"))
-        assert found == {"description": None, **row}
+        record = json.loads(after)
+        assert set(record.pop("predicted")) == set(record.pop("scores"))
+        assert record == {"description": None, **row}
 
 
-def test_a_line_keeps_its_own_characters(tmp_path: Path) -> None:
+def test_original_line_text_is_preserved(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text(
         '{"title": "audio", "description":"", "n": 1.50e2, "n": [1,  {"\\u00e9": null}] }  \r\n\n{ "title" : "x" }',
@@ -51,7 +51,7 @@ def test_a_line_keeps_its_own_characters(tmp_path: Path) -> None:
     )
 
 
-def test_the_scores_of_all_labels_or_of_none(tmp_path: Path) -> None:
+def test_score_detail_selects_written_scores(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text('{"title": "audio", "description": null}\n{}\n')
     predict(path, tmp_path / "all.jsonl", detail=ScoreDetail.all, prefix="p_")
@@ -74,16 +74,16 @@ def test_the_scores_of_all_labels_or_of_none(tmp_path: Path) -> None:
         (b"[" * 100_000, ["line 1: not valid JSON"]),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_is_scored(content: bytes, parts: list[str], tmp_path: Path) -> None:
+def test_invalid_input_is_reported_before_scoring(content: bytes, parts: list[str], tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_bytes(content)
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(UserError) as error:
         predict(path, tmp_path / "out.jsonl")
-    assert all(part in str(raised.value) for part in parts), raised.value
+    assert all(part in str(error.value) for part in parts), error.value
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_line_is_parsed_before_it_is_wanted(tmp_path: Path) -> None:
+def test_lines_are_parsed_lazily(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text("broken\n" + '{"title": "a"}\n' * 3 + "broken\n")
     batches = json_lines_reader(path).batches(2, start=1)
@@ -92,7 +92,7 @@ def test_no_line_is_parsed_before_it_is_wanted(tmp_path: Path) -> None:
         next(batches)
 
 
-def test_a_file_without_rows_gives_one_without_rows(tmp_path: Path) -> None:
+def test_empty_file_gives_empty_output(tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text("\n")
     assert predict(tmp_path / "texts.jsonl", tmp_path / "out.jsonl").labels_a_text is None
     assert read_text(tmp_path / "out.jsonl") == ""

@@ -29,16 +29,16 @@ MANY_TYPES = pl.DataFrame(
 )
 
 
-def test_types_and_values_stay(tmp_path: Path) -> None:
+def test_types_and_values_are_preserved(tmp_path: Path) -> None:
     MANY_TYPES.write_parquet(tmp_path / "texts.parquet")
     predict(tmp_path / "texts.parquet", tmp_path / "out.parquet", batch_size=2)
-    found = pl.read_parquet(tmp_path / "out.parquet")
-    assert_frame_equal(found.drop("predicted", "scores"), pl.read_parquet(tmp_path / "texts.parquet"))
-    assert found["predicted"].to_list() == [["audio"], [], ["vision"]]
-    assert found.schema["scores"] == pl.List(pl.Float32)
+    output = pl.read_parquet(tmp_path / "out.parquet")
+    assert_frame_equal(output.drop("predicted", "scores"), pl.read_parquet(tmp_path / "texts.parquet"))
+    assert output["predicted"].to_list() == [["audio"], [], ["vision"]]
+    assert output.schema["scores"] == pl.List(pl.Float32)
 
 
-def test_other_formats_get_them_as_text(tmp_path: Path) -> None:
+def test_types_are_converted_for_csv_and_json(tmp_path: Path) -> None:
     MANY_TYPES.write_parquet(tmp_path / "texts.parquet")
     for name in ("out.csv", "out.jsonl"):
         predict(tmp_path / "texts.parquet", tmp_path / name)
@@ -52,27 +52,27 @@ def test_other_formats_get_them_as_text(tmp_path: Path) -> None:
     assert (as_csv["some"], as_csv["object"]) == ("[1]", '{"a": 1, "b": "x"}')
 
 
-def test_a_column_for_the_score_of_each_label(source: Path, tmp_path: Path) -> None:
+def test_score_detail_all_adds_column_per_label(source: Path, tmp_path: Path) -> None:
     predict(source, tmp_path / "out.parquet", detail=ScoreDetail.all)
-    found = pl.read_parquet(tmp_path / "out.parquet")
-    assert found.schema["score:audio"] == pl.Float32
-    assert found["score:graphs"].round(1).to_list()[:5] == pytest.approx([0.9, 0.1, 0.1, None, 0.9])
+    output = pl.read_parquet(tmp_path / "out.parquet")
+    assert output.schema["score:audio"] == pl.Float32
+    assert output["score:graphs"].round(1).to_list()[:5] == pytest.approx([0.9, 0.1, 0.1, None, 0.9])
 
 
-def test_a_table_without_rows_stays_one(source: Path, tmp_path: Path) -> None:
+def test_empty_table_keeps_output_schema(source: Path, tmp_path: Path) -> None:
     pl.read_parquet(source).head(0).write_parquet(tmp_path / "none.parquet")
     predict(tmp_path / "none.parquet", tmp_path / "out.parquet", detail=ScoreDetail.all)
     predict(source, tmp_path / "some.parquet", detail=ScoreDetail.all)
     assert pl.read_parquet_schema(tmp_path / "out.parquet") == pl.read_parquet_schema(tmp_path / "some.parquet")
 
 
-def test_a_name_may_look_like_a_pattern(source: Path, tmp_path: Path) -> None:
+def test_file_name_may_contain_glob_characters(source: Path, tmp_path: Path) -> None:
     source.rename(tmp_path / "texts[1]*.parquet")
     predict(tmp_path / "texts[1]*.parquet", tmp_path / "out[2].parquet")
     assert pl.read_parquet(tmp_path / "out[2].parquet", glob=False).height == 10
 
 
-def test_what_is_wrong_is_told(source: Path, tmp_path: Path) -> None:
+def test_invalid_file_and_column_type_are_reported(source: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(source.read_bytes()[:-9])
     with pytest.raises(UserError, match=r"broken\.parquet: not a Parquet file"):
         predict(tmp_path / "broken.parquet", tmp_path / "out.csv")
@@ -81,6 +81,6 @@ def test_what_is_wrong_is_told(source: Path, tmp_path: Path) -> None:
         predict(tmp_path / "lists.parquet", tmp_path / "out.csv")
 
 
-def test_the_rows_that_are_asked_for(source: Path) -> None:
+def test_batches_start_at_requested_row(source: Path) -> None:
     batches = list(ParquetReader(source).batches(4, start=3))
-    assert [each.column("id") for each in batches] == [["003", "004", "005", "006"], ["007", "008", "009"]]
+    assert [batch.column("id") for batch in batches] == [["003", "004", "005", "006"], ["007", "008", "009"]]

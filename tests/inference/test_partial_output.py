@@ -13,22 +13,22 @@ STATE: dict[str, Any] = dict.fromkeys(("ratchet", "input", "model", "options", "
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Parts:
-    """Two parts that are done."""
-    found = Parts(tmp_path / "out.csv.parts")
-    found.directory.mkdir()
-    found.begin(STATE, [])
-    found.add(0, b"a\n", {"rows": 1})
-    found.add(1, b"b\n", {"rows": 2})
-    return found
+    """Write two finished parts."""
+    partial_output = Parts(tmp_path / "out.csv.parts")
+    partial_output.directory.mkdir()
+    partial_output.begin(STATE, [])
+    partial_output.add(0, b"a\n", {"rows": 1})
+    partial_output.add(1, b"b\n", {"rows": 2})
+    return partial_output
 
 
-def test_what_was_done_is_found_again(parts: Parts) -> None:
+def test_finished_parts_are_kept_on_resume(parts: Parts) -> None:
     assert parts.done() == [{"rows": 1}, {"rows": 2}]
     parts.begin(STATE, parts.done())
     assert parts.done() == [{"rows": 1}, {"rows": 2}]
 
 
-def test_a_part_counts_once_its_line_is_whole_and_only_then(parts: Parts) -> None:
+def test_part_without_complete_line_is_ignored(parts: Parts) -> None:
     with (parts.directory / "done.jsonl").open("a") as file:
         file.write('{"rows"')
     (parts.directory / "part-000002").write_text("c")
@@ -40,25 +40,25 @@ def test_a_part_counts_once_its_line_is_whole_and_only_then(parts: Parts) -> Non
     assert not list(parts.directory.glob(".*"))
 
 
-def test_a_part_that_is_gone_ends_what_is_done(parts: Parts) -> None:
+def test_missing_part_discards_following_parts(parts: Parts) -> None:
     (parts.directory / "part-000000").unlink()
     assert parts.done() == []
 
 
-def test_without_the_state_nothing_counts(parts: Parts) -> None:
-    """A restart may be killed while it clears."""
+def test_missing_state_discards_all_parts(parts: Parts) -> None:
+    """A restart may be killed while it deletes old parts."""
     (parts.directory / "state.json").unlink()
     assert parts.done() == []
 
 
 @pytest.mark.parametrize("content", ["{", '{"ratchet": "0"}'])
-def test_a_state_that_cannot_be_used_is_told(content: str, parts: Parts) -> None:
+def test_invalid_state_error_suggests_restart(content: str, parts: Parts) -> None:
     (parts.directory / "state.json").write_text(content)
     with pytest.raises(UserError, match=r"state\.json: .*restart=true"):
         parts.state()
 
 
-def test_a_second_claim_is_refused_and_names_the_first(tmp_path: Path) -> None:
+def test_second_claim_error_names_first_process(tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
     with claim_parts(output) as parts:
         with pytest.raises(UserError, match=r"another process is writing it"), claim_parts(output):
@@ -67,17 +67,17 @@ def test_a_second_claim_is_refused_and_names_the_first(tmp_path: Path) -> None:
         process = json.loads((parts.directory / "state.json").read_text())["process"]
         with pytest.raises(UserError, match=f"process {process['pid']} on {process['host']}"), claim_parts(output):
             pass
-    with claim_parts(output) as again:
-        assert again.state() is not None
+    with claim_parts(output) as reclaimed:
+        assert reclaimed.state() is not None
 
 
-def test_what_was_not_begun_leaves_nothing(tmp_path: Path) -> None:
+def test_error_before_begin_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), claim_parts(tmp_path / "out.csv"):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_location_is_reported(tmp_path: Path) -> None:
     parts_directory(tmp_path / "out.csv").write_text("a file")
     with pytest.raises(UserError, match=r"out\.csv\.parts: cannot be created"), claim_parts(tmp_path / "out.csv"):
         pass
@@ -91,7 +91,7 @@ BEFORE: dict[str, Any] = {
 }
 
 
-def test_the_same_content_at_another_time_is_the_same_input(tmp_path: Path) -> None:
+def test_input_hash_depends_on_content_not_time(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("a")
     before = input_state(path)
@@ -101,13 +101,13 @@ def test_the_same_content_at_another_time_is_the_same_input(tmp_path: Path) -> N
     assert input_state(path, before)["sha256"] != before["sha256"]
 
 
-def test_what_is_as_it_was_is_not_read_again(tmp_path: Path) -> None:
+def test_unchanged_input_is_not_hashed_again(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("a")
     assert input_state(path, {**input_state(path), "sha256": "believed"})["sha256"] == "believed"
 
 
-def test_an_input_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_unreadable_input_is_reported(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(UserError, match="cannot be read"):
             input_state(path)
@@ -122,9 +122,9 @@ def test_an_input_that_is_not_there_is_told(tmp_path: Path) -> None:
         ({"ratchet": "0.2.0"}, "ratchet 0.1.0, now 0.2.0"),
     ],
 )
-def test_whatever_changed_is_named(now: dict[str, Any], part: str) -> None:
+def test_error_names_what_changed(now: dict[str, Any], part: str) -> None:
     refuse_changed(BEFORE, BEFORE, Path("out.parts"), 7)
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(UserError) as error:
         refuse_changed(BEFORE, {**BEFORE, **now}, Path("out.parts"), 7)
-    assert f"out.parts: 7 rows were scored with something else: {part}" in str(raised.value)
-    assert "restart=true" in str(raised.value)
+    assert f"out.parts: 7 rows were scored with something else: {part}" in str(error.value)
+    assert "restart=true" in str(error.value)

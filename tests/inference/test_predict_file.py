@@ -1,7 +1,6 @@
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,15 @@ from ratchet.inference.partial_output import claim_parts, parts_directory
 from ratchet.inference.predict_file import predict_file
 
 
-def stopped(source: Path, output: Path, at: int, **fields: Any) -> None:
-    """A prediction that Ctrl-C ends during a batch."""
+def interrupt_prediction(source: Path, output: Path, at: int, **fields: Any) -> None:
+    """Predict until a KeyboardInterrupt in batch `at`."""
     model = naming_scorer()
     tagger_of(model).fails_at = at
     with pytest.raises(KeyboardInterrupt):
         predict(source, output, model, **fields)
 
 
-def test_batch_after_batch_is_scored(source: Path, tmp_path: Path) -> None:
+def test_texts_are_scored_in_batches(source: Path, tmp_path: Path) -> None:
     model = naming_scorer()
     summary = predict(source, tmp_path / "out.csv", model)
     assert tagger_of(model).calls == [
@@ -38,15 +37,15 @@ def test_batch_after_batch_is_scored(source: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "texts.parquet"]
 
 
-def test_other_columns_may_make_the_text(source: Path, tmp_path: Path) -> None:
+def test_text_columns_can_be_chosen(source: Path, tmp_path: Path) -> None:
     predict(source, tmp_path / "out.csv", text=TextColumns(("title",)), detail=ScoreDetail.none)
     assert read_text(tmp_path / "out.csv").splitlines()[1:3] == ["000,audio,and graphs,audio", "001,,vision,"]
 
 
-def test_one_label_where_every_record_has_one(source: Path, tmp_path: Path) -> None:
+def test_multiclass_predicts_one_label_per_text(source: Path, tmp_path: Path) -> None:
     summary = predict(source, tmp_path / "out.jsonl", naming_scorer(one_label=True), one_label=True)
-    found = pl.read_ndjson(tmp_path / "out.jsonl")
-    texts = found.filter((pl.col("title") + pl.col("description")).str.strip_chars() != "")
+    predictions = pl.read_ndjson(tmp_path / "out.jsonl")
+    texts = predictions.filter((pl.col("title") + pl.col("description")).str.strip_chars() != "")
     assert set(texts["predicted"].list.len()) == {1}
     assert summary.labels == len(texts) == 8
     assert summary.without_label == 0
@@ -54,10 +53,10 @@ def test_one_label_where_every_record_has_one(source: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet", "out.jsonl.gz"])
 @pytest.mark.parametrize("at", [0, 1, 2])
-def test_a_stopped_prediction_goes_on_as_if_it_had_not_been(name: str, at: int, source: Path, tmp_path: Path) -> None:
+def test_interrupted_prediction_resumes_with_identical_output(name: str, at: int, source: Path, tmp_path: Path) -> None:
     predict(source, tmp_path / f"whole-{name}")
     output = tmp_path / name
-    stopped(source, output, at)
+    interrupt_prediction(source, output, at)
     assert not output.exists()
     model, resumed = naming_scorer(), []
     summary = predict_file(model, request(source, output), silent, lambda row, rows: resumed.append((row, rows)))
@@ -68,7 +67,7 @@ def test_a_stopped_prediction_goes_on_as_if_it_had_not_been(name: str, at: int, 
     assert not parts_directory(output).exists()
 
 
-def test_it_goes_on_where_only_the_output_was_missing(source_csv: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_prediction_resumes_if_only_output_is_missing(source_csv: Path, tmp_path: Path, monkeypatch: Any) -> None:
     output, model = tmp_path / "out.csv", naming_scorer()
     with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
         patched.setattr(
@@ -91,47 +90,47 @@ def test_it_goes_on_where_only_the_output_was_missing(source_csv: Path, tmp_path
         ({"scorer": naming_scorer(sha256="1" * 64)}, "the run, then naming"),
     ],
 )
-def test_parts_of_something_else_are_not_gone_on_with(
+def test_changed_options_or_model_prevent_resuming(
     change: dict[str, Any], part: str, source: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out.csv"
-    stopped(source, output, 2)
+    interrupt_prediction(source, output, 2)
     with pytest.raises(UserError, match=f"8 rows were scored with something else: {part}"):
         predict(source, output, **change)
     assert predict(source, output, **change, restart=True).resumed_at == 0
     assert output.exists()
 
 
-def test_a_changed_input_is_not_gone_on_with(source: Path, tmp_path: Path) -> None:
-    stopped(source, tmp_path / "out.csv", 2)
+def test_changed_input_prevents_resuming(source: Path, tmp_path: Path) -> None:
+    interrupt_prediction(source, tmp_path / "out.csv", 2)
     pl.read_parquet(source).reverse().write_parquet(source)
     with pytest.raises(UserError, match="something else: the input"):
         predict(source, tmp_path / "out.csv")
 
 
-def test_options_may_change_as_long_as_nothing_was_scored(source: Path, tmp_path: Path) -> None:
-    stopped(source, tmp_path / "out.csv", 0)
+def test_options_may_change_before_anything_is_scored(source: Path, tmp_path: Path) -> None:
+    interrupt_prediction(source, tmp_path / "out.csv", 0)
     assert predict(source, tmp_path / "out.csv", batch_size=3).rows == 10
 
 
-def test_an_input_that_changes_while_it_is_read_gives_no_output(source_csv: Path, tmp_path: Path) -> None:
-    def growing(what: str, rows: int | None) -> Any:
-        if what == "predicting":
+def test_input_changed_while_read_gives_no_output(source_csv: Path, tmp_path: Path) -> None:
+    def append_row(task: str, rows: int | None) -> Any:
+        if task == "predicting":
             with source_csv.open("a") as file:
                 file.write("x,y,z\n")
         return lambda done: None
 
     with pytest.raises(UserError, match="changed while it was read"):
-        predict_file(naming_scorer(), request(source_csv, tmp_path / "out.csv"), growing)
+        predict_file(naming_scorer(), request(source_csv, tmp_path / "out.csv"), append_row)
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_an_output_is_replaced_only_on_demand_and_by_a_whole_one(source: Path, tmp_path: Path) -> None:
+def test_output_is_replaced_only_on_request_and_when_complete(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.csv"
     output.write_text("precious")
     with pytest.raises(UserError, match=r"out\.csv exists already.*replace=true"):
         predict(source, output)
-    stopped(source, output, 1, replace=True)
+    interrupt_prediction(source, output, 1, replace=True)
     assert output.read_text() == "precious"
     predict(source, output, replace=True)
     assert output.read_text().startswith("id,")
@@ -141,38 +140,35 @@ def test_an_output_is_replaced_only_on_demand_and_by_a_whole_one(source: Path, t
     ("output", "part"),
     [("texts.parquet", "is the input"), ("dir.csv", "is a directory"), ("none/out.csv", "no such directory")],
 )
-def test_an_output_that_cannot_be_is_told(output: str, part: str, source: Path, tmp_path: Path) -> None:
+def test_invalid_output_path_is_reported(output: str, part: str, source: Path, tmp_path: Path) -> None:
     (tmp_path / "dir.csv").mkdir()
     with pytest.raises(UserError, match=part):
         predict(source, tmp_path / output, replace=True)
 
 
-def test_a_second_process_is_refused(source: Path, tmp_path: Path) -> None:
+def test_second_process_is_rejected(source: Path, tmp_path: Path) -> None:
     with claim_parts(tmp_path / "out.csv"), pytest.raises(UserError, match="another process"):
         predict(source, tmp_path / "out.csv")
 
 
-def test_scores_that_are_none_are_a_failure_of_the_model(source: Path, tmp_path: Path) -> None:
+def test_invalid_model_output_raises_value_error(source: Path, tmp_path: Path) -> None:
     model = naming_scorer()
     tagger_of(model).predict_proba = lambda texts: [[2.0] * 3] * len(texts)  # type: ignore[assignment, method-assign]
     with pytest.raises(ValueError, match=r"returned a list.*float32 \(3, 3\)"):
         predict(source, tmp_path / "out.csv", model)
 
 
-@dataclass
-class Peak:
-    bytes: int = 0
-
-
 @pytest.fixture
-def peak() -> Iterator[Peak]:
+def trace_memory() -> Iterator[None]:
+    """Trace memory allocations during a test."""
     tracemalloc.start()
-    yield Peak()
+    yield
     tracemalloc.stop()
 
 
+@pytest.mark.usefixtures("trace_memory")
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_ten_times_the_rows_take_no_more_memory(suffix: str, tmp_path: Path, peak: Peak) -> None:
+def test_memory_does_not_grow_with_rows(suffix: str, tmp_path: Path) -> None:
     peaks = []
     for rows in (1_000, 10_000):
         path = tmp_path / f"{rows}.{suffix}"
@@ -187,7 +183,7 @@ def test_ten_times_the_rows_take_no_more_memory(suffix: str, tmp_path: Path, pea
 
 
 class Forgetful(list[list[str]]):
-    """What the model was called with, not kept."""
+    """A list that stays empty, so that recorded calls take no memory."""
 
     def append(self, texts: list[str]) -> None:
         pass

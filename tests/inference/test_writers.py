@@ -16,7 +16,7 @@ from ratchet.inference.readers import format_of
 from ratchet.inference.writers import encode_text, join_parts
 
 
-def test_packed_pieces_make_one_file(tmp_path: Path) -> None:
+def test_compressed_parts_are_joined_into_one_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     for name, text in (("1", "é\n"), ("2", "b\n")):
         (tmp_path / name).write_bytes(encode_text(text, path))
@@ -24,12 +24,12 @@ def test_packed_pieces_make_one_file(tmp_path: Path) -> None:
     assert gzip.decompress(path.read_bytes()).decode() == "head\né\nb\n"
 
 
-def test_equal_text_gives_equal_bytes() -> None:
-    """No time of writing is in them."""
+def test_gzip_output_has_no_timestamp() -> None:
+    """Equal texts must give equal bytes."""
     assert encode_text("a", Path("a.gz"))[4:8] == b"\0\0\0\0"
 
 
-def test_half_a_surrogate_pair_is_its_escape() -> None:
+def test_lone_surrogate_is_escaped() -> None:
     assert encode_text('"\ud83d"', Path("a.jsonl")) == b'"\\ud83d"'
 
 
@@ -40,7 +40,7 @@ NAMES = ["x.csv", "x.tsv", "x.jsonl", "x.parquet", "x.csv.gz", "x.jsonl.gz"]
     ("name", "form"),
     [("a.CSV", Format.csv), ("a.b.tab", Format.tsv), ("a.ndjson.gz", Format.jsonl), ("a.pq", Format.parquet)],
 )
-def test_the_name_tells_the_format(name: str, form: Format) -> None:
+def test_format_follows_file_name(name: str, form: Format) -> None:
     assert format_of(Path(name), "input") is form
 
 
@@ -53,12 +53,12 @@ def test_the_name_tells_the_format(name: str, form: Format) -> None:
         ("a.parquet.gz", r"\.jsonl"),
     ],
 )
-def test_a_name_that_tells_none_is_explained(name: str, part: str) -> None:
+def test_unknown_file_format_is_explained(name: str, part: str) -> None:
     with pytest.raises(UserError, match=f"output={name}.*{part}"):
         format_of(Path(name), "output")
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     name = path.name.removesuffix(".gz")
     if name.endswith(".parquet"):
         return pl.read_parquet(path).rows(named=True)
@@ -68,17 +68,17 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return list(csv.DictReader(io.StringIO(read_text(path), newline=""), delimiter=separator))
 
 
-def test_every_format_becomes_every_other(source: Path, tmp_path: Path) -> None:
+def test_every_format_converts_to_every_other(source: Path, tmp_path: Path) -> None:
     for name in NAMES:
         predict(source, tmp_path / f"in-{name}", prefix="first_")
     for before, after in itertools.product(NAMES, NAMES):
         path = tmp_path / f"{before}-{after}"
         summary = predict(tmp_path / f"in-{before}", path)
         assert (summary.rows, summary.without_text, summary.labels) == (10, 2, 12)
-        found = rows_of(path)
-        assert [{key: row[key] for key in ROWS[0]} for row in found] == ROWS
-        labels = [row["predicted"] for row in found]
+        rows = read_rows(path)
+        assert [{key: row[key] for key in ROWS[0]} for row in rows] == ROWS
+        labels = [row["predicted"] for row in rows]
         flat = after.startswith(("x.csv", "x.tsv"))
         assert labels[:4] == (["audio;graphs", "vision", "", ""] if flat else [["audio", "graphs"], ["vision"], [], []])
-        if before.startswith("x.jsonl") or before == "x.parquet":  # where lists are lists before, they stay some
-            assert [row["first_predicted"] for row in found][1] == ('["vision"]' if flat else ["vision"])
+        if before.startswith("x.jsonl") or before == "x.parquet":  # formats with lists keep them as lists
+            assert [row["first_predicted"] for row in rows][1] == ('["vision"]' if flat else ["vision"])

@@ -1,4 +1,4 @@
-"""Ridge against what solves the same equations otherwise, and log-odds against a fit of each label by itself."""
+"""Tests for the lexical classifier: ridge against other solvers, log-odds against a separate fit of each label."""
 
 import io
 from collections.abc import Callable
@@ -34,37 +34,37 @@ TASKS = pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
 WORDS: dict[str, Any] = {"char_ngrams": None, "word_ngrams": [1, 1]}
 
 
-def drawn(texts: int, features: int, labels: int = 3, seed: int = 0) -> tuple[csr_matrix, Targets]:
-    """Features, most of them 0, and targets that hang together with the first of them."""
+def sample_data(texts: int, features: int, labels: int = 3, seed: int = 0) -> tuple[csr_matrix, Targets]:
+    """Sample sparse features, and targets that depend on the first of them."""
     generator = np.random.default_rng(seed)
     dense = generator.random((texts, features), dtype=np.float32) * (generator.random((texts, features)) < 0.3)
     targets = dense[:, :labels] + 0.2 * generator.random((texts, labels)) > 0.15
     return csr_matrix(dense.astype(np.float32)), targets.astype(np.uint8)
 
 
-def solved(features: csr_matrix, targets: Targets, c: float) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Weights and biases by least squares: a row of sqrt(1 / c) for each weight is its penalty, the bias's too."""
+def solve_least_squares(features: csr_matrix, targets: Targets, c: float) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return weights and biases by least squares; a row of sqrt(1 / c) per weight and bias is its penalty."""
     with_ones = np.column_stack([features.toarray().astype(float), np.ones(features.shape[0])])
     rows = np.vstack([with_ones, np.sqrt(1 / c) * np.eye(with_ones.shape[1])])
-    wanted = np.vstack([targets, np.zeros((with_ones.shape[1], targets.shape[1]))])
-    found = np.linalg.lstsq(rows, wanted, rcond=None)[0]
-    return found[:-1], found[-1]
+    padded_targets = np.vstack([targets, np.zeros((with_ones.shape[1], targets.shape[1]))])
+    solution = np.linalg.lstsq(rows, padded_targets, rcond=None)[0]
+    return solution[:-1], solution[-1]
 
 
 @SIZES
 @CS
-def test_weights_and_biases_are_those_of_penalised_least_squares(texts: int, features: int, c: float) -> None:
-    drawn_features, targets = drawn(texts, features)
-    weights, bias, _ = fit_ridge(drawn_features, targets, c)
+def test_ridge_matches_penalised_least_squares(texts: int, features: int, c: float) -> None:
+    matrix, targets = sample_data(texts, features)
+    weights, bias, _ = fit_ridge(matrix, targets, c)
     assert (weights.shape, bias.shape) == ((features, 3), (3,))
-    expected_weights, expected_bias = solved(drawn_features, targets, c)
+    expected_weights, expected_bias = solve_least_squares(matrix, targets, c)
     np.testing.assert_allclose(weights, expected_weights, atol=1e-5)
     np.testing.assert_allclose(bias, expected_bias, atol=1e-5)
 
 
 @CS
-def test_weights_and_biases_are_those_of_scikit_learn(c: float) -> None:
-    features, targets = drawn(30, 50)
+def test_ridge_matches_scikit_learn(c: float) -> None:
+    features, targets = sample_data(30, 50)
     weights, bias, _ = fit_ridge(features, targets, c)
     with_ones = np.column_stack([features.toarray().astype(float), np.ones(30)])
     reference = Ridge(alpha=1 / c, fit_intercept=False, solver="svd").fit(with_ones, targets)
@@ -73,27 +73,27 @@ def test_weights_and_biases_are_those_of_scikit_learn(c: float) -> None:
 
 @SIZES
 @CS
-def test_left_out_scores_are_those_of_fits_without_each_text(texts: int, features: int, c: float) -> None:
-    drawn_features, targets = drawn(texts, features)
-    left_out = fit_ridge(drawn_features, targets, c)[2]
+def test_left_out_scores_match_leave_one_out_fits(texts: int, features: int, c: float) -> None:
+    matrix, targets = sample_data(texts, features)
+    left_out = fit_ridge(matrix, targets, c)[2]
     assert left_out.shape == targets.shape
     for row in range(texts):
         rest = np.arange(texts) != row
-        weights, bias = solved(drawn_features[rest], targets[rest], c)
-        np.testing.assert_allclose(left_out[row], (drawn_features[[row]] @ weights + bias)[0], atol=1e-4)
+        weights, bias = solve_least_squares(matrix[rest], targets[rest], c)
+        np.testing.assert_allclose(left_out[row], (matrix[[row]] @ weights + bias)[0], atol=1e-4)
 
 
-def test_the_left_out_score_of_a_text_knows_nothing_of_its_own_label() -> None:
-    features, targets = drawn(20, 30)
+def test_left_out_score_ignores_own_label() -> None:
+    features, targets = sample_data(20, 30)
     before = fit_ridge(features, targets, 1.5)[2]
     targets[7] = 1 - targets[7]
     after = fit_ridge(features, targets, 1.5)[2]
     np.testing.assert_allclose(after[7], before[7], atol=1e-9)
-    assert np.abs(after - before).max() > 0.01, "those of the other texts do"
+    assert np.abs(after - before).max() > 0.01, "scores of other texts must change"
 
 
-def test_texts_that_are_alike_are_told_apart_by_nothing() -> None:
-    """Their products have no full rank without the penalty, up to the largest C that is let in."""
+def test_identical_texts_get_same_fitted_score() -> None:
+    """Without the penalty their products are rank-deficient; C = 1000 is the largest allowed value."""
     features = csr_matrix(np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (200, 1)))
     targets = (np.arange(200) % 4 == 0).astype(np.uint8)[:, None]
     weights, bias, left_out = fit_ridge(features, targets, 1000.0)
@@ -102,51 +102,49 @@ def test_texts_that_are_alike_are_told_apart_by_nothing() -> None:
 
 
 @pytest.mark.parametrize("labels", [1, 3])
-def test_beyond_what_is_held_at_once_weights_are_the_same_and_left_out_scores_come_from_five_folds(
-    monkeypatch: pytest.MonkeyPatch, labels: int
-) -> None:
-    features, targets = drawn(40, 60, labels)
+def test_large_data_uses_iterative_solver_and_five_folds(monkeypatch: pytest.MonkeyPatch, labels: int) -> None:
+    features, targets = sample_data(40, 60, labels)
     exact_weights, exact_bias, _ = fit_ridge(features, targets, 1.5)
-    folds = np.zeros(targets.shape)
+    fold_scores = np.zeros(targets.shape)
     for rest, fold in KFold(5, shuffle=True, random_state=0).split(targets):
         weights, bias, _ = fit_ridge(features[rest], targets[rest], 1.5)
-        folds[fold] = features[fold] @ weights + bias
+        fold_scores[fold] = features[fold] @ weights + bias
     monkeypatch.setattr(classifier, "_EXACT", 39)
     weights, bias, left_out = fit_ridge(features, targets, 1.5)
-    assert not np.array_equal(weights, exact_weights), "it went the other way"
+    assert not np.array_equal(weights, exact_weights), "the other solver must be used"
     np.testing.assert_allclose(weights, exact_weights, atol=1e-3)
     np.testing.assert_allclose(bias, exact_bias, atol=1e-3)
-    np.testing.assert_allclose(left_out, folds, atol=1e-3)
+    np.testing.assert_allclose(left_out, fold_scores, atol=1e-3)
 
 
-def scored(texts: int = 200, seed: int = 0) -> tuple[npt.NDArray[np.float64], Targets]:
-    """Left-out scores of four labels: told well, told badly, on two texts, not told at all."""
+def sample_scores(texts: int = 200, seed: int = 0) -> tuple[npt.NDArray[np.float64], Targets]:
+    """Sample left-out scores of four labels: predicted well, predicted badly, on two texts, unpredictable."""
     generator = np.random.default_rng(seed)
     shares = np.array([0.3, 0.3, 2 / texts, 0.5])
     targets = np.arange(texts)[:, None] % np.round(1 / shares) == 0
-    tells = np.array([0.8, 0.15, 0.5, -0.1])  # left out, a text that has a label that is not told scores a little less
+    signal = np.array([0.8, 0.15, 0.5, -0.1])  # left out, texts with an unpredictable label score slightly less
     noise = generator.normal(0, [0.1, 0.25, 0.1, 0.01], (texts, 4))
-    return shares * (1 - tells) + tells * targets + noise, targets.astype(np.uint8)
+    return shares * (1 - signal) + signal * targets + noise, targets.astype(np.uint8)
 
 
-def test_log_odds_are_those_of_a_fit_of_each_label_by_itself() -> None:
-    scores, targets = scored()
+def test_log_odds_match_separate_fit_per_label() -> None:
+    scores, targets = sample_scores()
     slopes, biases = fit_odds(scores, targets)
     for column in range(4):
         centred, target = scores[:, column] - 0.5, targets[:, column]
 
         def loss(parameters: npt.NDArray[Any], centred: npt.NDArray[Any] = centred, target: Targets = target) -> float:
             logits = parameters[0] * centred + parameters[1]
-            away = (parameters[0] - 6) ** 2 + parameters[1] ** 2
-            return float((np.logaddexp(0, logits) - target * logits).sum() + 0.05 * away)
+            distance = (parameters[0] - 6) ** 2 + parameters[1] ** 2
+            return float((np.logaddexp(0, logits) - target * logits).sum() + 0.05 * distance)
 
         best = minimize(loss, [3.0, 0.0], bounds=[(1, None), (None, None)], method="L-BFGS-B", tol=1e-12).x
-        found = [slopes[column], biases[column] + 0.5 * slopes[column]]
-        np.testing.assert_allclose(found, best, rtol=1e-2, atol=1e-2)
+        estimate = [slopes[column], biases[column] + 0.5 * slopes[column]]
+        np.testing.assert_allclose(estimate, best, rtol=1e-2, atol=1e-2)
 
 
-def test_a_label_that_is_told_well_gets_steeper_odds_than_one_told_badly() -> None:
-    scores, targets = scored()
+def test_well_predicted_label_gets_steeper_odds() -> None:
+    scores, targets = sample_scores()
     slopes, biases = fit_odds(scores, targets)
     assert slopes[0] > slopes[1] > 1
     for column in range(2):
@@ -154,45 +152,45 @@ def test_a_label_that_is_told_well_gets_steeper_odds_than_one_told_badly() -> No
         assert probabilities.mean() == pytest.approx(targets[:, column].mean(), abs=0.01)
 
 
-def test_a_label_whose_features_tell_nothing_is_not_turned_round() -> None:
-    scores, targets = scored()
+def test_uninformative_label_gets_minimum_slope() -> None:
+    scores, targets = sample_scores()
     on, off = scores[targets[:, 3] == 1, 3], scores[targets[:, 3] == 0, 3]
-    assert on.max() < off.min(), "the scores are the wrong way round altogether"
+    assert on.max() < off.min(), "the left-out scores must be inverted"
     slopes, biases = fit_odds(scores, targets)
-    assert slopes[3] == 1.0, "the least there is"
+    assert slopes[3] == 1.0, "the lower bound"
     assert (expit(scores[:, 3] + biases[3]) - 0.5).max() < 0.1
 
 
-def test_odds_of_a_label_on_few_texts_are_drawn_to_the_prior() -> None:
-    """Scores that part the texts would have an endless slope by themselves."""
+def test_odds_of_rare_label_shrink_to_prior() -> None:
+    """Without the prior, scores that separate the texts would have an infinite slope."""
     separated = np.array([0.1] * 3 + [0.9])[:, None]
     few, _ = fit_odds(separated, np.array([[0], [0], [0], [1]], dtype=np.uint8))
     many, _ = fit_odds(np.tile(separated, (100, 1)), np.tile([[0], [0], [0], [1]], (100, 1)).astype(np.uint8))
     assert 6 < few[0] < 9 < 12 < many[0] < 100
 
 
-def test_one_text_has_odds() -> None:
-    features, targets = drawn(1, 3)
+def test_odds_of_single_text_are_finite() -> None:
+    features, targets = sample_data(1, 3)
     slopes, biases = fit_odds(fit_ridge(features, targets, 1.5)[2], targets)
     assert np.isfinite(slopes).all()
     assert np.isfinite(biases).all()
 
 
-def fitted(train: Dataset, **settings: Any) -> LexicalClassifier:
+def fit_classifier(train: Dataset, **settings: Any) -> LexicalClassifier:
     return fit_lexical(train, LexicalSettings(**settings))[0]
 
 
-def left_out(train: Dataset, **settings: Any) -> npt.NDArray[np.float32]:
+def compute_left_out_scores(train: Dataset, **settings: Any) -> npt.NDArray[np.float32]:
     return fit_lexical(train, LexicalSettings(**settings))[1]
 
 
-def needles() -> Dataset:
-    """The first label is on texts that hold a needle, each in another place."""
+def make_needle_data() -> Dataset:
+    """Return four texts; the label is on the two with a needle."""
     return build_dataset(["red needle", "blue needle", "straw hay", "hay straw"], [[1], [1], [0], [0]])
 
 
 @TASKS
-def test_scores_are_the_calibrated_ones_of_the_ridge(make_dataset: MakeDataset, task: Task) -> None:
+def test_scores_are_calibrated_ridge_scores(make_dataset: MakeDataset, task: Task) -> None:
     train, new = make_dataset(30, task=task), make_dataset(9, task=task, seed=1)
     settings = LexicalSettings()
     features = Features.fit(train.texts, train.labels, train.taxonomy, settings)
@@ -203,89 +201,94 @@ def test_scores_are_the_calibrated_ones_of_the_ridge(make_dataset: MakeDataset, 
     if task is Task.multiclass:
         expected /= expected.sum(axis=1, keepdims=True)
         expected_left_out /= expected_left_out.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(fitted(train).predict_proba(new.texts), expected, atol=1e-5)
-    np.testing.assert_allclose(left_out(train), expected_left_out, atol=1e-5)
+    np.testing.assert_allclose(fit_classifier(train).predict_proba(new.texts), expected, atol=1e-5)
+    np.testing.assert_allclose(compute_left_out_scores(train), expected_left_out, atol=1e-5)
 
 
 @TASKS
-def test_left_out_scores_are_less_sure_than_those_of_the_fit(make_dataset: MakeDataset, task: Task) -> None:
+def test_left_out_scores_are_less_accurate_than_fitted_scores(make_dataset: MakeDataset, task: Task) -> None:
     train = make_dataset(60, task=task)
-    found = left_out(train)
-    assert (found.shape, found.dtype) == (train.targets.shape, np.float32)
-    own, distance = fitted(train).predict_proba(train.texts), train.targets.astype(float)
-    assert np.abs(found - distance).mean() > 1.1 * np.abs(own - distance).mean()
-    assert (found[train.targets == 1].mean(), found[train.targets == 0].mean()) == pytest.approx((1, 0), abs=0.3)
+    left_out_scores = compute_left_out_scores(train)
+    assert (left_out_scores.shape, left_out_scores.dtype) == (train.targets.shape, np.float32)
+    fitted_scores, truth = fit_classifier(train).predict_proba(train.texts), train.targets.astype(float)
+    assert np.abs(left_out_scores - truth).mean() > 1.1 * np.abs(fitted_scores - truth).mean()
+    assert (left_out_scores[train.targets == 1].mean(), left_out_scores[train.targets == 0].mean()) == pytest.approx(
+        (1, 0), abs=0.3
+    )
 
 
-def test_left_out_scores_of_labels_that_chance_deals_out_repeat_no_label() -> None:
+def test_left_out_scores_do_not_memorise_random_labels() -> None:
     generator = np.random.default_rng(0)
     texts = [f"word{number} sign{number}" for number in range(100)]
     train = build_dataset(texts, generator.random((100, 1)) < 0.5)
-    of_fit, honest = fitted(train).predict_proba(texts), left_out(train)
+    fitted_scores, left_out_scores = fit_classifier(train).predict_proba(texts), compute_left_out_scores(train)
     on, off = train.targets[:, 0] == 1, train.targets[:, 0] == 0
-    assert of_fit[on].mean() > of_fit[off].mean() + 0.1
-    assert honest[on].mean() == pytest.approx(honest[off].mean(), abs=0.02)
+    assert fitted_scores[on].mean() > fitted_scores[off].mean() + 0.1
+    assert left_out_scores[on].mean() == pytest.approx(left_out_scores[off].mean(), abs=0.02)
 
 
 @TASKS
-def test_log_odds_are_those_of_the_scores(make_dataset: MakeDataset, task: Task) -> None:
+def test_logits_match_scores(make_dataset: MakeDataset, task: Task) -> None:
     train = make_dataset(30, task=task)
-    classifier, texts = fitted(train), [*train.texts[:5], "", "unheard of"]
+    classifier, texts = fit_classifier(train), [*train.texts[:5], "", "unheard of"]
     logits, scores = classifier.logits(texts), classifier.predict_proba(texts)
     assert logits.dtype == scores.dtype == np.float32
     np.testing.assert_allclose(np.exp(logits) if task is Task.multiclass else expit(logits), scores, atol=1e-6)
 
 
-def test_labels_are_scored_independently_of_each_other(make_dataset: MakeDataset) -> None:
+def test_labels_are_scored_independently(make_dataset: MakeDataset) -> None:
     train, texts = make_dataset(30), make_dataset(12, seed=1).texts
-    one = replace(train, labels=train.labels[:1], targets=train.targets[:, :1])  # taxonomy, and so names, are the same
+    # same taxonomy, so same mentions
+    single_label = replace(train, labels=train.labels[:1], targets=train.targets[:, :1])
     np.testing.assert_allclose(
-        fitted(one).predict_proba(texts)[:, 0], fitted(train).predict_proba(texts)[:, 0], atol=1e-5
+        fit_classifier(single_label).predict_proba(texts)[:, 0],
+        fit_classifier(train).predict_proba(texts)[:, 0],
+        atol=1e-5,
     )
 
 
 @pytest.mark.parametrize(
     "train",
     [[[1, 0, 0], [0, 1, 0]], [[0, 0, 1], [0, 1, 0]], [[1, 0, 0], [1, 0, 0]]],
-    ids=["none on the last", "none on the first", "all on the first"],
+    ids=["last class absent", "first class absent", "only first class"],
 )
-def test_shares_of_classes_sum_to_1_even_where_a_class_is_on_no_text(train: npt.ArrayLike) -> None:
-    """And a class on no text, or any but the one on all, has no share at all."""
+def test_class_probabilities_sum_to_1_with_absent_classes(train: npt.ArrayLike) -> None:
+    """A class on no text must have probability 0."""
     data = build_dataset(["speech sound", "nodes edges"] * 6, np.tile(train, (6, 1)), task=Task.multiclass)
     texts = [*data.texts[:2], "", "unheard of", "speech nodes"]
     absent = ~data.targets.any(axis=0)
-    for scores in (fitted(data).predict_proba(texts), left_out(data)):
+    for scores in (fit_classifier(data).predict_proba(texts), compute_left_out_scores(data)):
         np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
         assert not scores[:, absent].any()
 
 
 @pytest.mark.parametrize(("value", "score"), [(0, 0.0), (1, 1.0)], ids=["on none", "on all"])
-def test_a_label_that_tells_nothing_apart_gets_one_score_everywhere(
+def test_constant_label_gets_constant_score(
     make_dataset: MakeDataset, tmp_path: Path, value: int, score: float
 ) -> None:
     train = make_dataset(30)
     train.targets[:, 1] = value
-    classifier, found = fit_lexical(train, LexicalSettings())
+    classifier, left_out_scores = fit_lexical(train, LexicalSettings())
     classifier.save(tmp_path)
-    for one in (classifier, LexicalClassifier.load(tmp_path)):
-        np.testing.assert_array_equal(one.predict_proba([*train.texts, ""])[:, 1], np.float32(score))
-        assert "graphs" not in {label for label, *_ in one.explain([*train.texts, ""])[0]}
-    np.testing.assert_array_equal(found[:, 1], np.float32(score))
+    for model in (classifier, LexicalClassifier.load(tmp_path)):
+        np.testing.assert_array_equal(model.predict_proba([*train.texts, ""])[:, 1], np.float32(score))
+        assert "graphs" not in {label for label, *_ in model.explain([*train.texts, ""])[0]}
+    np.testing.assert_array_equal(left_out_scores[:, 1], np.float32(score))
     assert len(np.unique(classifier.predict_proba(train.texts)[:, 0])) > 1
 
 
-def test_multi_class_logits_are_the_logs_of_shares_however_far_out() -> None:
+def test_multiclass_logits_are_log_probabilities_at_extremes() -> None:
     logits = np.array([[0.0, 1.0, -2.0], [-900.0, -901.0, -np.inf], [np.inf, 40.0, -40.0], [-np.inf] * 3])
-    found = normalised(logits, Task.multiclass)
+    log_probabilities = normalised(logits, Task.multiclass)
     odds = expit(logits[0])
-    np.testing.assert_allclose(found[0], np.log(odds / odds.sum()), rtol=1e-5)
-    np.testing.assert_allclose(np.exp(found[1]), [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0], rtol=1e-5)
-    np.testing.assert_allclose(np.exp(found[2]), [0.5, 0.5, 0], atol=1e-6)
-    np.testing.assert_allclose(np.exp(found[3]), 1 / 3, rtol=1e-6, err_msg="nothing known: all alike")
-    np.testing.assert_allclose(probabilities(found, Task.multiclass).sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(log_probabilities[0], np.log(odds / odds.sum()), rtol=1e-5)
+    np.testing.assert_allclose(np.exp(log_probabilities[1]), [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0], rtol=1e-5)
+    np.testing.assert_allclose(np.exp(log_probabilities[2]), [0.5, 0.5, 0], atol=1e-6)
+    np.testing.assert_allclose(np.exp(log_probabilities[3]), 1 / 3, rtol=1e-6, err_msg="nothing known: all alike")
+    np.testing.assert_allclose(probabilities(log_probabilities, Task.multiclass).sum(axis=1), 1, rtol=1e-6)
 
 
-def test_multi_label_logits_stay_as_they_are() -> None:
+def test_multilabel_logits_are_unchanged() -> None:
     logits = np.array([[0.0, -np.inf, np.inf, 3.0]])
     np.testing.assert_array_equal(normalised(logits, Task.multilabel), logits.astype(np.float32))
     np.testing.assert_allclose(
@@ -293,51 +296,51 @@ def test_multi_label_logits_stay_as_they_are() -> None:
     )
 
 
-def test_no_texts_have_no_scores_and_no_evidence() -> None:
-    classifier = fitted(needles())
+def test_empty_input_has_no_scores_or_evidence() -> None:
+    classifier = fit_classifier(make_needle_data())
     assert classifier.logits([]).shape == classifier.predict_proba([]).shape == (0, 1)
     assert classifier.explain([]) == []
 
 
-def test_character_ngrams_find_a_word_in_another_form() -> None:
+def test_character_ngrams_match_inflected_words() -> None:
     train = build_dataset(["segmentation of cells", "forecasting of sales"] * 5, [[1, 0], [0, 1]] * 5)
     text = ["segmenting, segmented"]
-    words = fitted(train, char_ngrams=None).predict_proba([*text, ""])
+    words = fit_classifier(train, char_ngrams=None).predict_proba([*text, ""])
     np.testing.assert_array_equal(words[0], words[1], "no train word is in the text")
-    found, nothing = fitted(train).predict_proba([*text, ""])
-    assert found[0] > nothing[0] + 0.2
-    assert found[1] < nothing[1]
+    inflected, empty = fit_classifier(train).predict_proba([*text, ""])
+    assert inflected[0] > empty[0] + 0.2
+    assert inflected[1] < empty[1]
 
 
-def test_word_pairs_tell_apart_what_single_words_cannot() -> None:
+def test_word_pairs_distinguish_word_order() -> None:
     texts = ["blue dog red cat", "red dog blue cat"] * 5
     train = build_dataset(texts, [[1], [0]] * 5)
-    single = fitted(train, **WORDS).predict_proba(texts[:2])
+    single = fit_classifier(train, **WORDS).predict_proba(texts[:2])
     np.testing.assert_allclose(single[0], single[1], atol=1e-6)
-    pairs = fitted(train, word_ngrams=[1, 2], char_ngrams=None).predict_proba(texts[:2])
+    pairs = fit_classifier(train, word_ngrams=[1, 2], char_ngrams=None).predict_proba(texts[:2])
     assert pairs[0, 0] > 0.5 > pairs[1, 0]
 
 
-def test_stop_words_are_no_evidence_unless_asked_for() -> None:
+def test_stop_words_count_only_if_kept() -> None:
     train = build_dataset(["the cat", "which cat"] * 5, [[1], [0]] * 5)
-    without = fitted(train, stop_words="english", **WORDS).predict_proba(["the", "which"])
+    without = fit_classifier(train, stop_words="english", **WORDS).predict_proba(["the", "which"])
     assert without[0, 0] == without[1, 0]
-    counted = fitted(train, stop_words=None, **WORDS).predict_proba(["the", "which"])
+    counted = fit_classifier(train, stop_words=None, **WORDS).predict_proba(["the", "which"])
     assert counted[0, 0] > 0.5 > counted[1, 0]
 
 
-def test_a_name_of_a_label_that_stood_in_no_train_text_tells_as_much_as_its_other_names() -> None:
+def test_alias_missing_from_train_texts_raises_score() -> None:
     taxonomy = Taxonomy({"label0": ("cv", "computer vision"), "label1": ()}, {"label0": (), "label1": ()})
     texts = ["cv for cells", "forecasts of sales", "cv on a phone", "prices of houses"] * 3
     train = build_dataset(texts, [[1, 0], [0, 1], [1, 0], [0, 1]] * 3, taxonomy=taxonomy)
     text = ["Computer vision", "unheard of"]
-    known = fitted(train).predict_proba(text)[:, 0]
+    known = fit_classifier(train).predict_proba(text)[:, 0]
     assert known[0] > known[1] + 0.1
-    without = fitted(train, mention_weight=0.0, char_ngrams=None).predict_proba(text)[:, 0]
+    without = fit_classifier(train, mention_weight=0.0, char_ngrams=None).predict_proba(text)[:, 0]
     assert without[0] == without[1]
 
 
-def test_more_regularisation_means_smaller_distances(make_dataset: MakeDataset) -> None:
+def test_smaller_c_gives_smaller_weights(make_dataset: MakeDataset) -> None:
     train = make_dataset(30)
     features = Features.fit(train.texts, train.labels, train.taxonomy, LexicalSettings())
     sizes = [
@@ -349,7 +352,7 @@ def test_more_regularisation_means_smaller_distances(make_dataset: MakeDataset) 
 
 @pytest.mark.parametrize("within", ["", "lexical."])
 @pytest.mark.parametrize("min_df", [4, 1000])
-def test_a_min_df_that_leaves_nothing_names_the_remedy(min_df: int, within: str) -> None:
+def test_too_large_min_df_error_names_remedy(min_df: int, within: str) -> None:
     train = build_dataset(["one thing", "another matter", "third case"], [[1], [0], [0]])
     message = rf"^model\.{within}min_df={min_df}\b.*\b3 train texts.*model\.{within}min_df=1$"
     with pytest.raises(UserError, match=message):
@@ -357,69 +360,69 @@ def test_a_min_df_that_leaves_nothing_names_the_remedy(min_df: int, within: str)
 
 
 @pytest.mark.parametrize("text", ["the of and", "", "!?"], ids=["stop words", "empty", "signs"])
-def test_texts_without_a_word_are_not_blamed_on_a_min_df_of_one(text: str) -> None:
-    with pytest.raises(UserError) as refused:
-        fitted(build_dataset([text] * 3, [[1], [0], [0]]), min_df=1)
-    assert "3 train texts" in str(refused.value)
-    assert "min_df" not in str(refused.value), "that is 1 already"
+def test_texts_without_words_error_does_not_mention_min_df(text: str) -> None:
+    with pytest.raises(UserError) as error:
+        fit_classifier(build_dataset([text] * 3, [[1], [0], [0]]), min_df=1)
+    assert "3 train texts" in str(error.value)
+    assert "min_df" not in str(error.value), "it is already 1"
 
 
-def test_the_words_behind_a_label_are_named_strongest_first() -> None:
+def test_evidence_lists_strongest_word_first() -> None:
     train = build_dataset(["needle hay", "needle straw", "hay straw", "straw hay"], [[1], [1], [0], [0]])
-    (evidence,) = fitted(train, **WORDS).explain(["needle in hay"])
+    (evidence,) = fit_classifier(train, **WORDS).explain(["needle in hay"])
     assert [(label, words) for label, words, _ in evidence[:1]] == [("label0", "needle")]
     assert all(share > 0 for *_, share in evidence)
 
 
-def test_a_label_that_no_threshold_would_pass_needs_no_evidence() -> None:
-    """Tuned thresholds lie well below one half, so what they pass has to be explained."""
+def test_label_with_low_score_has_no_evidence() -> None:
+    """Tuned thresholds can be well below .5, so scores from .1 need evidence."""
     texts = ["red needle", "blue needle", "straw hay", "hay straw"] * 10
-    classifier = fitted(build_dataset(texts, [[1], [1], [0], [0]] * 10))
-    asked = ["red", "blue straw and hay", "straw hay"]
-    scores = classifier.predict_proba(asked)[:, 0]
+    classifier = fit_classifier(build_dataset(texts, [[1], [1], [0], [0]] * 10))
+    queries = ["red", "blue straw and hay", "straw hay"]
+    scores = classifier.predict_proba(queries)[:, 0]
     assert scores[0] >= 0.5 > scores[1] >= 0.1 > scores[2]
-    assert [bool(evidence) for evidence in classifier.explain(asked)] == [True, True, False]
+    assert [bool(evidence) for evidence in classifier.explain(queries)] == [True, True, False]
 
 
-def test_evidence_is_in_log_odds() -> None:
-    classifier, texts = fitted(needles(), **WORDS), ["red needle", ""]
-    (evidence, nothing) = classifier.explain(texts)
+def test_evidence_sums_to_log_odds_difference() -> None:
+    classifier, texts = fit_classifier(make_needle_data(), **WORDS), ["red needle", ""]
+    (evidence, no_evidence) = classifier.explain(texts)
     assert {words for _, words, _ in evidence} == {"red", "needle"}
-    assert nothing == []
+    assert no_evidence == []
     with_words, without = logit(classifier.predict_proba(texts)[:, 0].astype(float))
     assert sum(share for *_, share in evidence) == pytest.approx(with_words - without, abs=1e-4)
 
 
-def test_evidence_shows_a_word_once_though_words_characters_and_names_all_have_it() -> None:
+def test_evidence_lists_each_word_once() -> None:
     taxonomy = Taxonomy({"label0": (), "bert": ()}, {"label0": (), "bert": ()})
     texts = ["bert model", "bert thing", "cnn model", "cnn thing"]
     train = build_dataset(texts, [[1], [1], [0], [0]], taxonomy=taxonomy)
-    (evidence,) = fitted(train, char_ngrams=[3, 6]).explain(["bert"])
-    shown = [words for _, words, _ in evidence]
-    assert shown[0] == "bert"
-    assert len(shown) == len(set(shown)) <= 5
+    (evidence,) = fit_classifier(train, char_ngrams=[3, 6]).explain(["bert"])
+    listed = [words for _, words, _ in evidence]
+    assert listed[0] == "bert"
+    assert len(listed) == len(set(listed)) <= 5
 
 
-def test_parameters_are_weights_and_biases() -> None:
+def test_num_parameters_counts_weights_and_biases() -> None:
     train = build_dataset(["red needle", "straw hay"], [[1, 0], [0, 1]])
-    for weight, features in ((0.0, 4), (0.3, 6)):  # four words, and two names
-        classifier = fitted(train, mention_weight=weight, **WORDS)
+    for weight, features in ((0.0, 4), (0.3, 6)):  # four words; with mentions, two label names
+        classifier = fit_classifier(train, mention_weight=weight, **WORDS)
         assert classifier.num_parameters == (features + 1) * 2
         assert classifier.size_bytes == classifier.num_parameters * 4
 
 
-def test_nothing_but_the_texts_and_targets_of_train_makes_a_difference(make_dataset: MakeDataset) -> None:
+def test_fit_is_deterministic_and_prediction_keeps_no_state(make_dataset: MakeDataset) -> None:
     train = make_dataset(30)
-    classifier, texts = fitted(train), make_dataset(9, seed=1).texts
+    classifier, texts = fit_classifier(train), make_dataset(9, seed=1).texts
     before = classifier.predict_proba(texts)
     classifier.predict_proba(["speech unheard of"] * 50)
     np.testing.assert_array_equal(classifier.predict_proba(texts), before)
-    np.testing.assert_array_equal(fitted(train).predict_proba(texts), before, "no chance in it")
+    np.testing.assert_array_equal(fit_classifier(train).predict_proba(texts), before, "no chance in it")
 
 
 @TASKS
-def test_four_files_are_written_that_hold_no_pickle(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
-    fitted(make_dataset(30, task=task)).save(tmp_path)
+def test_saved_files_contain_no_pickle(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
+    fit_classifier(make_dataset(30, task=task)).save(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"features.json", "idf.npz", "model.json", "weights.npz"}
     for name in ("idf.npz", "weights.npz"):
@@ -433,19 +436,19 @@ def test_four_files_are_written_that_hold_no_pickle(make_dataset: MakeDataset, t
     task=st.sampled_from(list(Task)),
 )
 @hypothesis_settings(max_examples=50, deadline=None)
-def test_any_texts_and_labels_are_learnt_scored_and_stored(
+def test_any_texts_and_labels_can_be_fitted_and_saved(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], labels: list[str], task: Task
 ) -> None:
-    known = [label for label in labels if label.strip()]  # records drop the others
+    known = [label for label in labels if label.strip()]  # records drop blank labels
     texts = [*texts, "one word"]
     targets = np.eye(len(labels), dtype=np.uint8)[np.arange(len(texts)) % len(labels)]
     ids = [str(number) for number in range(len(texts))]
     train = Dataset(ids, texts, targets, labels, Taxonomy.from_labels(known), task)
-    classifier, honest = fit_lexical(train, LexicalSettings())
+    classifier, left_out_scores = fit_lexical(train, LexicalSettings())
     scores = classifier.predict_proba(texts)
-    for each in (scores, honest):
-        assert each.shape == (len(texts), len(labels))
-        assert ((each >= 0) & (each <= 1)).all()
+    for array in (scores, left_out_scores):
+        assert array.shape == (len(texts), len(labels))
+        assert ((array >= 0) & (array <= 1)).all()
     directory = tmp_path_factory.mktemp("classifier")
     classifier.save(directory)
     loaded = LexicalClassifier.load(directory)

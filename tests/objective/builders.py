@@ -17,7 +17,7 @@ from ratchet.runs.stored import RunRecord
 from ratchet.statistics.bootstrap import RunDecisions, bootstrap_metrics
 
 LABELS = ["audio", "graphs", "vision", "rare"]
-RARE = 15  # records that are labelled so
+RARE = 15  # records with the label rare
 
 
 def build_evidence(
@@ -28,43 +28,47 @@ def build_evidence(
     costs: Sequence[Mapping[str, float | None]] = (),
     behaviour: Sequence[Mapping[str, float]] = (),
 ) -> Evidence:
-    """Return candidates a, b, ...: each gives that share of the records their one label, and the others a wrong one.
+    """Return candidates a, b, ..., which give these shares of the records the right label and the rest a wrong one.
 
-    Every split has test records of its own, which together are all of them; every other record is in slice `even`.
+    Each split has its own test records; together the splits cover all records. Every other record is in slice `even`.
     """
-    truth = np.arange(records) // splits % 3
-    truth[:: records // RARE] = LABELS.index("rare")
-    judged = [_judged(truth, accuracy, number, splits) for number, accuracy in enumerate(accuracies)]
-    measured = []
-    for number, (runs, drawn) in enumerate(zip(judged, bootstrap_metrics(judged, records, 200), strict=True)):
-        told = {**dict.fromkeys(COSTS, 1.0), **(costs[number] if number < len(costs) else {})}
-        candidate = _candidate("abcde"[number], complexities[number], splits)
-        shares = dict(behaviour[number]) if number < len(behaviour) else {}
-        measured.append(CandidateEvidence(candidate, runs, drawn, told, shares))
-    positives = {label: int((truth == index).sum()) for index, label in enumerate(LABELS)}
+    targets = np.arange(records) // splits % 3
+    targets[:: records // RARE] = LABELS.index("rare")
+    runs_by_candidate = [_make_runs(targets, accuracy, number, splits) for number, accuracy in enumerate(accuracies)]
+    candidates = []
+    for number, (runs, metrics) in enumerate(
+        zip(runs_by_candidate, bootstrap_metrics(runs_by_candidate, records, 200), strict=True)
+    ):
+        candidate_costs = {**dict.fromkeys(COSTS, 1.0), **(costs[number] if number < len(costs) else {})}
+        candidate = _make_candidate("abcde"[number], complexities[number], splits)
+        case_shares = dict(behaviour[number]) if number < len(behaviour) else {}
+        candidates.append(CandidateEvidence(candidate, runs, metrics, candidate_costs, case_shares))
+    positives = {label: int((targets == index).sum()) for index, label in enumerate(LABELS)}
     positives |= {"slices/even": records // 2, "slices/tiny": 19}
-    selection = Selection("toy", "test", "version", tuple(each.candidate for each in measured), ())
-    return Evidence(selection, LABELS, records, measured, [], positives, 200)
+    selection = Selection("toy", "test", "version", tuple(entry.candidate for entry in candidates), ())
+    return Evidence(selection, LABELS, records, candidates, [], positives, 200)
 
 
-def _judged(truth: Any, accuracy: float, number: int, splits: int) -> list[RunDecisions]:
+def _make_runs(targets: Any, accuracy: float, number: int, splits: int) -> list[RunDecisions]:
     generator, unit = np.random.default_rng(number), np.eye(len(LABELS), dtype=np.uint8)
     runs = []
     for split in range(splits):
-        rows = np.arange(split, len(truth), splits)
-        right = generator.permutation(len(rows)) < accuracy * len(rows)
-        said = np.where(right, truth[rows], (truth[rows] + 1) % len(LABELS))
+        rows = np.arange(split, len(targets), splits)
+        correct = generator.permutation(len(rows)) < accuracy * len(rows)
+        predicted = np.where(correct, targets[rows], (targets[rows] + 1) % len(LABELS))
         slices = {"even": np.flatnonzero(rows % 2 == 0), "tiny": np.flatnonzero(rows < 19)}
-        runs.append(RunDecisions(f"s{split}", rows, unit[truth[rows]], unit[said], slices))
+        runs.append(RunDecisions(f"s{split}", rows, unit[targets[rows]], unit[predicted], slices))
     return runs
 
 
-def _candidate(name: str, complexity: int, splits: int) -> Candidate:
-    empty = {"started_at": "2026-01-01T00:00:00+00:00", "pid": 1, "process_started": 0.0, "host": "", "argv": []}
-    empty |= {"overrides": [], "data": "toy", "seed": 0, "evaluate": "test", "threads": 1, "status": "finished"}
-    whose: dict[str, Any] = {"name": name, "model": name, "complexity": complexity, "config_hash": f"hash-{name}"}
+def _make_candidate(name: str, complexity: int, splits: int) -> Candidate:
+    fields = {"started_at": "2026-01-01T00:00:00+00:00", "pid": 1, "process_started": 0.0, "host": "", "argv": []}
+    fields |= {"overrides": [], "data": "toy", "seed": 0, "evaluate": "test", "threads": 1, "status": "finished"}
+    identity: dict[str, Any] = {"name": name, "model": name, "complexity": complexity, "config_hash": f"hash-{name}"}
     records = [
-        RunRecord.from_json({**empty, **whose, "id": f"{name}-{split}", "split_seed": split, "split_hash": f"s{split}"})
+        RunRecord.from_json(
+            {**fields, **identity, "id": f"{name}-{split}", "split_seed": split, "split_hash": f"s{split}"}
+        )
         for split in range(splits)
     ]
     return Candidate(name, tuple(StoredRun(Path("nowhere"), record) for record in records))
@@ -77,7 +81,7 @@ def build_objective(**changes: Any) -> ObjectiveConfig:
 
 def find_clause(evidence: Evidence, objective: ObjectiveConfig, name: str, candidate: str = "a") -> Criterion:
     """Return the criterion whose name starts with `name`."""
-    [found] = [
-        each for each in check_own_criteria(evidence.of(candidate), evidence, objective) if each.name.startswith(name)
+    [criterion] = [
+        item for item in check_own_criteria(evidence.of(candidate), evidence, objective) if item.name.startswith(name)
     ]
-    return found
+    return criterion

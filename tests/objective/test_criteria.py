@@ -1,4 +1,4 @@
-"""Check that every criterion passes, fails or has too little evidence, and reports what it needs."""
+"""Tests for criteria: each passes, fails or has too little evidence, and names what it needs."""
 
 import numpy as np
 import pytest
@@ -24,20 +24,20 @@ def good() -> Evidence:
     return build_evidence(0.8)
 
 
-def test_a_candidate_passes_if_all_of_its_criteria_do() -> None:
+def test_candidate_passes_if_all_criteria_pass() -> None:
     states: list[tuple[list[State], State]] = [
         ([], "pass"),
         (["pass", "pass"], "pass"),
         (["pass", "too little evidence"], "too little evidence"),
         (["too little evidence", "fail", "pass"], "fail"),
     ]
-    for each, whole in states:
-        assert combine_states([Criterion("", state, "") for state in each]) == whole
+    for combination, expected in states:
+        assert combine_states([Criterion("", state, "") for state in combination]) == expected
 
 
-def test_the_floor_holds_for_the_lower_bound(good: Evidence) -> None:
-    found = estimate(good.of("a").metrics["f1_weighted"])
-    low, value, high = float(found.lower(0.05)), float(found.value), float(found.upper(0.05))
+def test_floor_applies_to_lower_bound(good: Evidence) -> None:
+    metric = estimate(good.of("a").metrics["f1_weighted"])
+    low, value, high = float(metric.lower(0.05)), float(metric.value), float(metric.upper(0.05))
     assert low < value - 0.01
     floors = {low - 1e-6: "pass", low + 1e-6: "too little evidence", value: "too little evidence"}
     floors |= {high - 1e-6: "too little evidence", high + 1e-6: "fail"}
@@ -52,68 +52,73 @@ def test_the_floor_holds_for_the_lower_bound(good: Evidence) -> None:
     assert failed.needed == f"{high + 0.01 - value:.3f} more"
 
 
-def test_a_smaller_alpha_asks_for_more(good: Evidence) -> None:
+def test_smaller_alpha_is_stricter(good: Evidence) -> None:
     floor = float(estimate(good.of("a").metrics["f1_weighted"]).lower(0.05)) - 1e-6
     assert find_clause(good, build_objective(floor=floor, alpha=0.05), "f1_weighted").state == "pass"
     assert find_clause(good, build_objective(floor=floor, alpha=0.01), "f1_weighted").state == "too little evidence"
 
 
-def test_the_metric_is_the_objectives(good: Evidence) -> None:
+def test_floor_uses_metric_of_objective(good: Evidence) -> None:
     macro = float(estimate(good.of("a").metrics["precision_macro"]).value)
-    found = find_clause(good, build_objective(metric=Metric.precision_macro, floor=0.1), "precision_macro at least 0.1")
-    assert found.evidence.startswith(f"{macro:.3f}, ")
+    criterion = find_clause(
+        good, build_objective(metric=Metric.precision_macro, floor=0.1), "precision_macro at least 0.1"
+    )
+    assert criterion.evidence.startswith(f"{macro:.3f}, ")
 
 
-def test_records_or_repeats_are_asked_for_where_the_floor_is_in_doubt() -> None:
-    few = build_evidence(0.8, records=60, splits=1)
-    value = float(estimate(few.of("a").metrics["f1_weighted"]).value)
-    doubtful = find_clause(few, build_objective(floor=value - 0.05), "f1_weighted")
-    assert doubtful.state == "too little evidence"
-    assert doubtful.needed
-    assert doubtful.needed.startswith("about ")
-    assert doubtful.needed.endswith(" more test records, if the estimate holds")
-    below = find_clause(few, build_objective(floor=value + 0.01), "f1_weighted")
+def test_undecided_floor_asks_for_records_or_repeats() -> None:
+    evidence = build_evidence(0.8, records=60, splits=1)
+    value = float(estimate(evidence.of("a").metrics["f1_weighted"]).value)
+    undecided = find_clause(evidence, build_objective(floor=value - 0.05), "f1_weighted")
+    assert undecided.state == "too little evidence"
+    assert undecided.needed
+    assert undecided.needed.startswith("about ")
+    assert undecided.needed.endswith(" more test records, if the estimate holds")
+    below = find_clause(evidence, build_objective(floor=value + 0.01), "f1_weighted")
     assert (below.state, below.needed) == ("too little evidence", "0.010 more, or more repeats")
 
 
-def of(value: float, records: float, training: float = 0.0) -> Estimate:
-    """Return an estimate with these standard errors, and so many degrees of freedom that t is normal."""
-    return Estimate(np.array(value), np.array(records**2), np.array(training**2), np.array(1e6))
+def make_estimate(value: float, record_error: float, training_error: float = 0.0) -> Estimate:
+    """Return an estimate with these standard errors and enough degrees of freedom for t to be normal."""
+    return Estimate(np.array(value), np.array(record_error**2), np.array(training_error**2), np.array(1e6))
 
 
 @pytest.mark.parametrize(
-    ("found", "state", "needed"),
+    ("difference", "state", "needed"),
     [
-        (of(-0.02, 0.005), "pass", None),
-        (of(0.5, 0.2), "pass", None),
-        (of(-0.1, 0.01), "fail", "0.070 more of the metric"),
-        (of(-0.02, 0.02), "too little evidence", "about 24,000 more test records, if the estimate holds"),
-        (of(-0.02, 0.005, training=0.02), "too little evidence", "more repeats"),
-        (of(-0.04, 0.02), "too little evidence", "0.010 more, or more repeats"),
+        (make_estimate(-0.02, 0.005), "pass", None),
+        (make_estimate(0.5, 0.2), "pass", None),
+        (make_estimate(-0.1, 0.01), "fail", "0.070 more of the metric"),
+        (make_estimate(-0.02, 0.02), "too little evidence", "about 24,000 more test records, if the estimate holds"),
+        (make_estimate(-0.02, 0.005, training_error=0.02), "too little evidence", "more repeats"),
+        (make_estimate(-0.04, 0.02), "too little evidence", "0.010 more, or more repeats"),
     ],
 )
-def test_below_the_margin_for_sure_or_not(found: Estimate, state: str, needed: str | None) -> None:
-    """24,000: 1,000 x .02^2 / ((.03 - .02) / (1.645 + .84))^2 are needed, and there are 1,000."""
-    judged = check_margin("name", found, margin=0.03, alpha=0.05, num_records=1_000)
-    assert (judged.state, judged.needed) == (state, needed)
-    low, high = float(found.lower(0.05)), float(found.upper(0.05))
-    assert judged.evidence == f"{float(found.value):+.3f}, between {low:+.3f} and {high:+.3f}"
+def test_margin_decides_state_and_need(difference: Estimate, state: str, needed: str | None) -> None:
+    """The 24,000: 1,000 x .02^2 / ((.03 - .02) / (1.645 + .84))^2 records are needed, and there are 1,000."""
+    criterion = check_margin("name", difference, margin=0.03, alpha=0.05, num_records=1_000)
+    assert (criterion.state, criterion.needed) == (state, needed)
+    low, high = float(difference.lower(0.05)), float(difference.upper(0.05))
+    assert criterion.evidence == f"{float(difference.value):+.3f}, between {low:+.3f} and {high:+.3f}"
 
 
-def test_alpha_is_shared_by_the_comparisons_that_may_err() -> None:
+def test_alpha_is_divided_by_number_of_rivals() -> None:
     assert [correct_alpha(0.06, number) for number in (1, 2, 3, 4)] == [0.06, 0.06, 0.03, pytest.approx(0.02)]
 
 
-def test_more_candidates_make_a_margin_harder_to_prove() -> None:
+def test_more_candidates_make_margin_stricter() -> None:
     two, four = build_evidence(0.8, 0.82), build_evidence(0.8, 0.82, 0.3, 0.3)
-    clauses = [check_not_worse(each.of("a"), each.of("b"), each, build_objective(margin=0.1)) for each in (two, four)]
-    assert [each.name for each in clauses] == ["no more than 0.1 below b"] * 2
-    values, lows = zip(*(each.evidence.split(", between ") for each in clauses), strict=True)
+    criteria = [
+        check_not_worse(evidence.of("a"), evidence.of("b"), evidence, build_objective(margin=0.1))
+        for evidence in (two, four)
+    ]
+    assert [criterion.name for criterion in criteria] == ["no more than 0.1 below b"] * 2
+    values, lows = zip(*(criterion.evidence.split(", between ") for criterion in criteria), strict=True)
     assert values[0] == values[1]
     assert float(lows[1].split()[0]) < float(lows[0].split()[0])
 
 
-def test_the_least_evidence_is_counted(good: Evidence) -> None:
+def test_minimum_evidence_is_required(good: Evidence) -> None:
     enough = build_objective(evidence=MinimumEvidence(repeats=3, test_records=300))
     assert find_clause(good, enough, "repeats at least 3") == Criterion("repeats at least 3", "pass", "3")
     assert find_clause(good, enough, "test records at least 300").state == "pass"
@@ -125,25 +130,28 @@ def test_the_least_evidence_is_counted(good: Evidence) -> None:
     assert (records.state, records.evidence, records.needed) == ("too little evidence", "300", "1,000 more")
 
 
-def test_budgets_hold_for_what_was_measured() -> None:
+def test_budgets_apply_to_measured_costs() -> None:
     evidence = build_evidence(0.8, costs=[{"latency_ms_p95": 50.0, "size_mb": 512.0, "fit_seconds": None}])
     objective = build_objective(budgets=BudgetConfig(latency_ms_p95=50, size_mb=500, fit_minutes=1))
     assert find_clause(evidence, objective, "latency") == Criterion("latency p95 at most 50 ms", "pass", "50 ms")
     assert find_clause(evidence, objective, "size") == Criterion("size at most 500 MB", "fail", "512 MB", "12 MB less")
     fit = find_clause(evidence, objective, "fit")
-    assert (fit.state, fit.evidence) == ("too little evidence", "not measured"), "not known is not within"
+    assert (fit.state, fit.evidence) == ("too little evidence", "not measured"), (
+        "an unmeasured cost is not within its budget"
+    )
     assert fit.needed
 
 
-def test_a_fit_is_judged_in_minutes() -> None:
+def test_fit_budget_is_in_minutes() -> None:
     evidence = build_evidence(0.8, costs=[{"fit_seconds": 90.0}])
     assert find_clause(evidence, build_objective(budgets=BudgetConfig(fit_minutes=1)), "fit") == Criterion(
         "fit at most 1 min", "fail", "1.5 min", "0.5 min less"
     )
 
 
-def test_a_budget_that_is_null_is_no_criterion(good: Evidence) -> None:
+def test_null_budget_adds_no_criterion(good: Evidence) -> None:
     names = [
-        each.name for each in check_own_criteria(good.of("a"), good, build_objective(budgets=BudgetConfig(size_mb=5)))
+        criterion.name
+        for criterion in check_own_criteria(good.of("a"), good, build_objective(budgets=BudgetConfig(size_mb=5)))
     ]
     assert names == ["repeats at least 1", "test records at least 1", "f1_weighted at least 0", "size at most 5 MB"]

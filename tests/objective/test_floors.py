@@ -1,4 +1,4 @@
-"""Check floors of labels, slices and behavioural cases: too few positives never pass; missing ones are reported."""
+"""Tests for the floors of labels, slices and behavioural cases."""
 
 from dataclasses import replace
 
@@ -22,36 +22,36 @@ def perfect() -> Evidence:
     return build_evidence(1.0)
 
 
-def without_a_slice(evidence: Evidence, name: str) -> Evidence:
-    """Return the evidence of a slice that is empty in one test part: without its metrics."""
-    only = evidence.candidates[0]
-    drawn = {key: each for key, each in only.metrics.items() if key != f"slices/{name}"}
-    return replace(evidence, candidates=[replace(only, metrics=drawn)])
+def drop_slice(evidence: Evidence, name: str) -> Evidence:
+    """Return the evidence without the metrics of a slice, as if it were empty in one test part."""
+    candidate = evidence.candidates[0]
+    metrics = {key: metric for key, metric in candidate.metrics.items() if key != f"slices/{name}"}
+    return replace(evidence, candidates=[replace(candidate, metrics=metrics)])
 
 
 @pytest.mark.parametrize("kind", ["labels", "slices"])
-def test_a_floor_holds_for_the_lower_bound_of_the_group(kind: str, good: Evidence) -> None:
-    drawn = good.of("a").metrics["labels" if kind == "labels" else "slices/even"]
+def test_group_floor_applies_to_lower_bound(kind: str, good: Evidence) -> None:
+    metric = good.of("a").metrics["labels" if kind == "labels" else "slices/even"]
     if kind == "labels":
-        drawn = ResampledMetric(drawn.values[:, 1], drawn.resampled[:, :, 1], drawn.splits)
-    found = estimate(drawn)
+        metric = ResampledMetric(metric.values[:, 1], metric.resampled[:, :, 1], metric.splits)
+    expected = estimate(metric)
     name = "graphs" if kind == "labels" else "even"
-    low, high = float(found.lower(0.05)), float(found.upper(0.05))
+    low, high = float(expected.lower(0.05)), float(expected.upper(0.05))
     for floor, state in {low - 1e-6: "pass", low + 1e-6: "too little evidence", high + 1e-6: "fail"}.items():
-        judged = find_clause(
+        criterion = find_clause(
             good, build_objective(**{kind: {name: floor}}), f"{kind.removesuffix('s')} {name} at least "
         )
-        assert judged.state == state
-        assert judged.evidence.startswith(f"{float(found.value):.3f}, ")
-        assert (judged.needed is None) == (state == "pass")
+        assert criterion.state == state
+        assert criterion.evidence.startswith(f"{float(expected.value):.3f}, ")
+        assert (criterion.needed is None) == (state == "pass")
 
 
-def test_a_label_with_few_positives_never_passes(perfect: Evidence) -> None:
+def test_label_with_few_positives_never_passes(perfect: Evidence) -> None:
     assert RARE < MIN_POSITIVES == 20
     index = perfect.labels.index("rare")
-    assert (perfect.of("a").metrics["labels"].values[:, index] == 1).all(), "perfect, and yet"
-    judged = find_clause(perfect, build_objective(labels={"rare": 0.1}), "label rare")
-    assert judged == Criterion(
+    assert (perfect.of("a").metrics["labels"].values[:, index] == 1).all(), "even a perfect score is not enough"
+    criterion = find_clause(perfect, build_objective(labels={"rare": 0.1}), "label rare")
+    assert criterion == Criterion(
         "label rare at least 0.1",
         "too little evidence",
         f"{RARE} positives, 20 are needed",
@@ -60,36 +60,36 @@ def test_a_label_with_few_positives_never_passes(perfect: Evidence) -> None:
 
 
 @pytest.mark.parametrize(("positives", "state"), [(19, "too little evidence"), (20, "pass")])
-def test_a_slice_with_few_positives_never_passes(positives: int, state: str, perfect: Evidence) -> None:
-    counted = replace(perfect, positives=perfect.positives | {"slices/tiny": positives})
-    assert find_clause(counted, build_objective(slices={"tiny": 0.1}), "slice tiny").state == state
+def test_slice_with_few_positives_never_passes(positives: int, state: str, perfect: Evidence) -> None:
+    evidence = replace(perfect, positives=perfect.positives | {"slices/tiny": positives})
+    assert find_clause(evidence, build_objective(slices={"tiny": 0.1}), "slice tiny").state == state
 
 
-def test_few_positives_do_not_fail_either() -> None:
-    hopeless = build_evidence(0.0)
-    assert find_clause(hopeless, build_objective(labels={"rare": 0.9}), "label rare").state == "too little evidence"
+def test_label_with_few_positives_never_fails() -> None:
+    evidence = build_evidence(0.0)
+    assert find_clause(evidence, build_objective(labels={"rare": 0.9}), "label rare").state == "too little evidence"
 
 
-def test_an_unknown_label_is_refused_with_the_nearest_name(good: Evidence) -> None:
+def test_unknown_label_error_suggests_nearest_name(good: Evidence) -> None:
     with pytest.raises(UserError, match=r"objective\.labels: .*'vison'.*'vision'"):
         check_own_criteria(good.of("a"), good, build_objective(labels={"graphs": 0.1, "vison": 0.5}))
 
 
-def test_a_slice_that_is_not_in_every_test_part_cannot_pass(good: Evidence) -> None:
-    evidence = without_a_slice(good, "tiny")
-    judged = find_clause(evidence, build_objective(slices={"tiny": 0.0}), "slice tiny")
-    assert judged.state == "too little evidence"
-    assert judged.evidence == "no such slice in every test part"
-    assert judged.needed == "records in it, or one of even"
-    none = without_a_slice(evidence, "even")
-    assert find_clause(none, build_objective(slices={"tiny": 0.0}), "slice tiny").needed == "records in it"
+def test_slice_missing_from_a_test_part_cannot_pass(good: Evidence) -> None:
+    evidence = drop_slice(good, "tiny")
+    criterion = find_clause(evidence, build_objective(slices={"tiny": 0.0}), "slice tiny")
+    assert criterion.state == "too little evidence"
+    assert criterion.evidence == "no such slice in every test part"
+    assert criterion.needed == "records in it, or one of even"
+    without_slices = drop_slice(evidence, "even")
+    assert find_clause(without_slices, build_objective(slices={"tiny": 0.0}), "slice tiny").needed == "records in it"
 
 
 def test_every_floor_is_a_criterion(good: Evidence) -> None:
     objective = build_objective(
         labels={"audio": 0.1, "vision": 0.2}, slices={"even": 0.3}, behaviour=BehaviourFloors(score=0.5, minimum=0.6)
     )
-    assert [each.name for each in check_own_criteria(good.of("a"), good, objective)][3:] == [
+    assert [criterion.name for criterion in check_own_criteria(good.of("a"), good, objective)][3:] == [
         "label audio at least 0.1",
         "label vision at least 0.2",
         "slice even at least 0.3",
@@ -98,7 +98,7 @@ def test_every_floor_is_a_criterion(good: Evidence) -> None:
     ]
 
 
-def test_the_share_of_behavioural_cases_is_held_against_its_floor() -> None:
+def test_behaviour_floors_apply_to_share_of_passing_cases() -> None:
     evidence = build_evidence(0.8, behaviour=[{"score": 0.8, "minimum": 0.5}])
     objective = build_objective(behaviour=BehaviourFloors(score=0.8, minimum=0.75, invariance=0.5))
     overall, minimum, invariance = (find_clause(evidence, objective, f"behaviour {name}") for name in

@@ -1,4 +1,4 @@
-"""Review the same evidence under other objectives, each of which differs from the one in force in one thing."""
+"""Tests for `review`, which judges the same evidence under other objectives with one change each."""
 
 from typing import Any
 
@@ -22,35 +22,35 @@ FULL = build_objective(
 BEHAVIOUR = [{"score": 0.9, "minimum": 0.9, "invariance": 0.9}] * 2
 
 
-def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
     if isinstance(node, dict):
-        return {key: value for name, child in node.items() for key, value in flat(child, f"{prefix}{name}.").items()}
+        return {key: value for name, child in node.items() for key, value in flatten(child, f"{prefix}{name}.").items()}
     return {prefix: node}
 
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> list[ObjectiveConfig]:
-    """Return the objectives that are judged, in their order."""
-    seen: list[ObjectiveConfig] = []
+    """Return a list that collects the judged objectives in order."""
+    objectives: list[ObjectiveConfig] = []
 
-    def noting(evidence: Any, objective: ObjectiveConfig) -> Decision:
-        seen.append(objective)
+    def record_and_decide(evidence: Any, objective: ObjectiveConfig) -> Decision:
+        objectives.append(objective)
         return decide(evidence, objective)
 
-    monkeypatch.setattr(module, "decide", noting)
-    return seen
+    monkeypatch.setattr(module, "decide", record_and_decide)
+    return objectives
 
 
-def test_one_thing_is_changed_at_a_time(judged: list[ObjectiveConfig]) -> None:
-    others = review(build_evidence(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
+def test_alternatives_change_one_setting_each(judged: list[ObjectiveConfig]) -> None:
+    alternatives = review(build_evidence(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
     first, *changed = judged
     assert first == FULL
-    assert len(changed) == len(others)
-    before = flat(plain(FULL))
-    for objective, told in zip(changed, others, strict=True):
-        after = flat(plain(objective))
+    assert len(changed) == len(alternatives)
+    before = flatten(plain(FULL))
+    for objective, alternative in zip(changed, alternatives, strict=True):
+        after = flatten(plain(objective))
         [key] = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-        assert told.part.split()[0] in key, "and it is the one that is said"
+        assert alternative.part.split()[0] in key, "the alternative names the changed key"
 
 
 @pytest.mark.parametrize(
@@ -72,54 +72,58 @@ def test_one_thing_is_changed_at_a_time(judged: list[ObjectiveConfig]) -> None:
         ("behaviour directional", []),
     ],
 )
-def test_what_is_changed_and_to_what(part: str, changes: list[str]) -> None:
-    others = review(build_evidence(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
-    assert [each.change for each in others if each.part == part] == changes
+def test_alternatives_of_each_part(part: str, changes: list[str]) -> None:
+    alternatives = review(build_evidence(0.8, 0.85, behaviour=BEHAVIOUR), FULL, {}).alternatives
+    assert [alternative.change for alternative in alternatives if alternative.part == part] == changes
 
 
 def test_slices_with_enough_positives_are_tried_as_floors() -> None:
-    others = review(build_evidence(0.8), build_objective(floor=0.6), {}).alternatives
-    assert [(each.part, each.change) for each in others if each.part.startswith("slice")] == [
-        ("slice even", "at least 0.5")
-    ], "tiny has too few to pass"
+    alternatives = review(build_evidence(0.8), build_objective(floor=0.6), {}).alternatives
+    assert [
+        (alternative.part, alternative.change) for alternative in alternatives if alternative.part.startswith("slice")
+    ] == [("slice even", "at least 0.5")], "slice tiny has too few positives to pass"
 
 
-def test_what_differs_comes_out() -> None:
-    """Return evidence in which b is much better but slightly too large, and a passes its own criteria."""
+def test_size_budget_decides_which_candidate_ships() -> None:
+    """Candidate b is much better than a but slightly too large; a passes its own criteria."""
     evidence = build_evidence(0.75, 0.95, costs=[{"size_mb": 1.0}, {"size_mb": 15.0}])
-    found = review(evidence, build_objective(floor=0.6, budgets=BudgetConfig(size_mb=10)), {})
-    current, others = found.current, found.alternatives
+    result = review(evidence, build_objective(floor=0.6, budgets=BudgetConfig(size_mb=10)), {})
+    current, alternatives = result.current, result.alternatives
     assert current == Alternative("in force", "", "ships", "a")
-    by_size = {each.change: (each.outcome, each.ships) for each in others if each.part == "size (MB)"}
+    by_size = {
+        alternative.change: (alternative.outcome, alternative.ships)
+        for alternative in alternatives
+        if alternative.part == "size (MB)"
+    }
     assert by_size == {"none": ("ships", "b"), "5": ("ships", "a"), "20": ("ships", "b")}
-    assert {each.ships for each in others if each.part == "margin"} == {"a"}
+    assert {alternative.ships for alternative in alternatives if alternative.part == "margin"} == {"a"}
 
 
-def test_that_nothing_would_ship_is_an_outcome_too() -> None:
-    found = review(build_evidence(0.66), build_objective(floor=0.6), {})
-    current, others = found.current, found.alternatives
+def test_alternative_may_ship_nothing() -> None:
+    result = review(build_evidence(0.66), build_objective(floor=0.6), {})
+    current, alternatives = result.current, result.alternatives
     assert current.ships == "a"
-    higher = next(each for each in others if (each.part, each.change) == ("floor", "0.65"))
+    higher = next(
+        alternative for alternative in alternatives if (alternative.part, alternative.change) == ("floor", "0.65")
+    )
     assert (higher.outcome, higher.ships) == ("too little evidence", None)
 
 
-def test_other_objectives_that_have_a_name_are_tried_the_one_in_force_is_not() -> None:
+def test_other_named_objectives_are_alternatives() -> None:
     strict = build_objective(floor=0.99, evidence=MinimumEvidence(repeats=1, test_records=1))
-    found = review(build_evidence(0.8), build_objective(floor=0.6), {"mine": build_objective(floor=0.6), "s": strict})
-    current, others = found.current, found.alternatives
+    result = review(build_evidence(0.8), build_objective(floor=0.6), {"mine": build_objective(floor=0.6), "s": strict})
+    current, alternatives = result.current, result.alternatives
     assert current.outcome == "ships"
-    assert [each for each in others if each.part.startswith("objective ")] == [
+    assert [alternative for alternative in alternatives if alternative.part.startswith("objective ")] == [
         Alternative("objective s", "-", "nothing ships", None)
     ]
 
 
 @pytest.mark.parametrize("name", ["default", "strict"])
-def test_every_alternative_to_a_named_objective_stays_within_its_ranges(
-    name: str, judged: list[ObjectiveConfig]
-) -> None:
+def test_alternatives_to_named_objective_stay_in_range(name: str, judged: list[ObjectiveConfig]) -> None:
     review(build_evidence(0.8, 0.85, behaviour=BEHAVIOUR), compose_objective([f"objective={name}"]).settings, {})
     assert len(judged) > 15
-    for each in judged:
-        assert 0 <= each.floor <= 1
-        assert 0 < each.margin <= 1
-        assert all(value is None or value > 0 for value in vars(each.budgets).values())
+    for objective in judged:
+        assert 0 <= objective.floor <= 1
+        assert 0 < objective.margin <= 1
+        assert all(value is None or value > 0 for value in vars(objective.budgets).values())

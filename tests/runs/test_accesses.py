@@ -1,4 +1,4 @@
-"""The count of looks at a test split: by data set and split, and never too low."""
+"""Tests for the count of test-set accesses, which is kept by data set and split and is never too low."""
 
 import json
 import subprocess
@@ -10,22 +10,22 @@ import pytest
 from ratchet.runs.accesses import count_test_accesses, record_test_access
 
 
-def test_each_reading_of_a_split_counts_once(tmp_path: Path) -> None:
+def test_every_access_is_counted(tmp_path: Path) -> None:
     assert count_test_accesses(tmp_path, "sample", "v1", "s1") == 0
     assert [record_test_access(tmp_path, "sample", "v1", "s1", f"run-{number}") for number in range(3)] == [1, 2, 3]
-    assert record_test_access(tmp_path, "sample", "v1", "s1", "run-0") == 4  # the same run, once more
+    assert record_test_access(tmp_path, "sample", "v1", "s1", "run-0") == 4  # the same run again
     assert count_test_accesses(tmp_path, "sample", "v1", "s1") == 4
 
 
-@pytest.mark.parametrize("other", [("other", "v1", "s1"), ("sample", "v2", "s1"), ("sample", "v1", "s2")])
-def test_other_data_and_other_splits_are_counted_by_themselves(tmp_path: Path, other: tuple[str, str, str]) -> None:
+@pytest.mark.parametrize("key", [("other", "v1", "s1"), ("sample", "v2", "s1"), ("sample", "v1", "s2")])
+def test_data_sets_versions_and_splits_are_counted_separately(tmp_path: Path, key: tuple[str, str, str]) -> None:
     record_test_access(tmp_path, "sample", "v1", "s1", "run-0")
-    assert count_test_accesses(tmp_path, *other) == 0
-    assert record_test_access(tmp_path, *other, "run-1") == 1
+    assert count_test_accesses(tmp_path, *key) == 0
+    assert record_test_access(tmp_path, *key, "run-1") == 1
     assert count_test_accesses(tmp_path, "sample", "v1", "s1") == 1
 
 
-def test_a_line_says_who_read_what_and_when(tmp_path: Path) -> None:
+def test_line_records_run_data_split_and_time(tmp_path: Path) -> None:
     record_test_access(tmp_path / "runs", "sample", "v1", "s1", "run-0")
     [line] = (tmp_path / "runs" / "sample" / "test_readings.jsonl").read_text().splitlines()
     entry = json.loads(line)
@@ -33,10 +33,10 @@ def test_a_line_says_who_read_what_and_when(tmp_path: Path) -> None:
     assert entry == {"run": "run-0", "dataset_version": "v1", "split_hash": "s1"}
 
 
-def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
+def test_concurrent_processes_lose_no_lines(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from ratchet.runs.accesses import record_test_access\n"
-        "print(flush=True); input()\n"  # all are loaded before the first one writes
+        "print(flush=True); input()\n"  # all processes import the module before the first one writes
         "for number in range(100):\n"
         "    record_test_access(Path(sys.argv[1]), 'sample', 'v1', 's1', f'{sys.argv[2]}-{number}')"
     )
@@ -66,8 +66,8 @@ def test_processes_that_write_at_once_lose_no_line(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def cut(tmp_path: Path) -> Path:
-    """Two readings, the second one cut short as a full disk does."""
+def truncated(tmp_path: Path) -> Path:
+    """Record two accesses and truncate the second line, as a full disk does. Return the runs directory."""
     record_test_access(tmp_path, "sample", "v1", "s1", "run-0")
     record_test_access(tmp_path, "sample", "v1", "s1", "run-1")
     path = tmp_path / "sample" / "test_readings.jsonl"
@@ -75,10 +75,10 @@ def cut(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_line_that_was_cut_short_is_passed_over(cut: Path) -> None:
-    assert count_test_accesses(cut, "sample", "v1", "s1") == 1
+def test_truncated_line_is_ignored(truncated: Path) -> None:
+    assert count_test_accesses(truncated, "sample", "v1", "s1") == 1
 
 
-def test_a_line_that_was_cut_short_does_not_swallow_the_next_one(cut: Path) -> None:
-    assert record_test_access(cut, "sample", "v1", "s1", "run-2") == 2
-    assert record_test_access(cut, "sample", "v1", "s1", "run-3") == 3
+def test_line_after_truncated_line_is_counted(truncated: Path) -> None:
+    assert record_test_access(truncated, "sample", "v1", "s1", "run-2") == 2
+    assert record_test_access(truncated, "sample", "v1", "s1", "run-3") == 3

@@ -1,4 +1,4 @@
-"""The identity of code: what changes it, what does not, and that it is the same everywhere."""
+"""Tests for the hash of the code that a run uses: what changes it, what does not, on every Python version."""
 
 import json
 import subprocess
@@ -69,7 +69,7 @@ FILES = {
 
 @pytest.fixture
 def identify(tmp_path: Path) -> Identify:
-    """`identify(stage=(old, new))`: the definitions that `made.stage:run` uses, with texts replaced in modules."""
+    """Return a function that finds the definitions of `made.stage:run` after `stage=(old, new)` edits that module."""
 
     def identify(root: str = "made.stage:run", **edits: tuple[str, str]) -> dict[str, str]:
         package = tmp_path / "made"
@@ -88,9 +88,14 @@ def identify(tmp_path: Path) -> Identify:
     return identify
 
 
-def test_every_definition_that_is_used_is_reached_and_no_other(identify: Identify) -> None:
+def test_only_used_definitions_are_reached(identify: Identify) -> None:
     names = {key.partition(":")[2] for key in identify()}
     assert names == {"run", "log", "Settings", "double", "factor", "VALUE"}
+
+
+def test_hash_is_the_same_on_every_python(identify: Identify) -> None:
+    """Run directories and dvc.lock hold such hashes; each Python that runs the tests must compute this one."""
+    assert hash_definitions(identify()) == "bf4ad937ec29e688a7acc1423d279be77bcdfadc51be1aef530e45de522d44ae"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +115,7 @@ def test_every_definition_that_is_used_is_reached_and_no_other(identify: Identif
     ],
     ids=str,
 )
-def test_words_and_unused_code_change_nothing(identify: Identify, edits: Mapping[str, tuple[str, str]]) -> None:
+def test_texts_and_unused_code_do_not_change_hash(identify: Identify, edits: Mapping[str, tuple[str, str]]) -> None:
     before = identify()
     if "double as twice" in str(edits):
         text = FILES["stage"].replace("double as twice", "double").replace("twice(x)", "double(x)")
@@ -131,18 +136,18 @@ def test_words_and_unused_code_change_nothing(identify: Identify, edits: Mapping
     ],
     ids=str,
 )
-def test_a_changed_definition_is_named_and_changes_the_identity(
+def test_changed_definition_is_named_and_changes_hash(
     identify: Identify, edits: Mapping[str, tuple[str, str]], names: list[str]
 ) -> None:
-    before, now = identify(), identify(**edits)
-    assert hash_definitions(before) != hash_definitions(now)
-    changed = changed_definitions(before, now, same_model=True)
+    before, after = identify(), identify(**edits)
+    assert hash_definitions(before) != hash_definitions(after)
+    changed = changed_definitions(before, after, same_model=True)
     assert [name for name in changed if name in names] == names
-    assert set(changed) <= {*names, "Settings"}, "the decorator of a class is part of it"
+    assert set(changed) <= {*names, "Settings"}, "the decorator is part of the class"
 
 
-def test_a_definition_that_moves_is_the_same(identify: Identify) -> None:
-    """To another module, under another import, or behind the name of its package."""
+def test_moved_definition_keeps_hash(identify: Identify) -> None:
+    """Move it to another module, import it under another name, or import it from its package."""
     before = identify()
     moved = identify(
         stage=(
@@ -166,22 +171,22 @@ def test_a_definition_that_moves_is_the_same(identify: Identify) -> None:
     assert changed_definitions(before, merged, same_model=True) == []
 
 
-def test_names_of_a_lazy_table_are_followed(identify: Identify) -> None:
+def test_table_of_lazy_imports_is_read() -> None:
     table = '_MODULES = {"Settings": "ratchet.helper"}\n'
     assert module._table_of_names(module.ast.parse(table).body[0].value) == {"Settings": "ratchet.helper"}
 
 
-def test_a_module_as_root_counts_with_all_that_it_defines(identify: Identify) -> None:
+def test_module_as_root_includes_all_definitions(identify: Identify) -> None:
     assert "made.stage:not_reached" in identify(root="made.stage")
 
 
 @pytest.mark.parametrize("root", ["made.nowhere", "made.stage:nothing", "json:loads"])
-def test_a_root_that_does_not_exist_is_refused(identify: Identify, root: str) -> None:
+def test_missing_root_raises(identify: Identify, root: str) -> None:
     with pytest.raises(LookupError, match=root):
         identify(root=root)
 
 
-def test_of_two_models_only_what_both_use_is_compared() -> None:
+def test_only_shared_definitions_of_two_models_are_compared() -> None:
     before = {"a:f": "1-x", "a:g": "2-x"}
     now = {"b:f": "3-x", "b:h": "4-x"}
     assert changed_definitions(before, now, same_model=False) == ["f"]
@@ -189,17 +194,17 @@ def test_of_two_models_only_what_both_use_is_compared() -> None:
 
 
 @pytest.mark.parametrize("name", model_modules())
-def test_a_run_uses_its_model_and_no_other_model(name: str) -> None:
+def test_run_uses_only_its_own_model(name: str) -> None:
     modules = {key.partition(":")[0] for key in code_of_run(name)}
-    own = {found for found in modules if found.startswith("ratchet.models.")}
+    own = {module_name for module_name in modules if module_name.startswith("ratchet.models.")}
     assert own <= {f"ratchet.models.{name}", f"ratchet.models.{name}_network"}
     assert f"ratchet.models.{name}" in own
     assert {"ratchet.training", "ratchet.data.splits", "ratchet.evaluation.thresholds"} <= modules
-    above = ("ratchet.cli", "ratchet.reporting", "ratchet.comparison", "ratchet.tracking", "ratchet.pipeline")
-    assert not [found for found in modules if found.startswith(above)]
+    higher_layers = ("ratchet.cli", "ratchet.reporting", "ratchet.comparison", "ratchet.tracking", "ratchet.pipeline")
+    assert not [module_name for module_name in modules if module_name.startswith(higher_layers)]
 
 
-def test_networks_are_reached_where_they_are_imported_lazily() -> None:
+def test_lazily_imported_networks_are_reached() -> None:
     assert {"ratchet.models.cnn_network", "ratchet.neural.fitting", "ratchet.neural.losses"} <= {
         key.partition(":")[0] for key in code_of_run("cnn")
     }
@@ -216,24 +221,24 @@ print(json.dumps({name: module.hash_definitions(module.code_of_run(name)) for na
 """
 
 
-def _interpreters() -> list[Path]:
+def _find_interpreters() -> list[Path]:
     roots = [Path.home() / ".pyenv" / "versions", Path("/opt/hostedtoolcache/Python")]
-    found = [path for root in roots for path in sorted(root.glob("3.1[123].*/**/bin/python3"))]
-    return [Path(sys.executable), *found]
+    paths = [path for root in roots for path in sorted(root.glob("3.1[123].*/**/bin/python3"))]
+    return [Path(sys.executable), *paths]
 
 
-def test_every_python_computes_the_same() -> None:
-    """Of 3.11 to 3.13, as many as this machine has; the module needs the standard library only."""
+def test_every_python_version_computes_same_hash() -> None:
+    """Use the interpreters from 3.11 to 3.13 on this machine; the module needs only the standard library."""
     models = model_modules()
     expected = {name: hash_definitions(code_of_run(name)) for name in models}
-    for python in _interpreters():
+    for python in _find_interpreters():
         command = [str(python), "-I", "-c", IDENTIFY, str(module.__file__), *models]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout) == expected, python
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout) == expected, python
 
 
-def test_the_code_of_this_package_has_no_mistakes_of_users() -> None:
-    with pytest.raises(LookupError) as caught:
+def test_unknown_model_is_not_a_user_error() -> None:
+    with pytest.raises(LookupError) as error:
         code_of_run("nothing")
-    assert not isinstance(caught.value, UserError), "the model's name was checked before"
+    assert not isinstance(error.value, UserError), "the model name is checked earlier"

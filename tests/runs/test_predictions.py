@@ -1,4 +1,4 @@
-"""predictions/<part>.parquet: what others may rely on when they read it, and the scores that may go into it."""
+"""Tests for predictions/<part>.parquet, which other programs read, and for the check of its scores."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ratchet.runs.predictions import Predictions, read_predictions, write_predic
 from ratchet.taggers import check_scores
 
 
-def predictions(size: int = 5, labels: int = 3) -> Predictions:
+def make_predictions(size: int = 5, labels: int = 3) -> Predictions:
     generator = np.random.default_rng(0)
     return Predictions(
         ids=[f"id-{index}" for index in range(size)],
@@ -24,10 +24,10 @@ def predictions(size: int = 5, labels: int = 3) -> Predictions:
     )
 
 
-def assert_equal(one: Predictions, other: Predictions) -> None:
-    assert (one.ids, one.slices) == (other.ids, other.slices)
+def assert_equal(first: Predictions, second: Predictions) -> None:
+    assert (first.ids, first.slices) == (second.ids, second.slices)
     for name, kind in (("targets", np.uint8), ("scores", np.float32)):
-        left, right = getattr(one, name), getattr(other, name)
+        left, right = getattr(first, name), getattr(second, name)
         assert left.dtype == right.dtype == kind
         assert left.shape == right.shape
         np.testing.assert_array_equal(left, right)
@@ -35,10 +35,10 @@ def assert_equal(one: Predictions, other: Predictions) -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
 @pytest.mark.parametrize("labels", [1, 2, 40])
-def test_what_is_written_is_read(tmp_path: Path, size: int, labels: int) -> None:
-    path = tmp_path / "predictions" / "test.parquet"  # the directory is made
-    write_predictions(path, predictions(size, labels))
-    assert_equal(read_predictions(path), predictions(size, labels))
+def test_predictions_round_trip(tmp_path: Path, size: int, labels: int) -> None:
+    path = tmp_path / "predictions" / "test.parquet"  # the directory is created
+    write_predictions(path, make_predictions(size, labels))
+    assert_equal(read_predictions(path), make_predictions(size, labels))
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,9 +52,9 @@ def test_ids_and_slices_may_be_any_text(tmp_path_factory: pytest.TempPathFactory
     assert_equal(read_predictions(path), written)
 
 
-def test_the_columns_are_those_of_the_contract(tmp_path: Path) -> None:
+def test_columns_match_documented_schema(tmp_path: Path) -> None:
     path = tmp_path / "test.parquet"
-    write_predictions(path, predictions(labels=3))
+    write_predictions(path, make_predictions(labels=3))
     assert dict(pl.read_parquet_schema(path)) == {
         "id": pl.String,
         "targets": pl.Array(pl.UInt8, 3),
@@ -63,33 +63,37 @@ def test_the_columns_are_those_of_the_contract(tmp_path: Path) -> None:
     }
 
 
-def test_columns_keep_their_types_where_no_record_is_in_a_slice(tmp_path: Path) -> None:
-    one = predictions()
+def test_columns_keep_types_without_slices(tmp_path: Path) -> None:
+    predictions = make_predictions()
     path = tmp_path / "test.parquet"
-    write_predictions(path, Predictions(one.ids, one.targets, one.scores, [[] for _ in one.ids]))
+    write_predictions(
+        path, Predictions(predictions.ids, predictions.targets, predictions.scores, [[] for _ in predictions.ids])
+    )
     assert pl.read_parquet_schema(path)["slices"] == pl.List(pl.String)
     assert read_predictions(path).slices == [[]] * 5
 
 
-def test_equal_predictions_are_equal_bytes(tmp_path: Path) -> None:
-    write_predictions(tmp_path / "a.parquet", predictions(200))
-    write_predictions(tmp_path / "b.parquet", predictions(200))
+def test_equal_predictions_give_equal_bytes(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "a.parquet", make_predictions(200))
+    write_predictions(tmp_path / "b.parquet", make_predictions(200))
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
-    write_predictions(tmp_path / "c.parquet", predictions(201))
+    write_predictions(tmp_path / "c.parquet", make_predictions(201))
     assert (tmp_path / "a.parquet").read_bytes() != (tmp_path / "c.parquet").read_bytes()
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+def test_failed_write_keeps_old_file(tmp_path: Path) -> None:
     path = tmp_path / "test.parquet"
-    write_predictions(path, predictions())
-    one = predictions()
+    write_predictions(path, make_predictions())
+    predictions = make_predictions()
     with pytest.raises(pl.exceptions.PolarsError):
-        write_predictions(path, Predictions(one.ids[:2], one.targets, one.scores, one.slices))
-    assert_equal(read_predictions(path), predictions())
-    assert [each.name for each in tmp_path.iterdir()] == ["test.parquet"]
+        write_predictions(
+            path, Predictions(predictions.ids[:2], predictions.targets, predictions.scores, predictions.slices)
+        )
+    assert_equal(read_predictions(path), make_predictions())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["test.parquet"]
 
 
-def test_no_file_and_no_such_file_are_told(tmp_path: Path) -> None:
+def test_missing_or_invalid_file_error_names_it(tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 but not really")
     pl.DataFrame({"id": ["a"]}).write_parquet(tmp_path / "other.parquet")
     for name in ("missing.parquet", "broken.parquet", "other.parquet"):
@@ -100,13 +104,13 @@ def test_no_file_and_no_such_file_are_told(tmp_path: Path) -> None:
 GOOD = np.array([[0.0, 0.5], [1.0, 0.25]], dtype=np.float32)
 
 
-def test_scores_that_keep_the_contract_pass_as_they_are() -> None:
+def test_valid_scores_are_returned_unchanged() -> None:
     assert check_scores(GOOD, (2, 2)) is GOOD
     assert check_scores(GOOD[:0], (0, 2)).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
-    ("scores", "told"),
+    ("scores", "expected"),
     [
         (GOOD.astype(np.float64), "float64"),
         (GOOD.astype(np.float16), "float16"),
@@ -119,15 +123,15 @@ def test_scores_that_keep_the_contract_pass_as_they_are() -> None:
     ],
     ids=["float64", "float16", "a row short", "a column short", "one axis", "three axes", "a list", "nothing"],
 )
-def test_scores_of_another_type_or_shape_are_refused(scores: Any, told: str) -> None:
+def test_scores_of_wrong_type_or_shape_raise(scores: Any, expected: str) -> None:
     with pytest.raises(ValueError, match="predict_proba") as error:
         check_scores(scores, (2, 2))
-    assert told in str(error.value)
+    assert expected in str(error.value)
     assert "float32 (2, 2)" in str(error.value)
 
 
 @pytest.mark.parametrize("value", [-0.001, 1.001, np.nan, np.inf, -np.inf])
-def test_scores_outside_of_0_and_1_are_refused(value: float) -> None:
+def test_scores_outside_0_and_1_raise(value: float) -> None:
     scores = GOOD.copy()
     scores[1, 1] = value
     with pytest.raises(ValueError, match=r"not in \[0, 1\]"):

@@ -1,4 +1,4 @@
-"""What a run was made with: a scratch repository stands for the project."""
+"""Tests for the recorded provenance of a run: git state, lock file, packages and machine."""
 
 import hashlib
 import os
@@ -14,23 +14,23 @@ from ratchet.runs.provenance import hash_lock, read_git_state, read_package_vers
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the user's git settings nor those of a hook that runs the tests."""
+def _ignore_git_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ignore the git settings of the user and of a hook that runs the tests."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
-def git(path: Path, *arguments: str, given: str | None = None) -> str:
+def git(path: Path, *arguments: str, stdin: str | None = None) -> str:
     command = ["git", "-c", "user.name=n", "-c", "user.email=e@e", *arguments]
-    data = None if given is None else given.encode("utf-8", "surrogateescape")
-    done = subprocess.run(command, cwd=path, input=data, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode().strip()
+    data = None if stdin is None else stdin.encode("utf-8", "surrogateescape")
+    result = subprocess.run(command, cwd=path, input=data, capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout.decode().strip()
 
 
-def fill(project: Path) -> None:
+def write_project(project: Path) -> None:
     (project / "src" / "ratchet").mkdir(parents=True)
     (project / "src" / "ratchet" / "model.py").write_text("x = 1\ny = 2\n")
     (project / "conf").mkdir()
@@ -42,9 +42,9 @@ def fill(project: Path) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A repository with one commit."""
+    """Return a repository with one commit, which replaces the project."""
     path = tmp_path / "project"
-    fill(path)
+    write_project(path)
     git(path, "init", "--quiet", "--initial-branch=trunk")
     git(path, "add", ".")
     git(path, "commit", "--quiet", "--message=first")
@@ -52,20 +52,20 @@ def project(tmp_path: Path) -> Path:
 
 
 def restore(project: Path, diff: str, tmp_path: Path) -> Path:
-    """A fresh clone of `project` at its commit, with `diff` applied."""
+    """Return a fresh clone of `project` at its commit with `diff` applied."""
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(project), str(clone))
-    git(clone, "apply", "-", given=diff)
+    git(clone, "apply", "-", stdin=diff)
     return clone
 
 
-def code(project: Path) -> dict[str, bytes]:
+def read_code(project: Path) -> dict[str, bytes]:
     files = [path for name in ("src", "conf") for path in (project / name).rglob("*") if path.is_file()]
     files.append(project / "train.py")
     return {str(path.relative_to(project)): path.read_bytes() for path in files}
 
 
-def test_a_clean_checkout_has_a_commit_a_branch_and_no_diff(project: Path) -> None:
+def test_clean_checkout_has_commit_branch_and_no_diff(project: Path) -> None:
     state, diff = read_git_state(project)
     assert diff == ""
     assert state == {
@@ -77,14 +77,14 @@ def test_a_clean_checkout_has_a_commit_a_branch_and_no_diff(project: Path) -> No
     }
 
 
-def test_a_detached_head_is_no_error(project: Path) -> None:
+def test_detached_head_has_a_commit(project: Path) -> None:
     git(project, "checkout", "--quiet", "--detach")
     state, _ = read_git_state(project)
     assert state["commit"] == git(project, "rev-parse", "HEAD")
     assert state["dirty"] is False
 
 
-def test_the_diff_of_changed_new_and_deleted_files_gives_back_the_code(project: Path, tmp_path: Path) -> None:
+def test_diff_restores_changed_new_and_deleted_files(project: Path, tmp_path: Path) -> None:
     (project / "src" / "ratchet" / "model.py").write_text("x = 1\ny = 'größe'\n")
     (project / "src" / "ratchet" / "new.py").write_text("z = 3\n")
     (project / "src" / "ratchet" / "no_newline.py").write_text("z = 3")
@@ -98,34 +98,34 @@ def test_the_diff_of_changed_new_and_deleted_files_gives_back_the_code(project: 
     assert state["diff_complete"] is True
     assert state["diff_sha256"] == hashlib.sha256(diff.encode("utf-8", "surrogateescape")).hexdigest()
     clone = restore(project, diff, tmp_path)
-    assert code(clone) == code(project)
-    assert len(code(clone)) == 7
+    assert read_code(clone) == read_code(project)
+    assert len(read_code(clone)) == 7
 
 
 @pytest.mark.parametrize(
     "content", [b"x = 1\r\ny = 3\r\n", b"x = 1\ry = 3\n", b"x = 'caf\xe9'\n"], ids=["crlf", "cr", "latin-1"]
 )
-def test_the_diff_keeps_every_byte(project: Path, tmp_path: Path, content: bytes) -> None:
+def test_diff_keeps_every_byte(project: Path, tmp_path: Path, content: bytes) -> None:
     (project / "src" / "ratchet" / "model.py").write_bytes(content)
     (project / "src" / "ratchet" / "new.py").write_bytes(content)
     _, diff = read_git_state(project)
-    assert code(restore(project, diff, tmp_path)) == code(project)
+    assert read_code(restore(project, diff, tmp_path)) == read_code(project)
 
 
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("color.ui", "always"), ("diff.noprefix", "true"), ("diff.mnemonicPrefix", "true"), ("diff.external", "echo")],
 )
-def test_the_users_git_settings_do_not_spoil_the_diff(project: Path, tmp_path: Path, setting: str, value: str) -> None:
+def test_user_git_settings_do_not_affect_diff(project: Path, tmp_path: Path, setting: str, value: str) -> None:
     git(project, "config", setting, value)
     (project / "src" / "ratchet" / "model.py").write_text("x = 1\ny = 3\n")
     (project / "src" / "ratchet" / "new.py").write_text("z = 3\n")
     _, diff = read_git_state(project)
-    assert code(restore(project, diff, tmp_path)) == code(project)
+    assert read_code(restore(project, diff, tmp_path)) == read_code(project)
 
 
-def test_a_change_of_the_same_size_in_the_same_second_is_seen(project: Path) -> None:
-    """By size and time the file is as git knows it; git looks into it only if its index is no newer than the file."""
+def test_change_of_same_size_and_time_is_detected(project: Path) -> None:
+    """Size and time match the index; git reads such a file only if the index is not newer than the file."""
     path, index = project / "src" / "ratchet" / "model.py", project / ".git" / "index"
     past = time.time() // 1 - 60
     git(project, "config", "core.trustctime", "false")
@@ -139,7 +139,7 @@ def test_a_change_of_the_same_size_in_the_same_second_is_seen(project: Path) -> 
     assert "+y = 3" in diff
 
 
-def test_the_real_index_is_left_alone(project: Path) -> None:
+def test_git_index_is_not_modified(project: Path) -> None:
     (project / "src" / "ratchet" / "model.py").write_text("x = 9\n")
     (project / "src" / "ratchet" / "new.py").write_text("z = 3\n")
     (project / "src" / "ratchet" / "staged.py").write_text("s = 5\n")
@@ -151,7 +151,7 @@ def test_the_real_index_is_left_alone(project: Path) -> None:
     assert ((project / ".git" / "index").read_bytes(), git(project, "status", "--porcelain")) == before
 
 
-def test_what_is_no_code_or_ignored_makes_nothing_dirty(project: Path) -> None:
+def test_ignored_and_non_code_files_are_not_dirty(project: Path) -> None:
     (project / "README.md").write_text("changed\n")
     (project / "notes.txt").write_text("new\n")
     (project / "src" / "ratchet" / "model.pyc").write_text("compiled\n")
@@ -159,20 +159,20 @@ def test_what_is_no_code_or_ignored_makes_nothing_dirty(project: Path) -> None:
     assert (state["dirty"], diff) == (False, "")
 
 
-@pytest.mark.parametrize("place", ["train.py", "conf/config.yaml", "conf/model/new.yaml", "pyproject.toml",
+@pytest.mark.parametrize("name", ["train.py", "conf/config.yaml", "conf/model/new.yaml", "pyproject.toml",
                                    "requirements.lock"])  # fmt: skip
-def test_everything_that_results_depend_on_counts_as_code(project: Path, place: str) -> None:
-    (project / place).parent.mkdir(exist_ok=True)
-    (project / place).write_text("changed: 1\n")
+def test_files_that_affect_results_count_as_code(project: Path, name: str) -> None:
+    (project / name).parent.mkdir(exist_ok=True)
+    (project / name).write_text("changed: 1\n")
     state, diff = read_git_state(project)
     assert state["dirty"] is True
-    assert place in diff
+    assert name in diff
 
 
-def test_a_project_within_a_larger_repository(tmp_path: Path) -> None:
+def test_diff_of_project_in_larger_repository(tmp_path: Path) -> None:
     outer = tmp_path / "outer"
     project = outer / "projects" / "ratchet"
-    fill(project)
+    write_project(project)
     git(outer, "init", "--quiet")
     git(outer, "add", ".")
     git(outer, "commit", "--quiet", "--message=first")
@@ -182,52 +182,52 @@ def test_a_project_within_a_larger_repository(tmp_path: Path) -> None:
     (project / "src" / "ratchet" / "new.py").write_text("z = 3\n")
     _, diff = read_git_state(project)
     clone = restore(outer, diff, tmp_path)
-    assert code(clone / "projects" / "ratchet") == code(project)
+    assert read_code(clone / "projects" / "ratchet") == read_code(project)
 
 
-def test_a_huge_diff_is_cut_and_says_so(project: Path) -> None:
+def test_huge_diff_is_truncated_and_marked(project: Path) -> None:
     (project / "src" / "huge.txt").write_text("0123456789abcde\n" * 150_000)
     state, diff = read_git_state(project)
     assert state["dirty"] is True
     assert state["diff_complete"] is False
     assert 1_000_000 < len(diff) <= 2_000_000
-    assert state["diff_sha256"] != hashlib.sha256(diff.encode()).hexdigest()  # that of the whole
+    assert state["diff_sha256"] != hashlib.sha256(diff.encode()).hexdigest()  # it is the hash of the complete diff
 
 
 NOTHING = ({"commit": None, "branch": None, "dirty": None}, "")
 
 
-def test_no_repository_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_without_repository_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     (tmp_path / "plain").mkdir()
     assert read_git_state(tmp_path / "plain") == NOTHING
 
 
-def test_no_git_program_is_no_error(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_without_git_program_is_empty(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert read_git_state(project) == NOTHING
 
 
-def test_a_repository_without_a_commit_is_no_error(tmp_path: Path) -> None:
-    fill(tmp_path / "new")
+def test_state_without_commit_is_empty(tmp_path: Path) -> None:
+    write_project(tmp_path / "new")
     git(tmp_path / "new", "init", "--quiet")
     assert read_git_state(tmp_path / "new") == NOTHING
 
 
-def test_the_lock_is_known_by_its_hash(tmp_path: Path) -> None:
+def test_lock_file_is_hashed(tmp_path: Path) -> None:
     assert hash_lock(tmp_path) is None
     (tmp_path / "requirements.lock").write_bytes(b"numpy==2.0\n")
     assert hash_lock(tmp_path) == hashlib.sha256(b"numpy==2.0\n").hexdigest()
 
 
-def test_versions_are_those_of_the_installed_packages() -> None:
-    found = read_package_versions()
-    assert {name: version(name) for name in found} == found
-    assert set(found) >= {"ratchet", "numpy", "scikit-learn", "polars", "torch"}
+def test_versions_match_installed_packages() -> None:
+    versions = read_package_versions()
+    assert {name: version(name) for name in versions} == versions
+    assert set(versions) >= {"ratchet", "numpy", "scikit-learn", "polars", "torch"}
 
 
-def test_the_machine_is_described() -> None:
-    found = machine()
-    assert set(found) == {"python", "system", "architecture", "processor", "features", "cores", "memory_mb"}
-    assert found["python"].count(".") == 2
-    assert found["memory_mb"] > 100
+def test_machine_is_described() -> None:
+    description = machine()
+    assert set(description) == {"python", "system", "architecture", "processor", "features", "cores", "memory_mb"}
+    assert description["python"].count(".") == 2
+    assert description["memory_mb"] > 100

@@ -1,4 +1,4 @@
-"""A run while it runs: what stands in its directory at every moment, and how each ending is told."""
+"""Tests for the recording of a run: the content of its directory, each outcome, and resuming."""
 
 import csv
 import json
@@ -42,12 +42,12 @@ def run_that_ends(config: Config) -> None:
         pass
 
 
-def only_run(tmp_path: Path) -> Path:
+def find_only_run(tmp_path: Path) -> Path:
     [record] = (tmp_path / "runs").rglob("record.json")
     return record.parent
 
 
-def test_everything_is_there_from_the_first_moment(configure: Configure, tmp_path: Path) -> None:
+def test_run_directory_is_complete_from_the_start(configure: Configure, tmp_path: Path) -> None:
     config = configure("seed=3", "split.seed=4", "evaluate=val", "tags=[keep]", "hypothesis=more words")
     with open_run(config, threads=2, overrides=["seed=3"]) as run:
         record = read_record(run.path)
@@ -67,15 +67,15 @@ def test_everything_is_there_from_the_first_moment(configure: Configure, tmp_pat
         assert record["machine"]["python"].startswith("3.")
 
 
-def test_ids_are_the_time_in_utc_and_a_random_end(configure: Configure) -> None:
+def test_id_is_utc_time_and_random_suffix(configure: Configure) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     with open_run(configure(), threads=1, overrides=[]) as run:
         assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", run.record.id)
     created = datetime.strptime(run.record.id[:16] + "+0000", "%Y%m%dT%H%M%SZ%z")
-    assert before <= created <= datetime.now(UTC), "the time in UTC, whatever the zone of this machine"
+    assert before <= created <= datetime.now(UTC), "the time is in UTC, regardless of the time zone of the machine"
 
 
-def test_the_end_of_the_block_is_the_end_of_the_run(configure: Configure) -> None:
+def test_end_of_block_finishes_run(configure: Configure) -> None:
     with open_run(configure(), threads=1, overrides=[]) as run:
         pass
     record = read_record(run.path)
@@ -83,11 +83,11 @@ def test_the_end_of_the_block_is_the_end_of_the_run(configure: Configure) -> Non
     assert record["finished_at"] >= record["started_at"]
 
 
-def test_an_exception_makes_a_failed_run_with_its_reason(configure: Configure, tmp_path: Path) -> None:
+def test_exception_is_recorded_as_failure_with_reason(configure: Configure, tmp_path: Path) -> None:
     reason = ValueError("a matrix of the wrong shape")
     with pytest.raises(RunFailed) as failed:
         run_that_raises(configure(), reason)
-    path = only_run(tmp_path)
+    path = find_only_run(tmp_path)
     assert failed.value.path == path
     assert failed.value.reason is failed.value.__cause__ is reason
     assert "a matrix of the wrong shape" in str(failed.value)
@@ -102,47 +102,47 @@ def test_an_exception_makes_a_failed_run_with_its_reason(configure: Configure, t
     assert "run_that_raises" in log
 
 
-def test_a_mistake_of_the_users_is_recorded_without_a_stack_trace(configure: Configure, tmp_path: Path) -> None:
+def test_user_error_is_recorded_without_traceback(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(RunFailed):
         run_that_raises(configure(), UserError("records.csv, row 3: no text"))
-    record = read_record(only_run(tmp_path))
+    record = read_record(find_only_run(tmp_path))
     assert record["status"] == "failed"
     assert record["error"] == {"type": "UserError", "message": "records.csv, row 3: no text", "traceback": ""}
 
 
-def test_an_error_in_odd_letters_can_be_read_again(
+def test_error_with_surrogates_can_be_read_back(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A path whose bytes are no UTF-8 comes as half a character."""
-    # pytest's own capture of the log would hand it to another process, which takes no half characters.
+    """A path whose bytes are not UTF-8 contains lone surrogates."""
+    # pytest's log capture would send the message to another process, which cannot encode surrogates.
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with pytest.raises(RunFailed):
         run_that_raises(configure(), UserError("caf\udce9.csv: no such file"))
-    record = read_record(only_run(tmp_path))
+    record = read_record(find_only_run(tmp_path))
     assert record["status"] == "failed"
     assert record["error"]["message"].startswith("caf")
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)], ids=["ctrl-c", "sigterm"])
-def test_an_interruption_is_no_failure_and_goes_on(configure: Configure, tmp_path: Path, stop: BaseException) -> None:
+def test_interruption_is_recorded_and_propagates(configure: Configure, tmp_path: Path, stop: BaseException) -> None:
     with pytest.raises(type(stop)) as stopped:
         run_that_raises(configure(), stop)
     assert stopped.value is stop
-    record = read_record(only_run(tmp_path))
+    record = read_record(find_only_run(tmp_path))
     assert record["status"] == "interrupted"
     assert record["error"]["type"] == type(stop).__name__
     assert record["finished_at"] >= record["started_at"]
-    assert "interrupted" in (only_run(tmp_path) / "log.txt").read_text()
+    assert "interrupted" in (find_only_run(tmp_path) / "log.txt").read_text()
 
 
-def test_a_run_dir_is_used_as_it_is(configure: Configure, tmp_path: Path) -> None:
+def test_run_dir_is_used_as_given(configure: Configure, tmp_path: Path) -> None:
     with open_run(configure(f"run_dir={tmp_path}/a/b"), threads=1, overrides=[]) as run:
         assert run.path == tmp_path / "a" / "b"
     assert read_record(tmp_path / "a" / "b")["status"] == "finished"
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_dir_that_exists_is_refused_and_left_alone(configure: Configure, tmp_path: Path) -> None:
+def test_existing_run_dir_is_refused_and_unchanged(configure: Configure, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
     with pytest.raises(UserError, match=r"taken: .*run_dir"):
@@ -150,13 +150,13 @@ def test_a_run_dir_that_exists_is_refused_and_left_alone(configure: Configure, t
     assert list(taken.iterdir()) == []
 
 
-def test_a_directory_that_cannot_be_made_is_told(configure: Configure, tmp_path: Path) -> None:
+def test_uncreatable_directory_error_names_it(configure: Configure, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"file/run: .*Not a directory"):
         run_that_raises(configure(f"run_dir={tmp_path}/file/run"), AssertionError("the block was entered"))
 
 
-def in_parallel(action: Callable[[], None], number: int) -> None:
+def run_in_parallel(action: Callable[[], None], number: int) -> None:
     threads = [threading.Thread(target=action) for _ in range(number)]
     for thread in threads:
         thread.start()
@@ -165,40 +165,40 @@ def in_parallel(action: Callable[[], None], number: int) -> None:
 
 
 @pytest.mark.usefixtures("quick_provenance")
-def test_no_two_runs_share_a_directory(configure: Configure, tmp_path: Path) -> None:
+def test_concurrent_runs_get_separate_directories(configure: Configure, tmp_path: Path) -> None:
     config = configure()
-    begun = threading.Barrier(8)
+    barrier = threading.Barrier(8)
 
-    def one() -> None:
-        begun.wait()
+    def record_run() -> None:
+        barrier.wait()
         with open_run(config, threads=1, overrides=[]):
             pass
 
-    in_parallel(one, 8)
+    run_in_parallel(record_run, 8)
     records = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("record.json")]
     assert len(records) == len({record["id"] for record in records}) == 8
     assert {record["status"] for record in records} == {"finished"}
 
 
 @pytest.mark.usefixtures("quick_provenance")
-def test_only_one_of_several_gets_a_fixed_directory(configure: Configure, tmp_path: Path) -> None:
+def test_only_one_concurrent_run_gets_fixed_directory(configure: Configure, tmp_path: Path) -> None:
     config = configure(f"run_dir={tmp_path / 'one'}")
-    begun = threading.Barrier(6)
+    barrier = threading.Barrier(6)
     outcomes: list[str] = []
 
-    def one() -> None:
-        begun.wait()
+    def record_run() -> None:
+        barrier.wait()
         try:
             with open_run(config, threads=1, overrides=[]):
                 outcomes.append("got it")
         except UserError:
             outcomes.append("refused")
 
-    in_parallel(one, 6)
+    run_in_parallel(record_run, 6)
     assert sorted(outcomes) == ["got it", *["refused"] * 5]
 
 
-def test_the_log_has_what_was_logged_inside_and_nothing_else(configure: Configure) -> None:
+def test_log_contains_only_messages_of_its_run(configure: Configure) -> None:
     logger = logging.getLogger("some.library")
     root_level, handlers = logging.getLogger().level, list(logging.getLogger().handlers)
     shown = warnings.showwarning
@@ -213,27 +213,27 @@ def test_the_log_has_what_was_logged_inside_and_nothing_else(configure: Configur
         logger.info("within the second, größer")
     logger.error("after the second")
 
-    lines = (first.path / "log.txt").read_text(encoding="utf-8")
-    assert "INFO some.library: within the first" in lines
-    assert "a warning within the first" in lines
-    for other in ("before", "between", "second"):
-        assert other not in lines
+    text = (first.path / "log.txt").read_text(encoding="utf-8")
+    assert "INFO some.library: within the first" in text
+    assert "a warning within the first" in text
+    for word in ("before", "between", "second"):
+        assert word not in text
     [line] = (second.path / "log.txt").read_text(encoding="utf-8").splitlines()
     assert line.endswith("INFO some.library: within the second, größer")
     assert (logging.getLogger().level, logging.getLogger().handlers) == (root_level, handlers)
     assert warnings.showwarning is shown
 
 
-def test_a_failed_run_leaves_no_log_open(configure: Configure, tmp_path: Path) -> None:
+def test_failed_run_closes_its_log(configure: Configure, tmp_path: Path) -> None:
     handlers = list(logging.getLogger().handlers)
     with pytest.raises(RunFailed):
         run_that_raises(configure(), ValueError("no"))
     logging.getLogger("some.library").error("much later")
     assert logging.getLogger().handlers == handlers
-    assert "much later" not in (only_run(tmp_path) / "log.txt").read_text()
+    assert "much later" not in (find_only_run(tmp_path) / "log.txt").read_text()
 
 
-def test_history_has_a_row_for_each_value(configure: Configure) -> None:
+def test_history_has_one_row_per_value(configure: Configure) -> None:
     with open_run(configure(), threads=1, overrides=[]) as run:
         assert (run.path / "history.csv").read_text() == "epoch,step,key,value\n"
         run.log(10, {"epoch": 1, "train/loss": 0.5, "val/f1": np.float64(0.25)})
@@ -246,7 +246,7 @@ def test_history_has_a_row_for_each_value(configure: Configure) -> None:
     assert list(csv.reader(text.splitlines()))[4] == ["", "30", 'odd, "quoted"', "1.0"]
 
 
-def test_updates_are_written_at_once_and_only_of_known_fields(configure: Configure) -> None:
+def test_updates_are_immediate_and_limited_to_known_fields(configure: Configure) -> None:
     with open_run(configure(), threads=1, overrides=[]) as run:
         run.update(num_parameters=12, records={"train": 5})
         record = read_record(run.path)
@@ -261,7 +261,7 @@ def test_updates_are_written_at_once_and_only_of_known_fields(configure: Configu
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A scratch repository with one commit, taken for the project; nobody's own git settings apply."""
+    """Return a scratch repository with one commit, which replaces the project; ignore the user's git settings."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -293,9 +293,7 @@ def test_clean_code_leaves_no_diff(configure: Configure, repository: Path) -> No
     [b"x = 2\n", "x = 'größe'\n".encode(), b"x = 'caf\xe9'  # -*- coding: latin-1 -*-\n", b"x = 2\r\n", b"\x00\xff"],
     ids=["ascii", "utf-8", "latin-1", "crlf", "binary"],
 )
-def test_code_diff_gives_back_the_code_of_the_run(
-    configure: Configure, repository: Path, tmp_path: Path, content: bytes
-) -> None:
+def test_code_diff_restores_code_of_run(configure: Configure, repository: Path, tmp_path: Path, content: bytes) -> None:
     (repository / "src" / "model.py").write_bytes(content)
     (repository / "src" / "new.py").write_bytes(content)
     with open_run(configure(), threads=1, overrides=[]) as run:
@@ -313,28 +311,26 @@ def write_history(run: Path, text: str) -> Path:
     return path
 
 
-def test_a_resumed_run_has_its_directory_its_id_and_a_line_about_it(
-    configure: Configure, quick_provenance: None
-) -> None:
+def test_resumed_run_keeps_directory_and_id_and_records_resume(configure: Configure, quick_provenance: None) -> None:
     config = configure("seed=3")
     with pytest.raises(KeyboardInterrupt), open_run(config, threads=1, overrides=["seed=3"]) as run:
         raise KeyboardInterrupt
     stored = read_run(run.path)
     (run.directory("predictions") / ".test.parquet.123.tmp").write_bytes(b"PAR")
-    with open_run(config, threads=1, overrides=[], resume=stored) as again:
+    with open_run(config, threads=1, overrides=[], resume=stored) as resumed_run:
         assert not list(run.path.rglob("*.tmp"))
-        assert (again.path, again.record.id, again.resumed) == (run.path, run.record.id, True)
+        assert (resumed_run.path, resumed_run.record.id, resumed_run.resumed) == (run.path, run.record.id, True)
         record = read_record(run.path)
         assert (record["status"], record["finished_at"], record["error"]) == ("running", None, None)
         assert record["overrides"] == ["seed=3"]
-        assert [each["after"] for each in record["resumes"]] == ["interrupted"]
+        assert [resume["after"] for resume in record["resumes"]] == ["interrupted"]
         assert set(record["resumes"][0]) == {"at", "after", "git", "argv"}
     assert read_record(run.path)["status"] == "finished"
     assert (run.path / "log.txt").read_text().count("interrupted: KeyboardInterrupt") == 1
 
 
 @pytest.mark.parametrize(("status", "message"), [("finished", "finished"), ("running", "run")])
-def test_only_a_run_that_ended_before_its_time_is_resumed(
+def test_finished_or_running_run_cannot_be_resumed(
     status: str, message: str, configure: Configure, store: Callable[..., StoredRun]
 ) -> None:
     stored = store(status=status, pid=os.getpid(), process_started=psutil.Process().create_time())
@@ -345,7 +341,7 @@ def test_only_a_run_that_ended_before_its_time_is_resumed(
 
 
 @pytest.mark.parametrize("written", ["", "0,14,a,1\n1,28,a,2\n", "0,14,a,1\n1,28,a,2\n1,28,b,3\n2,42,a,9\n2,4"])
-def test_the_history_of_epochs_that_come_again_is_written_anew(
+def test_history_of_repeated_epochs_is_replaced(
     written: str, configure: Configure, store: Callable[..., StoredRun]
 ) -> None:
     stored = store(status="failed")
@@ -357,9 +353,7 @@ def test_the_history_of_epochs_that_come_again_is_written_anew(
     assert path.read_text().splitlines() == ["epoch,step,key,value", *kept, "1,28,a,2.5", "2,42,a,3.5"]
 
 
-def test_a_resumed_run_that_logs_nothing_keeps_its_history(
-    configure: Configure, store: Callable[..., StoredRun]
-) -> None:
+def test_resumed_run_without_logging_keeps_history(configure: Configure, store: Callable[..., StoredRun]) -> None:
     stored = store(status="failed")
     path = write_history(stored.path, "0,14,a,1\n")
     with open_run(configure(), threads=1, overrides=[], resume=stored):
@@ -367,11 +361,9 @@ def test_a_resumed_run_that_logs_nothing_keeps_its_history(
     assert path.read_text() == "epoch,step,key,value\n0,14,a,1\n"
 
 
-def test_a_run_goes_on_with_the_data_that_it_began_with_or_not_at_all(
-    configure: Configure, quick_provenance: None
-) -> None:
+def test_changed_data_or_split_is_refused(configure: Configure, quick_provenance: None) -> None:
     with open_run(configure(), threads=1, overrides=[]) as run:
-        run.check_same_data("version", "split")  # a new run has none yet
+        run.check_same_data("version", "split")  # a new run has no data recorded yet
         run.update(dataset_version="version", split_hash="split")
         run.check_same_data("version", "split")
         with pytest.raises(UserError, match="data changed"):
@@ -385,23 +377,23 @@ class Full(OSError):
         super().__init__(28, "No space left on device")
 
 
-def full_for(monkeypatch: pytest.MonkeyPatch, name: str, after: int = 0) -> None:
-    """Let every write of the file fail, as on a full disk, once it was written `after` times."""
-    whole, times = recording.write_json, iter(range(1000))
+def simulate_full_disk(monkeypatch: pytest.MonkeyPatch, name: str, after: int = 0) -> None:
+    """Make every write of the file fail after the first `after` writes, as on a full disk."""
+    original, writes = recording.write_json, iter(range(1000))
 
     def write(path: Path, content: Any) -> None:
-        if path.name == name and next(times) >= after:
+        if path.name == name and next(writes) >= after:
             raise Full
-        whole(path, content)
+        original(path, content)
 
     monkeypatch.setattr(recording, "write_json", write)
 
 
 @pytest.mark.usefixtures("quick_provenance")
-def test_a_run_that_has_no_room_to_begin_leaves_no_directory(
+def test_run_that_cannot_start_leaves_no_directory(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full_for(monkeypatch, "record.json")
+    simulate_full_disk(monkeypatch, "record.json")
     with pytest.raises(DiskFull, match=r"one: No space left on device.*runs_dir="):
         run_that_raises(configure(f"run_dir={tmp_path / 'one'}"), AssertionError("the block was entered"))
     assert not (tmp_path / "one").exists()
@@ -409,26 +401,26 @@ def test_a_run_that_has_no_room_to_begin_leaves_no_directory(
 
 @pytest.mark.usefixtures("quick_provenance")
 @pytest.mark.parametrize("raised", [Full(), KeyboardInterrupt(), None], ids=["full", "interrupted", "finished"])
-def test_where_there_is_no_room_for_the_last_word_the_reason_is_told_all_the_same(
+def test_full_disk_at_end_still_raises_the_reason(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException | None
 ) -> None:
-    full_for(monkeypatch, "record.json", after=2)
+    simulate_full_disk(monkeypatch, "record.json", after=2)
     expected = KeyboardInterrupt if isinstance(raised, KeyboardInterrupt) else RunFailed
     config = configure(f"run_dir={tmp_path / 'one'}")
-    with pytest.raises(expected) as told:
+    with pytest.raises(expected) as error:
         run_that_raises(config, raised) if raised else run_that_ends(config)
     assert read_record(tmp_path / "one")["status"] == "running"
-    if isinstance(told.value, RunFailed):
-        assert isinstance(told.value.reason, DiskFull)
-        assert f"`python train.py resume={tmp_path / 'one'}`" in str(told.value)
+    if isinstance(error.value, RunFailed):
+        assert isinstance(error.value.reason, DiskFull)
+        assert f"`python train.py resume={tmp_path / 'one'}`" in str(error.value)
 
 
 @pytest.mark.usefixtures("quick_provenance")
-def test_a_log_that_a_full_disk_cuts_short_stops_nothing_and_prints_nothing(
-    configure: Configure, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_full_disk_for_log_neither_stops_nor_prints(configure: Configure, capfd: pytest.CaptureFixture[str]) -> None:
     with open_run(configure(), threads=1, overrides=[]) as run:
-        [handler] = [each for each in logging.getLogger().handlers if isinstance(each, recording._LogFile)]
+        [handler] = [
+            candidate for candidate in logging.getLogger().handlers if isinstance(candidate, recording._LogFile)
+        ]
         assert handler.stream is not None
         handler.stream.close()
         handler.stream = Path("/dev/full").open("a", encoding="utf-8")  # noqa: SIM115
@@ -437,30 +429,28 @@ def test_a_log_that_a_full_disk_cuts_short_stops_nothing_and_prints_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_that_several_take_up_at_once_is_had_by_one(
-    configure: Configure, store: Callable[..., StoredRun]
-) -> None:
+def test_only_one_of_several_threads_resumes_a_run(configure: Configure, store: Callable[..., StoredRun]) -> None:
     stored = store(status="failed")
-    begun, done = threading.Barrier(5, timeout=HANG_SECONDS), threading.Barrier(5, timeout=HANG_SECONDS)
+    started, finished = threading.Barrier(5, timeout=HANG_SECONDS), threading.Barrier(5, timeout=HANG_SECONDS)
     outcomes: list[str] = []
 
-    def one() -> None:
-        begun.wait()
+    def resume_run() -> None:
+        started.wait()
         try:
             with open_run(configure(), threads=1, overrides=[], resume=stored):
                 outcomes.append("had")
-                done.wait()
+                finished.wait()
         except UserError as error:
             outcomes.append(str(error))
-            done.wait()
+            finished.wait()
 
-    in_parallel(one, 5)
+    run_in_parallel(resume_run, 5)
     assert outcomes.count("had") == 1
-    assert sum("is still running" in each for each in outcomes) == 4
+    assert sum("is still running" in outcome for outcome in outcomes) == 4
     assert len(read_record(stored.path)["resumes"]) == 1
 
 
-def test_a_history_that_was_emptied_begins_anew(configure: Configure, store: Callable[..., StoredRun]) -> None:
+def test_empty_history_gets_a_new_header(configure: Configure, store: Callable[..., StoredRun]) -> None:
     stored = store(status="failed")
     (stored.path / "history.csv").write_text("")
     with open_run(configure(), threads=1, overrides=[], resume=stored) as run:

@@ -1,4 +1,4 @@
-"""record.json and its fields, now and as other versions wrote them."""
+"""Tests for stored runs: the fields of record.json in every version, finding runs, and reading their files."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ REQUIRED = {
 Store = Callable[..., StoredRun]
 
 
-def test_a_record_is_the_same_after_json() -> None:
+def test_record_round_trips_through_json() -> None:
     record = RunRecord.from_json(
         {**REQUIRED, "tags": ["keep"], "records": {"train": 3}, "error": {"type": "ValueError", "message": "no"}}
     )
@@ -49,7 +49,7 @@ def test_a_record_is_the_same_after_json() -> None:
     assert record.records == {"train": 3}
 
 
-def test_what_is_not_known_yet_is_empty() -> None:
+def test_optional_fields_are_empty_by_default() -> None:
     record = RunRecord.from_json(REQUIRED)
     assert (record.parent, record.finished_at, record.error, record.dataset_version) == (None, None, None, None)
     assert (record.tags, record.records, record.git) == ([], {}, {})
@@ -57,14 +57,14 @@ def test_what_is_not_known_yet_is_empty() -> None:
     assert RunRecord.from_json(REQUIRED).tags is not record.tags
 
 
-def test_keys_that_a_newer_version_added_are_left_out() -> None:
+def test_unknown_keys_are_ignored() -> None:
     record = RunRecord.from_json({**REQUIRED, "colour": "blue"})
     assert record == RunRecord.from_json(REQUIRED)
     assert not hasattr(record, "colour")
 
 
 @pytest.mark.parametrize("key", sorted(REQUIRED))
-def test_a_key_that_every_version_has_must_be_there(key: str) -> None:
+def test_missing_required_key_raises(key: str) -> None:
     with pytest.raises(TypeError, match=key):
         RunRecord.from_json({name: value for name, value in REQUIRED.items() if name != key})
 
@@ -76,25 +76,25 @@ def dead_pid() -> int:
     return process.pid
 
 
-def own_process() -> dict[str, Any]:
+def describe_own_process() -> dict[str, Any]:
     return {"pid": os.getpid(), "process_started": psutil.Process().create_time()}
 
 
-def test_a_run_whose_process_lives_is_running(store: Store) -> None:
-    assert store(status="running", **own_process()).status == "running"
+def test_run_with_live_process_is_running(store: Store) -> None:
+    assert store(status="running", **describe_own_process()).status == "running"
 
 
-def test_a_running_run_without_its_process_was_killed(store: Store, dead_pid: int) -> None:
+def test_running_run_without_process_was_killed(store: Store, dead_pid: int) -> None:
     assert store(status="running", pid=dead_pid).status == "killed"
 
 
-def test_a_process_that_took_over_the_pid_is_not_the_runs(store: Store) -> None:
-    other = {**own_process(), "process_started": psutil.Process().create_time() - 100}
-    assert store(status="running", **other).status == "killed"
+def test_process_that_reuses_pid_does_not_count(store: Store) -> None:
+    reused = {**describe_own_process(), "process_started": psutil.Process().create_time() - 100}
+    assert store(status="running", **reused).status == "killed"
 
 
-def test_a_process_that_nobody_waited_for_is_gone(store: Store) -> None:
-    """A killed process keeps its pid until its parent asks for it; in a container without init nobody ever does."""
+def test_zombie_process_counts_as_killed(store: Store) -> None:
+    """A killed process keeps its pid until its parent waits for it; in a container without init that never happens."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         watched = psutil.Process(process.pid)
@@ -108,12 +108,12 @@ def test_a_process_that_nobody_waited_for_is_gone(store: Store) -> None:
         process.communicate()
 
 
-def test_a_run_of_another_host_is_taken_at_its_word(store: Store, dead_pid: int) -> None:
+def test_status_of_run_on_another_host_is_trusted(store: Store, dead_pid: int) -> None:
     assert store(status="running", pid=dead_pid, host="elsewhere").status == "running"
 
 
 @pytest.mark.parametrize("status", ["finished", "failed", "interrupted"])
-def test_an_ended_run_needs_no_process(store: Store, dead_pid: int, status: str) -> None:
+def test_ended_run_needs_no_process(store: Store, dead_pid: int, status: str) -> None:
     assert store(status=status, pid=dead_pid).status == status
 
 
@@ -124,9 +124,7 @@ def test_runs_are_found_oldest_first(store: Store, tmp_path: Path) -> None:
     assert [run.record.name for run in find_runs(tmp_path / "runs")] == ["n1", "n2", "n0"]
 
 
-def test_a_broken_record_is_left_out_with_a_warning(
-    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_broken_record_is_skipped_with_warning(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     good, broken = store(), store()
     (broken.path / "record.json").write_text('{"id": ')
     with caplog.at_level("WARNING"):
@@ -134,13 +132,13 @@ def test_a_broken_record_is_left_out_with_a_warning(
     assert str(broken.path) in caplog.text
 
 
-def test_no_directory_has_no_runs(tmp_path: Path) -> None:
+def test_missing_directory_has_no_runs(tmp_path: Path) -> None:
     assert find_runs(tmp_path / "nothing") == []
 
 
 @pytest.fixture
-def three(store: Store, tmp_path: Path) -> Path:
-    """Three runs with ids of our choice, in the order of time c, a, b; the directory they are in."""
+def runs_dir(store: Store, tmp_path: Path) -> Path:
+    """Write three runs with fixed ids, by time c, a, b, and return their directory."""
     ids = {1: "20260101T000000Z-cccaaa", 2: "20260101T000000Z-aaaaaa", 3: "20260102T000000Z-bbbbbb"}
     for hour, identifier in ids.items():
         store(id=identifier, started_at=f"2026-01-03T0{hour}:00:00+00:00")
@@ -148,7 +146,7 @@ def three(store: Store, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "identifier"),
+    ("name", "identifier"),
     [
         ("20260101T000000Z-aaaaaa", "20260101T000000Z-aaaaaa"),
         ("20260102", "20260102T000000Z-bbbbbb"),
@@ -157,35 +155,35 @@ def three(store: Store, tmp_path: Path) -> Path:
         ("last", "20260102T000000Z-bbbbbb"),
     ],
 )
-def test_a_run_is_named_by_id_beginning_end_or_last(three: Path, wanted: str, identifier: str) -> None:
-    assert find_run(three, wanted).record.id == identifier
+def test_run_is_found_by_id_prefix_suffix_or_last(runs_dir: Path, name: str, identifier: str) -> None:
+    assert find_run(runs_dir, name).record.id == identifier
 
 
-def test_a_run_is_named_by_its_directory(three: Path, store: Store, tmp_path: Path) -> None:
+def test_run_is_found_by_directory(runs_dir: Path, store: Store, tmp_path: Path) -> None:
     elsewhere = store(f"run_dir={tmp_path / 'fixed'}", id="20270101T000000Z-ffffff")
-    assert find_run(three, str(elsewhere.path)).record.id == "20270101T000000Z-ffffff"
-    with pytest.raises(UserError):  # outside of runs_dir nothing else finds it
-        find_run(three, "ffffff")
+    assert find_run(runs_dir, str(elsewhere.path)).record.id == "20270101T000000Z-ffffff"
+    with pytest.raises(UserError):  # a run outside of runs_dir is found only by its path
+        find_run(runs_dir, "ffffff")
 
 
-@pytest.mark.parametrize("wanted", ["20260101", "aaa"])
-def test_a_name_of_several_runs_lists_them(three: Path, wanted: str) -> None:
+@pytest.mark.parametrize("name", ["20260101", "aaa"])
+def test_ambiguous_name_error_lists_runs(runs_dir: Path, name: str) -> None:
     with pytest.raises(UserError) as error:
-        find_run(three, wanted)
-    for part in (f"'{wanted}'", "2 runs", "20260101T000000Z-cccaaa", "20260101T000000Z-aaaaaa"):
+        find_run(runs_dir, name)
+    for part in (f"'{name}'", "2 runs", "20260101T000000Z-cccaaa", "20260101T000000Z-aaaaaa"):
         assert part in str(error.value)
     assert "bbbbbb" not in str(error.value)
 
 
-@pytest.mark.parametrize("wanted", ["zzz", "0101T"])  # the middle of an id is no name
-def test_a_name_of_no_run_says_where_it_looked(three: Path, wanted: str) -> None:
+@pytest.mark.parametrize("name", ["zzz", "0101T"])  # the middle of an id does not match
+def test_unknown_name_error_names_directory(runs_dir: Path, name: str) -> None:
     with pytest.raises(UserError) as error:
-        find_run(three, wanted)
-    for part in (repr(wanted), str(three), "3 runs", "ratchet runs list"):
+        find_run(runs_dir, name)
+    for part in (repr(name), str(runs_dir), "3 runs", "ratchet runs list"):
         assert part in str(error.value)
 
 
-def test_there_is_no_last_run_before_the_first(tmp_path: Path) -> None:
+def test_last_raises_without_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'last'.*0 runs"):
         find_run(tmp_path / "runs", "last")
 
@@ -193,7 +191,7 @@ def test_there_is_no_last_run_before_the_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["{", "", "[]", "3", '{"id": "x"}', '{"schema_version": 1}', '{"schema_version": "new"}', "\x00"]
 )
-def test_a_broken_record_is_named(store: Store, content: str) -> None:
+def test_broken_record_error_names_file(store: Store, content: str) -> None:
     run = store()
     (run.path / "record.json").write_text(content)
     with pytest.raises(UserError) as error:
@@ -201,20 +199,20 @@ def test_a_broken_record_is_named(store: Store, content: str) -> None:
     assert f"{run.path}/record.json" in str(error.value)
 
 
-def test_a_record_that_is_no_text_is_named(store: Store) -> None:
+def test_binary_record_error_names_file(store: Store) -> None:
     run = store()
     (run.path / "record.json").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match=r"record\.json"):
         read_run(run.path)
 
 
-def test_a_directory_without_record_is_no_run(tmp_path: Path) -> None:
+def test_directory_without_record_raises(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         read_run(tmp_path)
     assert f"{tmp_path}: " in str(error.value)
 
 
-def test_a_record_of_a_newer_version_asks_for_an_update(store: Store) -> None:
+def test_record_of_newer_schema_asks_for_update(store: Store) -> None:
     run = store()
     content = json.loads((run.path / "record.json").read_text())
     (run.path / "record.json").write_text(json.dumps({**content, "schema_version": SCHEMA_VERSION + 1}))
@@ -224,14 +222,14 @@ def test_a_record_of_a_newer_version_asks_for_an_update(store: Store) -> None:
         assert part in str(error.value)
 
 
-def test_what_was_written_is_read(store: Store) -> None:
+def test_written_record_is_read_back(store: Store) -> None:
     run = store("seed=5", tags=["keep"], records={"train": 1})
-    again = read_run(run.path)
-    assert dataclasses.asdict(again.record) == dataclasses.asdict(run.record)
-    assert (again.record.seed, again.record.tags) == (5, ["keep"])
+    loaded = read_run(run.path)
+    assert dataclasses.asdict(loaded.record) == dataclasses.asdict(run.record)
+    assert (loaded.record.seed, loaded.record.tags) == (5, ["keep"])
 
 
-def test_figures_are_metrics_and_cost_as_far_as_there_are_any(store: Store) -> None:
+def test_read_metrics_merges_metrics_and_cost(store: Store) -> None:
     run = store()
     assert run.read_metrics() == {}
     (run.path / "metrics.json").write_text('{"test/f1_weighted": 0.5}')
@@ -240,37 +238,37 @@ def test_figures_are_metrics_and_cost_as_far_as_there_are_any(store: Store) -> N
     assert run.read_metrics() == {"test/f1_weighted": 0.5, "cost/fit_seconds": 1.5}
 
 
-def test_a_missing_file_is_told_with_the_status_of_the_run(store: Store, dead_pid: int) -> None:
+def test_missing_file_error_names_run_status(store: Store, dead_pid: int) -> None:
     run = store(status="running", pid=dead_pid)
     with pytest.raises(UserError, match=r"thresholds\.json: .*killed"):
         run.read_json("thresholds.json")
 
 
-def test_a_broken_file_is_told_with_its_line(store: Store) -> None:
+def test_broken_file_error_names_line(store: Store) -> None:
     run = store()
     (run.path / "labels.json").write_text('[\n"a",\nb]')
     with pytest.raises(UserError, match=r"labels\.json, line 3: .*JSON"):
         run.read_json("labels.json")
 
 
-def test_an_empty_name_is_no_run_even_where_there_is_only_one(store: Callable[..., StoredRun]) -> None:
+def test_empty_name_raises_even_with_one_run(store: Callable[..., StoredRun]) -> None:
     run = store()
     with pytest.raises(UserError, match="empty"):
         find_run(run.path.parents[2], "")
 
 
-def test_history_is_read_back_with_and_without_epochs(store: Store) -> None:
+def test_history_is_read_with_and_without_epochs(store: Store) -> None:
     run = store()
     (run.path / "history.csv").write_text("epoch,step,key,value\n0,14,val/loss,5.5\n,3,seen,7.0\n")
     assert run.read_history() == [Point(0, "val/loss", 5.5), Point(None, "seen", 7.0)]
 
 
-def test_a_run_without_curves_has_no_history(store: Store) -> None:
+def test_new_run_has_empty_history(store: Store) -> None:
     assert store().read_history() == []
 
 
 @pytest.mark.parametrize("content", ["epoch,step,key,value\n0,1,loss,much\n", "epoch,step,key\n1,2,loss\n", None])
-def test_a_broken_history_is_named(content: str | None, store: Store) -> None:
+def test_broken_history_error_names_file(content: str | None, store: Store) -> None:
     path = store().path / "history.csv"
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(UserError, match=r"history\.csv: "):
@@ -279,24 +277,24 @@ def test_a_broken_history_is_named(content: str | None, store: Store) -> None:
 
 @pytest.fixture
 def finish(store: Store) -> Store:
-    """`finish("model.C=1", split=1)`: a finished run of a regression on that split."""
+    """Return a function such that `finish("model.C=1", split=1)` writes a finished regression run on that split."""
 
-    def make(*overrides: str, split: int = 0, seed: int = 0, **fields: Any) -> StoredRun:
+    def write_run(*overrides: str, split: int = 0, seed: int = 0, **fields: Any) -> StoredRun:
         measured = {"dataset_version": "version-1", "split_hash": f"split-{split}", "deterministic": False}
         seeds = (f"split.seed={split}", f"seed={seed}")
         return store("model=regression", *overrides, *seeds, **{**measured, **fields})
 
-    return make
+    return write_run
 
 
-def ids(run: StoredRun) -> list[str]:
-    return [each.record.id for each in find_repeats(run)]
+def get_repeat_ids(run: StoredRun) -> list[str]:
+    return [repeat.record.id for repeat in find_repeats(run)]
 
 
-def test_a_run_comes_first_then_the_other_splits_and_seeds_in_their_order(finish: Store) -> None:
+def test_run_comes_first_then_repeats_in_order(finish: Store) -> None:
     other_split, run, other_seed = finish(split=2), finish(split=1), finish(split=1, seed=1)
-    assert ids(run) == [each.record.id for each in (run, other_seed, other_split)]
-    assert ids(other_split)[0] == other_split.record.id
+    assert get_repeat_ids(run) == [repeat.record.id for repeat in (run, other_seed, other_split)]
+    assert get_repeat_ids(other_split)[0] == other_split.record.id
 
 
 @pytest.mark.parametrize(
@@ -310,25 +308,23 @@ def test_a_run_comes_first_then_the_other_splits_and_seeds_in_their_order(finish
     ],
     ids=str,
 )
-def test_another_candidate_or_other_data_are_no_repeat(
-    finish: Store, overrides: list[str], fields: dict[str, Any]
-) -> None:
+def test_other_candidate_or_data_is_not_a_repeat(finish: Store, overrides: list[str], fields: dict[str, Any]) -> None:
     run, repeat = finish(), finish(split=1)
     finish(*overrides, split=2, **fields)
-    assert ids(run) == [run.record.id, repeat.record.id]
+    assert get_repeat_ids(run) == [run.record.id, repeat.record.id]
 
 
-def test_the_newest_run_of_a_split_and_seed_counts_but_the_run_itself_always(finish: Store) -> None:
+def test_repeats_are_the_run_and_newest_of_others(finish: Store) -> None:
     run, _, _, newer = finish(), finish(), finish(split=1), finish(split=1)
-    assert ids(run) == [run.record.id, newer.record.id]
+    assert get_repeat_ids(run) == [run.record.id, newer.record.id]
 
 
-def test_without_randomness_seeds_of_a_split_are_no_repeats(finish: Store) -> None:
+def test_seeds_of_deterministic_model_are_not_repeats(finish: Store) -> None:
     run, _ = finish(deterministic=True), finish(seed=1, deterministic=True)
-    assert ids(run) == [run.record.id]
+    assert get_repeat_ids(run) == [run.record.id]
 
 
-def test_a_run_that_was_taken_elsewhere_is_alone(finish: Store, tmp_path: Path) -> None:
+def test_copied_run_has_no_repeats(finish: Store, tmp_path: Path) -> None:
     run, _ = finish(), finish(split=1)
     moved = read_run(Path(shutil.copytree(run.path, tmp_path / "elsewhere")))
     assert find_repeats(moved) == [moved]

@@ -36,16 +36,16 @@ def judged(
     rows: Sequence[int] | npt.NDArray[np.intp] | None = None,
     slices: Mapping[str, Sequence[int]] | None = None,
 ) -> RunDecisions:
-    """Return a run on `rows` of the records that errs in a share of its decisions, or in exactly these."""
-    own = np.arange(len(targets)) if rows is None else np.asarray(rows)
+    """Return a run on `rows`; `wrong` is the share of wrong decisions, or a mask of them."""
+    selected = np.arange(len(targets)) if rows is None else np.asarray(rows)
     if isinstance(wrong, float):
         wrong = (np.random.default_rng(seed).random(targets.shape) < wrong).astype(np.uint8)
     return RunDecisions(
         split,
-        own,
-        targets[own],
-        (targets ^ wrong)[own],
-        {name: np.array(places, dtype=np.intp) for name, places in (slices or {}).items()},
+        selected,
+        targets[selected],
+        (targets ^ wrong)[selected],
+        {name: np.array(positions, dtype=np.intp) for name, positions in (slices or {}).items()},
     )
 
 

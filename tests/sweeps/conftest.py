@@ -1,4 +1,4 @@
-"""A study in a temporary directory, and stored runs as in tests/runs."""
+"""Fixtures for a study in a temporary directory, and for stored runs as in tests/runs."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,11 +14,11 @@ from ratchet.sweeps.study import OpenStudy, open_study
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """The directory of the study."""
+    """Return the directory of the study."""
     return tmp_path / "runs" / ".studies" / "made"
 
 
 @pytest.fixture
 def opened(directory: Path) -> Callable[..., AbstractContextManager[OpenStudy]]:
-    """`with opened() as study`: the study in `directory`; keywords are settings."""
+    """Return a function for `with opened() as study`, which opens the study in `directory`; keywords are settings."""
     return lambda **settings: open_study(directory, SearchConfig(**settings), SPACE, DEFAULT, {"model": "made"})

@@ -1,4 +1,4 @@
-"""Studies without training: a formula takes its place."""
+"""Run studies without training: a formula replaces it."""
 
 from collections.abc import Sequence
 

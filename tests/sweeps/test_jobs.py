@@ -1,4 +1,4 @@
-"""Every job of a sweep has a recorded outcome, and a run that could only be repeated is found."""
+"""Tests for the jobs of a sweep: every outcome is recorded, and finished runs are found instead of repeated."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Fail = Callable[[Exception], None]
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
-    """`fail(error)`: training raises it."""
+    """Return a function such that `fail(error)` makes training raise the error."""
 
     def replace(error: Exception) -> None:
         def train(*_: object, **__: object) -> None:
@@ -35,7 +35,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Fail:
     return replace
 
 
-def test_a_pruned_trial_is_recorded_with_its_run(tmp_path: Path, fail: Fail) -> None:
+def test_pruned_trial_is_recorded_with_its_run(tmp_path: Path, fail: Fail) -> None:
     stop = Pruned("epoch 3: 0.100 is below the median of the earlier trials")
     stop.path = tmp_path / "sample" / "regression_search" / "x"
     fail(stop)
@@ -47,7 +47,7 @@ def test_a_pruned_trial_is_recorded_with_its_run(tmp_path: Path, fail: Fail) -> 
     ]
 
 
-def test_an_outcome_that_cannot_be_recorded_does_not_end_the_grid(tmp_path: Path, fail: Fail) -> None:
+def test_unrecordable_outcome_does_not_end_the_grid(tmp_path: Path, fail: Fail) -> None:
     (tmp_path / ".sweeps").write_text("in the way")
     fail(UserError("no label is left"))
     result = run_job(compose([f"runs_dir={tmp_path}", "sweep_id=one"]), ["seed=0"], 0)
@@ -56,7 +56,7 @@ def test_an_outcome_that_cannot_be_recorded_does_not_end_the_grid(tmp_path: Path
 
 
 @pytest.mark.parametrize("with_run", [True, False])
-def test_a_failed_job_is_recorded_with_its_reason_and_its_run(tmp_path: Path, fail: Fail, with_run: bool) -> None:
+def test_failed_job_is_recorded_with_reason_and_run(tmp_path: Path, fail: Fail, with_run: bool) -> None:
     reason = UserError("no label is left")
     fail(RunFailed(tmp_path / "sample" / "x", reason) if with_run else reason)
     result = run_job(compose([f"runs_dir={tmp_path}", "sweep_id=one"]), ["seed=0"], 0)
@@ -65,8 +65,8 @@ def test_a_failed_job_is_recorded_with_its_reason_and_its_run(tmp_path: Path, fa
     assert read_jobs(tmp_path, "one") == [Job(0, ["seed=0"], "failed", run=run, reason="no label is left")]
 
 
-def test_other_behavioural_cases_make_another_run(tmp_path: Path) -> None:
-    """Under the same file name, of the same records."""
+def test_other_behavioural_cases_need_a_new_run(tmp_path: Path) -> None:
+    """The file name and the records are the same; only the cases differ."""
     cases = (PROJECT / "data" / "behaviour" / "sample.yaml").read_text(encoding="utf-8")
     path = tmp_path / "cases.yaml"
     overrides = [f"runs_dir={tmp_path / 'runs'}", f"data.behaviour.path={path}", "evaluation.resamples=100"]
@@ -78,7 +78,7 @@ def test_other_behavioural_cases_make_another_run(tmp_path: Path) -> None:
     assert outcomes == ["finished", "done before", "finished"]
 
 
-def test_the_number_of_processes_is_settled_before_a_finished_run_is_looked_for(
+def test_number_of_processes_is_set_before_finished_runs_are_searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record of a run with one process per GPU holds their number."""
@@ -94,12 +94,12 @@ def test_the_number_of_processes_is_settled_before_a_finished_run_is_looked_for(
     assert devices == [3]
 
 
-def test_a_record_holds_the_overrides_without_the_launcher_and_the_sweep() -> None:
+def test_recorded_overrides_omit_launcher_and_sweep() -> None:
     overrides = ["launcher=joblib", "seed=1", "hydra.launcher.n_jobs=4", "sweep_id=x", "++hydra/launcher=basic"]
     assert recorded_overrides([*overrides, "name=a"]) == ["seed=1", "name=a"]
 
 
-def test_a_plan_holds_the_overrides_that_records_will_hold(tmp_path: Path) -> None:
+def test_plan_contains_recorded_overrides(tmp_path: Path) -> None:
     overrides = ["launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", f"runs_dir={tmp_path}"]
     assert plan_grid(overrides, None, "two") == tmp_path
     assert [job.overrides for job in read_jobs(tmp_path, "two")] == [
@@ -109,7 +109,7 @@ def test_a_plan_holds_the_overrides_that_records_will_hold(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("override", ["launcher=basic,joblib", "resume=last", "run_dir=here", "seed=interval(0,1)"])
-def test_a_grid_refuses_what_makes_no_sense_for_several_runs(override: str, tmp_path: Path) -> None:
+def test_grid_refuses_unsuitable_overrides(override: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="command line"):
         plan_grid([override, f"runs_dir={tmp_path}"], None, "one")
     assert not list(tmp_path.iterdir())
@@ -120,22 +120,24 @@ def finished(store: Store) -> StoredRun:
     return store("seed=3", **FIELDS)
 
 
-def find(config: Config, *, threads: int = 1, data: tuple[str, str, str | None] = DATA) -> StoredRun | None:
+def find_finished_run(
+    config: Config, *, threads: int = 1, data: tuple[str, str, str | None] = DATA
+) -> StoredRun | None:
     return find_done(config, threads, lambda: data)
 
 
-def test_an_equal_run_is_found(finished: StoredRun, configure: Configure) -> None:
-    assert find(configure("seed=3")) == finished
+def test_equal_run_is_found(finished: StoredRun, configure: Configure) -> None:
+    assert find_finished_run(configure("seed=3")) == finished
 
 
 @pytest.mark.parametrize(
     "override",
     ["hypothesis=why", "parent=none", "trainer.progress_bar=false", "sweep_id=x", "tracker=wandb", "fresh=true"],
 )
-def test_keys_that_do_not_affect_results_make_no_other_run(
+def test_keys_without_effect_on_results_match_existing_run(
     finished: StoredRun, configure: Configure, override: str
 ) -> None:
-    assert find(configure("seed=3", override)) == finished
+    assert find_finished_run(configure("seed=3", override)) == finished
 
 
 @pytest.mark.parametrize(
@@ -153,51 +155,51 @@ def test_keys_that_do_not_affect_results_make_no_other_run(
         "name=other",
     ],
 )
-def test_keys_that_affect_results_make_another_run(finished: StoredRun, configure: Configure, override: str) -> None:
-    assert find(configure("seed=3", override)) is None
+def test_keys_that_affect_results_need_a_new_run(finished: StoredRun, configure: Configure, override: str) -> None:
+    assert find_finished_run(configure("seed=3", override)) is None
 
 
-def test_threads_data_split_and_behavioural_cases_count(finished: StoredRun, configure: Configure) -> None:
-    assert find(configure("seed=3"), threads=2) is None
-    assert find(configure("seed=3"), data=("another", "split", "cases")) is None
-    assert find(configure("seed=3"), data=("version", "another", "cases")) is None
-    assert find(configure("seed=3"), data=("version", "split", "other cases")) is None
+def test_threads_data_split_and_cases_must_match(finished: StoredRun, configure: Configure) -> None:
+    assert find_finished_run(configure("seed=3"), threads=2) is None
+    assert find_finished_run(configure("seed=3"), data=("another", "split", "cases")) is None
+    assert find_finished_run(configure("seed=3"), data=("version", "another", "cases")) is None
+    assert find_finished_run(configure("seed=3"), data=("version", "split", "other cases")) is None
 
 
-def test_a_record_older_than_the_hash_of_cases_is_of_a_run_without_cases(store: Store, configure: Configure) -> None:
+def test_record_without_case_hash_matches_run_without_cases(store: Store, configure: Configure) -> None:
     older = store("seed=3", **FIELDS)
     content = json.loads((older.path / "record.json").read_text())
     del content["behaviour_hash"]
     (older.path / "record.json").write_text(json.dumps(content))
-    assert find(configure("seed=3")) is None
-    without_cases = find(configure("seed=3"), data=("version", "split", None))
+    assert find_finished_run(configure("seed=3")) is None
+    without_cases = find_finished_run(configure("seed=3"), data=("version", "split", None))
     assert without_cases is not None
     assert without_cases.path == older.path
 
 
-def test_other_code_or_packages_make_another_run(
+def test_other_code_or_packages_need_a_new_run(
     finished: StoredRun, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "code_of_run", lambda model: {"ratchet.training:train": "another"})
-    assert find(configure("seed=3")) is None
+    assert find_finished_run(configure("seed=3")) is None
     monkeypatch.undo()
     monkeypatch.setattr(provenance, "read_package_versions", lambda: {"numpy": "0"})
-    assert find(configure("seed=3")) is None
+    assert find_finished_run(configure("seed=3")) is None
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
-def test_a_run_that_did_not_finish_is_not_done(store: Store, configure: Configure, status: str) -> None:
+def test_unfinished_run_does_not_match(store: Store, configure: Configure, status: str) -> None:
     store("seed=3", **FIELDS, status=status)
-    assert find(configure("seed=3")) is None
+    assert find_finished_run(configure("seed=3")) is None
 
 
-def test_the_newest_of_several_is_returned(store: Store, configure: Configure) -> None:
+def test_newest_matching_run_is_returned(store: Store, configure: Configure) -> None:
     store(**FIELDS, started_at="2026-01-01T00:00:00+00:00")
     newest = store(**FIELDS, started_at="2026-01-02T00:00:00+00:00")
-    assert find(configure()) == newest
+    assert find_finished_run(configure()) == newest
 
 
-def test_data_are_not_read_if_no_run_has_the_same_settings(finished: StoredRun, configure: Configure) -> None:
+def test_data_is_not_read_without_matching_settings(finished: StoredRun, configure: Configure) -> None:
     def read() -> tuple[str, str, str | None]:
         raise AssertionError("the data were read")
 
@@ -205,9 +207,9 @@ def test_data_are_not_read_if_no_run_has_the_same_settings(finished: StoredRun, 
 
 
 @pytest.mark.parametrize("content", [None, "", "[", "trainer: 1", "- 1", "\x00"], ids=repr)
-def test_a_damaged_run_does_not_match(finished: StoredRun, configure: Configure, content: str | None) -> None:
+def test_damaged_run_does_not_match(finished: StoredRun, configure: Configure, content: str | None) -> None:
     path = finished.path / "config.yaml"
     path.unlink()
     if content is not None:
         path.write_text(content)
-    assert find(configure("seed=3")) is None
+    assert find_finished_run(configure("seed=3")) is None

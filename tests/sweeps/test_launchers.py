@@ -1,4 +1,4 @@
-"""How jobs in other processes are settled; tests/e2e/test_launchers.py starts the processes."""
+"""Tests for jobs in other processes, without the processes, which tests/e2e/test_launchers.py starts."""
 
 import os
 import signal
@@ -21,13 +21,13 @@ JOBS = [["seed=0"], ["seed=1"]]
 
 @pytest.fixture
 def reported() -> list[Job]:
-    """The failed jobs that the sweep reported."""
+    """Return a list that collects the failed jobs that the sweep reports."""
     return []
 
 
 @pytest.fixture
 def sweep(tmp_path: Path, reported: list[Job]) -> Sweep:
-    """A sweep of two jobs, of which none has reported."""
+    """Return a sweep of two jobs, neither of which has reported."""
     plan_sweep(tmp_path, "one", JOBS)
     return Sweep(tmp_path, "one", print, lambda launcher, task: None, reported.append, lambda out, err: None)
 
@@ -47,7 +47,7 @@ def start_run(runs_dir: Path, overrides: list[str]) -> None:
     open_run(config, threads=1, overrides=overrides).__enter__()
 
 
-def test_a_job_that_did_not_report_failed_and_its_run_ends(sweep: Sweep, tmp_path: Path, reported: list[Job]) -> None:
+def test_job_that_did_not_report_fails_and_its_run_ends(sweep: Sweep, tmp_path: Path, reported: list[Job]) -> None:
     start_run(tmp_path, JOBS[1])
     sweep.settle(1, [*JOBS[1], "launcher=joblib", "sweep_id=one"], "its process died")
     [run] = find_runs(tmp_path)
@@ -63,7 +63,7 @@ def test_a_job_that_did_not_report_failed_and_its_run_ends(sweep: Sweep, tmp_pat
     assert reported == [Job(1, JOBS[1], "failed", reason="its process died")]
 
 
-def test_the_outcome_that_a_job_recorded_itself_stays(sweep: Sweep, tmp_path: Path, reported: list[Job]) -> None:
+def test_outcome_recorded_by_the_job_is_kept(sweep: Sweep, tmp_path: Path, reported: list[Job]) -> None:
     recorded = Job(0, JOBS[0], "failed", reason="no label is left")
     record_job(tmp_path, "one", recorded)
     sweep.settle(0, JOBS[0], "its process died")
@@ -71,12 +71,12 @@ def test_the_outcome_that_a_job_recorded_itself_stays(sweep: Sweep, tmp_path: Pa
     assert reported == []
 
 
-def test_a_job_without_a_plan_is_settled_too(sweep: Sweep, tmp_path: Path) -> None:
+def test_job_without_plan_is_settled(sweep: Sweep, tmp_path: Path) -> None:
     sweep.settle(7, ["seed=7"], "its process died")
     assert read_jobs(tmp_path, "one")[-1] == Job(7, ["seed=7"], "failed", reason="its process died")
 
 
-def test_jobs_are_counted_up_to_the_last_one_that_started(sweep: Sweep, tmp_path: Path) -> None:
+def test_jobs_are_counted_up_to_last_started(sweep: Sweep, tmp_path: Path) -> None:
     jobs = [[f"seed={seed}"] for seed in range(4)]
     assert sweep.count_started(jobs, 0) == 0
     record_job(tmp_path, "one", Job(0, jobs[0], "finished"))
@@ -86,12 +86,12 @@ def test_jobs_are_counted_up_to_the_last_one_that_started(sweep: Sweep, tmp_path
     assert sweep.count_started(jobs[1:], 1) == 2
 
 
-def test_in_the_process_of_the_sweep_the_task_runs_unchanged(signals: None) -> None:
+def test_task_runs_unchanged_in_sweep_process(signals: None) -> None:
     assert InWorker(lambda config: config)("x") == "x"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_job_in_its_own_process_returns_what_it_printed(signals: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_in_own_process_returns_its_output(signals: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def task(config: Any) -> None:
         print("out", sys.argv[-1])
         print("err", file=sys.stderr)
@@ -103,11 +103,11 @@ def test_a_job_in_its_own_process_returns_what_it_printed(signals: None, monkeyp
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "submitit_slurm"])
-def test_a_launcher_sets_threads_and_the_batch_of_a_search_only(launcher: str) -> None:
+def test_launcher_sets_only_threads_and_search_batch(launcher: str) -> None:
     for threads in (1, 3):
         at_once = 1 if launcher == "submitit_slurm" else max(1, available_cores() // threads)
-        chosen = [f"launcher={launcher}", *([f"threads={threads}"] if threads > 1 else [])]
-        assert compose(chosen) == compose([f"threads={threads}", f"sweep.parallel={at_once}"])
+        overrides = [f"launcher={launcher}", *([f"threads={threads}"] if threads > 1 else [])]
+        assert compose(overrides) == compose([f"threads={threads}", f"sweep.parallel={at_once}"])
 
 
 Cores = Callable[[int], None]
@@ -121,7 +121,7 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> Cores:
 
 
 @pytest.mark.parametrize(("threads", "jobs"), [("1", 16), ("4", 4), ("5", 3), ("null", 1), ("32", 1)])
-def test_the_number_of_concurrent_jobs_follows_from_cores_and_threads(threads: str, jobs: int, cores: Cores) -> None:
+def test_number_of_concurrent_jobs_depends_on_cores_and_threads(threads: str, jobs: int, cores: Cores) -> None:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 

@@ -1,4 +1,4 @@
-"""The recorded jobs of a sweep, and what is missing of them."""
+"""Tests for the recorded jobs of a sweep and for the jobs that are missing."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ Store = Callable[..., StoredRun]
 PLAN = [["seed=0"], ["seed=1"], ["seed=2"]]
 
 
-def test_a_job_that_does_not_report_was_not_run(tmp_path: Path) -> None:
+def test_job_without_report_was_not_run(tmp_path: Path) -> None:
     plan_sweep(tmp_path, "one", PLAN)
     record_job(tmp_path, "one", Job(2, ["seed=2"], "failed", reason="no label is left"))
     record_job(tmp_path, "one", Job(0, ["seed=0"], "finished"), tmp_path / "sample" / "rule" / "x")
@@ -38,13 +38,13 @@ def test_a_job_that_does_not_report_was_not_run(tmp_path: Path) -> None:
     ]
 
 
-def test_the_last_outcome_of_a_job_counts(tmp_path: Path) -> None:
+def test_last_outcome_of_a_job_counts(tmp_path: Path) -> None:
     for outcome in ("failed", "finished"):
         record_job(tmp_path, "one", Job(0, ["seed=0"], outcome))  # type: ignore[arg-type]
     assert [job.outcome for job in read_jobs(tmp_path, "one")] == ["finished"]
 
 
-def test_without_a_plan_the_jobs_are_those_that_reported(tmp_path: Path) -> None:
+def test_without_plan_only_reported_jobs_are_read(tmp_path: Path) -> None:
     assert read_jobs(tmp_path, "one") == []
     record_job(tmp_path, "one", Job(3, ["seed=3"], "finished"))
     assert [job.number for job in read_jobs(tmp_path, "one")] == [3]
@@ -56,7 +56,7 @@ def test_other_files_in_the_directory_are_not_jobs(tmp_path: Path) -> None:
     assert len(read_jobs(tmp_path, "one")) == 3
 
 
-def test_runs_of_a_sweep_are_its_own_and_those_done_before(store: Store, tmp_path: Path) -> None:
+def test_sweep_includes_own_runs_and_earlier_ones(store: Store, tmp_path: Path) -> None:
     runs_dir = tmp_path / "runs"
     earlier, own, other = store("sweep_id=first"), store("sweep_id=second", "seed=1"), store("sweep_id=third")
     record_job(runs_dir, "second", Job(0, [], "done before"), earlier.path)
@@ -67,14 +67,14 @@ def test_runs_of_a_sweep_are_its_own_and_those_done_before(store: Store, tmp_pat
     assert [run.record.id for run in find_sweep_runs(runs_dir, "second")] == [own.record.id]
 
 
-def test_a_runs_directory_may_move(store: Store, tmp_path: Path) -> None:
+def test_runs_directory_may_move(store: Store, tmp_path: Path) -> None:
     stored = store()
     record_job(tmp_path / "runs", "one", Job(0, [], "done before"), stored.path)
     (tmp_path / "runs").rename(tmp_path / "moved")
     assert [run.record.id for run in find_sweep_runs(tmp_path / "moved", "one")] == [stored.record.id]
 
 
-def test_the_last_sweep_is_the_newest_even_if_all_of_it_was_done_before(store: Store, tmp_path: Path) -> None:
+def test_last_sweep_may_contain_only_earlier_runs(store: Store, tmp_path: Path) -> None:
     runs_dir = tmp_path / "runs"
     assert find_last_sweep(runs_dir) == "none yet"
     run = store("sweep_id=20260101T000000Z-bbbbbb")
@@ -83,46 +83,46 @@ def test_the_last_sweep_is_the_newest_even_if_all_of_it_was_done_before(store: S
     assert find_last_sweep(runs_dir) == "20260101T000001Z-aaaaaa"
 
 
-def test_the_error_names_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_file_error_names_it(tmp_path: Path) -> None:
     (tmp_path / ".sweeps").write_text("a file")
     with pytest.raises(UserError, match=r"\.sweeps/one/plan\.json: "):
         plan_sweep(tmp_path, "one", PLAN)
 
 
-def test_the_error_names_a_damaged_file(tmp_path: Path) -> None:
+def test_damaged_file_error_names_it(tmp_path: Path) -> None:
     plan_sweep(tmp_path, "one", PLAN)
     (tmp_path / ".sweeps" / "one" / "plan.json").write_text("[")
     with pytest.raises(UserError, match=r"plan\.json: "):
         read_jobs(tmp_path, "one")
 
 
-def test_lost_jobs_have_the_reason_of_their_run_or_of_the_ledger(store: Store, tmp_path: Path) -> None:
+def test_lost_jobs_have_reason_and_run(store: Store, tmp_path: Path) -> None:
     runs_dir = tmp_path / "runs"
     plan_sweep(runs_dir, "one", [["seed=0"], ["seed=1"], ["seed=2"], ["seed=3"]])
     error = {"type": "UserError", "message": "no label\nsecond line", "traceback": ""}
     failed = store("sweep_id=one", "seed=0", status="failed", overrides=["seed=0"], error=error)
     record_job(runs_dir, "one", Job(0, ["seed=0"], "failed", reason="no label"), failed.path)
     record_job(runs_dir, "one", Job(1, ["seed=1"], "failed", reason="no directory"))
-    silent = store("sweep_id=one", "seed=2", overrides=["seed=2"])
+    unrecorded = store("sweep_id=one", "seed=2", overrides=["seed=2"])
     sweep = read_sweep(runs_dir, "one")
     assert sweep.lost == [
         LostJob("failed", ["seed=0"], "no label", failed.path),
         LostJob("failed", ["seed=1"], "no directory", None),
         LostJob("not run", ["seed=3"], "it did not report", None),
     ]
-    assert sweep.unrecorded == sweep.finished == [silent]
+    assert sweep.unrecorded == sweep.finished == [unrecorded]
     assert not sweep.succeeded
 
 
-def test_a_search_may_succeed_without_a_new_run_and_a_grid_may_not(tmp_path: Path) -> None:
+def test_only_a_search_may_succeed_without_new_runs(tmp_path: Path) -> None:
     assert not read_sweep(tmp_path, "one").succeeded
     record_study(tmp_path, "one", "sample-rule_search-12345678")
     assert read_sweep(tmp_path, "one").succeeded
     assert read_study_id(tmp_path, "one") == "sample-rule_search-12345678"
 
 
-def test_the_files_of_a_sweep_keep_their_format(tmp_path: Path) -> None:
-    """Sweeps of earlier versions stay readable."""
+def test_file_format_of_sweeps_is_stable(tmp_path: Path) -> None:
+    """Sweeps of earlier versions must stay readable."""
     directory = tmp_path / ".sweeps" / "20260101T000000Z-aaaaaa"
     directory.mkdir(parents=True)
     (directory / "plan.json").write_text('[["seed=0"], ["seed=1"]]')

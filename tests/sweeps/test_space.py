@@ -1,4 +1,4 @@
-"""What a search may try: its command line, and the values of each key."""
+"""Tests for the space of a search: its command line and the values of each key."""
 
 import dataclasses
 import re
@@ -47,12 +47,12 @@ WIDTHS = ParameterConfig(choices=[[1], [1, 2], None, "english", True])
         (ParameterConfig(choices=[1], low=1), "choices stand alone"),
     ],
 )
-def test_a_range_that_cannot_be_sampled_is_refused(parameter: ParameterConfig, message: str) -> None:
+def test_invalid_range_is_refused(parameter: ParameterConfig, message: str) -> None:
     with pytest.raises(UserError, match=r"sweep\.space, model\.C: .*" + message):
         check_space({"model.C": parameter})
 
 
-def test_an_empty_space_is_refused() -> None:
+def test_empty_space_is_refused() -> None:
     with pytest.raises(UserError, match="nothing to search"):
         check_space({})
 
@@ -72,21 +72,21 @@ PLAIN = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-1e6, 1e6) | 
 
 
 @given(PLAIN | st.lists(st.integers(0, 9) | st.none(), max_size=4))
-def test_the_command_line_reads_every_value_back(value: Any) -> None:
+def test_values_round_trip_through_command_line(value: Any) -> None:
     [override] = OverridesParser.create().parse_overrides([f"key={as_argument(value)}"])
     result = override.value()
     assert getattr(result, "text", result) == value
     assert not override.is_sweep_override()
 
 
-def test_corners_contain_every_limit_and_every_choice() -> None:
+def test_corners_contain_every_limit_and_choice() -> None:
     result = list(corners({"rate": RATE, "layers": LAYERS, "widths": WIDTHS}))
     assert len(result) == 5
     assert {values["rate"] for values in result} == {1e-4, 1e-2}
     assert {values["widths"] for values in result} == {"[1]", "[1,2]", "null", "english", "true"}
 
 
-def test_a_small_space_is_listed_completely_and_a_large_one_not() -> None:
+def test_only_small_spaces_of_choices_are_listed() -> None:
     two = {"a": ParameterConfig(choices=[1, 2]), "b": ParameterConfig(choices=["x", None])}
     assert list_values(two, 4) == [
         {"a": "1", "b": "x"},
@@ -98,7 +98,7 @@ def test_a_small_space_is_listed_completely_and_a_large_one_not() -> None:
     assert list_values({**two, "rate": RATE}, 100) == []
 
 
-def test_a_default_is_a_value_only_inside_the_space() -> None:
+def test_default_is_used_only_inside_the_space() -> None:
     assert value_in(RATE, 0.002) == 0.002
     assert value_in(RATE, 0.2) is None
     assert value_in(RATE, None) is None
@@ -116,12 +116,12 @@ def test_sampled_values_have_four_digits() -> None:
 SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
 
 
-def test_every_model_of_the_ladder_can_be_searched() -> None:
+def test_every_model_of_the_ladder_has_a_sweep() -> None:
     assert {"rule", "regression", "cnn", "transformer"} <= set(SWEEPS)
 
 
 @pytest.mark.parametrize("name", SWEEPS)
-def test_a_sweep_config_searches_its_model_on_val(name: str) -> None:
+def test_sweep_config_searches_its_model_on_val(name: str) -> None:
     request = read_request([f"sweep={name}"])
     config = request.config
     assert (config.model.name, config.name, config.evaluate.name) == (name, f"{name}_search", "val")
@@ -133,7 +133,7 @@ def test_a_sweep_config_searches_its_model_on_val(name: str) -> None:
     assert lines[2].startswith(f"# python train.py -m sweep={name}")
 
 
-def test_one_value_on_the_command_line_is_fixed_and_several_are_searched() -> None:
+def test_single_values_are_fixed_and_several_are_searched() -> None:
     request = read_request(
         [
             "sweep=regression",
@@ -153,7 +153,7 @@ def test_one_value_on_the_command_line_is_fixed_and_several_are_searched() -> No
     assert space["threshold.value"].log
     assert space["calibration.method"].choices == ["none", "temperature"]
     assert (space["model.complexity"].low, space["model.complexity"].high) == (1, 3)
-    assert space["model.char_ngrams"].choices, "the space of the config stays"
+    assert space["model.char_ngrams"].choices, "the space of the config is kept"
 
 
 @pytest.mark.parametrize(
@@ -170,17 +170,17 @@ def test_one_value_on_the_command_line_is_fixed_and_several_are_searched() -> No
         (["sweep=regression", "sweep.trials=0"], "sweep.trials=0 is out of range"),
     ],
 )
-def test_a_mistake_is_refused_before_anything_runs(arguments: list[str], message: str) -> None:
+def test_invalid_request_is_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_request(arguments)
 
 
-def test_a_default_outside_the_space_is_not_a_trial() -> None:
+def test_default_outside_the_space_is_not_a_trial() -> None:
     request = read_request(["sweep=rule", "model.stemming=true", "threshold.value=interval(0.6,0.7)"])
     assert default_values(request) == (None, ["threshold.value=0.5"])
 
 
-def test_the_docs_name_existing_keys(project: Path) -> None:
+def test_docs_name_existing_keys(project: Path) -> None:
     named = set(re.findall(r"sweep\.(\w+)", (project / "docs" / "search.md").read_text(encoding="utf-8")))
     assert {"trials", "metric", "cost", "margin", "parallel", "prune", "seed", "experiment", "minutes"} <= named
     assert named <= {field.name for field in dataclasses.fields(SearchConfig)}

@@ -1,4 +1,4 @@
-"""The order of trials, what survives a killed process, and pruning."""
+"""Tests for studies: the order of trials, recovery after a killed process, and pruning."""
 
 import builtins
 import subprocess
@@ -29,55 +29,53 @@ from ratchet.sweeps.trials import read_results
 Opened = Callable[..., AbstractContextManager[OpenStudy]]
 
 
-def values(trials: list[Trial]) -> list[dict[str, Any]]:
+def get_values(trials: list[Trial]) -> list[dict[str, Any]]:
     return [trial.values for trial in trials]
 
 
 @pytest.fixture
 def uninterrupted(tmp_path: Path) -> list[dict[str, Any]]:
-    """The values of fourteen trials: four more than are random."""
+    """Return the values of fourteen trials, four more than the random ones."""
     with open_study(tmp_path / "uninterrupted", SearchConfig(), SPACE, DEFAULT, {}) as study:
-        return values(run_trials(study, 14))
+        return get_values(run_trials(study, 14))
 
 
-def test_the_default_is_tried_first(opened: Opened) -> None:
+def test_default_is_tried_first(opened: Opened) -> None:
     with opened() as study:
         [trial] = study.ask(1)
         assert (trial.number, trial.values) == (0, DEFAULT)
 
 
-def test_a_resumed_search_tries_what_an_uninterrupted_one_tries(
+def test_resumed_search_tries_same_values_as_uninterrupted_one(
     opened: Opened, uninterrupted: list[dict[str, Any]]
 ) -> None:
     results = []
     for count in (1, 4, 6, 3):
         with opened() as study:
-            results += values(run_trials(study, count))
+            results += get_values(run_trials(study, count))
     assert results == uninterrupted
-    assert len({str(each) for each in results}) == 14, "trials differ"
+    assert len({str(values) for values in results}) == 14, "trials differ"
 
 
 def test_another_seed_tries_other_values(opened: Opened, uninterrupted: list[dict[str, Any]]) -> None:
     with opened(seed=1) as study:
-        results = values(run_trials(study, 3))
+        results = get_values(run_trials(study, 3))
     assert results[0] == uninterrupted[0]
     assert results[1:] != uninterrupted[1:3]
 
 
-def test_killed_and_failed_trials_come_first_and_do_not_change_later_ones(
-    opened: Opened, uninterrupted: list[dict[str, Any]]
-) -> None:
+def test_killed_and_failed_trials_are_repeated_first(opened: Opened, uninterrupted: list[dict[str, Any]]) -> None:
     with opened() as study:
-        done = values(run_trials(study, 4))
-        study.ask(1)  # and the process dies
+        done = get_values(run_trials(study, 4))
+        study.ask(1)  # the process is killed here
     with opened() as study:
-        done += values(run_trials(study, 1))
-        failed = values(run_trials(study, 1, failing=[0]))
+        done += get_values(run_trials(study, 1))
+        failed = get_values(run_trials(study, 1, failing=[0]))
     with opened() as study:
         assert study.tried == 5
-        again = values(run_trials(study, 1))
-        assert again == failed
-        done += again + values(run_trials(study, 8))
+        repeated = get_values(run_trials(study, 1))
+        assert repeated == failed
+        done += repeated + get_values(run_trials(study, 8))
     assert done == uninterrupted
 
 
@@ -88,7 +86,7 @@ def test_trials_of_one_batch_differ(opened: Opened) -> None:
     assert len({str(trial.values) for trial in trials}) == 3
 
 
-def test_the_sampler_improves_on_the_default(opened: Opened, directory: Path) -> None:
+def test_sampler_improves_on_default(opened: Opened, directory: Path) -> None:
     with opened() as study:
         run_trials(study, 40)
     results = read_results(read_study(directory, SearchConfig()), SearchConfig())
@@ -99,12 +97,12 @@ def test_the_sampler_improves_on_the_default(opened: Opened, directory: Path) ->
     assert results.importance["model.rate"] < 0.1
 
 
-def test_a_small_space_of_choices_is_tried_completely(directory: Path) -> None:
+def test_small_space_of_choices_is_tried_completely(directory: Path) -> None:
     space = {"a": ParameterConfig(choices=[1, 2]), "b": ParameterConfig(choices=[True, False])}
     with open_study(directory, SearchConfig(trials=4), space, {"a": "2", "b": "true"}, {}) as study:
         results = [study.ask(1)[0].values for _ in range(4)]
     assert results[0] == {"a": "2", "b": "true"}
-    assert {(each["a"], each["b"]) for each in results} == {
+    assert {(values["a"], values["b"]) for values in results} == {
         ("1", "true"),
         ("1", "false"),
         ("2", "true"),
@@ -112,20 +110,20 @@ def test_a_small_space_of_choices_is_tried_completely(directory: Path) -> None:
     }
 
 
-def test_an_incomplete_last_line_of_the_journal_is_removed(opened: Opened, directory: Path) -> None:
+def test_incomplete_last_line_of_journal_is_removed(opened: Opened, directory: Path) -> None:
     with opened() as study:
         run_trials(study, 2)
     journal = directory / JOURNAL
     (directory / f"{JOURNAL}.lock").write_text("of a process that was killed")
-    whole = journal.read_bytes()
-    journal.write_bytes(whole + whole.splitlines(keepends=True)[-1][:20])
+    complete = journal.read_bytes()
+    journal.write_bytes(complete + complete.splitlines(keepends=True)[-1][:20])
     with opened() as study:
         assert study.tried == 2
         run_trials(study, 1)
-    assert journal.read_bytes().startswith(whole)
+    assert journal.read_bytes().startswith(complete)
 
 
-def test_the_error_names_a_damaged_journal(opened: Opened, directory: Path) -> None:
+def test_damaged_journal_error_names_it(opened: Opened, directory: Path) -> None:
     with opened() as study:
         run_trials(study, 1)
     (directory / JOURNAL).write_text("not JSON\nat all\n")
@@ -134,46 +132,46 @@ def test_the_error_names_a_damaged_journal(opened: Opened, directory: Path) -> N
 
 
 def test_two_processes_cannot_use_one_study(opened: Opened, directory: Path) -> None:
-    holds = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); "
-    holds += "print('held', flush=True); sys.stdin.read()"
+    code = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); "
+    code += "print('held', flush=True); sys.stdin.read()"
     directory.mkdir(parents=True)
-    command = [sys.executable, "-c", holds, str(directory / ".lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
+    command = [sys.executable, "-c", code, str(directory / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         with pytest.raises(UserError, match="another process is using this study"), opened():
             pass
-        other.communicate("")
+        process.communicate("")
     with opened() as study:
         assert study.tried == 0
 
 
-def test_without_optuna_the_error_names_the_extra(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
+def test_error_without_optuna_names_the_extra(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = builtins.__import__
 
-    def absent(name: str, *rest: Any) -> Any:
+    def import_without_optuna(name: str, *rest: Any) -> Any:
         if name.partition(".")[0] == "optuna":
             raise ImportError("no optuna here")
-        return real(name, *rest)
+        return original(name, *rest)
 
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setattr(builtins, "__import__", import_without_optuna)
     with pytest.raises(UserError, match=r"the extra ratchet\[search\]"), opened():
         pass
 
 
-def test_a_missing_study_is_an_error(directory: Path) -> None:
+def test_missing_study_raises(directory: Path) -> None:
     with pytest.raises(UserError, match="there is no study"):
         read_study(directory, SearchConfig())
     with pytest.raises(UserError, match=r"study\.json: cannot be read"):
         read_about(directory)
 
 
-def test_the_study_holds_its_description(opened: Opened, directory: Path) -> None:
+def test_study_stores_its_description(opened: Opened, directory: Path) -> None:
     with opened():
         assert read_about(directory) == {"model": "made"}
 
 
-def test_a_study_is_found_by_its_id_or_a_unique_prefix(tmp_path: Path) -> None:
+def test_study_is_found_by_id_or_unique_prefix(tmp_path: Path) -> None:
     for name in ("sample-cnn-1", "sample-cnn-12", "sample-rule-3"):
         study_dir(tmp_path, name).mkdir(parents=True)
         (study_dir(tmp_path, name) / "study.json").write_text("{}")
@@ -188,11 +186,11 @@ def test_a_study_is_found_by_its_id_or_a_unique_prefix(tmp_path: Path) -> None:
         find_study(tmp_path / "elsewhere", "sample")
 
 
-def settings_of(trial: int, **others: object) -> SearchConfig:
+def make_settings(trial: int, **others: object) -> SearchConfig:
     return SearchConfig(study="made", trial=trial, **others)  # type: ignore[arg-type]
 
 
-def epochs_until_pruned(settings: SearchConfig, runs_dir: Path, value: float, epochs: int = 8) -> int:
+def count_epochs(settings: SearchConfig, runs_dir: Path, value: float, epochs: int = 8) -> int:
     """Return how many epochs with this metric a trial may run."""
     watch = pruning_watch(settings, runs_dir)
     assert watch is not None
@@ -205,18 +203,18 @@ def epochs_until_pruned(settings: SearchConfig, runs_dir: Path, value: float, ep
     return epochs
 
 
-def test_a_trial_is_pruned_once_it_is_below_the_median(opened: Opened, directory: Path, tmp_path: Path) -> None:
+def test_trial_below_the_median_is_pruned(opened: Opened, directory: Path, tmp_path: Path) -> None:
     runs_dir = tmp_path / "runs"
     with opened() as study:
         for value in (0.1, 0.5, 0.6, 0.7, 0.8):
             [trial] = study.ask(1)
-            assert epochs_until_pruned(settings_of(trial.number), runs_dir, value) == 8, "too few earlier trials"
+            assert count_epochs(make_settings(trial.number), runs_dir, value) == 8, "too few earlier trials"
             study.tell(trial.number, [value])
         [good] = study.ask(1)
-        assert epochs_until_pruned(settings_of(good.number), runs_dir, 0.65) == 8
+        assert count_epochs(make_settings(good.number), runs_dir, 0.65) == 8
         study.tell(good.number, [0.65])
         [poor] = study.ask(1)
-        assert epochs_until_pruned(settings_of(poor.number), runs_dir, 0.55) == 4, "the first three epochs are free"
+        assert count_epochs(make_settings(poor.number), runs_dir, 0.55) == 4, "the first three epochs are free"
         study.tell(poor.number, None, pruned=True)
     results = read_results(read_study(directory, SearchConfig()), SearchConfig())
     assert [(trial.state, trial.epochs, trial.reported) for trial in results.trials[-2:]] == [
@@ -225,10 +223,10 @@ def test_a_trial_is_pruned_once_it_is_below_the_median(opened: Opened, directory
     ]
 
 
-def test_nothing_is_watched_if_nothing_can_be_pruned(tmp_path: Path) -> None:
+def test_without_pruning_there_is_no_watch(tmp_path: Path) -> None:
     for settings in (
         SearchConfig(),
-        settings_of(0, prune=False),
-        settings_of(0, cost=Cost.size_mb),
+        make_settings(0, prune=False),
+        make_settings(0, cost=Cost.size_mb),
     ):
         assert pruning_watch(settings, tmp_path) is None

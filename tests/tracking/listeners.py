@@ -1,4 +1,4 @@
-"""A tracker that remembers, and W&B's offline files read back by its own command."""
+"""A tracker that records its calls, and a reader of W&B's offline files."""
 
 import json
 import sys
@@ -12,16 +12,16 @@ from ratchet.tracking.tracker import Description, Report
 
 
 class Listener:
-    """A tracker that remembers what it was told; `fails` names the methods that raise."""
+    """A tracker that records its calls; `fails` names the methods that raise."""
 
     def __init__(self, *fails: str) -> None:
         self.fails = fails
         self.told: list[tuple[str, Any]] = []
 
-    def _tell(self, what: str, content: Any) -> None:
-        self.told.append((what, content))
-        if what in self.fails:
-            raise OSError(f"no {what} today")
+    def _tell(self, method: str, content: Any) -> None:
+        self.told.append((method, content))
+        if method in self.fails:
+            raise OSError(f"no {method} today")
 
     def configure(self, values: Mapping[str, Any]) -> None:
         self._tell("configure", values)
@@ -41,9 +41,9 @@ def make_description(identifier: str = "one", **config: Any) -> Description:
 
 
 def inspect_wandb_run(directory: Path, *flags: str) -> Any:
-    """What `wandb leet inspect` says of the one W&B run below `directory`: its summary, or with no flag its records."""
+    """Return what `wandb leet inspect` prints for the only run below `directory`: without flags, its records."""
     [path] = directory.glob("wandb/*run-*/*.wandb")
     program = Path(sys.executable).with_name("wandb")
-    done = run_command(program, "leet", "inspect", "--json", *flags, path, cwd=directory)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout) if flags else [json.loads(line) for line in done.stdout.splitlines()]
+    process = run_command(program, "leet", "inspect", "--json", *flags, path, cwd=directory)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout) if flags else [json.loads(line) for line in process.stdout.splitlines()]

@@ -13,13 +13,13 @@ from ratchet.tracking.tracker import Description
 WANDB = TrackerConfig(kind=TrackerKind.wandb)
 
 
-def never() -> Description:
+def refuse_description() -> Description:
     raise AssertionError("nobody wants to know")
 
 
 @pytest.fixture
-def opens(monkeypatch: pytest.MonkeyPatch) -> Callable[[Listener], Listener]:
-    """`opens(listener)` takes W&B's place."""
+def use_listener(monkeypatch: pytest.MonkeyPatch) -> Callable[[Listener], Listener]:
+    """Return a function that replaces W&B with a listener."""
 
     def replace(listener: Listener) -> Listener:
         monkeypatch.setattr(wandb_tracker, "open_wandb", lambda *_: listener)
@@ -28,11 +28,11 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> Callable[[Listener], Listener]:
     return replace
 
 
-def test_none_is_the_null_tracker_which_asks_for_nothing(tmp_path: Path) -> None:
+def test_tracker_none_opens_null_tracker(tmp_path: Path) -> None:
     def make() -> Report:
         raise AssertionError("nobody listens")
 
-    with open_tracker(TrackerConfig(), tmp_path, never) as tracker:
+    with open_tracker(TrackerConfig(), tmp_path, refuse_description) as tracker:
         assert isinstance(tracker, NullTracker)
         tracker.configure({"a": 1})
         tracker.log(1, {"loss": 1.0})
@@ -41,41 +41,39 @@ def test_none_is_the_null_tracker_which_asks_for_nothing(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_settings_of_a_tracker_that_is_none_are_said_to_do_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with open_tracker(TrackerConfig(project="mine"), tmp_path, never):
+def test_unused_tracker_settings_log_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with open_tracker(TrackerConfig(project="mine"), tmp_path, refuse_description):
         pass
     assert "tracker=none" in caplog.text
 
 
-def test_a_good_end_is_told(tmp_path: Path, opens: Callable[[Listener], Listener]) -> None:
-    listener = opens(Listener())
+def test_finished_run_is_logged(tmp_path: Path, use_listener: Callable[[Listener], Listener]) -> None:
+    listener = use_listener(Listener())
     with open_tracker(WANDB, tmp_path, make_description) as tracker:
         tracker.log(1, {"loss": 1.0})
     assert listener.told == [("log", (1, {"loss": 1.0})), ("finish", None)]
 
 
-def test_a_trial_that_was_given_up_has_not_failed(tmp_path: Path, opens: Callable[[Listener], Listener]) -> None:
-    listener = opens(Listener())
+def test_pruned_trial_is_not_logged_as_failed(tmp_path: Path, use_listener: Callable[[Listener], Listener]) -> None:
+    listener = use_listener(Listener())
     with pytest.raises(Pruned), open_tracker(WANDB, tmp_path, make_description):
         raise Pruned("worse than the others")
     assert listener.told == [("configure", {"pruned": True}), ("finish", None)]
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), SystemExit(143)])
-def test_a_bad_end_is_told_and_goes_on(
-    error: BaseException, tmp_path: Path, opens: Callable[[Listener], Listener]
+def test_error_is_logged_and_propagates(
+    error: BaseException, tmp_path: Path, use_listener: Callable[[Listener], Listener]
 ) -> None:
-    listener = opens(Listener())
+    listener = use_listener(Listener())
     with pytest.raises(type(error)), open_tracker(WANDB, tmp_path, make_description):
         raise error
-    [(what, told)] = listener.told
-    assert what == "finish"
-    assert told.startswith(type(error).__name__)
+    [(method, message)] = listener.told
+    assert method == "finish"
+    assert message.startswith(type(error).__name__)
 
 
-def test_what_cannot_be_opened_is_said_once_and_done_without(
+def test_failure_to_open_tracker_logs_one_warning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

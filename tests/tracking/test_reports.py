@@ -29,100 +29,108 @@ from ratchet.tracking.reports import (
 LABELS = ["audio", "graphs", "vision"]
 
 
-def predictions(size: int = 80) -> Predictions:
-    draw = np.random.default_rng(0)
-    targets = (draw.random((size, 3)) < 0.4).astype(np.uint8)
-    return Predictions([f"r{row}" for row in range(size)], targets, draw.random((size, 3), dtype=np.float32), [])
+def make_predictions(size: int = 80) -> Predictions:
+    generator = np.random.default_rng(0)
+    targets = (generator.random((size, 3)) < 0.4).astype(np.uint8)
+    return Predictions([f"r{row}" for row in range(size)], targets, generator.random((size, 3), dtype=np.float32), [])
 
 
-def test_a_label_has_what_was_seen_and_how_well_it_is_found() -> None:
-    found = Predictions(
+def test_label_table_has_counts_and_metrics() -> None:
+    predictions = Predictions(
         ["a", "b", "c"],
         np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]], dtype=np.uint8),
         np.zeros((3, 3), dtype=np.float32),
         [],
     )
     decisions = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]], dtype=np.uint8)
-    table = build_label_table(LABELS, {"audio": 7}, found, decisions)
+    table = build_label_table(LABELS, {"audio": 7}, predictions, decisions)
     assert list(table.columns) == ["label", "train", "positives", "precision", "recall", "f1"]
     assert table.rows[0] == ["audio", 7, 2, 0.5, 0.5, 0.5]
     assert table.rows[1] == ["graphs", 0, 1, 0.5, 1.0, 0.6667]
     assert table.rows[2][:3] == ["vision", 0, 0]
 
 
-def test_the_sample_shows_the_wrong_ones_first_and_the_surest_label_first() -> None:
-    found = predictions()
-    decisions = (found.scores > 0.5).astype(np.uint8)
-    texts = {name: f"text of {name}" for name in found.ids}
-    table = build_prediction_table(LABELS, texts, found, decisions)
+def test_prediction_table_lists_errors_and_top_scores_first() -> None:
+    predictions = make_predictions()
+    decisions = (predictions.scores > 0.5).astype(np.uint8)
+    texts = {name: f"text of {name}" for name in predictions.ids}
+    table = build_prediction_table(LABELS, texts, predictions, decisions)
     right = [row[-1] for row in table.rows]
     assert len(right) == SAMPLE
     assert right == sorted(right)
     assert {True, False} <= set(right)
     for name, text, true, predicted, is_right in table.rows:
-        row = found.ids.index(name)
+        row = predictions.ids.index(name)
         assert text == f"text of {name}"
-        assert true == ", ".join(label for label, is_true in zip(LABELS, found.targets[row], strict=True) if is_true)
-        told = [each.split() for each in predicted.split(", ") if each]
-        assert {label for label, _ in told} == {LABELS[index] for index in np.flatnonzero(decisions[row])}
-        assert [score for _, score in told] == sorted((score for _, score in told), reverse=True)
-        assert is_right == (found.targets[row] == decisions[row]).all()
+        assert true == ", ".join(
+            label for label, is_true in zip(LABELS, predictions.targets[row], strict=True) if is_true
+        )
+        labels = [entry.split() for entry in predicted.split(", ") if entry]
+        assert {label for label, _ in labels} == {LABELS[index] for index in np.flatnonzero(decisions[row])}
+        assert [score for _, score in labels] == sorted((score for _, score in labels), reverse=True)
+        assert is_right == (predictions.targets[row] == decisions[row]).all()
 
 
-def test_every_model_shows_the_same_records() -> None:
-    found = predictions()
-    texts = dict.fromkeys(found.ids, "")
-    one, other = (
-        build_prediction_table(LABELS, texts, found, decisions)
-        for decisions in (found.targets, (found.scores > 0.5).astype(np.uint8))
+def test_prediction_tables_of_models_show_same_records() -> None:
+    predictions = make_predictions()
+    texts = dict.fromkeys(predictions.ids, "")
+    first, second = (
+        build_prediction_table(LABELS, texts, predictions, decisions)
+        for decisions in (predictions.targets, (predictions.scores > 0.5).astype(np.uint8))
     )
-    assert {row[0] for row in one.rows} == {row[0] for row in other.rows}
-    assert [row[0] for row in one.rows] != found.ids[:SAMPLE], "not merely the first ones"
+    assert {row[0] for row in first.rows} == {row[0] for row in second.rows}
+    assert [row[0] for row in first.rows] != predictions.ids[:SAMPLE], "a sample, not the first records"
 
 
-def test_few_records_are_all_shown_and_long_texts_are_cut() -> None:
-    found = predictions(3)
-    table = build_prediction_table(LABELS, dict.fromkeys(found.ids, "word " * 1000), found, found.targets)
+def test_few_records_are_all_shown_with_truncated_texts() -> None:
+    predictions = make_predictions(3)
+    table = build_prediction_table(
+        LABELS, dict.fromkeys(predictions.ids, "word " * 1000), predictions, predictions.targets
+    )
     assert len(table.rows) == 3
     assert {len(row[1]) for row in table.rows} == {2000}
 
 
-def regression(runs_dir: Path) -> StoredRun:
+def find_regression(runs_dir: Path) -> StoredRun:
     return find_named_runs(runs_dir, "regression")[0]
 
 
-def test_the_figures_are_those_of_compare(runs_dir: Path) -> None:
-    run = regression(runs_dir)
-    [rule] = [each for each in find_named_runs(runs_dir, "rule") if each.record.split_hash == run.record.split_hash]
-    found = compare_with_baseline(run, runs_dir, "rule")
+def test_metrics_match_those_of_compare(runs_dir: Path) -> None:
+    run = find_regression(runs_dir)
+    [rule] = [
+        candidate
+        for candidate in find_named_runs(runs_dir, "rule")
+        if candidate.record.split_hash == run.record.split_hash
+    ]
+    metrics = compare_with_baseline(run, runs_dir, "rule")
     evidence = gather_evidence(select(runs_dir, ids=[run.record.id, rule.record.id]))
-    shown = compare(evidence, runs_dir=runs_dir, metric="f1_weighted", baseline="rule", promoted={}, parents={})
-    [expected] = [each.baseline for each in shown.candidates if each.baseline]
-    assert found["delta/p"] == expected.p
+    comparison = compare(evidence, runs_dir=runs_dir, metric="f1_weighted", baseline="rule", promoted={}, parents={})
+    [expected] = [candidate.baseline for candidate in comparison.candidates if candidate.baseline]
+    assert metrics["delta/p"] == expected.p
     for name in SHOWN:
         interval = expected.metrics[name]
-        assert (found[f"delta/{name}"], found[f"delta/{name}_low"], found[f"delta/{name}_high"]) == (
+        assert (metrics[f"delta/{name}"], metrics[f"delta/{name}_low"], metrics[f"delta/{name}_high"]) == (
             interval.value,
             interval.low,
             interval.high,
         )
-        ours, theirs = (each.read_metrics()[f"test/{name}"] for each in (run, rule))
-        assert found[f"baseline/{name}"] == theirs
-        assert found[f"delta/{name}"] == pytest.approx(ours - theirs)
+        ours, theirs = (candidate.read_metrics()[f"test/{name}"] for candidate in (run, rule))
+        assert metrics[f"baseline/{name}"] == theirs
+        assert metrics[f"delta/{name}"] == pytest.approx(ours - theirs)
 
 
-def test_while_it_is_told_the_run_is_still_running(runs_dir: Path) -> None:
-    run = regression(runs_dir)
+def test_run_is_compared_while_still_running(runs_dir: Path) -> None:
+    run = find_regression(runs_dir)
     expected = compare_with_baseline(run, runs_dir, "rule")
     rewrite_record(run.path, status="running", finished_at=None)
     assert compare_with_baseline(read_run(run.path), runs_dir, "rule") == expected
 
 
-def test_the_baseline_has_its_own_value_and_no_difference(runs_dir: Path) -> None:
+def test_baseline_run_has_no_difference(runs_dir: Path) -> None:
     run = find_named_runs(runs_dir, "rule")[0]
-    found = compare_with_baseline(run, runs_dir, "rule")
-    assert found["baseline/f1_weighted"] == run.read_metrics()["test/f1_weighted"]
-    assert not [key for key in found if not key.startswith("baseline/")]
+    metrics = compare_with_baseline(run, runs_dir, "rule")
+    assert metrics["baseline/f1_weighted"] == run.read_metrics()["test/f1_weighted"]
+    assert not [key for key in metrics if not key.startswith("baseline/")]
 
 
 @pytest.mark.parametrize(
@@ -130,32 +138,40 @@ def test_the_baseline_has_its_own_value_and_no_difference(runs_dir: Path) -> Non
     [{"split_hash": "another"}, {"dataset_version": "another"}, {"status": "failed"}, {"tags": ["debug"]}],
     ids=lambda fields: next(iter(fields)),
 )
-def test_without_a_run_on_the_same_split_there_is_nothing(
+def test_unsuitable_baseline_runs_are_ignored(
     fields: dict[str, object], runs_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     for rule in find_named_runs(runs_dir, "rule"):
         rewrite_record(rule.path, **fields)
-    assert compare_with_baseline(regression(runs_dir), runs_dir, "rule") == {}
+    assert compare_with_baseline(find_regression(runs_dir), runs_dir, "rule") == {}
     assert "rule" in caplog.text
 
 
-def test_the_newest_run_is_taken(runs_dir: Path) -> None:
-    run = regression(runs_dir)
-    [rule] = [each for each in find_named_runs(runs_dir, "rule") if each.record.split_hash == run.record.split_hash]
-    other = find_named_runs(runs_dir, "regression")[1]
-    rewrite_record(other.path, name="rule", split_hash="another", started_at="2999-01-01T00:00:00+00:00")
+def test_newer_run_on_other_split_is_not_the_baseline(runs_dir: Path) -> None:
+    run = find_regression(runs_dir)
+    [rule] = [
+        candidate
+        for candidate in find_named_runs(runs_dir, "rule")
+        if candidate.record.split_hash == run.record.split_hash
+    ]
+    newer = find_named_runs(runs_dir, "regression")[1]
+    rewrite_record(newer.path, name="rule", split_hash="another", started_at="2999-01-01T00:00:00+00:00")
     assert (
         compare_with_baseline(run, runs_dir, "rule")["baseline/f1_weighted"] == rule.read_metrics()["test/f1_weighted"]
     )
 
 
-def test_a_run_on_val_is_compared_on_val(runs_dir: Path) -> None:
-    run = regression(runs_dir)
+def test_run_evaluated_on_val_is_compared_on_val(runs_dir: Path) -> None:
+    run = find_regression(runs_dir)
     rewrite_record(run.path, evaluate="val")
-    found = compare_with_baseline(read_run(run.path), runs_dir, "rule")
-    [rule] = [each for each in find_named_runs(runs_dir, "rule") if each.record.split_hash == run.record.split_hash]
-    assert found["baseline/f1_weighted"] == rule.read_metrics()["val/f1_weighted"]
+    metrics = compare_with_baseline(read_run(run.path), runs_dir, "rule")
+    [rule] = [
+        candidate
+        for candidate in find_named_runs(runs_dir, "rule")
+        if candidate.record.split_hash == run.record.split_hash
+    ]
+    assert metrics["baseline/f1_weighted"] == rule.read_metrics()["val/f1_weighted"]
 
 
 @pytest.fixture
@@ -163,66 +179,66 @@ def run(runs_dir: Path) -> StoredRun:
     return find_named_runs(runs_dir, "regression")[0]
 
 
-def texts_of(run: StoredRun) -> dict[str, str]:
+def make_texts(run: StoredRun) -> dict[str, str]:
     split = run.read_json("split.json")
     return {identifier: "a text" for part in ("train", "val", "test") for identifier in split[part]}
 
 
-def test_a_run_is_described_by_its_configuration_and_where_it_came_from(run: StoredRun) -> None:
+def test_description_has_configuration_and_provenance(run: StoredRun) -> None:
     config = compose(["model=regression", "tracker=wandb"])
-    described = describe_run(config, run.record, run.path)
+    description = describe_run(config, run.record, run.path)
     for key, value in plain(config).items():
-        assert described.config[key] == value
-    assert described.config["run_id"] == described.id == run.record.id
-    assert described.config["run_directory"] == run.path.as_posix()
-    assert described.config["config_hash"] == run.record.config_hash
-    assert described.config["git_commit"] == run.record.git["commit"]
-    assert described.config["lock_hash"] == run.record.lock_hash
-    assert described.config["job_type"] == described.job_type == "train"
-    assert described.name == f"regression-{run.record.id[-6:]}"
+        assert description.config[key] == value
+    assert description.config["run_id"] == description.id == run.record.id
+    assert description.config["run_directory"] == run.path.as_posix()
+    assert description.config["config_hash"] == run.record.config_hash
+    assert description.config["git_commit"] == run.record.git["commit"]
+    assert description.config["lock_hash"] == run.record.lock_hash
+    assert description.config["job_type"] == description.job_type == "train"
+    assert description.name == f"regression-{run.record.id[-6:]}"
 
 
-def test_the_group_is_what_was_asked_for_else_the_grid_else_the_data(run: StoredRun) -> None:
+def test_group_defaults_to_sweep_then_data(run: StoredRun) -> None:
     config = compose(["tracker=wandb"])
     in_a_grid = dataclasses.replace(run.record, sweep_id="sweep")
     assert describe_run(config, run.record, run.path).group == "sample"
     assert describe_run(config, in_a_grid, run.path).group == "sweep"
     config.tracker.group = "mine"
-    described = describe_run(config, in_a_grid, run.path)
-    assert described.group == described.config["group"] == "mine"
+    description = describe_run(config, in_a_grid, run.path)
+    assert description.group == description.config["group"] == "mine"
 
 
-def test_a_run_that_is_gone_on_with_is_another_one_there(run: StoredRun) -> None:
+def test_resumed_run_has_new_tracker_id(run: StoredRun) -> None:
     resumed = dataclasses.replace(run.record, resumes=[{}])
-    described = describe_run(compose(["tracker=wandb"]), resumed, run.path)
-    assert described.id == f"{run.record.id}-resumed1"
-    assert described.config["run_id"] == run.record.id
+    description = describe_run(compose(["tracker=wandb"]), resumed, run.path)
+    assert description.id == f"{run.record.id}-resumed1"
+    assert description.config["run_id"] == run.record.id
 
 
-def test_the_report_has_all_figures_and_the_difference(run: StoredRun, runs_dir: Path) -> None:
-    report = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule")
+def test_report_has_all_metrics_and_the_difference(run: StoredRun, runs_dir: Path) -> None:
+    report = report_run(run, make_texts(run), runs_dir=runs_dir, baseline="rule")
     assert run.read_metrics().items() <= report.summary.items()
     assert report.summary["delta/f1_weighted_low"] <= report.summary["delta/f1_weighted"]
 
 
-def test_the_tables_are_of_the_reported_part(run: StoredRun, runs_dir: Path) -> None:
-    labels, sample = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule").tables
-    figures = run.read_metrics()
+def test_report_tables_use_reported_part(run: StoredRun, runs_dir: Path) -> None:
+    labels, sample = report_run(run, make_texts(run), runs_dir=runs_dir, baseline="rule").tables
+    metrics = run.read_metrics()
     for label, train, positives, *_, f1 in labels.rows:
         assert train == run.record.train_label_counts[label]
-        assert positives == figures[f"test/labels/{label}/support"]
-        assert f1 == pytest.approx(figures[f"test/labels/{label}/f1"], abs=1e-4)
+        assert positives == metrics[f"test/labels/{label}/support"]
+        assert f1 == pytest.approx(metrics[f"test/labels/{label}/f1"], abs=1e-4)
     assert {row[0] for row in sample.rows} <= set(run.read_json("split.json")["test"])
 
 
-def test_the_pictures_are_those_that_can_be_drawn_of_one_run(run: StoredRun, runs_dir: Path) -> None:
-    report = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule")
+def test_report_of_run_has_three_pictures(run: StoredRun, runs_dir: Path) -> None:
+    report = report_run(run, make_texts(run), runs_dir=runs_dir, baseline="rule")
     assert list(report.pictures) == ["thresholds", "calibration", "confusions"]
     assert all(picture.startswith(b"\x89PNG") for picture in report.pictures.values())
 
 
-def test_the_model_can_decide_by_itself_and_the_records_stay_here(run: StoredRun, runs_dir: Path) -> None:
-    report = report_run(run, texts_of(run), runs_dir=runs_dir, baseline="rule")
+def test_model_artifact_is_complete_and_data_has_no_records(run: StoredRun, runs_dir: Path) -> None:
+    report = report_run(run, make_texts(run), runs_dir=runs_dir, baseline="rule")
     [data], [model] = report.inputs, report.outputs
     assert (data.name, data.kind, set(data.files)) == ("sample-data", "dataset", {"labels.json", "split.json"})
     assert data.metadata["dataset_version"] == run.record.dataset_version
@@ -240,41 +256,41 @@ def test_the_model_can_decide_by_itself_and_the_records_stay_here(run: StoredRun
 
 
 @pytest.fixture
-def found(runs_dir: Path) -> Comparison:
+def comparison(runs_dir: Path) -> Comparison:
     evidence = gather_evidence(select(runs_dir), resamples=200)
     return compare(evidence, runs_dir=runs_dir, metric="f1_weighted", baseline="rule", promoted={}, parents={})
 
 
-def test_the_table_has_a_row_a_candidate_the_simplest_first(found: Comparison, runs_dir: Path) -> None:
-    [table] = report_comparison(found, select(runs_dir)).tables
+def test_leaderboard_lists_candidates_simplest_first(comparison: Comparison, runs_dir: Path) -> None:
+    [table] = report_comparison(comparison, select(runs_dir)).tables
     assert table.name == "leaderboard"
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     assert [row["model"] for row in rows] == ["rule", "regression"]
     assert [row["runs"] for row in rows] == [3, 3]
     assert (rows[0]["delta"], rows[0]["p"], rows[0]["verdict"]) == (None, None, "the baseline")
-    against = found.candidates[1].baseline
-    assert against is not None
-    assert (rows[1]["delta"], rows[1]["p"]) == (against.value, against.p_adjusted)
-    assert rows[1]["verdict"] == against.in_words
-    assert rows[1]["latency_ms_p95"] == found.candidates[1].costs["latency_ms_p95"]
+    difference = comparison.candidates[1].baseline
+    assert difference is not None
+    assert (rows[1]["delta"], rows[1]["p"]) == (difference.value, difference.p_adjusted)
+    assert rows[1]["verdict"] == difference.in_words
+    assert rows[1]["latency_ms_p95"] == comparison.candidates[1].costs["latency_ms_p95"]
 
 
-def test_the_summary_has_a_key_for_each_figure_of_a_candidate(found: Comparison, runs_dir: Path) -> None:
-    summary = report_comparison(found, select(runs_dir)).summary
-    assert summary["regression/f1_weighted"] == found.candidates[1].metrics["f1_weighted"].value
+def test_summary_has_metrics_of_each_candidate(comparison: Comparison, runs_dir: Path) -> None:
+    summary = report_comparison(comparison, select(runs_dir)).summary
+    assert summary["regression/f1_weighted"] == comparison.candidates[1].metrics["f1_weighted"].value
     assert summary["regression/delta_low"] <= summary["regression/delta"] <= summary["regression/delta_high"]
     assert summary["rule/delta"] is None
 
 
-def test_the_pictures_are_those_of_the_report(found: Comparison, runs_dir: Path) -> None:
-    pictures = report_comparison(found, select(runs_dir)).pictures
-    assert pictures.keys() == pictures_of(found, select(runs_dir)).keys() >= {"ladder", "differences", "labels"}
+def test_pictures_match_charts_of_comparison(comparison: Comparison, runs_dir: Path) -> None:
+    pictures = report_comparison(comparison, select(runs_dir)).pictures
+    assert pictures.keys() == pictures_of(comparison, select(runs_dir)).keys() >= {"ladder", "differences", "labels"}
     assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
 
 
-def test_two_comparisons_are_two_runs_of_the_same_group(found: Comparison) -> None:
-    one, other = (describe_comparison(found, "sample") for _ in range(2))
-    assert one.id != other.id
-    assert (one.group, one.job_type) == ("sample", "compare")
-    assert one.config["candidates"]["rule"] == found.candidates[0].runs
-    assert one.config["dataset_version"] == found.dataset_version
+def test_comparisons_have_separate_ids_in_same_group(comparison: Comparison) -> None:
+    first, second = (describe_comparison(comparison, "sample") for _ in range(2))
+    assert first.id != second.id
+    assert (first.group, first.job_type) == ("sample", "compare")
+    assert first.config["candidates"]["rule"] == comparison.candidates[0].runs
+    assert first.config["dataset_version"] == comparison.dataset_version

@@ -8,7 +8,7 @@ from tests.tracking.listeners import Listener
 from ratchet.tracking.tracker import GuardedTracker, Report, run_with_timeout
 
 
-def test_everything_is_handed_on() -> None:
+def test_guarded_tracker_forwards_all_calls() -> None:
     listener = Listener()
     tracker = GuardedTracker(listener)
     tracker.configure({"a": 1})
@@ -24,7 +24,7 @@ def test_everything_is_handed_on() -> None:
 
 
 @pytest.mark.parametrize("method", ["configure", "log", "report"])
-def test_after_a_failure_nothing_is_told_but_the_end(method: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_finish_is_forwarded_after_a_failure(method: str, caplog: pytest.LogCaptureFixture) -> None:
     listener = Listener(method)
     tracker = GuardedTracker(listener)
     tracker.configure({})
@@ -32,14 +32,14 @@ def test_after_a_failure_nothing_is_told_but_the_end(method: str, caplog: pytest
     tracker.report(lambda: Report({}))
     tracker.log(2, {})
     tracker.finish()
-    whole = ["configure", "log", "report"]
-    assert [what for what, _ in listener.told] == [*whole[: whole.index(method) + 1], "finish"]
+    methods = ["configure", "log", "report"]
+    assert [name for name, _ in listener.told] == [*methods[: methods.index(method) + 1], "finish"]
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert f"OSError: no {method} today" in record.getMessage()
 
 
-def test_a_report_that_cannot_be_made_is_a_failure_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_to_make_report_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     listener = Listener()
 
     def make() -> Report:
@@ -50,18 +50,18 @@ def test_a_report_that_cannot_be_made_is_a_failure_too(caplog: pytest.LogCapture
     assert "ValueError: no figures" in caplog.text
 
 
-def test_an_end_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_of_finish_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     GuardedTracker(Listener("finish")).finish()
     assert "no finish today" in caplog.text
 
 
-def test_a_result_comes_back_and_so_does_an_error() -> None:
+def test_run_with_timeout_returns_result_or_raises_error() -> None:
     assert run_with_timeout(HANG_SECONDS, lambda: 3) == 3
     with pytest.raises(KeyError, match="gone"):
         run_with_timeout(HANG_SECONDS, lambda: {}["gone"])
 
 
-def test_what_would_end_the_thread_does_not_end_the_process() -> None:
+def test_system_exit_in_thread_raises_runtime_error() -> None:
     def leave() -> None:
         raise SystemExit(3)
 
@@ -69,7 +69,7 @@ def test_what_would_end_the_thread_does_not_end_the_process() -> None:
         run_with_timeout(HANG_SECONDS, leave)
 
 
-def test_what_hangs_is_left_behind() -> None:
+def test_hanging_call_raises_timeout_error() -> None:
     released, ended = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -78,5 +78,5 @@ def test_what_hangs_is_left_behind() -> None:
 
     with pytest.raises(TimeoutError, match=r"0\.1 s"):
         run_with_timeout(0.1, hang)
-    assert not ended.is_set(), "it still hangs"
+    assert not ended.is_set(), "the thread is still blocked"
     released.set()

@@ -1,4 +1,4 @@
-"""Against W&B itself, offline: what it wrote is read back by its own command."""
+"""Tests for the W&B tracker, offline: W&B's own command reads back its files."""
 
 import http.server
 import os
@@ -26,8 +26,8 @@ PICTURE = to_png(alt.Chart(alt.InlineData(values=[{"x": 1}])).mark_point().encod
 
 
 @pytest.fixture(autouse=True)
-def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nobody is logged in, and W&B has read no settings yet."""
+def _reset_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Remove credentials and cached settings of W&B."""
     import wandb
 
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -40,15 +40,15 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def listening() -> Iterator[socket.socket]:
-    """A port that takes connections and never says anything."""
+def silent_server() -> Iterator[socket.socket]:
+    """Yield a socket that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
 
 @pytest.fixture
-def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server that answers, if only that it does not know the page, and as late as a busy machine lets it."""
+def server_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Yield the URL of a server that answers with 404; a long timeout allows for a busy machine."""
     monkeypatch.setattr(wandb_tracker, "_ANSWER_SECONDS", HANG_SECONDS)
     server = http.server.HTTPServer(("127.0.0.1", 0), _NotFound)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -64,7 +64,7 @@ class _NotFound(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def test_without_a_key_nobody_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_key_is_reason_for_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     reason = find_reason_for_offline()
     assert reason is not None
@@ -72,23 +72,25 @@ def test_without_a_key_nobody_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) 
     assert "http://127.0.0.1:9" in reason
 
 
-def test_a_key_and_a_server_that_answers_anything_will_do(answering: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", answering)
+def test_key_and_answering_server_allow_online(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", server_url)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert find_reason_for_offline() is None
 
 
-def test_a_key_in_the_users_netrc_counts(answering: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", answering)
+def test_key_in_netrc_allows_online(server_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", server_url)
     path = tmp_path / ".netrc"
-    path.write_text(f"machine {answering.removeprefix('http://')}\n  login user\n  password {KEY}\n")
+    path.write_text(f"machine {server_url.removeprefix('http://')}\n  login user\n  password {KEY}\n")
     path.chmod(0o600)
     assert find_reason_for_offline() is None
 
 
-def test_nobody_at_the_port(listening: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = listening.getsockname()[1]
-    listening.close()
+def test_refused_connection_is_reason_for_offline(
+    silent_server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = silent_server.getsockname()[1]
+    silent_server.close()
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     reason = find_reason_for_offline()
@@ -96,20 +98,18 @@ def test_nobody_at_the_port(listening: socket.socket, monkeypatch: pytest.Monkey
     assert "refused" in reason
 
 
-def test_a_server_that_says_nothing_is_not_waited_for(
-    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_silent_server_times_out(silent_server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb_tracker, "_ANSWER_SECONDS", 0.3)
-    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent_server.getsockname()[1]}")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    reason = find_reason_for_offline()  # comes back although the server still says nothing
+    reason = find_reason_for_offline()  # returns although the server never answers
     assert reason is not None
     assert "timed out" in reason
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that told everything there is to tell."""
+    """Log a run with every kind of content and return its directory."""
     directory = tmp_path_factory.mktemp("run")
     for name in ("labels.json", "weights.bin"):
         (directory / name).write_text(name)
@@ -120,70 +120,73 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data = Files("data", "dataset", {"labels.json": directory / "labels.json"}, {"dataset_version": "v"})
         model = Files("model", "model", {"model/weights.bin": directory / "weights.bin"}, {})
         table = Table("labels", ["label", "f1"], [["audio", 0.5], ["graphs", None]])
-        told = Report({"test/f1": 0.5, "test/ap": None}, [table], {"ladder": PICTURE}, [data], [model])
-        tracker.report(lambda: told)
+        report = Report({"test/f1": 0.5, "test/ap": None}, [table], {"ladder": PICTURE}, [data], [model])
+        tracker.report(lambda: report)
     return directory
 
 
 @pytest.fixture(scope="module")
 def records(run: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = inspect_wandb_run(run)
-    return found
+    parsed: list[dict[str, Any]] = inspect_wandb_run(run)
+    return parsed
 
 
-def of_type(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [each[kind] for each in records if each["type"] == kind]
+def select_type(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [record[kind] for record in records if record["type"] == kind]
 
 
-def test_it_is_listed_as_it_was_described(run: Path, records: list[dict[str, Any]]) -> None:
+def test_run_has_described_name_group_and_config(run: Path, records: list[dict[str, Any]]) -> None:
     summary = inspect_wandb_run(run, "--summary")
     assert (summary["state"], summary["exit_code"]) == ("finished", 0)
     assert (summary["run_id"], summary["name"], summary["tags"]) == ("one", "name of one", ["first"])
     assert summary["project"] == "a-project"
     assert summary["config"] == {"model": {"C": 20}, "split_hash": "abc"}
-    [begun] = of_type(records, "run")
-    assert (begun["run_group"], begun["job_type"]) == ("a group", "train")
+    [started] = select_type(records, "run")
+    assert (started["run_group"], started["job_type"]) == ("a group", "train")
 
 
-def test_its_figures_are_in_the_summary(run: Path) -> None:
+def test_summary_has_metrics_and_tables(run: Path) -> None:
     summary = inspect_wandb_run(run, "--summary")["summary"]
     assert (summary["test/f1"], summary.get("test/ap")) == (0.5, None)
     assert (summary["labels"]["nrows"], summary["labels"]["ncols"]) == (2, 2)
 
 
-def test_its_curves_are_drawn_over_epochs(records: list[dict[str, Any]]) -> None:
-    points = [each["item"] for each in of_type(records, "history") if "loss" in each["item"]]
-    assert [(each["epoch"], each["step"], each["loss"]) for each in points] == [(0, 14, 2.0), (1, 28, 1.0)]
-    [metric] = of_type(records, "metric")
+def test_curves_use_epoch_as_step(records: list[dict[str, Any]]) -> None:
+    points = [record["item"] for record in select_type(records, "history") if "loss" in record["item"]]
+    assert [(point["epoch"], point["step"], point["loss"]) for point in points] == [(0, 14, 2.0), (1, 28, 1.0)]
+    [metric] = select_type(records, "metric")
     assert (metric["glob_name"], metric["step_metric"]) == ("*", "epoch")
 
 
-def test_its_pictures_are_pixels_beside_it(run: Path, records: list[dict[str, Any]]) -> None:
-    [logged] = [each["item"] for each in of_type(records, "history") if "charts/ladder" in str(each["item"])]
-    told = logged.get("charts/ladder", logged)
+def test_pictures_are_stored_as_png_files(run: Path, records: list[dict[str, Any]]) -> None:
+    [logged] = [record["item"] for record in select_type(records, "history") if "charts/ladder" in str(record["item"])]
+    item = logged.get("charts/ladder", logged)
     [path] = run.glob("wandb/*run-*/files/media/images/charts/*.png")
-    with Image.open(path) as written, Image.open(BytesIO(PICTURE)) as drawn:
-        assert written.size == drawn.size
-        assert str(drawn.size[0]) in str(told)
+    with Image.open(path) as written, Image.open(BytesIO(PICTURE)) as expected:
+        assert written.size == expected.size
+        assert str(expected.size[0]) in str(item)
 
 
-def test_data_are_an_input_and_the_model_is_an_output(run: Path, records: list[dict[str, Any]]) -> None:
-    artifacts = {each["name"]: each for each in of_type(records, "artifact")}
+def test_data_is_input_and_model_is_output(run: Path, records: list[dict[str, Any]]) -> None:
+    artifacts = {artifact["name"]: artifact for artifact in select_type(records, "artifact")}
     assert (artifacts["data"]["type"], artifacts["data"]["use_after_commit"]) == ("dataset", True)
     assert artifacts["data"]["metadata"] == '{"dataset_version":"v"}'
     assert artifacts["model"]["type"] == "model"
     assert "use_after_commit" not in artifacts["model"]
     [entry] = artifacts["model"]["manifest"]["contents"]
-    assert (entry["path"], entry["local_path"]) == ("model/weights.bin", str(run / "weights.bin")), "not copied"
+    assert (entry["path"], entry["local_path"]) == ("model/weights.bin", str(run / "weights.bin")), (
+        "the file is not copied"
+    )
 
 
-def test_all_of_it_is_below_the_directory(run: Path) -> None:
+def test_all_files_are_below_run_directory(run: Path) -> None:
     assert {path.name for path in run.iterdir()} == {"wandb", "labels.json", "weights.bin"}
     links = [path for path in run.rglob("*") if path.is_symlink()]
+    assert links, "W&B links its logs"
     assert all(path.resolve().is_relative_to(run.resolve()) for path in links)
 
 
-def test_a_bad_end_is_a_failed_run_and_the_next_run_is_another(tmp_path: Path) -> None:
+def test_failed_run_does_not_affect_next_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="bad"), open_tracker(WANDB, tmp_path / "a", lambda: make_description("a")):
         raise ValueError("bad")
     with open_tracker(WANDB, tmp_path / "b", lambda: make_description("b")):
@@ -193,7 +196,7 @@ def test_a_bad_end_is_a_failed_run_and_the_next_run_is_another(tmp_path: Path) -
     assert (finished["state"], finished["run_id"]) == ("finished", "b")
 
 
-def test_the_environment_is_as_it_was_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redirect_files_restores_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_CACHE_DIR", "mine")
     monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
     before = dict(os.environ)
