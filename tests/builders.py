@@ -26,7 +26,7 @@ from ratchet.runs.stored import RunRecord
 
 LABELS = ("audio", "graphs", "vision")
 YES, NO = 0.9, 0.1  # scores on either side of the threshold of made-up runs
-Judged = Mapping[str, tuple[str, str]]  # a record's id -> its true labels and the predicted ones, as "audio graphs"
+Judged = Mapping[str, tuple[str, str]]  # id of a record -> its true and its predicted labels, as "audio graphs"
 JUDGED_TWICE: tuple[Judged, Judged] = (  # on two splits
     {"a": ("audio", "vision"), "b": ("graphs vision", "graphs"), "c": ("vision", "vision")},
     {"b": ("graphs vision", "vision"), "a": ("audio", "audio"), "c": ("vision", "")},
@@ -34,9 +34,9 @@ JUDGED_TWICE: tuple[Judged, Judged] = (  # on two splits
 
 
 def predictions(judged: Mapping[str, tuple[Sequence[str], Sequence[str]]], labels: Sequence[str]) -> Predictions:
-    """What a run wrote that decided so at a threshold between YES and NO."""
+    """Return the predictions of a run that made these decisions at a threshold between YES and NO."""
     true, decided = (
-        np.array([[label in each[side] for label in labels] for each in judged.values()], dtype=np.uint8)
+        np.array([[label in pair[side] for label in labels] for pair in judged.values()], dtype=np.uint8)
         for side in (0, 1)
     )
     scores = np.where(decided, np.float32(YES), np.float32(NO))
@@ -49,7 +49,7 @@ def in_words(judged: Judged) -> dict[str, tuple[list[str], list[str]]]:
 
 def made_run(
     directory: Path,
-    found: Predictions | Judged,
+    measured: Predictions | Judged,
     *,
     labels: Sequence[str] = LABELS,
     thresholds: float | Sequence[float] | None = 0.5,
@@ -61,44 +61,49 @@ def made_run(
     costs: Mapping[str, float | None] | None = None,
     **fields: Any,
 ) -> StoredRun:
-    """A run directory of these test predictions, read from nowhere else; `thresholds` None: the argmax decides."""
+    """Write a run directory with these test predictions and return the run. `thresholds` None: the argmax decides."""
     name = str(fields.get("name", "made"))
     identifier = f"run-{len(list(directory.glob('run-*')))}"
     path = directory / identifier
-    if not isinstance(found, Predictions):
-        found = predictions(in_words(found), labels)
-    for part, content in (("test", found), ("val", val or found)):
+    if not isinstance(measured, Predictions):
+        measured = predictions(in_words(measured), labels)
+    for part, content in (("test", measured), ("val", val or measured)):
         write_predictions(path / "predictions" / f"{part}.parquet", content)
     values = None if thresholds is None else np.full(len(labels), thresholds)
     decided = Thresholds("", values)
-    figures = {
+    metrics = {
         f"{part}/{key}": float(value)
-        for part, each in (("test", found), ("val", val or found))
-        for key, value in compute_averages(each.targets, decided.decide(each.scores)).items()
+        for part, content in (("test", measured), ("val", val or measured))
+        for key, value in compute_averages(content.targets, decided.decide(content.scores)).items()
     }
     rows = "".join(f"{epoch},0,{key},{value}\n" for epoch, key, value in history)
     (path / "history.csv").write_text(f"epoch,step,key,value\n{rows}")
     (path / "reliability").mkdir()
-    for file, each in {
+    for file, document in {
         "labels.json": list(labels),
         "thresholds.json": decided.to_json(list(labels)),
-        "metrics.json": figures,
+        "metrics.json": metrics,
         "cost.json": {f"cost/{key}": value for key, value in (costs or {}).items()},
         "reliability/test.json": list(reliability),
     }.items():
-        (path / file).write_text(json.dumps(each))
-    empty = {"started_at": "2026-01-01T00:00:00+00:00", "pid": 1, "process_started": 0.0, "host": "", "argv": []}
-    empty |= {"status": "finished", "overrides": [], "data": "made", "evaluate": "test", "threads": 1, "task": "any"}
-    told = {"id": identifier, "model": name, "complexity": 0, "config_hash": f"hash of {name}", "name": name}
-    place = {"seed": seed, "split_seed": split, "split_hash": f"split {split}", "records": {"test": len(found.ids)}}
-    record = RunRecord.from_json({**empty, **told, **place, "dataset_version": "1a", **fields})
+        (path / file).write_text(json.dumps(document))
+    defaults = {"started_at": "2026-01-01T00:00:00+00:00", "pid": 1, "process_started": 0.0, "host": "", "argv": []}
+    defaults |= {"status": "finished", "overrides": [], "data": "made", "evaluate": "test", "threads": 1, "task": "any"}
+    identity = {"id": identifier, "model": name, "complexity": 0, "config_hash": f"hash of {name}", "name": name}
+    location = {
+        "seed": seed,
+        "split_seed": split,
+        "split_hash": f"split {split}",
+        "records": {"test": len(measured.ids)},
+    }
+    record = RunRecord.from_json({**defaults, **identity, **location, "dataset_version": "1a", **fields})
     return StoredRun(path, record)
 
 
 def made_candidate(directory: Path, name: str, *runs: Predictions | Judged, **options: Any) -> Candidate:
-    """A split a run."""
-    made = [made_run(directory, found, split=split, name=name, **options) for split, found in enumerate(runs)]
-    return Candidate(name, tuple(made))
+    """Return a candidate with one run per split."""
+    stored = [made_run(directory, run, split=split, name=name, **options) for split, run in enumerate(runs)]
+    return Candidate(name, tuple(stored))
 
 
 def selected(*candidates: Candidate) -> Selection:
@@ -123,8 +128,8 @@ def difference(to: str, value: float, verdict: Verdict = "not distinguishable", 
 
 def group(name: str, gained: float, kind: str = "label", **fields: Any) -> GroupDifference:
     rest = {"positives": 20, "value": 0.7, "baseline": 0.7 - gained, "p_adjusted": 0.3}
-    whole: dict[str, Any] = {"kind": kind, "name": name, "difference": interval(gained), **rest}
-    return GroupDifference(**{**whole, "verdict": "not distinguishable", **fields})
+    values: dict[str, Any] = {"kind": kind, "name": name, "difference": interval(gained), **rest}
+    return GroupDifference(**{**values, "verdict": "not distinguishable", **fields})
 
 
 def result(name: str, value: float = 0.5, **fields: Any) -> CandidateResult:
@@ -137,11 +142,11 @@ def result(name: str, value: float = 0.5, **fields: Any) -> CandidateResult:
 
 
 def comparison(*candidates: CandidateResult, **fields: Any) -> Comparison:
-    """Of the made-up data; the first candidate is the baseline."""
+    """Return a comparison on the made-up data; the first candidate is the baseline."""
     splits = [SplitRead(seed, f"split {seed}", 10, 1) for seed in range(3)]
-    whole: dict[str, Any] = {"data": "made", "part": "test", "dataset_version": "1a", "metric": "f1_weighted"}
-    whole |= {"baseline": candidates[0].name, "resamples": 100, "records": 30, "splits": splits}
-    return Comparison(**{**whole, "candidates": list(candidates), "left_out": [], "notes": [], **fields})
+    values: dict[str, Any] = {"data": "made", "part": "test", "dataset_version": "1a", "metric": "f1_weighted"}
+    values |= {"baseline": candidates[0].name, "resamples": 100, "records": 30, "splits": splits}
+    return Comparison(**{**values, "candidates": list(candidates), "left_out": [], "notes": [], **fields})
 
 
 def targets(*rows: Sequence[int]) -> npt.NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Run commands as a user does, and wait for what they write."""
+"""Run commands as a user does, and wait for the files that they write."""
 
 import os
 import subprocess
@@ -21,11 +21,11 @@ class Absent:
         if name.partition(".")[0] in {"torch", "transformers", "pytorch_lightning", "onnx", "onnxscript"}:
             raise ModuleNotFoundError(f"no {name} here", name=name)
 sys.meta_path.insert(0, Absent())  # None in sys.modules would do, but libraries look there to see what is loaded
-"""  # the first lines of a program to run where these are not installed
+"""  # put before a program, to run it as if these were not installed
 
 
 def run_command(*command: str | Path, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end; return its exit code and what it printed."""
+    """Run a command to its end; return its exit code and output."""
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -39,30 +39,30 @@ def run_command(*command: str | Path, cwd: Path, **environment: str) -> "subproc
 
 
 def run_program(directory: Path, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a program of this environment, which finds the others of it by its PATH."""
+    """Run a program of this environment, with the environment's other programs on PATH."""
     return run_command(PROGRAMS / program, *arguments, cwd=directory, PATH=PATH)
 
 
 def git(directory: Path, *arguments: str) -> str:
-    """Run a git command that must succeed; return what it printed."""
+    """Run a git command that must succeed; return its output."""
     done = run_command("git", "-c", "user.name=n", "-c", "user.email=e@e", *arguments, cwd=directory)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def wait_for_file(directory: Path, pattern: str, process: "subprocess.Popen[str]") -> Path:
-    """Wait until a file below `directory` matches `pattern`; return the first; the process must still run."""
+    """Wait until a file below `directory` matches `pattern`; return the first. The process must still be running."""
 
-    def is_there() -> bool:
+    def exists() -> bool:
         assert process.poll() is None, process.communicate()
         return any(directory.glob(pattern))
 
-    wait_until(is_there, lambda: f"no {pattern}")
+    wait_until(exists, lambda: f"no {pattern}")
     return next(directory.glob(pattern))
 
 
 def wait_until(condition: Callable[[], bool], describe: Callable[[], str] = str) -> None:
-    """Wait until `condition` holds, however long a busy machine takes; `describe` what is known if it never does."""
+    """Wait until `condition` holds, however slow the machine is. Fail with `describe` if it never does."""
     give_up = time.monotonic() + HANG_SECONDS
     while not condition():
         assert time.monotonic() < give_up, describe()

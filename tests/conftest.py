@@ -1,4 +1,4 @@
-"""What every test may use: the checkout, runs on the sample, a small data set, and the real commands."""
+"""Fixtures for all tests: the checkout, runs on the sample, a small data set, and the real commands."""
 
 import fcntl
 import os
@@ -12,9 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch is loaded: workers of the suite share the cores
-os.environ.pop(
-    "PYTHONDONTWRITEBYTECODE", None
-)  # hundreds of commands are started: the package is compiled once for all
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of commands: compile the package only once
 
 from tests.commands import PROGRAMS, PROJECT, Command, run_command
 from tests.datasets import TOPICS
@@ -27,13 +25,13 @@ from ratchet.data.taxonomy import Taxonomy
 from ratchet.errors import RunFailed
 from ratchet.models import all_settings
 
-# How long an example takes says more about the machine than about the code: a busy one must not fail a test.
+# The time of an example depends on the machine more than on the code: a busy machine must not fail a test.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests under tests/e2e run commands for real; `-m "not slow"` leaves them out. THOROUGH=1 runs the dearest too."""
+    """Mark tests under tests/e2e as slow (`-m "not slow"` skips them). Skip thorough tests unless THOROUGH=1."""
     skip = pytest.mark.skip(reason="half a minute of CPU and more: THOROUGH=1 runs it, as .ci/run --full does")
     for item in items:
         if "e2e" in item.path.parts:
@@ -49,13 +47,13 @@ def _schemas() -> None:
 
 @pytest.fixture(scope="session")
 def project() -> Path:
-    """The checkout under test."""
+    """Return the checkout under test."""
     return PROJECT
 
 
 @pytest.fixture(scope="session")
 def sample_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of rule and regression on three splits of the sample, to read; the workers of the suite share them."""
+    """Return runs of rule and regression on three splits of the sample. They are read-only: all workers share them."""
     base = tmp_path_factory.getbasetemp()
     directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained-on-the-sample"
     directory.mkdir(exist_ok=True)
@@ -71,13 +69,13 @@ def sample_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runs_dir(sample_runs: Path, tmp_path: Path) -> Path:
-    """A copy of these runs, to change."""
+    """Return a copy of the sample runs that a test may change."""
     return Path(shutil.copytree(sample_runs, tmp_path / "runs"))
 
 
 @pytest.fixture
 def train(tmp_path: Path) -> Command:
-    """`python train.py ...` in an empty directory: `train("model=rule")`; keywords are environment variables."""
+    """Run `python train.py` in an empty directory: `train("model=rule")`. Keywords are environment variables."""
     return lambda *arguments, **environment: run_command(
         sys.executable, PROJECT / "train.py", *arguments, cwd=tmp_path, **environment
     )
@@ -85,33 +83,34 @@ def train(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def ratchet(tmp_path: Path) -> Command:
-    """`ratchet ...` in the same working directory as `train`."""
+    """Run `ratchet` in the same working directory as `train`."""
     return lambda *arguments, **environment: run_command(PROGRAMS / "ratchet", *arguments, cwd=tmp_path, **environment)
 
 
 @pytest.fixture
 def make_dataset() -> Callable[..., Dataset]:
-    """`make_dataset(30)`: that many learnable texts over the labels audio, graphs and vision."""
+    """Make learnable texts over the labels audio, graphs and vision: `make_dataset(30)`."""
 
     def make(
         size: int = 30, *, labels: list[str] | None = None, task: Task = Task.multilabel, seed: int = 0
     ) -> Dataset:
         generator = np.random.default_rng(seed)
         names = list(TOPICS)
-        own: list[tuple[str, ...]] = [
+        label_sets: list[tuple[str, ...]] = [
             (names[i % 3], names[(i + 1) % 3]) if i % 4 == 0 else (names[i % 3],) for i in range(size)
         ]
         if task is Task.multiclass:
-            own = [each[:1] for each in own]
+            label_sets = [label_set[:1] for label_set in label_sets]
         texts = [
-            " ".join(word for label in each for word in generator.choice(TOPICS[label].split(), 4)) + f" item {index}"
-            for index, each in enumerate(own)
+            " ".join(word for label in label_set for word in generator.choice(TOPICS[label].split(), 4))
+            + f" item {index}"
+            for index, label_set in enumerate(label_sets)
         ]
         chosen = labels or names
         return Dataset(
             ids=[f"{index:04d}" for index in range(size)],
             texts=texts,
-            targets=build_target_matrix(own, chosen),
+            targets=build_target_matrix(label_sets, chosen),
             labels=chosen,
             taxonomy=Taxonomy.from_labels(chosen),
             task=task,
@@ -122,7 +121,7 @@ def make_dataset() -> Callable[..., Dataset]:
 
 @pytest.fixture
 def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """`terminal(80)`: from now on output goes to a (dumb) terminal of so many columns, as far as the code can see."""
+    """Make stdout look like a dumb terminal with so many columns: `terminal(80)`."""
 
     def begin(columns: int) -> None:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -134,17 +133,17 @@ def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory for this module's runs, in `runs`."""
+    """Return a directory for this module's runs, in `runs`."""
     return tmp_path_factory.mktemp("workplace")
 
 
 @pytest.fixture(scope="module")
 def make_run(workplace: Path) -> Callable[..., Path]:
-    """`make_run("model=rule")`: the directory of a new run, also of one that failed."""
+    """Train a run and return its directory, also if it failed: `make_run("model=rule")`."""
     from ratchet.training import train  # it imports torch
 
     def make(*overrides: str) -> Path:
-        few = "evaluation.resamples=100"  # what is tested is how figures are shown
+        few = "evaluation.resamples=100"  # enough for tests of how metrics are displayed
         config = compose([few, *overrides, f"runs_dir={(workplace / 'runs').as_posix()}"])
         try:
             return train(config, list(overrides)).path

@@ -29,7 +29,7 @@ def fit_context(
     trainer: TrainerConfig | None = None,
     resume: bool = False,
 ) -> FitContext:
-    """Make what a fit may use besides data; its validation metric is the weighted F1 of thresholds tuned on val."""
+    """Make the context of a fit. Its validation metric is the weighted F1 with thresholds tuned on val."""
     return FitContext(
         directory,
         seed,
@@ -46,25 +46,27 @@ def fit_context(
 def make_toy_dataset(
     size: int = 24, *, task: Task = Task.multilabel, labels: list[str] | None = None, seed: int = 0
 ) -> Dataset:
-    """Make learnable texts that hold an alias of each of their labels; a label that is no topic has no text."""
+    """Make learnable texts that contain an alias of each of their labels. A label that is not a topic has no text."""
     generator = np.random.default_rng(seed)
     names = list(TOPICS)
-    own: list[tuple[str, ...]] = [
+    label_sets: list[tuple[str, ...]] = [
         (names[i % 3], names[(i + 1) % 3]) if i % 4 == 0 and task is Task.multilabel else (names[i % 3],)
         for i in range(size)
     ]
     texts = [
         " ".join(
-            word for label in each for word in [TOPICS[label].split()[0], *generator.choice(TOPICS[label].split(), 3)]
+            word
+            for label in label_set
+            for word in [TOPICS[label].split()[0], *generator.choice(TOPICS[label].split(), 3)]
         )
-        for each in own
+        for label_set in label_sets
     ]
     chosen = labels or names
     aliases = {label: tuple(TOPICS.get(label, "").split()[:1]) for label in chosen}
     return Dataset(
         ids=[f"{index:04d}" for index in range(size)],
         texts=texts,
-        targets=build_target_matrix(own, chosen),
+        targets=build_target_matrix(label_sets, chosen),
         labels=chosen,
         taxonomy=Taxonomy(aliases, dict.fromkeys(chosen, ())),
         task=task,
@@ -74,7 +76,7 @@ def make_toy_dataset(
 def build_dataset(
     texts: list[str], targets: npt.ArrayLike, *, task: Task = Task.multilabel, taxonomy: Taxonomy | None = None
 ) -> Dataset:
-    """Build a data set of these texts. Its labels are called label0, label1, …: names that stand in no text."""
+    """Build a data set of these texts. Its labels are named label0, label1, …, which occur in no text."""
     matrix = np.asarray(targets, dtype=np.uint8)
     labels = [f"label{column}" for column in range(matrix.shape[1])]
     ids = [str(number) for number in range(len(texts))]

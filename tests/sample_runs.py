@@ -32,7 +32,7 @@ def find_named_runs(runs_dir: Path, name: str) -> list[StoredRun]:
 
 
 def copy_run(run: StoredRun, name: str, /, change: Change | None = None, **fields: Any) -> StoredRun:
-    """Copy a run as that of another candidate; `change` its predictions and set `fields` of its record."""
+    """Copy a run as a run of another candidate; `change` its predictions and set `fields` of its record."""
     path = run.path.parents[1] / name / f"copy-{run.path.name}-{name}"
     shutil.copytree(run.path, path)
     rewrite_record(path, **{"id": path.name, "name": name, "config_hash": f"hash of {name}", **fields})

@@ -1,4 +1,4 @@
-"""A SLURM cluster of one node on the loopback of this machine: started for some tests, stopped after them."""
+"""Start a SLURM cluster of one node on the loopback interface for the tests that need it."""
 
 import os
 import secrets
@@ -40,7 +40,7 @@ KillWait=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=8192 State=UNKNOWN
 PartitionName=local Nodes={host} Default=YES State=UP
 """
-# Without a database SLURM has no accounting: what submitit asks of it, the controller knows for as long as it runs.
+# Without a database SLURM has no accounting. This sacct answers submitit from the controller, while that runs.
 _SACCT = """#!{python}
 import re, subprocess
 print("JobID|State|NodeList")
@@ -54,8 +54,8 @@ for line in subprocess.run(["scontrol", "-o", "show", "job"], capture_output=Tru
 
 
 def missing() -> str:
-    """Why there can be no cluster here; empty if there can."""
-    absent = [each for each in (*_DAEMONS, "sbatch") if shutil.which(each, path=_path()) is None]
+    """Return why no cluster can be started here, or an empty string if it can."""
+    absent = [program for program in (*_DAEMONS, "sbatch") if shutil.which(program, path=_path()) is None]
     if absent:
         return f"no {', '.join(absent)}: apt install slurm-wlm munge"
     return "" if os.geteuid() == 0 else "slurmd is started as root"
@@ -67,7 +67,7 @@ def _path() -> str:
 
 @contextmanager
 def slurm_cluster(directory: Path) -> Iterator[dict[str, str]]:
-    """A cluster whose node has two cores; what the environment needs for its commands. No daemon is left."""
+    """Start a cluster whose node has two cores; yield environment variables for its commands; stop all daemons."""
     for name in ("state", "spool", "bin"):
         (directory / name).mkdir()
     (directory / "munge.key").write_bytes(secrets.token_bytes(128))
@@ -91,11 +91,11 @@ def slurm_cluster(directory: Path) -> Iterator[dict[str, str]]:
     with _daemons(commands, directory, {**os.environ, **environment}) as running:
 
         def idle() -> bool:
-            assert all(each.poll() is None for each in running), logs(directory)
-            asked = subprocess.run(
+            assert all(process.poll() is None for process in running), logs(directory)
+            result = subprocess.run(
                 ["sinfo", "-h", "-o", "%T"], env={**os.environ, **environment}, capture_output=True, text=True
             )
-            return asked.stdout.strip() == "idle"
+            return result.stdout.strip() == "idle"
 
         wait_until(idle, lambda: logs(directory))
         yield environment
@@ -129,6 +129,6 @@ def _daemons(
 
 
 def logs(directory: Path) -> str:
-    """The last that the daemons said."""
+    """Return the last lines that the daemons logged."""
     files = [*directory.glob("*.out"), *directory.glob("*.log")]
-    return "\n".join(f"{each.name}: {each.read_text(errors='replace')[-1500:]}" for each in files)
+    return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-1500:]}" for path in files)

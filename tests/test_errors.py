@@ -1,4 +1,4 @@
-"""What a disk has against being written to is recognised, whichever library was writing."""
+"""Tests for recognising storage errors of any library that writes."""
 
 import errno
 import os
@@ -17,8 +17,8 @@ from ratchet.files import write_text
 
 
 @contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """No file that this process writes becomes larger (bytes); what is beyond fails as on a disk that is full."""
+def limit_file_size(size: int) -> Iterator[None]:
+    """Limit the size (bytes) of files that this process writes. Writing more fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -44,13 +44,13 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_full_disk_is_recognised_whoever_writes(writer: str, tmp_path: Path) -> None:
-    with files_of_at_most(5000), pytest.raises(Exception) as raised:  # noqa: PT011
+def test_full_disk_is_recognised_for_every_writer(writer: str, tmp_path: Path) -> None:
+    with limit_file_size(5000), pytest.raises(Exception) as raised:  # noqa: PT011
         WRITERS[writer](tmp_path / "file")
-    told = storage_error(raised.value, "the run's directory", "; then it goes on")
-    assert isinstance(told, DiskFull)
-    assert str(told).startswith(f"the run's directory: {os.strerror(errno.EFBIG)}. ")
-    assert str(told).endswith("; then it goes on")
+    error = storage_error(raised.value, "the run's directory", "; then it goes on")
+    assert isinstance(error, DiskFull)
+    assert str(error).startswith(f"the run's directory: {os.strerror(errno.EFBIG)}. ")
+    assert str(error).endswith("; then it goes on")
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_a_full_disk_is_recognised_whoever_writes(writer: str, tmp_path: Path) -
         (errno.EACCES, UserError, 2, "Permission denied. Make it writable."),
     ],
 )
-def test_it_is_said_what_would_help(code: int, kind: type[UserError], exit_code: int, advice: str) -> None:
-    told = storage_error(OSError(code, "x"), "runs", ".")
-    assert type(told) is kind
-    assert (str(told), told.exit_code) == (f"runs: {advice}", exit_code)
+def test_storage_error_gives_advice(code: int, kind: type[UserError], exit_code: int, advice: str) -> None:
+    error = storage_error(OSError(code, "x"), "runs", ".")
+    assert type(error) is kind
+    assert (str(error), error.exit_code) == (f"runs: {advice}", exit_code)
 
 
-def test_other_errors_and_what_was_said_already_are_left_alone() -> None:
-    said = UserError("records.csv: cannot be read: Permission denied")
-    said.__cause__ = PermissionError(errno.EACCES, "x")
-    for error in (ValueError("x"), FileNotFoundError(errno.ENOENT, "x"), said):
+def test_other_errors_and_user_errors_are_not_converted() -> None:
+    user_error = UserError("records.csv: cannot be read: Permission denied")
+    user_error.__cause__ = PermissionError(errno.EACCES, "x")
+    for error in (ValueError("x"), FileNotFoundError(errno.ENOENT, "x"), user_error):
         assert storage_error(error, "runs", ".") is None

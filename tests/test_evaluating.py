@@ -1,4 +1,4 @@
-"""A finished run on other records: its own thresholds and labels, its own files untouched."""
+"""Tests for scoring other records with a finished run: its thresholds and labels are used, its files unchanged."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ FAST = ("model=regression", "model.char_ngrams=null", "evaluation.resamples=100"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with `runs`, which has one finished run on the sample."""
+    """Return a directory with `runs`, which has one finished run on the sample."""
     directory = tmp_path_factory.mktemp("trained")
     train(compose([f"runs_dir={directory / 'runs'}", *FAST]))
     return directory
@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> StoredRun:
-    """A copy of the run, for one test."""
+    """Return a copy of the run, for one test."""
     shutil.copytree(trained / "runs", tmp_path / "runs")
     [record] = (tmp_path / "runs").glob("*/*/*/record.json")
     return read_run(record.parent)
@@ -66,8 +66,8 @@ WORDS = [
 ]
 
 
-def write_other(path: Path, size: int = 60) -> Path:
-    """Records with known labels, with one that the run does not know, and with none."""
+def write_other_records(path: Path, size: int = 60) -> Path:
+    """Write records with known labels, with a label that the run does not know, and with none."""
     tags = [["audio"], ["graphs", "teleportation"], ["teleportation"], ["audio", "graphs"], []]
     generator = np.random.default_rng(0)
     rows = [
@@ -85,65 +85,65 @@ def write_other(path: Path, size: int = 60) -> Path:
     return path
 
 
-def other_data(path: Path, *overrides: str) -> Config:
+def compose_other(path: Path, *overrides: str) -> Config:
     return compose(["data.name=other", f"data.records.path={path}", "data.taxonomy=null", *overrides])
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Config:
-    return other_data(write_other(tmp_path / "other.jsonl"))
+def other_config(tmp_path: Path) -> Config:
+    return compose_other(write_other_records(tmp_path / "other.jsonl"))
 
 
-def content(found: Evaluation, name: str) -> Any:
-    return json.loads((found.directory / name).read_text(encoding="utf-8"))
+def read_result(evaluation: Evaluation, name: str) -> Any:
+    return json.loads((evaluation.directory / name).read_text(encoding="utf-8"))
 
 
-def own_figures(run: StoredRun, part: str) -> dict[str, Any]:
+def read_own_metrics(run: StoredRun, part: str) -> dict[str, Any]:
     return {key: value for key, value in run.read_json("metrics.json").items() if key.startswith(f"{part}/")}
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
-def test_on_its_own_parts_a_run_has_its_own_figures(run: StoredRun, sample: Config, part: str) -> None:
-    found = evaluate_run(run, sample, part)
-    assert found.metrics == content(found, "metrics.json") == own_figures(run, part)
-    assert (found.records, found.seen_in_training) == (run.record.records[part], 0)
-    written = (found.directory / "predictions" / f"{part}.parquet").read_bytes()
+def test_own_parts_reproduce_the_metrics_of_the_run(run: StoredRun, sample: Config, part: str) -> None:
+    evaluation = evaluate_run(run, sample, part)
+    assert evaluation.metrics == read_result(evaluation, "metrics.json") == read_own_metrics(run, part)
+    assert (evaluation.records, evaluation.seen_in_training) == (run.record.records[part], 0)
+    written = (evaluation.directory / "predictions" / f"{part}.parquet").read_bytes()
     assert written == (run.path / "predictions" / f"{part}.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("part", ["train", "all"])
-def test_records_of_the_training_are_counted(run: StoredRun, sample: Config, part: str) -> None:
-    found = evaluate_run(run, sample, part)
-    assert found.seen_in_training == run.record.records["train"]
-    everything = sum(run.record.records.values())
-    assert found.records == (everything if part == "all" else run.record.records["train"])
-    assert found.metrics[f"{part}/records"] == found.records
-    assert found.unknown_labels == {}
+def test_records_seen_in_training_are_counted(run: StoredRun, sample: Config, part: str) -> None:
+    evaluation = evaluate_run(run, sample, part)
+    assert evaluation.seen_in_training == run.record.records["train"]
+    total = sum(run.record.records.values())
+    assert evaluation.records == (total if part == "all" else run.record.records["train"])
+    assert evaluation.metrics[f"{part}/records"] == evaluation.records
+    assert evaluation.unknown_labels == {}
 
 
-def test_another_split_of_the_same_data_holds_some_of_the_training(run: StoredRun) -> None:
-    found = evaluate_run(run, compose(["split.seed=1"]), "test")
-    ids = read_predictions(found.directory / "predictions" / "test.parquet").ids
-    assert found.seen_in_training == len(set(ids) & set(run.read_json("split.json")["train"]))
-    assert 0 < found.seen_in_training < found.records
+def test_another_split_overlaps_with_training_records(run: StoredRun) -> None:
+    evaluation = evaluate_run(run, compose(["split.seed=1"]), "test")
+    ids = read_predictions(evaluation.directory / "predictions" / "test.parquet").ids
+    assert evaluation.seen_in_training == len(set(ids) & set(run.read_json("split.json")["train"]))
+    assert 0 < evaluation.seen_in_training < evaluation.records
 
 
-def test_what_was_done_is_written_beside_the_figures(run: StoredRun, other: Config) -> None:
-    found = evaluate_run(run, other, "all")
-    assert found.directory.parent == run.path / "evaluations"
-    assert found.directory.name.startswith("other-all-")
-    about = content(found, "evaluation.json")
-    assert about.pop("split_hash")
-    assert about == {
+def test_evaluation_json_describes_the_evaluation(run: StoredRun, other_config: Config) -> None:
+    evaluation = evaluate_run(run, other_config, "all")
+    assert evaluation.directory.parent == run.path / "evaluations"
+    assert evaluation.directory.name.startswith("other-all-")
+    description = read_result(evaluation, "evaluation.json")
+    assert description.pop("split_hash")
+    assert description == {
         "run": run.record.id,
         "data": "other",
         "part": "all",
-        "dataset_version": prepare(other.data).version,
+        "dataset_version": prepare(other_config.data).version,
         "records": 60,
         "seen_in_training": 0,
         "unknown_labels": {"teleportation": 24},
     }
-    assert sorted(path.name for path in found.directory.iterdir()) == [
+    assert sorted(path.name for path in evaluation.directory.iterdir()) == [
         "evaluation.json",
         "metrics.json",
         "predictions",
@@ -151,53 +151,56 @@ def test_what_was_done_is_written_beside_the_figures(run: StoredRun, other: Conf
     ]
 
 
-def test_other_records_are_scored_on_the_runs_own_labels_and_thresholds(run: StoredRun, other: Config) -> None:
-    found = evaluate_run(run, other, "all")
+def test_other_records_use_labels_and_thresholds_of_the_run(run: StoredRun, other_config: Config) -> None:
+    evaluation = evaluate_run(run, other_config, "all")
     labels = run.read_json("labels.json")
-    predictions = read_predictions(found.directory / "predictions" / "all.parquet")
+    predictions = read_predictions(evaluation.directory / "predictions" / "all.parquet")
     assert sorted(predictions.ids) == sorted(f"other-{index}" for index in range(60))
     assert predictions.targets.shape == (60, len(labels))
-    prepared = prepare(other.data)
+    prepared = prepare(other_config.data)
     for label in ("audio", "graphs"):
         expected = prepared.select(predictions.ids).targets[:, prepared.labels.index(label)]
         np.testing.assert_array_equal(predictions.targets[:, labels.index(label)], expected)
-    assert predictions.targets.sum() == 24 + 24  # audio and graphs alone: the third label has no column
+    assert predictions.targets.sum() == 24 + 24  # audio and graphs: the third label has no column
 
     scorer = load_scorer(run, use_export=False)
     scores = scorer.score(prepared.select(predictions.ids).texts).scores
     np.testing.assert_array_equal(predictions.scores, scores)
     assert (
-        found.metrics["all/labels/audio/predicted"] == scorer.thresholds.decide(scores)[:, labels.index("audio")].sum()
+        evaluation.metrics["all/labels/audio/predicted"]
+        == scorer.thresholds.decide(scores)[:, labels.index("audio")].sum()
     )
-    assert found.metrics["all/labels_without_support"] == len(labels) - 2
+    assert evaluation.metrics["all/labels_without_support"] == len(labels) - 2
 
 
-def test_unknown_labels_are_counted_among_the_scored_records(run: StoredRun, other: Config) -> None:
-    found = evaluate_run(run, other, "val")
-    ids = read_predictions(found.directory / "predictions" / "val.parquet").ids
-    # of each five records the second and the third have the unknown label
-    assert found.unknown_labels == {"teleportation": sum(int(each.split("-")[1]) % 5 in (1, 2) for each in ids)}
+def test_unknown_labels_are_counted_among_the_scored_records(run: StoredRun, other_config: Config) -> None:
+    evaluation = evaluate_run(run, other_config, "val")
+    ids = read_predictions(evaluation.directory / "predictions" / "val.parquet").ids
+    # the second and third of every five records have the unknown label
+    assert evaluation.unknown_labels == {
+        "teleportation": sum(int(identifier.split("-")[1]) % 5 in (1, 2) for identifier in ids)
+    }
 
 
-def test_all_of_a_data_set_that_is_too_small_to_divide_can_be_scored(run: StoredRun, tmp_path: Path) -> None:
-    found = evaluate_run(run, other_data(write_other(tmp_path / "few.jsonl", size=3)), "all")
-    assert found.records == 3
+def test_data_set_too_small_to_split_can_be_scored(run: StoredRun, tmp_path: Path) -> None:
+    evaluation = evaluate_run(run, compose_other(write_other_records(tmp_path / "few.jsonl", size=3)), "all")
+    assert evaluation.records == 3
 
 
-def test_equal_ids_of_other_data_are_other_records(run: StoredRun, project: Path) -> None:
+def test_equal_ids_in_other_data_are_not_seen_in_training(run: StoredRun, project: Path) -> None:
     copy = compose(["data.name=copy", f"data.records.path={project / 'data/sample/projects.jsonl'}"])
     assert evaluate_run(run, copy, "train").seen_in_training == 0
 
 
-def test_slices_are_the_runs_own_and_the_datas(run: StoredRun, other: Config) -> None:
-    found = evaluate_run(run, other, "all")
-    names = {key.split("/")[2] for key in found.metrics if key.startswith("all/slices/")}
-    assert names >= {"rare_labels", "terse"}  # of conf/config.yaml, of the data
-    assert found.metrics["all/slices/terse/records"] == 60
+def test_slices_come_from_the_run_and_the_data(run: StoredRun, other_config: Config) -> None:
+    evaluation = evaluate_run(run, other_config, "all")
+    names = {key.split("/")[2] for key in evaluation.metrics if key.startswith("all/slices/")}
+    assert names >= {"rare_labels", "terse"}  # from conf/config.yaml and from the data
+    assert evaluation.metrics["all/slices/terse/records"] == 60
     assert not any(name.startswith("date=") for name in names)  # none of these records has a date
 
 
-def test_each_look_at_test_is_counted_with_those_of_trainings(run: StoredRun, sample: Config) -> None:
+def test_evaluations_on_test_are_counted_as_test_accesses(run: StoredRun, sample: Config) -> None:
     assert evaluate_run(run, sample, "val").test_accesses is None
     assert evaluate_run(run, sample, "train").test_accesses is None
     assert evaluate_run(run, sample, "test").test_accesses == 2
@@ -205,22 +208,20 @@ def test_each_look_at_test_is_counted_with_those_of_trainings(run: StoredRun, sa
     assert evaluate_run(run, compose(["split.seed=1"]), "test").test_accesses == 1
 
 
-def test_looks_of_a_run_in_a_directory_of_its_own_are_counted_in_the_same_place(tmp_path: Path, sample: Config) -> None:
+def test_run_in_custom_directory_counts_test_accesses_in_runs_dir(tmp_path: Path, sample: Config) -> None:
     path = tmp_path / "some" / "pipeline" / "output" / "run"
     outcome = train(compose([f"runs_dir={tmp_path / 'runs'}", f"run_dir={path}", *FAST]))
     assert outcome.test_readings == 1
     assert evaluate_run(read_run(path), sample, "test").test_accesses == 2
-    assert [each.parent for each in tmp_path.rglob("test_readings.jsonl")] == [tmp_path / "runs" / "sample"]
+    assert [file.parent for file in tmp_path.rglob("test_readings.jsonl")] == [tmp_path / "runs" / "sample"]
 
 
-def test_a_run_can_be_named_by_a_short_relative_path(
-    run: StoredRun, sample: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_can_be_given_as_relative_path(run: StoredRun, sample: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run.path)
     assert evaluate_run(read_run(Path()), sample, "test").test_accesses == 2
 
 
-def hashes(run: StoredRun) -> dict[str, str]:
+def hash_files(run: StoredRun) -> dict[str, str]:
     return {
         str(path.relative_to(run.path)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in run.path.rglob("*")
@@ -228,11 +229,11 @@ def hashes(run: StoredRun) -> dict[str, str]:
     }
 
 
-def test_the_runs_own_files_stay_as_they_are(run: StoredRun, sample: Config, other: Config) -> None:
-    before = hashes(run)
+def test_evaluation_does_not_change_files_of_the_run(run: StoredRun, sample: Config, other_config: Config) -> None:
+    before = hash_files(run)
     first, second = evaluate_run(run, sample, "test"), evaluate_run(run, sample, "test")
-    third = evaluate_run(run, other, "all")
-    assert hashes(run) == before
+    third = evaluate_run(run, other_config, "all")
+    assert hash_files(run) == before
     assert len({first.directory, second.directory, third.directory}) == 3
     assert set((run.path / "evaluations").iterdir()) == {
         first.directory,
@@ -241,7 +242,7 @@ def test_the_runs_own_files_stay_as_they_are(run: StoredRun, sample: Config, oth
     }
 
 
-def test_a_scoring_that_fails_leaves_nothing(run: StoredRun, sample: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_evaluation_leaves_no_files(run: StoredRun, sample: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         @classmethod
         def load(cls, directory: Path) -> Self:
@@ -256,7 +257,7 @@ def test_a_scoring_that_fails_leaves_nothing(run: StoredRun, sample: Config, mon
     assert list((run.path / "evaluations").iterdir()) == []
 
 
-def test_an_unknown_part_is_told_with_the_nearest_one(run: StoredRun, sample: Config) -> None:
+def test_unknown_part_error_suggests_nearest_name(run: StoredRun, sample: Config) -> None:
     with pytest.raises(UserError) as error:
         evaluate_run(run, sample, "tset")
     assert "part='tset'" in str(error.value)
@@ -264,8 +265,8 @@ def test_an_unknown_part_is_told_with_the_nearest_one(run: StoredRun, sample: Co
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
-def test_only_a_finished_run_can_score(run: StoredRun, sample: Config, status: str) -> None:
-    # a running record whose process is gone is a killed run
+def test_unfinished_run_is_refused(run: StoredRun, sample: Config, status: str) -> None:
+    # a running record without a process is a killed run
     write_json(run.path / "record.json", {**run.read_json("record.json"), "status": status, "process_started": 0.0})
     shown = "killed" if status == "running" else status
     with pytest.raises(UserError, match=f"the run is {shown}"):
@@ -274,24 +275,26 @@ def test_only_a_finished_run_can_score(run: StoredRun, sample: Config, status: s
 
 
 def test_data_of_another_task_are_refused(run: StoredRun, tmp_path: Path) -> None:
-    one_of_each = other_data(
-        write_other(tmp_path / "topics.jsonl"), "data.labels.kind=single", "data.labels.column=topic"
+    single_label = compose_other(
+        write_other_records(tmp_path / "topics.jsonl"), "data.labels.kind=single", "data.labels.column=topic"
     )
     with pytest.raises(UserError, match="other is multiclass, the run was trained on multilabel"):
-        evaluate_run(run, one_of_each, "all")
+        evaluate_run(run, single_label, "all")
 
 
 def test_data_without_any_known_label_are_refused(run: StoredRun, tmp_path: Path) -> None:
-    path = write_other(tmp_path / "other.jsonl")
+    path = write_other_records(tmp_path / "other.jsonl")
     path.write_text(path.read_text().replace('"audio"', '"sculpture"').replace('"graphs"', '"pottery"'))
     with pytest.raises(UserError, match=r"other has none of the run's labels \(anomaly-detection, audio"):
-        evaluate_run(run, other_data(path), "all")
+        evaluate_run(run, compose_other(path), "all")
 
 
-def test_scores_are_calibrated_as_the_runs_own_are(tmp_path: Path) -> None:
-    own = train(compose([f"runs_dir={tmp_path / 'runs'}", *FAST, "calibration.method=temperature"]))
-    stored = read_run(own.path)
+def test_scores_are_calibrated_as_in_the_run(tmp_path: Path) -> None:
+    outcome = train(compose([f"runs_dir={tmp_path / 'runs'}", *FAST, "calibration.method=temperature"]))
+    stored = read_run(outcome.path)
     assert stored.read_json("calibration.json")["temperature"] != 1
-    again = evaluate_run(stored, compose([]), "test")
-    one, two = (read_predictions(path / "predictions" / "test.parquet") for path in (own.path, again.directory))
-    np.testing.assert_array_equal(one.scores, two.scores)
+    evaluation = evaluate_run(stored, compose([]), "test")
+    original, repeated = (
+        read_predictions(path / "predictions" / "test.parquet") for path in (outcome.path, evaluation.directory)
+    )
+    np.testing.assert_array_equal(original.scores, repeated.scores)

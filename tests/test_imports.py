@@ -1,4 +1,4 @@
-"""What the import rule says holds, and importing does nothing but import."""
+"""Tests for the layers of imports, and for imports without side effects."""
 
 import ast
 import json
@@ -40,11 +40,11 @@ print(json.dumps(sorted(set(sys.modules) & {"torch", "transformers", "pytorch_li
 """
 
 
-def test_the_modules_are_found() -> None:
+def test_modules_are_found() -> None:
     assert {"ratchet.cli.main", "ratchet.models.rule", "ratchet.data.splits", "ratchet.runs.stored"} <= set(MODULES)
 
 
-def test_imports_keep_to_the_layers(project: Path) -> None:
+def test_imports_follow_the_layer_contracts(project: Path) -> None:
     done = run_command(Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache", cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
     contracts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
@@ -55,20 +55,20 @@ def test_imports_keep_to_the_layers(project: Path) -> None:
     assert "0 broken" in done.stdout
 
 
-def test_every_module_has_its_place_in_the_layers(project: Path) -> None:
-    """A package that no layer names would be free to import anything."""
+def test_every_module_belongs_to_a_layer(project: Path) -> None:
+    """A package that no layer names could import anything."""
     contracts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    (layers,) = [each["layers"] for each in contracts if each["type"] == "layers"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     named = {name for layer in layers for name in layer.split(" | ") if name.startswith(("ratchet.", "("))}
     later = {name.strip("()") for name in named if name.startswith("(")}
     top = {".".join(name.split(".")[:2]) for name in MODULES}
     assert top <= {name.strip("()") for name in named}
-    assert named - {f"({name})" for name in later} <= top, "a layer that is not there yet is in parentheses"
+    assert named - {f"({name})" for name in later} <= top, "put a layer that does not exist yet in parentheses"
 
 
-def test_importing_writes_prints_and_starts_nothing(tmp_path: Path) -> None:
+def test_importing_has_no_side_effects(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     work = tmp_path / "work"
@@ -83,8 +83,8 @@ def test_importing_writes_prints_and_starts_nothing(tmp_path: Path) -> None:
         HOME=str(home),
         XDG_CACHE_HOME=str(home / "cache"),
         TMPDIR=str(work),
-        TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "inductor"),  # torch makes it when Lightning is imported
-        MPLCONFIGDIR=str(tmp_path / "matplotlib"),  # and where matplotlib is installed, it makes this one
+        TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "inductor"),  # torch creates it when Lightning is imported
+        MPLCONFIGDIR=str(tmp_path / "matplotlib"),  # matplotlib, if installed, creates it
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(work.iterdir()) == []
@@ -92,7 +92,7 @@ def test_importing_writes_prints_and_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_importing_loads_no_heavy_library(tmp_path: Path) -> None:
-    """They are imported where they are used, or `--help` would take seconds. Heavy halves of models are their own."""
+    """Heavy libraries are imported only where they are used, or `--help` would take seconds; networks are exempt."""
     light = [name for name in MODULES if not name.endswith("_network") and not name.startswith("ratchet.neural.")]
     light.append("ratchet.neural.settings")
     done = run_command(sys.executable, "-c", IMPORT_LIGHT, json.dumps(light), cwd=tmp_path)
@@ -100,13 +100,13 @@ def test_importing_loads_no_heavy_library(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == []
 
 
-def test_every_module_says_what_it_is_for() -> None:
-    silent = [name for name in MODULES if not import_module(name).__doc__]
-    assert silent == []
+def test_every_module_has_a_docstring() -> None:
+    undocumented = [name for name in MODULES if not import_module(name).__doc__]
+    assert undocumented == []
 
 
 def test_no_test_module_imports_another(project: Path) -> None:
-    """What two of them need is in a module of its own, or a fixture in conftest.py."""
+    """Shared code belongs in a module of its own or in a fixture of conftest.py."""
     modules = sorted((project / "tests").rglob("*.py"))
     assert any(path.name == "test_imports.py" for path in modules)
     imported = [
@@ -120,7 +120,7 @@ def test_no_test_module_imports_another(project: Path) -> None:
 
 
 def _imported_names(node: ast.AST) -> list[str]:
-    """Return the modules, and the names that may be modules, of an import; nothing for any other node."""
+    """Return the modules, and the names that may be modules, of an import; return [] for any other node."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -138,9 +138,7 @@ print(json.dumps(sorted(set(sys.modules) & {"torch", "transformers", "pytorch_li
 """
 
 
-def test_a_stored_network_scores_without_what_only_training_needs(
-    tmp_path: Path, make_dataset: Callable[..., Dataset]
-) -> None:
+def test_stored_network_scores_without_training_libraries(tmp_path: Path, make_dataset: Callable[..., Dataset]) -> None:
     """Lightning alone takes seconds to import."""
     settings = compose(["model=cnn", "model.max_epochs=1"]).model
     tagger = tagger_class("cnn")(settings)

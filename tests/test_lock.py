@@ -1,4 +1,4 @@
-"""The locks: complete, hashed, and free of hosts. torch stands apart, because people choose its build (see README)."""
+"""Tests for the lock files: complete, hashed, without hosts, and without torch, whose build users choose (README)."""
 
 import itertools
 import re
@@ -16,19 +16,19 @@ LOCKS = ["requirements.lock", "requirements-dev.lock"]
 INSTALLED_APART = "torch"
 
 
-def entries(path: Path) -> list[tuple[Requirement, list[str]]]:
-    """The pins of a lock file, each with its hashes."""
+def read_pins(path: Path) -> list[tuple[Requirement, list[str]]]:
+    """Return the pins of a lock file, each with its hashes."""
     logical = path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
-    found = []
+    pins = []
     for line in logical:
         if line.strip() and not line.lstrip().startswith("#"):
             pin, *hashes = re.split(r"\s+--hash=", line.strip())
-            found.append((Requirement(pin), hashes))
-    return found
+            pins.append((Requirement(pin), hashes))
+    return pins
 
 
-def in_force(pins: Iterable[Requirement], environment: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Name and version of each pin that holds in `environment`."""
+def select_applicable(pins: Iterable[Requirement], environment: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield name and version of each pin that applies in `environment`."""
     for pin in pins:
         if pin.marker is None or pin.marker.evaluate(environment):
             (specifier,) = pin.specifier
@@ -36,20 +36,20 @@ def in_force(pins: Iterable[Requirement], environment: dict[str, str]) -> Iterat
             yield canonicalize_name(pin.name), specifier.version
 
 
-def here(path: Path) -> dict[str, str]:
-    return dict(in_force([pin for pin, _ in entries(path)], dict(default_environment())))
+def read_applicable_pins(path: Path) -> dict[str, str]:
+    return dict(select_applicable([pin for pin, _ in read_pins(path)], dict(default_environment())))
 
 
-def required(roots: Iterable[Requirement]) -> dict[str, list[Requirement]]:
-    """Everything that `roots` bring with them, by name, as the installed packages say; torch is not looked into."""
-    found: dict[str, list[Requirement]] = {}
+def collect_requirements(roots: Iterable[Requirement]) -> dict[str, list[Requirement]]:
+    """Return all dependencies of `roots` by name, as installed packages declare them; those of torch are skipped."""
+    requirements: dict[str, list[Requirement]] = {}
     waiting, seen = list(roots), set()
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
         if name == INSTALLED_APART:
             continue
-        found.setdefault(name, []).append(requirement)
+        requirements.setdefault(name, []).append(requirement)
         for extra in ["", *requirement.extras]:
             if (name, extra) in seen:
                 continue
@@ -58,12 +58,12 @@ def required(roots: Iterable[Requirement]) -> dict[str, list[Requirement]]:
                 child = Requirement(text)
                 if child.marker is None or child.marker.evaluate({"extra": extra}):
                     waiting.append(child)
-    return found
+    return requirements
 
 
-def of_the_project(project: Path, *extras: str) -> list[Requirement]:
+def read_project_requirements(project: Path, *extras: str) -> list[Requirement]:
     content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    texts = [*content["dependencies"], *(text for each in extras for text in content["optional-dependencies"][each])]
+    texts = [*content["dependencies"], *(text for extra in extras for text in content["optional-dependencies"][extra])]
     return [Requirement(text) for text in texts]
 
 
@@ -72,72 +72,72 @@ def check_complete(pinned: dict[str, str], requirements: dict[str, list[Requirem
     assert not missing, f"not pinned: {', '.join(missing)}"
     unsatisfied = [
         f"{name}=={pinned[name]} is pinned, {requirement} is required"
-        for name, all_of_it in requirements.items()
-        for requirement in all_of_it
+        for name, declared in requirements.items()
+        for requirement in declared
         if not requirement.specifier.contains(pinned[name], prereleases=True)
     ]
     assert not unsatisfied, "; ".join(unsatisfied)
 
 
-def test_what_is_installed_was_installed_from_this_pyproject(project: Path) -> None:
-    """The tests below ask the installed packages what they need, ratchet itself first."""
+def test_installed_package_matches_pyproject(project: Path) -> None:
+    """The tests below read the requirements of installed packages, ratchet included."""
     declared = {str(Requirement(text)) for text in distribution("ratchet").requires or [] if "extra ==" not in text}
-    assert declared == {str(requirement) for requirement in of_the_project(project)}
+    assert declared == {str(requirement) for requirement in read_project_requirements(project)}
 
 
-def test_everything_that_ratchet_needs_is_pinned(project: Path) -> None:
-    """The README installs the lock with --no-deps: whatever is missing there is missing."""
-    requirements = required(
+def test_all_dependencies_of_ratchet_are_pinned(project: Path) -> None:
+    """The README installs the lock with --no-deps: what it lacks is not installed."""
+    requirements = collect_requirements(
         Requirement(text) for text in distribution("ratchet").requires or [] if "extra ==" not in text
     )
-    assert len(requirements) > 50, "the walk goes all the way down"
-    check_complete(here(project / "requirements.lock"), requirements)
+    assert len(requirements) > 50, "indirect dependencies are included"
+    check_complete(read_applicable_pins(project / "requirements.lock"), requirements)
 
 
-def test_everything_that_developers_need_is_pinned(project: Path) -> None:
-    pinned = here(project / "requirements-dev.lock")
-    direct = of_the_project(project, "dev")
-    missing = {canonicalize_name(each.name) for each in direct} - set(pinned) - {INSTALLED_APART}
+def test_all_dependencies_of_developers_are_pinned(project: Path) -> None:
+    pinned = read_applicable_pins(project / "requirements-dev.lock")
+    direct = read_project_requirements(project, "dev")
+    missing = {canonicalize_name(requirement.name) for requirement in direct} - set(pinned) - {INSTALLED_APART}
     assert not missing, f"not pinned: {', '.join(sorted(missing))}"
-    check_complete(pinned, required(direct))
+    check_complete(pinned, collect_requirements(direct))
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_torch_and_what_only_torch_brings_stand_apart(name: str, project: Path) -> None:
-    pinned = {canonicalize_name(pin.name) for pin, _ in entries(project / name)}
+def test_torch_and_its_own_dependencies_are_not_pinned(name: str, project: Path) -> None:
+    pinned = {canonicalize_name(pin.name) for pin, _ in read_pins(project / name)}
     assert INSTALLED_APART not in pinned
-    assert not {each for each in pinned if each.startswith(("nvidia-", "triton", "cuda-"))}
+    assert not {package for package in pinned if package.startswith(("nvidia-", "triton", "cuda-"))}
 
 
-def test_torch_has_one_version_everywhere_it_is_named(project: Path) -> None:
-    (pin,) = [each for each in of_the_project(project) if each.name == INSTALLED_APART]
+def test_torch_version_in_readme_matches_pyproject(project: Path) -> None:
+    (pin,) = [requirement for requirement in read_project_requirements(project) if requirement.name == INSTALLED_APART]
     readme = (project / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"torch==([\w.]+)", readme)) == {str(pin.specifier).removeprefix("==")}
 
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_pin_is_exact_and_has_a_hash(name: str, project: Path) -> None:
-    found = entries(project / name)
-    assert len(found) > 100
-    for pin, hashes in found:
+    pins = read_pins(project / name)
+    assert len(pins) > 100
+    for pin, hashes in pins:
         assert [specifier.operator for specifier in pin.specifier] == ["=="], pin
         assert hashes, f"{pin} has no hash"
-        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), pin
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in hashes), pin
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_no_host_stands_in_a_lock(name: str, project: Path) -> None:
+def test_lock_contains_no_host(name: str, project: Path) -> None:
     text = (project / name).read_text(encoding="utf-8")
     assert "://" not in text
-    for pin, _ in entries(project / name):
+    for pin, _ in read_pins(project / name):
         assert pin.url is None, pin
     options = {line.split()[0].split("=")[0] for line in text.splitlines() if line.lstrip().startswith("-")}
     assert options <= {"--hash"}
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_nothing_has_two_versions_on_one_machine(name: str, project: Path) -> None:
-    pins = [pin for pin, _ in entries(project / name)]
+def test_package_has_one_version_per_platform(name: str, project: Path) -> None:
+    pins = [pin for pin, _ in read_pins(project / name)]
     platforms = [("linux", "Linux", "posix"), ("darwin", "Darwin", "posix"), ("win32", "Windows", "nt")]
     for minor, (platform, system, os_name) in itertools.product(("11", "12", "13"), platforms):
         environment = dict(default_environment()) | {
@@ -147,16 +147,20 @@ def test_nothing_has_two_versions_on_one_machine(name: str, project: Path) -> No
             "platform_system": system,
             "os_name": os_name,
         }
-        names = [package for package, _ in in_force(pins, environment)]
+        names = [package for package, _ in select_applicable(pins, environment)]
         assert len(names) == len(set(names)), f"3.{minor} on {platform}"
-        missing = {canonicalize_name(each.name) for each in of_the_project(project)} - set(names) - {INSTALLED_APART}
+        missing = (
+            {canonicalize_name(requirement.name) for requirement in read_project_requirements(project)}
+            - set(names)
+            - {INSTALLED_APART}
+        )
         assert not missing, f"3.{minor} on {platform}: {missing}"
 
 
-def test_developers_have_the_versions_that_everybody_has(project: Path) -> None:
-    everybody, developers = (
-        {(canonicalize_name(pin.name), str(pin.specifier)): set(hashes) for pin, hashes in entries(project / name)}
+def test_developer_lock_has_the_versions_of_the_user_lock(project: Path) -> None:
+    users, developers = (
+        {(canonicalize_name(pin.name), str(pin.specifier)): set(hashes) for pin, hashes in read_pins(project / name)}
         for name in LOCKS
     )
-    assert set(everybody) <= set(developers)
-    assert all(developers[pin] == hashes for pin, hashes in everybody.items())
+    assert set(users) <= set(developers)
+    assert all(developers[pin] == hashes for pin, hashes in users.items())

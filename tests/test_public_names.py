@@ -1,4 +1,4 @@
-"""What a notebook or a script gets from `import ratchet`."""
+"""Tests for the public names of `import ratchet`."""
 
 import ast
 import json
@@ -12,12 +12,12 @@ import ratchet
 
 
 @pytest.mark.parametrize("name", ratchet.__all__)
-def test_every_public_name_is_the_definition_of_its_module(name: str) -> None:
+def test_public_name_is_the_object_of_its_module(name: str) -> None:
     module, attribute = ratchet._PUBLIC[name]
     assert getattr(ratchet, name) is getattr(sys.modules[module], attribute)
 
 
-def test_type_checkers_see_the_names_of_the_table() -> None:
+def test_imports_for_type_checkers_match_public_names() -> None:
     tree = ast.parse(Path(ratchet.__file__).read_text(encoding="utf-8"))
     imported = {
         alias.asname: (node.module, alias.name)
@@ -30,12 +30,12 @@ def test_type_checkers_see_the_names_of_the_table() -> None:
     assert sorted(ratchet._PUBLIC) == sorted(ratchet.__all__)
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):
         ratchet.nothing_of_the_kind  # noqa: B018
 
 
-def test_importing_ratchet_loads_nothing(tmp_path: Path) -> None:
+def test_importing_ratchet_loads_no_submodule(tmp_path: Path) -> None:
     script = "import json, sys, ratchet; print(json.dumps([name for name in sys.modules if 'ratchet' in name]))"
     done = run_command(sys.executable, "-c", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

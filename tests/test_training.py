@@ -1,4 +1,4 @@
-"""One run in this process: what it leaves behind, what of the data each step sees, and how it fails."""
+"""Tests for one run in this process: its files, the data that each step sees, and its failures."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ FAST = ("model=regression", "model.char_ngrams=null")
 
 
 class Fake:
-    """A tagger whose scores come from the bytes of a text; subclasses change one thing. It remembers what it saw."""
+    """A tagger that computes scores from the bytes of a text and records its inputs; subclasses change one thing."""
 
     deterministic = True
     num_parameters = 7
@@ -57,17 +57,17 @@ Use = Callable[[type[Fake]], list[Fake]]
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch) -> Use:
-    """`use(Fake)`: that class takes the place of the configured model; the list fills with what is made of it."""
+    """Replace the configured model by a class, and return the list of its later instances: `use(Fake)`."""
 
     def replace(tagger: type[Fake]) -> list[Fake]:
-        made: list[Fake] = []
+        instances: list[Fake] = []
 
         def make(settings: Any) -> Fake:
-            made.append(tagger(settings))
-            return made[-1]
+            instances.append(tagger(settings))
+            return instances[-1]
 
         monkeypatch.setattr("ratchet.training.tagger_class", lambda module: make)
-        return made
+        return instances
 
     return replace
 
@@ -87,12 +87,12 @@ def run(finished: tuple[Config, Outcome]) -> StoredRun:
     return read_run(finished[1].path)
 
 
-def only_run(directory: Path) -> StoredRun:
+def read_only_run(directory: Path) -> StoredRun:
     [record] = (directory / "runs").glob("*/*/*/record.json")
     return read_run(record.parent)
 
 
-def test_a_finished_run_has_all_its_files(run: StoredRun) -> None:
+def test_finished_run_has_all_its_files(run: StoredRun) -> None:
     files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     assert files - {"code.diff"} == {
         "behaviour.json",
@@ -118,7 +118,7 @@ def test_a_finished_run_has_all_its_files(run: StoredRun) -> None:
     }
 
 
-def test_its_record_is_complete(run: StoredRun) -> None:
+def test_record_of_finished_run_is_complete(run: StoredRun) -> None:
     record = run.record
     assert run.status == "finished"
     may_be_empty = {"parent", "hypothesis", "tags", "sweep_id", "error"}
@@ -130,7 +130,7 @@ def test_its_record_is_complete(run: StoredRun) -> None:
     assert record.size_bytes == 4 * record.num_parameters  # float32
 
 
-def test_its_record_says_which_data_and_which_split(run: StoredRun, finished: tuple[Config, Outcome]) -> None:
+def test_record_identifies_data_and_split(run: StoredRun, finished: tuple[Config, Outcome]) -> None:
     config, record = finished[0], run.record
     prepared = prepare(config.data)
     split = run.read_json("split.json")
@@ -139,24 +139,24 @@ def test_its_record_says_which_data_and_which_split(run: StoredRun, finished: tu
     assert record.split_hash == split["hash"] == make_split(prepared, config.split, None).hash
     assert split["hash"] == hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     assert record.records == {part: len(ids) for part, ids in parts.items()}
-    assert sorted(identifier for ids in parts.values() for identifier in ids) == [each.id for each in prepared.records]
+    assert sorted(identifier for ids in parts.values() for identifier in ids) == [item.id for item in prepared.records]
     assert run.read_json("labels.json") == prepared.labels == list(record.train_label_counts)
     counts = prepared.select(parts["train"]).targets.sum(axis=0, dtype=int)
     assert list(record.train_label_counts.values()) == counts.tolist()
 
 
-def test_its_predictions_are_those_of_the_parts(run: StoredRun, finished: tuple[Config, Outcome]) -> None:
+def test_predictions_cover_the_records_of_each_part(run: StoredRun, finished: tuple[Config, Outcome]) -> None:
     prepared = prepare(finished[0].data)
     for part in ("val", "test"):
-        found = read_predictions(run.path / "predictions" / f"{part}.parquet")
-        assert found.ids == run.read_json("split.json")[part]
-        np.testing.assert_array_equal(found.targets, prepared.select(found.ids).targets)
-        assert len(found.slices) == len(found.ids)
-    of_test = {name for names in found.slices for name in names}
-    assert of_test >= {"label_not_named", "rare_labels", "terse", "date=2025-Q1"}
+        predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
+        assert predictions.ids == run.read_json("split.json")[part]
+        np.testing.assert_array_equal(predictions.targets, prepared.select(predictions.ids).targets)
+        assert len(predictions.slices) == len(predictions.ids)
+    test_slices = {name for names in predictions.slices for name in names}
+    assert test_slices >= {"label_not_named", "rare_labels", "terse", "date=2025-Q1"}
 
 
-def test_its_metrics_and_costs_are_there_and_apart(run: StoredRun) -> None:
+def test_metrics_and_costs_are_stored_in_separate_files(run: StoredRun) -> None:
     metrics, cost = run.read_json("metrics.json"), run.read_json("cost.json")
     assert {key.split("/")[0] for key in metrics} == {"val", "test", "behaviour"}
     assert set(cost) == {
@@ -175,7 +175,7 @@ def test_its_metrics_and_costs_are_there_and_apart(run: StoredRun) -> None:
     assert cost["cost/size_mb"] == pytest.approx(model / 1e6)
 
 
-def test_each_run_on_test_counts_as_a_reading(tmp_path: Path, use: Use) -> None:
+def test_each_run_on_test_counts_as_a_test_access(tmp_path: Path, use: Use) -> None:
     use(Fake)
     config = configure(tmp_path)
     assert [train(config).test_readings for _ in range(2)] == [1, 2]
@@ -183,8 +183,8 @@ def test_each_run_on_test_counts_as_a_reading(tmp_path: Path, use: Use) -> None:
     assert train(other_split).test_readings == 1
 
 
-def test_with_evaluate_val_nothing_of_test_is_measured_written_or_counted(tmp_path: Path, use: Use) -> None:
-    made = use(Fake)
+def test_evaluate_val_does_not_use_the_test_part(tmp_path: Path, use: Use) -> None:
+    instances = use(Fake)
     outcome = train(configure(tmp_path, "evaluate=val"))
     run = read_run(outcome.path)
     assert outcome.test_readings is None
@@ -193,20 +193,20 @@ def test_with_evaluate_val_nothing_of_test_is_measured_written_or_counted(tmp_pa
     assert [path.name for path in (run.path / "reliability").iterdir()] == ["val.json"]
     assert [path.name for path in (run.path / "predictions").iterdir()] == ["val.parquet"]
     assert run.record.evaluate == "val"
-    [tagger] = made
+    [tagger] = instances
     prepared = prepare(configure(tmp_path).data)
-    of_test = set(prepared.select(run.read_json("split.json")["test"]).texts)
-    assert of_test.isdisjoint(tagger.predicted)
+    test_texts = set(prepared.select(run.read_json("split.json")["test"]).texts)
+    assert test_texts.isdisjoint(tagger.predicted)
 
 
-def test_a_fit_sees_train_and_val_and_nothing_of_test(tmp_path: Path, use: Use) -> None:
-    made = use(Fake)
+def test_fit_sees_train_and_val_but_not_test(tmp_path: Path, use: Use) -> None:
+    instances = use(Fake)
     run = read_run(train(configure(tmp_path)).path)
-    [tagger] = made
+    [tagger] = instances
     split = run.read_json("split.json")
     assert (tagger.train.ids, tagger.val.ids) == (split["train"], split["val"])
-    given = {*tagger.train.ids, *tagger.val.ids}
-    assert given.isdisjoint(split["test"])
+    seen = {*tagger.train.ids, *tagger.val.ids}
+    assert seen.isdisjoint(split["test"])
     assert split["test"]
     prepared = prepare(configure(tmp_path).data)
     for part in (tagger.train, tagger.val):
@@ -215,22 +215,22 @@ def test_a_fit_sees_train_and_val_and_nothing_of_test(tmp_path: Path, use: Use) 
         assert len(part.targets) == len(part.ids)
 
 
-def test_a_fit_gets_a_directory_the_seed_a_curve_and_its_threads(tmp_path: Path, use: Use) -> None:
-    class Curious(Fake):
+def test_fit_context_has_directory_seed_log_and_threads(tmp_path: Path, use: Use) -> None:
+    class RecordsContext(Fake):
         def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
             super().fit(train, val, context)
             (context.directory / "epoch-1.txt").write_text("weights")
-            places.append(context.directory)
+            directories.append(context.directory)
             context.log(5, {"epoch": 1, "train/loss": 0.5})
 
-    places: list[Path] = []
-    made = use(Curious)
+    directories: list[Path] = []
+    instances = use(RecordsContext)
     run = read_run(train(configure(tmp_path, "seed=11", "threads=1")).path)
-    assert made[0].context.seed == 11
-    assert places == [run.path / "checkpoints"]
-    assert not places[0].exists(), "a finished run has nothing to resume"
+    assert instances[0].context.seed == 11
+    assert directories == [run.path / "checkpoints"]
+    assert not directories[0].exists(), "a finished run has nothing to resume"
     assert (run.path / "history.csv").read_text().splitlines() == ["epoch,step,key,value", "1,5,train/loss,0.5"]
-    assert (made[0].threads_of_the_fit, run.record.threads) == ("1", 1)
+    assert (instances[0].threads_of_the_fit, run.record.threads) == ("1", 1)
     assert (run.record.num_parameters, run.record.size_bytes) == (7, 70)
 
 
@@ -245,71 +245,73 @@ def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def divided(project: Path, run: StoredRun) -> list[dict[str, Any]]:
-    """The sample with a column that says in which part each record is."""
+def partitioned(project: Path, run: StoredRun) -> list[dict[str, Any]]:
+    """Return the sample with a column that names the part of each record."""
     part_of = {identifier: part for part in PARTS for identifier in run.read_json("split.json")[part]}
     records = read_records(project / "data" / "sample" / "projects.jsonl")
     return [{**record, "part": part_of[record["id"]]} for record in records]
 
 
-def given(path: Path) -> list[str]:
+def use_given_split(path: Path) -> list[str]:
     return [f"data.records.path={path}", "data.split.method=given", "data.split.column=part"]
 
 
-def test_what_is_true_of_test_changes_nothing_that_is_chosen(tmp_path: Path, divided: list[dict[str, Any]]) -> None:
-    tags = [record["tags"] for record in divided if record["part"] == "test"]
+def test_labels_of_test_do_not_influence_model_or_thresholds(tmp_path: Path, partitioned: list[dict[str, Any]]) -> None:
+    tags = [record["tags"] for record in partitioned if record["part"] == "test"]
     random.Random(0).shuffle(tags)
-    drawn = iter(tags)
-    changed = [{**each, "tags": next(drawn)} if each["part"] == "test" else each for each in divided]
+    shuffled = iter(tags)
+    changed = [{**record, "tags": next(shuffled)} if record["part"] == "test" else record for record in partitioned]
     runs = []
-    for name, records in (("as_it_is", divided), ("changed", changed)):
+    for name, records in (("as_it_is", partitioned), ("changed", changed)):
         path = write_records(tmp_path / name / "records.jsonl", records)
-        runs.append(read_run(train(configure(tmp_path / name, *FAST, *given(path))).path))
-    one, other = runs
-    assert one.record.dataset_version != other.record.dataset_version
+        runs.append(read_run(train(configure(tmp_path / name, *FAST, *use_given_split(path))).path))
+    original, modified = runs
+    assert original.record.dataset_version != modified.record.dataset_version
     for name in ("thresholds.json", "predictions/val.parquet", "model/weights.npz", "labels.json", "split.json"):
-        assert (one.path / name).read_bytes() == (other.path / name).read_bytes(), name
-    of_val = [
-        {key: value for key, value in each.read_json("metrics.json").items() if key.startswith("val/")} for each in runs
+        assert (original.path / name).read_bytes() == (modified.path / name).read_bytes(), name
+    val_metrics = [
+        {key: value for key, value in run.read_json("metrics.json").items() if key.startswith("val/")} for run in runs
     ]
-    assert of_val[0] == of_val[1]
-    assert one.read_json("metrics.json")["test/f1_weighted"] != other.read_json("metrics.json")["test/f1_weighted"]
+    assert val_metrics[0] == val_metrics[1]
+    assert (
+        original.read_json("metrics.json")["test/f1_weighted"] != modified.read_json("metrics.json")["test/f1_weighted"]
+    )
 
 
-def test_thresholds_follow_the_labels_of_val(tmp_path: Path, divided: list[dict[str, Any]], use: Use) -> None:
+def test_thresholds_depend_on_val_labels(tmp_path: Path, partitioned: list[dict[str, Any]], use: Use) -> None:
     use(Fake)
-    emptied = [{**each, "tags": each["tags"][:1]} if each["part"] == "val" else each for each in divided]
+    reduced = [{**record, "tags": record["tags"][:1]} if record["part"] == "val" else record for record in partitioned]
     values = []
-    for name, records in (("as_it_is", divided), ("changed", emptied)):
+    for name, records in (("as_it_is", partitioned), ("changed", reduced)):
         path = write_records(tmp_path / name / "records.jsonl", records)
-        outcome = train(configure(tmp_path / name, *given(path), "threshold.method=per_label"))
+        outcome = train(configure(tmp_path / name, *use_given_split(path), "threshold.method=per_label"))
         values.append(json.loads((outcome.path / "thresholds.json").read_text())["values"])
     assert values[0] != values[1]
 
 
-def test_a_label_without_a_train_record_is_warned_of(tmp_path: Path, divided: list[dict[str, Any]], use: Use) -> None:
+def test_label_without_train_record_logs_a_warning(tmp_path: Path, partitioned: list[dict[str, Any]], use: Use) -> None:
     use(Fake)
     records = [
-        each if each["part"] == "test" else {**each, "tags": [tag for tag in each["tags"] if tag != "graphs"]}
-        for each in divided
+        record if record["part"] == "test" else {**record, "tags": [tag for tag in record["tags"] if tag != "graphs"]}
+        for record in partitioned
     ]
     path = write_records(tmp_path / "records.jsonl", records)
-    run = read_run(train(configure(tmp_path, *given(path))).path)
+    run = read_run(train(configure(tmp_path, *use_given_split(path))).path)
     [line] = [line for line in (run.path / "log.txt").read_text().splitlines() if "without a train record" in line]
     assert "WARNING" in line
     assert line.endswith(": graphs")
     assert run.record.train_label_counts["graphs"] == 0
 
 
-def test_the_log_says_nothing_of_absent_labels_where_there_are_none(run: StoredRun) -> None:
+def test_no_warning_when_every_label_has_train_records(run: StoredRun) -> None:
     assert "without a train record" not in (run.path / "log.txt").read_text()
 
 
-def test_findings_in_the_data_stand_in_the_log(tmp_path: Path, divided: list[dict[str, Any]], use: Use) -> None:
+def test_data_problems_are_logged(tmp_path: Path, partitioned: list[dict[str, Any]], use: Use) -> None:
     use(Fake)
-    path = write_records(tmp_path / "records.jsonl", [*divided, {**divided[0], "id": "empty", "title": "",
+    path = write_records(tmp_path / "records.jsonl", [*partitioned, {**partitioned[0], "id": "empty", "title": "",
                                                                  "description": ""}])  # fmt: skip
-    run = read_run(train(configure(tmp_path, *given(path))).path)
+    run = read_run(train(configure(tmp_path, *use_given_split(path))).path)
     [line] = [line for line in (run.path / "log.txt").read_text().splitlines() if "empty text" in line]
     assert "records.jsonl" in line
     assert "721" in line
@@ -357,26 +359,26 @@ class Float64(Fake):
         (Float64, "ValueError", "float64"),
     ],
 )
-def test_a_tagger_that_fails_leaves_a_failed_run(
+def test_failing_tagger_leaves_a_failed_run(
     tmp_path: Path, use: Use, tagger: type[Fake], kind: str, message: str
 ) -> None:
     use(tagger)
     with pytest.raises(RunFailed) as failed:
         train(configure(tmp_path))
-    run = only_run(tmp_path)
+    run = read_only_run(tmp_path)
     assert failed.value.path == run.path
     assert run.status == "failed"
     assert run.record.error is not None
     assert run.record.error["type"] == kind
     assert message in run.record.error["message"]
     assert message in (run.path / "log.txt").read_text()
-    assert run.record.dataset_version is not None  # as far as it got
+    assert run.record.dataset_version is not None  # the data were prepared before the failure
     assert not (run.path / "metrics.json").exists()
     assert not (run.path / "predictions").exists()
     assert not list((tmp_path / "runs").rglob("test_readings.jsonl"))
 
 
-def test_a_training_that_is_given_up_leaves_a_pruned_run_and_no_weights(tmp_path: Path) -> None:
+def test_pruned_training_leaves_a_pruned_run_without_weights(tmp_path: Path) -> None:
     def watch(step: int, metrics: Mapping[str, float]) -> None:
         if metrics["epoch"] == 1:
             raise Pruned("epoch 1: worse than the others")
@@ -384,7 +386,7 @@ def test_a_training_that_is_given_up_leaves_a_pruned_run_and_no_weights(tmp_path
     config = configure(tmp_path, "model=cnn", "model.tokens=word", "model.teacher_share=0", "model.filters=4")
     with pytest.raises(Pruned) as stopped:
         train(config, watch=watch)
-    run = only_run(tmp_path)
+    run = read_only_run(tmp_path)
     assert stopped.value.path == run.path
     assert (run.status, run.record.error) == (
         "pruned",
@@ -394,7 +396,7 @@ def test_a_training_that_is_given_up_leaves_a_pruned_run_and_no_weights(tmp_path
     assert sorted(path.name for path in run.path.iterdir() if path.is_dir()) == []
 
 
-def test_a_run_that_fails_on_test_has_read_it(tmp_path: Path, use: Use) -> None:
+def test_run_that_fails_on_test_counts_as_a_test_access(tmp_path: Path, use: Use) -> None:
     class FailsOnTest(Fake):
         def predict_proba(self, texts: Sequence[str]) -> Scores:
             scores = super().predict_proba(texts)
@@ -403,7 +405,7 @@ def test_a_run_that_fails_on_test_has_read_it(tmp_path: Path, use: Use) -> None:
     use(FailsOnTest)
     with pytest.raises(RunFailed):
         train(configure(tmp_path))
-    run = only_run(tmp_path)
+    run = read_only_run(tmp_path)
     assert run.status == "failed"
     assert not (run.path / "predictions" / "test.parquet").exists()
     assert run.record.dataset_version is not None
@@ -411,23 +413,23 @@ def test_a_run_that_fails_on_test_has_read_it(tmp_path: Path, use: Use) -> None:
     assert count_test_accesses(tmp_path / "runs", "sample", run.record.dataset_version, run.record.split_hash) == 1
 
 
-def test_data_that_cannot_be_read_leave_a_failed_run(tmp_path: Path) -> None:
+def test_unreadable_data_leave_a_failed_run(tmp_path: Path) -> None:
     with pytest.raises(RunFailed) as failed:
         train(configure(tmp_path, f"data.records.path={tmp_path / 'nowhere.jsonl'}"))
     assert isinstance(failed.value.reason, UserError)
-    assert only_run(tmp_path).status == "failed"
+    assert read_only_run(tmp_path).status == "failed"
 
 
-def test_a_directory_that_exists_is_refused_before_anything_is_done(tmp_path: Path, use: Use) -> None:
-    made = use(Fake)
+def test_existing_run_directory_is_refused_before_training(tmp_path: Path, use: Use) -> None:
+    instances = use(Fake)
     with pytest.raises(UserError, match=re.escape(str(tmp_path))):
         train(configure(tmp_path, f"run_dir={tmp_path}"))
-    assert made == []
+    assert instances == []
     assert list(tmp_path.iterdir()) == []
 
 
-class Drawn(Fake):
-    """Draws its scores from the generators that everything in a process shares."""
+class RandomScores(Fake):
+    """A tagger that draws its scores from the global random generators."""
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
         super().fit(train, val, context)
@@ -437,11 +439,11 @@ class Drawn(Fake):
         return np.tile(self.row.astype(np.float32), (len(texts), 1))
 
 
-def test_the_seed_of_a_run_is_that_of_every_generator(tmp_path: Path, use: Use) -> None:
-    use(Drawn)
+def test_run_seed_seeds_all_generators(tmp_path: Path, use: Use) -> None:
+    use(RandomScores)
     outputs = []
     for number, seed in enumerate([3, 3, 4]):
-        random.seed(number)  # what ran before must not matter
+        random.seed(number)  # the earlier state must not matter
         np.random.seed(number)
         path = train(configure(tmp_path / str(number), f"seed={seed}")).path
         outputs.append([(path / name).read_bytes() for name in ("metrics.json", "predictions/test.parquet")])
@@ -458,5 +460,5 @@ def test_the_seed_of_a_run_is_that_of_every_generator(tmp_path: Path, use: Use) 
         ("fixed", "runs"),
     ],
 )
-def test_rivals_of_a_pipelines_run_are_those_beside_it(path: str, expected: str) -> None:
+def test_comparison_dir_of_pipeline_run_is_its_runs_directory(path: str, expected: str) -> None:
     assert get_comparison_dir(compose([]), Path(path)) == Path(expected)

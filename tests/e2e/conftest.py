@@ -1,4 +1,4 @@
-"""Commands that are watched while they run, and a file that is handed out when the test likes."""
+"""Fixtures to watch commands while they run, and to hold a file back until the test releases it."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ Begin = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Begin:
-    """`python train.py ...` where `train` runs it, not waited for, in a process group as a shell makes it."""
+    """Start `python train.py` in the directory of `train`, in a process group of its own."""
     return lambda *arguments: subprocess.Popen(
         [sys.executable, str(PROJECT / "train.py"), *arguments],
         cwd=tmp_path,
@@ -37,7 +37,7 @@ def begin(tmp_path: Path) -> Begin:
 class HeldBack:
     """The records of the sample, at an address that answers once `release` is called.
 
-    A job that asks for them is known to have begun, and does not end before.
+    A job that requests them has started, and cannot finish before that.
     """
 
     url: str = ""
@@ -45,16 +45,16 @@ class HeldBack:
     released: threading.Event = field(default_factory=threading.Event)
 
     def wait_for(self, jobs: int) -> None:
-        """Until so many jobs wait for their records."""
+        """Wait until so many jobs have requested their records."""
         for _ in range(jobs):
             assert self.asked.acquire(timeout=HANG_SECONDS), "no job asked for its records"
 
     def release(self) -> None:
-        """Hand the records out, to those who wait and to all who come after them."""
+        """Send the records to the jobs that wait and to all later ones."""
         self.released.set()
 
     def overrides(self, *seeds: int) -> list[str]:
-        """A grid of jobs that wait for their records, then of jobs that have them at once."""
+        """Return a grid of jobs that wait for their records, then of jobs that read them at once."""
         digest = sha256(SAMPLE.read_bytes()).hexdigest()
         paths = f"data.records.path={self.url},{SAMPLE}"
         return ["-m", paths, f"data.records.sha256={digest}", f"seed={','.join(map(str, seeds))}"]
@@ -74,11 +74,11 @@ def held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldB
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(SAMPLE.read_bytes())
-            except OSError:  # who asked has been killed
+            except OSError:  # the job has been killed
                 return
 
         def log_message(self, *_: object) -> None:
-            """Nothing: stderr is the test's."""
+            """Log nothing, because tests check stderr."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""A model that is added by a configuration and a module."""
+"""The configuration and the module of a model that tests add."""
 
 CONFIG = """\
 # How often each label is on a train record, whatever the text says.

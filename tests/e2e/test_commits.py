@@ -1,4 +1,4 @@
-"""dvc.lock is true in every commit: on a fresh clone, `dvc repro --allow-missing` trains nothing."""
+"""Test that dvc.lock is up to date in every commit: `dvc repro --allow-missing` trains nothing in a fresh clone."""
 
 import os
 import re
@@ -9,16 +9,16 @@ import pytest
 from tests.commands import git, run_program
 
 COUNT = 10 if "THOROUGH" in os.environ else 2
-MARK = "build/frozen"  # what the lock of every commit holds since dvc.lock changes with inputs of predictions alone
+MARK = "build/frozen"  # in the lock of every commit since dvc.lock depends only on inputs of predictions
 
 
 def list_commits(project: Path) -> list[str]:
-    """The last commits of the main line whose lock is of this kind, the newest first."""
+    """Return the last commits of the main line whose lock is of this kind, newest first."""
     commits = git(project, "rev-list", "--first-parent", f"--max-count={COUNT}", "HEAD").split()
     return [commit for commit in commits if MARK in git(project, "show", f"{commit}:dvc.lock")]
 
 
-def test_the_lock_of_the_last_commits_is_up_to_date(project: Path, tmp_path: Path) -> None:
+def test_lock_of_recent_commits_is_up_to_date(project: Path, tmp_path: Path) -> None:
     if not (project / ".git").exists():
         pytest.skip("not a git checkout: there are no commits to look at")
     commits = list_commits(project)

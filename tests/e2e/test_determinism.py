@@ -9,10 +9,10 @@ import pytest
 from ratchet.project import CONF
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
-LARGE = ["transformer"]  # a step of it takes as long as an epoch of the others, and is a step of its small one
+LARGE = ["transformer"]  # one step takes as long as an epoch of the others; transformer_tiny has the same code
 SMALL = [model for model in MODELS if model not in LARGE]
 SAME = ("data=sample", "split.seed=2", "threads=1", "evaluation.resamples=100", "split.val=0.05", "split.test=0.05")
-FEW_BATCHES = ("trainer.limit_train_batches=1", "trainer.limit_val_batches=1")  # the others take no notice
+FEW_BATCHES = ("trainer.limit_train_batches=1", "trainer.limit_val_batches=1")  # models without batches ignore this
 ONE_BATCH = ("trainer.fast_dev_run=true",)
 
 Command = Callable[..., "CompletedProcess[str]"]
@@ -22,22 +22,22 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def results(run: Path) -> dict[str, bytes]:
-    """What a run found, by file, without what differs from run to run: its record, its config's paths, its cost."""
+def read_results(run: Path) -> dict[str, bytes]:
+    """Return the results of a run by file, without files that differ between equal runs: record, config, cost."""
     assert read_json(run / "record.json")["status"] == "finished"
     paths = [run / name for name in ("metrics.json", "thresholds.json", "split.json", "labels.json")]
     paths += [path for part in ("predictions", "model") for path in (run / part).rglob("*") if path.is_file()]
-    found = {path.relative_to(run).as_posix(): path.read_bytes() for path in paths}
-    assert {"predictions/val.parquet", "predictions/test.parquet"} <= set(found)
-    assert any(name.startswith("model/") for name in found)
-    return found
+    contents = {path.relative_to(run).as_posix(): path.read_bytes() for path in paths}
+    assert {"predictions/val.parquet", "predictions/test.parquet"} <= set(contents)
+    assert any(name.startswith("model/") for name in contents)
+    return contents
 
 
-def differing(one: dict[str, bytes], two: dict[str, bytes]) -> list[str]:
-    return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+def list_different_files(first: dict[str, bytes], second: dict[str, bytes]) -> list[str]:
+    return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
 
 
-def succeed(done: "CompletedProcess[str]") -> None:
+def check_success(done: "CompletedProcess[str]") -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -49,21 +49,21 @@ def succeed(done: "CompletedProcess[str]") -> None:
         pytest.param(LARGE, ONE_BATCH, "3", id="large", marks=pytest.mark.thorough),
     ],
 )
-def test_equal_runs_are_equal_byte_for_byte_alone_and_inside_of_a_grid(
+def test_equal_runs_are_identical_alone_and_in_a_grid(
     models: list[str], quick: Sequence[str], seeds: str, train: Command, tmp_path: Path
 ) -> None:
-    """In processes of their own, with other hash seeds, one of them after other runs, small ones after all kinds."""
+    """The two runs have separate processes and hash seeds; the one in the grid runs after other models."""
     grid = f"model={','.join(dict.fromkeys(['rule', *reversed(models)]))}"
-    succeed(train("-m", grid, *SAME, *quick, f"seed={seeds}", "runs_dir=grid", PYTHONHASHSEED="1"))
+    check_success(train("-m", grid, *SAME, *quick, f"seed={seeds}", "runs_dir=grid", PYTHONHASHSEED="1"))
     for model in models:
-        succeed(train(f"model={model}", *SAME, *quick, "seed=3", f"run_dir=alone-{model}", PYTHONHASHSEED="2"))
+        check_success(train(f"model={model}", *SAME, *quick, "seed=3", f"run_dir=alone-{model}", PYTHONHASHSEED="2"))
         in_grid = {read_json(run / "record.json")["seed"]: run for run in (tmp_path / "grid/sample").glob(f"{model}/*")}
         assert in_grid.keys() == set(map(int, seeds.split(",")))
-        assert differing(results(tmp_path / f"alone-{model}"), results(in_grid[3])) == []
+        assert list_different_files(read_results(tmp_path / f"alone-{model}"), read_results(in_grid[3])) == []
 
 
-def test_only_the_split_seed_divides_otherwise(train: Command, tmp_path: Path) -> None:
-    succeed(train("-m", "model=rule", "split.seed=0,1", "seed=0,1", "evaluation.resamples=100"))
+def test_only_the_split_seed_changes_the_split(train: Command, tmp_path: Path) -> None:
+    check_success(train("-m", "model=rule", "split.seed=0,1", "seed=0,1", "evaluation.resamples=100"))
     splits = {}
     for run in (tmp_path / "runs" / "sample" / "rule").iterdir():
         record, split = read_json(run / "record.json"), read_json(run / "split.json")

@@ -1,4 +1,4 @@
-"""What the documents show works as it stands there."""
+"""Tests that run the code and the commands of the documentation."""
 
 import json
 import random
@@ -11,20 +11,23 @@ from pathlib import Path
 from tests.commands import Command, run_command
 
 
-def _blocks(path: Path, language: str) -> list[str]:
+def _read_blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.M | re.S)
 
 
-def _path_in_first_line(block: str) -> str:
+def _read_path_in_first_line(block: str) -> str:
     return block.split("\n", 1)[0].removeprefix("# ")
 
 
-def test_the_new_model_of_the_docs_joins_the_ladder(project: Path, tmp_path: Path) -> None:
+def test_new_model_of_the_docs_trains_in_a_grid(project: Path, tmp_path: Path) -> None:
     for name in ("src", "conf", "data/sample", "data/behaviour"):
         shutil.copytree(project / name, tmp_path / name)
     shutil.copy(project / "train.py", tmp_path)
-    for block in [*_blocks(project / "docs/new-model.md", "python"), *_blocks(project / "docs/new-model.md", "yaml")]:
-        (tmp_path / _path_in_first_line(block)).write_text(block, encoding="utf-8")
+    for block in [
+        *_read_blocks(project / "docs/new-model.md", "python"),
+        *_read_blocks(project / "docs/new-model.md", "yaml"),
+    ]:
+        (tmp_path / _read_path_in_first_line(block)).write_text(block, encoding="utf-8")
 
     done = run_command(
         sys.executable, "train.py", "-m", "model=rule,majority", cwd=tmp_path, PYTHONPATH=str(tmp_path / "src")
@@ -34,11 +37,11 @@ def test_the_new_model_of_the_docs_joins_the_ladder(project: Path, tmp_path: Pat
     assert re.search(r"^majority +1 +0\.\d{3}", done.stdout, flags=re.M)
 
 
-def test_the_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: Command, ratchet: Command) -> None:
-    data, _, behaviour = _blocks(project / "docs/own-data.md", "yaml")
+def test_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: Command, ratchet: Command) -> None:
+    data, _, behaviour = _read_blocks(project / "docs/own-data.md", "yaml")
     (tmp_path / "mine/data").mkdir(parents=True)
     for block in (data, behaviour):
-        (tmp_path / _path_in_first_line(block)).write_text(block, encoding="utf-8")
+        (tmp_path / _read_path_in_first_line(block)).write_text(block, encoding="utf-8")
     rows = ["ticket,subject,body,topics"]
     draw = random.Random(0)
     login, billing = ["password", "account", "refused", "sign"], ["amount", "invoice", "charged", "agreed"]
@@ -60,11 +63,9 @@ def test_the_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: 
     assert json.loads(metrics.read_text(encoding="utf-8"))["behaviour/cases"] == 3
 
 
-def test_every_key_in_the_optional_part_of_the_data_docs_exists(
-    project: Path, tmp_path: Path, ratchet: Command
-) -> None:
-    """All of it at once composes: what stops is the missing file, not a key."""
-    first, second, _ = _blocks(project / "docs/own-data.md", "yaml")
+def test_optional_keys_of_the_data_docs_exist(project: Path, tmp_path: Path, ratchet: Command) -> None:
+    """All keys compose at once: the error is about the missing file, not about a key."""
+    first, second, _ = _read_blocks(project / "docs/own-data.md", "yaml")
     path = tmp_path / "mine/data/tickets.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(first.replace("labels:", "drop_bad_rows: true\nlabels:") + second.replace("drop_bad_rows", "# "))
@@ -75,43 +76,43 @@ def test_every_key_in_the_optional_part_of_the_data_docs_exists(
     assert "tickets.csv: " in done.stderr
 
 
-def test_the_chart_of_the_report_docs_is_drawn(project: Path, tmp_path: Path, sample_runs: Path) -> None:
+def test_chart_of_the_report_docs_is_drawn(project: Path, tmp_path: Path, sample_runs: Path) -> None:
     shutil.copytree(sample_runs, tmp_path / "runs")
-    [block] = _blocks(project / "docs/report.md", "python")
+    [block] = _read_blocks(project / "docs/report.md", "python")
     done = run_command(sys.executable, "-c", block, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     picture = (tmp_path / "ladder.svg").read_text(encoding="utf-8")
     assert all(text in picture for text in ("Where we are", "regression", "rule"))
 
 
-def test_the_commands_of_the_predict_docs_label_a_file(
+def test_commands_of_the_predict_docs_label_a_file(
     project: Path, tmp_path: Path, sample_runs: Path, ratchet: Command
 ) -> None:
     shutil.copytree(sample_runs, tmp_path / "runs")
     (tmp_path / "texts.csv").write_text("title,description\nSpeech,with a GAN\n,\nA GAN,that draws\n")
     page = project / "docs/predict.md"
-    commands = [shlex.split(line) for block in _blocks(page, "sh") for line in block.splitlines()]
-    said = []
+    commands = [shlex.split(line) for block in _read_blocks(page, "sh") for line in block.splitlines()]
+    outputs = []
     for program, *arguments in commands:
         assert program == "ratchet"
         done = ratchet(*arguments)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
-        said.append(done.stdout)
+        outputs.append(done.stdout)
     written = {"predictions.csv", "all.parquet", "titles.jsonl.gz"}
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "texts.csv", *written}
-    [shown] = _blocks(page, "text")
+    [shown] = _read_blocks(page, "text")
     names = [re.split(r"  +", line)[0] for line in shown.splitlines()]
-    assert names == [re.split(r"  +", line)[0] for line in said[0].splitlines()]
-    assert json.loads(said[2])["rows"] == 3
+    assert names == [re.split(r"  +", line)[0] for line in outputs[0].splitlines()]
+    assert json.loads(outputs[2])["rows"] == 3
 
 
-def test_the_program_of_the_export_docs_prints_labels(
+def test_program_of_the_export_docs_prints_labels(
     project: Path, tmp_path: Path, train: Command, ratchet: Command
 ) -> None:
     assert train().returncode == 0
     exported = ratchet("export", "last", "out=tagger")
     assert (exported.returncode, exported.stderr) == (0, "")
-    [block] = _blocks(project / "docs/export.md", "python")
+    [block] = _read_blocks(project / "docs/export.md", "python")
     done = run_command(sys.executable, "-c", block, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     labels, scores = done.stdout.splitlines()

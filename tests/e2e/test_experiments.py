@@ -1,4 +1,4 @@
-"""conf/experiment: each opens with its command, its time and its score, and runs; docs/command-line.md has the form."""
+"""Tests for conf/experiment: each file opens as docs/command-line.md describes, and runs."""
 
 import re
 import sys
@@ -22,18 +22,18 @@ REDUCED = (
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_it_opens_with_what_it_is_its_command_its_time_and_its_score(name: str) -> None:
+def test_experiment_opens_with_description_command_and_score(name: str) -> None:
     package, *comment = [line for line in PATHS[name].read_text(encoding="utf-8").splitlines() if line.startswith("#")]
-    place = next((number for number, line in enumerate(comment) if re.fullmatch(RESULT, line)), 0)
-    assert place, "no line says how long it takes and what it scores"
-    *what, command = comment[:place]
+    position = next((number for number, line in enumerate(comment) if re.fullmatch(RESULT, line)), 0)
+    assert position, "no line gives the time and the score"
+    *description, command = comment[:position]
     assert package == "# @package _global_"
-    assert 1 <= len(what) <= 2
-    assert what[-1].endswith(".")
+    assert 1 <= len(description) <= 2
+    assert description[-1].endswith(".")
     assert re.fullmatch(rf"# python train\.py experiment={name} data=\w+( .*)?", command)
 
 
-def test_each_runs_reduced_and_is_a_row_of_one_table(tmp_path: Path) -> None:
+def test_reduced_experiments_run_and_share_one_table(tmp_path: Path) -> None:
     done = run_command(
         sys.executable, PROJECT / "train.py", "-m", f"experiment={','.join(PATHS)}", *REDUCED, cwd=tmp_path
     )
@@ -43,4 +43,4 @@ def test_each_runs_reduced_and_is_a_row_of_one_table(tmp_path: Path) -> None:
     table = done.stdout.rstrip().split("\n\n")[-1]
     complexities = {run.record.name: run.record.complexity for run in find_runs(tmp_path / "runs")}
     shown = [line.split()[0] for line in table.splitlines()[2:]]
-    assert [complexities[each] for each in shown] == sorted(complexities.values()), "the simplest first"
+    assert [complexities[name] for name in shown] == sorted(complexities.values()), "the simplest model comes first"

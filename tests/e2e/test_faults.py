@@ -1,4 +1,4 @@
-"""Disks that are full or read-only, files that are damaged: what is said, what is left, and how it goes on."""
+"""Tests for full or read-only disks and damaged files: the error, the files left behind, and resuming."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def train(directory: Path, *arguments: str) -> Done:
 
 
 def train_with_small_files(directory: Path, *arguments: str) -> Done:
-    """The same where no file may become larger than 15 kB, which needs no rights."""
+    """Train where no file may become larger than 15 kB; this needs no privileges."""
     program = (
         "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (15000, 15000)); "
         "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -32,8 +32,8 @@ def train_with_small_files(directory: Path, *arguments: str) -> Done:
     return run_command(sys.executable, "-c", program, *TRAIN[1:], *arguments, cwd=directory)
 
 
-def mounted(*arguments: str | Path) -> None:
-    """`mount` with these arguments, or the test is skipped."""
+def mount(*arguments: str | Path) -> None:
+    """Run `mount` with these arguments; skip the test if it fails."""
     done = subprocess.run(["mount", *map(str, arguments)], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
@@ -41,18 +41,18 @@ def mounted(*arguments: str | Path) -> None:
 
 @contextmanager
 def small_disk(directory: Path, size: str) -> Iterator[Callable[[str], None]]:
-    """A disk of `size` at the directory; what is given makes it another size."""
+    """Mount a disk of `size` at the directory; yield a function that resizes it."""
     directory.mkdir()
-    mounted("-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory)
+    mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory)
     try:
-        yield lambda other: mounted("-o", f"remount,size={other}", directory)
+        yield lambda new_size: mount("-o", f"remount,size={new_size}", directory)
     finally:
         subprocess.run(["umount", directory], check=True)
 
 
 @contextmanager
 def read_only(directory: Path) -> Iterator[None]:
-    """Nobody may write to the directory; the rights of files do not count for root."""
+    """Make the directory read-only. It is mounted read-only for root, who may ignore file permissions."""
     if os.geteuid() != 0:
         directory.chmod(0o555)
         try:
@@ -60,26 +60,26 @@ def read_only(directory: Path) -> Iterator[None]:
         finally:
             directory.chmod(0o755)
         return
-    mounted("--bind", directory, directory)
+    mount("--bind", directory, directory)
     try:
-        mounted("-o", "remount,ro,bind", directory)
+        mount("-o", "remount,ro,bind", directory)
         yield
     finally:
         subprocess.run(["umount", directory], check=True)
 
 
-def status(run: Path) -> str:
+def read_status(run: Path) -> str:
     return str(json.loads((run / "record.json").read_text(encoding="utf-8"))["status"])
 
 
-def nothing_is_half_written(directory: Path) -> bool:
-    """No temporary file, and every JSON file whole."""
+def has_no_partial_files(directory: Path) -> bool:
+    """Return whether no temporary file is left; fail if a JSON file is incomplete."""
     for path in directory.rglob("*.json"):
         json.loads(path.read_text(encoding="utf-8"))
     return not list(directory.rglob("*.tmp"))
 
 
-def test_a_run_without_room_says_so_and_goes_on_once_there_is(tmp_path: Path) -> None:
+def test_run_on_a_full_disk_fails_and_can_be_resumed(tmp_path: Path) -> None:
     done = train_with_small_files(tmp_path, "run_dir=run")
     assert (done.returncode, done.stdout) == (1, "")
     first, second = done.stderr.splitlines()
@@ -87,18 +87,18 @@ def test_a_run_without_room_says_so_and_goes_on_once_there_is(tmp_path: Path) ->
     assert "File too large" in first
     assert "`python train.py resume=run`" in first
     assert second == "The run's record: run"
-    assert status(tmp_path / "run") == "failed"
+    assert read_status(tmp_path / "run") == "failed"
     assert not (tmp_path / "run" / "metrics.json").exists()
-    assert nothing_is_half_written(tmp_path)
+    assert has_no_partial_files(tmp_path)
 
-    again = run_command(*TRAIN[:2], "resume=run", cwd=tmp_path)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert status(tmp_path / "run") == "finished"
+    resumed = run_command(*TRAIN[:2], "resume=run", cwd=tmp_path)
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert read_status(tmp_path / "run") == "finished"
 
 
-def test_a_grid_that_fills_the_disk_goes_on_once_there_is_room(tmp_path: Path) -> None:
+def test_grid_on_a_full_disk_fails_and_can_be_continued(tmp_path: Path) -> None:
     grid = ("-m", "split.seed=0,1")
-    with small_disk(tmp_path / "runs", "200k") as resized:
+    with small_disk(tmp_path / "runs", "200k") as resize:
         done = train(tmp_path, *grid)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
@@ -106,27 +106,27 @@ def test_a_grid_that_fills_the_disk_goes_on_once_there_is_room(tmp_path: Path) -
         assert done.stderr.splitlines()[-1].startswith("1 of 2 runs ")
         finished, full = find_runs(tmp_path / "runs")
         assert (finished.status, full.status in ("failed", "killed")) == ("finished", True)
-        assert nothing_is_half_written(tmp_path)
+        assert has_no_partial_files(tmp_path)
 
-        resized("1m")
-        again = train(tmp_path, *grid)
-        assert (again.returncode, again.stderr) == (0, "")
-        assert again.stdout.count("done before") == 1
+        resize("1m")
+        resumed = train(tmp_path, *grid)
+        assert (resumed.returncode, resumed.stderr) == (0, "")
+        assert resumed.stdout.count("done before") == 1
         assert [run.status for run in find_runs(tmp_path / "runs")].count("finished") == 2
 
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a run that can be resumed, in runs/run."""
+    """Return a directory with a run that can be resumed, in runs/run."""
     directory = tmp_path_factory.mktemp("stopped")
     assert train(directory, "data.records.path=nowhere", "run_dir=runs/run").returncode == 2
     return directory
 
 
-def test_a_directory_that_is_read_only_is_named_and_left_as_it_is(stopped: Path) -> None:
+def test_read_only_directory_is_named_and_unchanged(stopped: Path) -> None:
     before = {path: path.read_bytes() for path in (stopped / "runs").rglob("*") if path.is_file()}
     with read_only(stopped / "runs"):
-        for arguments, named in (
+        for arguments, location in (
             ([], "runs/sample/rule/"),
             (["-m", "seed=0,1"], "runs/.sweeps/"),
             (["resume=runs/run"], "runs/run"),
@@ -134,17 +134,17 @@ def test_a_directory_that_is_read_only_is_named_and_left_as_it_is(stopped: Path)
             done = run_command(*TRAIN[:2], *arguments, cwd=stopped)
             assert (done.returncode, done.stdout) == (2, "")
             [line] = done.stderr.splitlines()
-            assert line.startswith(f"error: {named}")
+            assert line.startswith(f"error: {location}")
             assert "Make it writable" in line
     assert {path: path.read_bytes() for path in (stopped / "runs").rglob("*") if path.is_file()} == before
 
 
-def test_a_damaged_configuration_of_the_run_to_resume_is_named(stopped: Path) -> None:
+def test_damaged_configuration_is_named_on_resume(stopped: Path) -> None:
     path = stopped / "runs" / "run" / "config.yaml"
-    whole = path.read_bytes()
+    original = path.read_bytes()
     path.write_bytes(b"name: caf\xe9\n")
     done = run_command(*TRAIN[:2], "resume=runs/run", cwd=stopped)
-    path.write_bytes(whole)
+    path.write_bytes(original)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("error: runs/run/config.yaml: ")

@@ -1,4 +1,4 @@
-"""How a run ends that does not come to its end: what its record says, and with which exit code."""
+"""Tests for interrupted runs: the status in the record, and the exit code."""
 
 import json
 import os
@@ -18,8 +18,8 @@ LONG = ("evaluation.resamples=100000",)  # seconds of bootstrap for each part
 
 
 @contextmanager
-def started(project: Path, directory: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """`python train.py` in `directory`; killed on the way out if it still runs."""
+def start_training(project: Path, directory: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start `python train.py` in `directory`; kill it at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, project / "train.py", *LONG, *arguments],
         cwd=directory,
@@ -35,7 +35,7 @@ def started(project: Path, directory: Path, *arguments: str) -> Iterator["subpro
         process.communicate()
 
 
-def listed(ratchet: Command) -> list[dict[str, Any]]:
+def list_runs(ratchet: Command) -> list[dict[str, Any]]:
     done = ratchet("runs", "list", "format=json")
     assert done.returncode == 0, done.stderr
     runs: list[dict[str, Any]] = json.loads(done.stdout)
@@ -50,13 +50,13 @@ def listed(ratchet: Command) -> list[dict[str, Any]]:
         (signal.SIGKILL, -9, "running", "killed"),
     ],
 )
-def test_a_stopped_run_says_how_it_was_stopped(
+def test_stopped_run_records_how_it_was_stopped(
     project: Path, tmp_path: Path, ratchet: Command, sent: signal.Signals, code: int, recorded: str, shown: str
 ) -> None:
-    with started(project, tmp_path) as process:
+    with start_training(project, tmp_path) as process:
         path = wait_for_file(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process).parents[1]
         assert json.loads((path / "record.json").read_text())["status"] == "running"
-        [run] = listed(ratchet)
+        [run] = list_runs(ratchet)
         assert run["status"] == "running"
         process.send_signal(sent)
         out, errors = process.communicate(timeout=HANG_SECONDS)
@@ -66,29 +66,27 @@ def test_a_stopped_run_says_how_it_was_stopped(
     record = json.loads((path / "record.json").read_text())
     assert record["status"] == recorded
     assert (record["finished_at"] is None) == (recorded == "running")
-    [run] = listed(ratchet)
+    [run] = list_runs(ratchet)
     assert (run["status"], run["id"]) == (shown, path.name)
     assert not (path / "metrics.json").exists()
-    assert [each.name for each in path.rglob("*.tmp")] == []
+    assert [file.name for file in path.rglob("*.tmp")] == []
 
 
-def test_a_run_that_is_killed_while_it_measures_test_has_read_it(project: Path, tmp_path: Path) -> None:
-    with started(project, tmp_path) as process:
+def test_run_killed_while_measuring_test_counts_as_a_test_access(project: Path, tmp_path: Path) -> None:
+    with start_training(project, tmp_path) as process:
         wait_for_file(tmp_path, "runs/sample/rule/*/predictions/test.parquet", process)
         process.kill()
         process.communicate()
     assert len((tmp_path / "runs" / "sample" / "test_readings.jsonl").read_text().splitlines()) == 1
 
 
-def test_an_interrupted_grid_starts_no_further_run_and_says_what_is_missing(
-    project: Path, tmp_path: Path, ratchet: Command
-) -> None:
-    with started(project, tmp_path, "-m", "seed=0,1") as process:
+def test_interrupted_grid_stops_and_lists_missing_runs(project: Path, tmp_path: Path, ratchet: Command) -> None:
+    with start_training(project, tmp_path, "-m", "seed=0,1") as process:
         wait_for_file(tmp_path, "runs/sample/rule/*/predictions/val.parquet", process)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130
-    [run] = listed(ratchet)
+    [run] = list_runs(ratchet)
     assert (run["status"], run["seed"]) == ("interrupted", 0)
     assert errors.splitlines() == [
         f"interrupted: {LONG[0]} seed=0 ({run['path']})",
@@ -98,13 +96,13 @@ def test_an_interrupted_grid_starts_no_further_run_and_says_what_is_missing(
     ]
 
 
-def test_a_mistake_in_the_data_leaves_a_failed_run(tmp_path: Path, train: Command, ratchet: Command) -> None:
+def test_invalid_data_leave_a_failed_run(tmp_path: Path, train: Command, ratchet: Command) -> None:
     (tmp_path / "broken.jsonl").write_text('{"id": "1", "title": "a", "description": "b", "tags": ["x"]\n')
     done = train("data.records.path=broken.jsonl")
     assert done.returncode == 2
     assert "broken.jsonl" in done.stderr
     assert "Traceback" not in done.stderr
-    [run] = listed(ratchet)
+    [run] = list_runs(ratchet)
     assert (run["status"], run["error"]["type"]) == ("failed", "UserError")
     assert "broken.jsonl" in run["error"]["message"]
     assert run["path"] in done.stderr

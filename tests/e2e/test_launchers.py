@@ -1,4 +1,4 @@
-"""Jobs of a sweep in other processes: the same output and the same end, also where one of them dies."""
+"""Tests for jobs of a sweep in other processes: their output and exit code, also if one of them dies."""
 
 import os
 import signal
@@ -21,17 +21,17 @@ sys.exit(main())
 """
 
 
-def statuses(directory: Path) -> list[str]:
+def list_statuses(directory: Path) -> list[str]:
     return sorted(run.status for run in find_runs(directory / "runs"))
 
 
 def kill_waiting(directory: Path) -> None:
-    """Kill the job that asked for its records first: its overrides name an address."""
+    """Kill the first job that waits for its records: its overrides contain a URL."""
     waiting = [run for run in find_runs(directory / "runs") if "=http" in run.record.overrides[0]]
     os.kill(waiting[0].record.pid, signal.SIGKILL)
 
 
-def test_jobs_that_die_with_a_worker_are_told_and_the_same_command_goes_on(
+def test_jobs_of_dead_worker_are_reported_and_rerun(
     held_back: HeldBack, begin: Begin, train: Command, tmp_path: Path
 ) -> None:
     grid = ["launcher=joblib", "hydra.launcher.n_jobs=2", *held_back.overrides(0, 1)]
@@ -40,35 +40,33 @@ def test_jobs_that_die_with_a_worker_are_told_and_the_same_command_goes_on(
     kill_waiting(tmp_path)
     out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
-    assert statuses(tmp_path) == ["finished", "finished", "interrupted", "interrupted"]
-    assert out.splitlines()[-1].split()[:2] == ["rule", "2"], "those that had not begun have run"
-    *told, counted = err.splitlines()
-    assert [line.split()[0] for line in told] == ["#0", "#1", "interrupted:", "interrupted:"]
-    assert all("its process died, or another of the pool (SIGKILL(-9))" in line for line in told)
-    assert counted == "2 of 4 runs did not finish"
+    assert list_statuses(tmp_path) == ["finished", "finished", "interrupted", "interrupted"]
+    assert out.splitlines()[-1].split()[:2] == ["rule", "2"], "jobs that had not started still run"
+    *reports, summary = err.splitlines()
+    assert [line.split()[0] for line in reports] == ["#0", "#1", "interrupted:", "interrupted:"]
+    assert all("its process died, or another of the pool (SIGKILL(-9))" in line for line in reports)
+    assert summary == "2 of 4 runs did not finish"
 
     held_back.release()
-    again = train(*grid)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout.count("done before") == 2
-    assert again.stdout.splitlines()[-1].split()[:2] == ["rule", "4"]
+    second = train(*grid)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert second.stdout.count("done before") == 2
+    assert second.stdout.splitlines()[-1].split()[:2] == ["rule", "4"]
 
 
-def test_a_job_that_dies_in_a_process_of_its_own_leaves_the_others_alone(
-    held_back: HeldBack, begin: Begin, tmp_path: Path
-) -> None:
+def test_dead_job_in_its_own_process_does_not_stop_others(held_back: HeldBack, begin: Begin, tmp_path: Path) -> None:
     process = begin("launcher=submitit_local", *held_back.overrides(0))
     held_back.wait_for(1)
     kill_waiting(tmp_path)
     out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
-    assert statuses(tmp_path) == ["finished", "interrupted"]
+    assert list_statuses(tmp_path) == ["finished", "interrupted"]
     assert out.splitlines()[-1].split()[:2] == ["rule", "1"]
-    *told, counted = err.splitlines()
-    assert [line.split()[0] for line in told] == ["#0", "interrupted:"]
-    log = told[0].rpartition("its process died, see ")[2]
+    *reports, summary = err.splitlines()
+    assert [line.split()[0] for line in reports] == ["#0", "interrupted:"]
+    log = reports[0].rpartition("its process died, see ")[2]
     assert (tmp_path / log).is_file()
-    assert counted == "1 of 2 runs did not finish"
+    assert summary == "1 of 2 runs did not finish"
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
@@ -82,10 +80,10 @@ def test_ctrl_c_ends_all_jobs(launcher: str, held_back: HeldBack, begin: Begin, 
     assert (process.returncode, out, "Traceback" in err) == (130, "", False)
     assert err.endswith("4 of 4 runs did not finish; the same command continues\ninterrupted\n")
     assert not psutil.wait_procs(jobs, HANG_SECONDS)[1]
-    assert set(statuses(tmp_path)) <= {"interrupted", "killed"}
+    assert set(list_statuses(tmp_path)) <= {"interrupted", "killed"}
 
 
-def test_a_launcher_that_is_not_installed_names_its_extra(tmp_path: Path) -> None:
+def test_missing_launcher_error_names_its_extra(tmp_path: Path) -> None:
     done = run_command(sys.executable, "-c", WITHOUT_LAUNCHERS, "launcher=joblib", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
@@ -94,7 +92,7 @@ def test_a_launcher_that_is_not_installed_names_its_extra(tmp_path: Path) -> Non
     )
 
 
-def test_where_there_is_no_slurm_it_is_said(train: Command) -> None:
+def test_missing_slurm_is_an_error(train: Command) -> None:
     done = train("-m", "launcher=submitit_slurm", "seed=0,1", PATH="/nowhere")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith('error: launcher=submitit_slurm: Could not detect "srun"')

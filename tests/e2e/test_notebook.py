@@ -1,4 +1,4 @@
-"""Notebooks run from clean on run directories, and are stored without what they showed."""
+"""Tests for the notebooks: they run on run directories, and are stored without outputs."""
 
 import json
 import shutil
@@ -12,42 +12,42 @@ from tests.commands import PROJECT, run_command
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 
 
-def cells(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [cell for cell in found if cell["cell_type"] == "code"]
+def read_code_cells(path: Path) -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in content if cell["cell_type"] == "code"]
 
 
-def test_there_is_one() -> None:
+def test_ladder_notebook_exists() -> None:
     assert [path.name for path in NOTEBOOKS] == ["01_the_ladder.ipynb"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_stored_without_outputs(path: Path) -> None:
-    for cell in cells(path):
+def test_notebook_is_stored_without_outputs(path: Path) -> None:
+    for cell in read_code_cells(path):
         assert (cell["outputs"], cell["execution_count"]) == ([], None)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_only_calls_the_library(path: Path) -> None:
-    source = "\n".join("".join(cell["source"]) for cell in cells(path))
+def test_notebook_only_calls_the_library(path: Path) -> None:
+    source = "\n".join("".join(cell["source"]) for cell in read_code_cells(path))
     for word in ("def ", "for ", "lambda", "if ", "while ", "import numpy", "import polars", "class "):
-        assert word not in source, "what a notebook computes, no test sees"
+        assert word not in source, "code in a notebook is not tested"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_and_shows_the_ladder(path: Path, sample_runs: Path, tmp_path: Path) -> None:
+def test_notebook_runs_and_shows_the_ladder(path: Path, sample_runs: Path, tmp_path: Path) -> None:
     shutil.copytree(sample_runs, tmp_path / "runs")
     (tmp_path / "notebooks").mkdir()
     shutil.copy(path, tmp_path / "notebooks")
     program = Path(sys.executable).with_name("jupyter-execute")
     done = run_command(program, path.name, "--output=executed", cwd=tmp_path / "notebooks")
     assert done.returncode == 0, done.stderr
-    outputs = [output for cell in cells(tmp_path / "notebooks/executed.ipynb") for output in cell["outputs"]]
+    outputs = [output for cell in read_code_cells(tmp_path / "notebooks/executed.ipynb") for output in cell["outputs"]]
     assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
     pictures = [
         "".join(output["data"]["image/svg+xml"]) for output in outputs if "image/svg+xml" in output.get("data", {})
     ]
-    assert len(pictures) == 7, "all but learning curves, which neither of these two models has"
+    assert len(pictures) == 7, "all pictures except learning curves, which neither model has"
     assert all(name in pictures[0] for name in ("rule", "regression"))
     printed = "".join("".join(output["text"]) for output in outputs if output["output_type"] == "stream")
     assert "sample: regression ships" in printed

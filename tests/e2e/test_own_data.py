@@ -1,4 +1,4 @@
-"""Bring your own: a file of records and one YAML file, in each way that records are written."""
+"""Tests for custom data: a file of records and one YAML file, in every format of records."""
 
 import csv
 import json
@@ -38,21 +38,21 @@ class Ticket:
     part: str
 
 
-def tickets() -> list[Ticket]:
-    """Texts from which topics can be learnt; every second one names its topic; no two are nearly the same."""
+def make_tickets() -> list[Ticket]:
+    """Make texts from which topics can be learnt. Every second one names its topics; no two are near duplicates."""
     generator = random.Random(0)
-    found = []
+    made = []
     for index in range(SIZE):
         first = list(TOPICS)[index % 3]
         second = list(TOPICS)[(index + 1) % 3]
         topics = [first, second] if index % 6 == 0 else [first]
         words = [word for topic in topics for word in generator.sample(TOPICS[topic].split(), 4)]
         noise = ["".join(generator.choices("abcdefghij", k=5)) for _ in range(6)]
-        named = topics if index % 2 == 0 else []
-        found.append(
+        named_topics = topics if index % 2 == 0 else []
+        made.append(
             Ticket(
                 id=f"t{index:03d}",
-                subject=" ".join(named + words[:2]),
+                subject=" ".join(named_topics + words[:2]),
                 body=" ".join(words[2:] + noise),
                 topics=topics,
                 opened=date(2026, 1, 1) + timedelta(days=generator.randrange(300)),
@@ -60,14 +60,14 @@ def tickets() -> list[Ticket]:
                 part=("train", "train", "train", "validation", "test")[generator.randrange(5)],
             )
         )
-    return found
+    return made
 
 
-TICKETS = tickets()
+TICKETS = make_tickets()
 HEAD = "defaults: [base_data, _self_]\nname: own\nid: id\ntext: [subject, body]\n"
 
 
-def row(ticket: Ticket) -> dict[str, Any]:
+def make_row(ticket: Ticket) -> dict[str, Any]:
     return {"id": ticket.id, "subject": ticket.subject, "body": ticket.body, "opened": ticket.opened.isoformat()} | {
         "source": ticket.source,
         "part": ticket.part,
@@ -79,16 +79,16 @@ def write_csv(path: Path, rows: list[dict[str, Any]], delimiter: str = ",", *, h
         writer = csv.writer(file, delimiter=delimiter)
         if header:
             writer.writerow(rows[0])
-        writer.writerows(each.values() for each in rows)
+        writer.writerows(row.values() for row in rows)
 
 
 def separated_csv(directory: Path) -> str:
-    write_csv(directory / "own.csv", [row(each) | {"topics": "; ".join(each.topics)} for each in TICKETS])
+    write_csv(directory / "own.csv", [make_row(ticket) | {"topics": "; ".join(ticket.topics)} for ticket in TICKETS])
     return HEAD + 'records: {path: own.csv}\nlabels: {column: topics, kind: separated, separator: ";"}\n'
 
 
 def tsv_without_header(directory: Path) -> str:
-    rows = [row(each) | {"topics": ",".join(each.topics)} for each in TICKETS]
+    rows = [make_row(ticket) | {"topics": ",".join(ticket.topics)} for ticket in TICKETS]
     write_csv(directory / "own.tsv", rows, "\t", header=False)
     return (
         HEAD + "records: {path: own.tsv}\nheader: false\n"
@@ -97,32 +97,38 @@ def tsv_without_header(directory: Path) -> str:
 
 
 def json_list(directory: Path) -> str:
-    rows = [row(each) | {"topics": each.topics} for each in TICKETS]
+    rows = [make_row(ticket) | {"topics": ticket.topics} for ticket in TICKETS]
     (directory / "own.json").write_text(json.dumps(rows), encoding="utf-8")
     return HEAD + "records: {path: own.json}\nlabels: {column: topics}\n"
 
 
 def jsonl(directory: Path) -> str:
-    lines = [json.dumps(row(each) | {"topics": each.topics}) for each in TICKETS]
+    lines = [json.dumps(make_row(ticket) | {"topics": ticket.topics}) for ticket in TICKETS]
     (directory / "own.jsonl").write_text("\n".join(lines), encoding="utf-8")
     return HEAD + "records: {path: own.jsonl}\nlabels: {column: topics, kind: list}\n"
 
 
 def parquet(directory: Path) -> str:
-    pl.DataFrame([row(each) | {"topics": each.topics} for each in TICKETS]).write_parquet(directory / "own.parquet")
+    pl.DataFrame([make_row(ticket) | {"topics": ticket.topics} for ticket in TICKETS]).write_parquet(
+        directory / "own.parquet"
+    )
     return HEAD + "records: {path: own.parquet}\nlabels: {column: topics, kind: list}\n"
 
 
 def indices(directory: Path) -> str:
     names = list(TOPICS)
-    lines = [json.dumps(row(each) | {"topics": [names.index(topic) for topic in each.topics]}) for each in TICKETS]
+    lines = [
+        json.dumps(make_row(ticket) | {"topics": [names.index(topic) for topic in ticket.topics]}) for ticket in TICKETS
+    ]
     (directory / "own.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (directory / "topics.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     return HEAD + "records: {path: own.jsonl}\nlabels: {column: topics, kind: indices, names: {path: topics.txt}}\n"
 
 
 def another_encoding_and_suffix(directory: Path) -> str:
-    rows = [row(each) | {"topics": "|".join(each.topics), "subject": f"{each.subject} für"} for each in TICKETS]
+    rows = [
+        make_row(ticket) | {"topics": "|".join(ticket.topics), "subject": f"{ticket.subject} für"} for ticket in TICKETS
+    ]
     write_csv(directory / "own.txt", rows)
     path = directory / "own.txt"
     path.write_bytes(path.read_text(encoding="utf-8").encode("cp1252"))
@@ -134,7 +140,7 @@ def another_encoding_and_suffix(directory: Path) -> str:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str], None]:
-    """`write(yaml)`: the data set `own` in a directory of one's own."""
+    """Configure the data set `own` in a directory outside the checkout: `write(yaml)`."""
 
     def write_config(text: str) -> None:
         path = tmp_path / "mine" / "data" / "own.yaml"
@@ -144,9 +150,9 @@ def write(tmp_path: Path) -> Callable[[str], None]:
     return write_config
 
 
-def the_run(directory: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], list[str]]:
-    """Record, metrics, parts and labels of the only run."""
-    (path,) = (each.parent for each in directory.glob("runs/own/*/*/record.json"))
+def read_only_run(directory: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[str]], list[str]]:
+    """Return record, metrics, parts and labels of the only run."""
+    (path,) = (file.parent for file in directory.glob("runs/own/*/*/record.json"))
     record, metrics, split, labels = (
         json.loads((path / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("record", "metrics", "split", "labels")
@@ -168,7 +174,7 @@ def the_run(directory: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, 
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_every_way_to_write_several_labels(
+def test_multilabel_data_are_read_in_every_format(
     make: Callable[[Path], str],
     model: str,
     write: Callable[[str], None],
@@ -180,33 +186,31 @@ def test_every_way_to_write_several_labels(
 
     described = ratchet("data", "describe", "--config-dir", "mine", "data=own", "format=json")
     assert (described.returncode, described.stderr) == (0, "")
-    found = json.loads(described.stdout)
-    assert (found["records"], found["rows_read"], found["task"]) == (SIZE, SIZE, "multilabel")
-    counts = Counter(topic for each in TICKETS for topic in each.topics)
-    assert {label: sum(parts.values()) for label, parts in found["label_counts"].items()} == counts
-    assert found["problems"] == []
+    description = json.loads(described.stdout)
+    assert (description["records"], description["rows_read"], description["task"]) == (SIZE, SIZE, "multilabel")
+    counts = Counter(topic for ticket in TICKETS for topic in ticket.topics)
+    assert {label: sum(parts.values()) for label, parts in description["label_counts"].items()} == counts
+    assert description["problems"] == []
 
     done = train("--config-dir", "mine", "data=own", f"model={model}")
     assert (done.returncode, done.stderr) == (0, "")
-    record, metrics, parts, labels = the_run(tmp_path)
+    record, metrics, parts, labels = read_only_run(tmp_path)
     assert labels == list(TOPICS)
     assert record["task"] == "multilabel"
-    assert record["dataset_version"] == found["dataset_version"]
-    assert record["split_hash"] == found["split_hash"]
-    assert sorted(identifier for ids in parts.values() for identifier in ids) == [each.id for each in TICKETS]
-    topics_of = {each.id: each.topics for each in TICKETS}
+    assert record["dataset_version"] == description["dataset_version"]
+    assert record["split_hash"] == description["split_hash"]
+    assert sorted(identifier for ids in parts.values() for identifier in ids) == [ticket.id for ticket in TICKETS]
+    topics_of = {ticket.id: ticket.topics for ticket in TICKETS}
     true = sum(len(topics_of[identifier]) for identifier in parts["test"]) / len(parts["test"])
     assert metrics["test/labels_per_record_true"] == pytest.approx(true)
     if model == "regression":
-        assert metrics["test/f1_weighted"] > 0.85, "the words of a topic are its own"
+        assert metrics["test/f1_weighted"] > 0.85, "every topic has its own words"
     else:
-        assert metrics["test/precision_weighted"] > 0.99, "a topic is named where it holds, and only there"
-        assert 0.2 < metrics["test/recall_weighted"] < 0.8, "and in half of the records only"
+        assert metrics["test/precision_weighted"] > 0.99, "texts name only their own topics"
+        assert 0.2 < metrics["test/recall_weighted"] < 0.8, "only half of the texts name their topics"
 
 
-def test_however_they_are_written_equal_records_are_one_data_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_records_have_one_version_in_every_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     versions = set()
     for make in (separated_csv, tsv_without_header, json_list, jsonl, parquet, indices):
@@ -217,12 +221,14 @@ def test_however_they_are_written_equal_records_are_one_data_set(
 
 
 @pytest.mark.parametrize("model", ["rule", "regression"])
-def test_exactly_one_label_a_record(model: str, write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
-    write_csv(tmp_path / "own.csv", [row(each) | {"topic": each.topics[0]} for each in TICKETS])
+def test_data_with_single_labels_are_multiclass(
+    model: str, write: Callable[[str], None], train: Command, tmp_path: Path
+) -> None:
+    write_csv(tmp_path / "own.csv", [make_row(ticket) | {"topic": ticket.topics[0]} for ticket in TICKETS])
     write(HEAD + "records: {path: own.csv}\nlabels: {column: topic, kind: single}\n")
     done = train("--config-dir", "mine", "data=own", f"model={model}")
     assert (done.returncode, done.stderr) == (0, "")
-    record, metrics, _, labels = the_run(tmp_path)
+    record, metrics, _, labels = read_only_run(tmp_path)
     assert (record["task"], labels) == ("multiclass", list(TOPICS))
     assert metrics["test/labels_per_record_true"] == metrics["test/labels_per_record_predicted"] == 1.0
     if model == "regression":
@@ -233,17 +239,15 @@ def test_given_parts_are_kept(write: Callable[[str], None], train: Command, tmp_
     write(separated_csv(tmp_path) + "split: {method: given, column: part}\n")
     done = train("--config-dir", "mine", "data=own")
     assert (done.returncode, done.stderr) == (0, "")
-    _, _, parts, _ = the_run(tmp_path)
+    _, _, parts, _ = read_only_run(tmp_path)
     for part, written in (("train", "train"), ("val", "validation"), ("test", "test")):
-        assert parts[part] == [each.id for each in TICKETS if each.part == written]
+        assert parts[part] == [ticket.id for ticket in TICKETS if ticket.part == written]
 
 
-def test_a_part_that_is_not_given_is_drawn_from_train(
-    write: Callable[[str], None], train: Command, tmp_path: Path
-) -> None:
-    rows = [row(each) | {"topics": each.topics[0]} for each in TICKETS]
-    for each in rows:
-        each["part"] = "train" if each["part"] != "test" else "test"
+def test_missing_part_is_sampled_from_train(write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
+    rows = [make_row(ticket) | {"topics": ticket.topics[0]} for ticket in TICKETS]
+    for record in rows:
+        record["part"] = "train" if record["part"] != "test" else "test"
     write_csv(tmp_path / "own.csv", rows)
     write(
         HEAD + "records: {path: own.csv}\nlabels: {column: topics, kind: separated}\n"
@@ -251,15 +255,18 @@ def test_a_part_that_is_not_given_is_drawn_from_train(
     )
     done = train("--config-dir", "mine", "data=own")
     assert (done.returncode, done.stderr) == (0, "")
-    _, _, parts, _ = the_run(tmp_path)
-    assert parts["test"] == [each["id"] for each in rows if each["part"] == "test"]
+    _, _, parts, _ = read_only_run(tmp_path)
+    assert parts["test"] == [record["id"] for record in rows if record["part"] == "test"]
     assert len(parts["val"]) == pytest.approx(0.2 * SIZE, abs=1)
 
 
-def test_the_oldest_are_learnt_from_and_the_newest_tested(
+def test_temporal_split_tests_on_the_newest_records(
     write: Callable[[str], None], train: Command, tmp_path: Path
 ) -> None:
-    rows = [row(each) | {"topics": ",".join(each.topics), "opened": f"{each.opened:%d.%m.%Y}"} for each in TICKETS]
+    rows = [
+        make_row(ticket) | {"topics": ",".join(ticket.topics), "opened": f"{ticket.opened:%d.%m.%Y}"}
+        for ticket in TICKETS
+    ]
     write_csv(tmp_path / "own.csv", rows)
     write(
         HEAD + "records: {path: own.csv}\nlabels: {column: topics, kind: separated}\n"
@@ -267,8 +274,8 @@ def test_the_oldest_are_learnt_from_and_the_newest_tested(
     )
     done = train("--config-dir", "mine", "data=own", "model=regression")
     assert (done.returncode, done.stderr) == (0, "")
-    _, metrics, parts, _ = the_run(tmp_path)
-    opened = {each.id: each.opened for each in TICKETS}
+    _, metrics, parts, _ = read_only_run(tmp_path)
+    opened = {ticket.id: ticket.opened for ticket in TICKETS}
     days = {part: [opened[identifier] for identifier in ids] for part, ids in parts.items()}
     assert {part: len(ids) for part, ids in parts.items()} == {"train": 54, "val": 18, "test": 18}
     assert max(days["train"]) <= min(days["val"])
@@ -277,31 +284,31 @@ def test_the_oldest_are_learnt_from_and_the_newest_tested(
     assert {quarter: metrics[f"test/slices/date={quarter}/records"] for quarter in quarters} == quarters
 
 
-def test_slices_of_ones_own(write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
+def test_custom_slices_are_measured(write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
     slices = "slices:\n  source: {kind: column, column: source}\n  both: {kind: labels, labels: [billing, login]}\n"
     write(jsonl(tmp_path) + slices)
     done = train("--config-dir", "mine", "data=own")
     assert (done.returncode, done.stderr) == (0, "")
-    _, metrics, parts, _ = the_run(tmp_path)
-    test = [each for each in TICKETS if each.id in set(parts["test"])]
-    for source, count in Counter(each.source for each in test).items():
+    _, metrics, parts, _ = read_only_run(tmp_path)
+    test = [ticket for ticket in TICKETS if ticket.id in set(parts["test"])]
+    for source, count in Counter(ticket.source for ticket in test).items():
         assert metrics[f"test/slices/source={source}/records"] == count
         assert f"source={source}" in done.stdout
-    both = sum({"billing", "login"} <= set(each.topics) for each in test)
+    both = sum({"billing", "login"} <= set(ticket.topics) for ticket in test)
     assert metrics.get("test/slices/both/records", 0) == both
 
 
-def test_a_taxonomy_of_ones_own_helps_the_rule(write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
+def test_custom_taxonomy_improves_the_rule(write: Callable[[str], None], train: Command, tmp_path: Path) -> None:
     taxonomy = [{"tag": topic, "aliases": words.split()} for topic, words in TOPICS.items()]
     (tmp_path / "topics.json").write_text(json.dumps(taxonomy), encoding="utf-8")
     write(json_list(tmp_path) + "taxonomy: {path: topics.json}\n")
     done = train("--config-dir", "mine", "data=own")
     assert (done.returncode, done.stderr) == (0, "")
-    _, metrics, _, _ = the_run(tmp_path)
+    _, metrics, _, _ = read_only_run(tmp_path)
     assert metrics["test/f1_weighted"] > 0.99
 
 
-def test_bad_rows_stop_a_run_until_they_are_left_out_and_counted(
+def test_bad_rows_stop_a_run_unless_they_are_dropped(
     write: Callable[[str], None], train: Command, ratchet: Command, tmp_path: Path
 ) -> None:
     write(jsonl(tmp_path))
@@ -312,15 +319,17 @@ def test_bad_rows_stop_a_run_until_they_are_left_out_and_counted(
     for part in ("2 bad rows", f"line {SIZE + 1}", f"line {SIZE + 2}", "data.drop_bad_rows=true"):
         assert part in done.stderr
     done = ratchet("data", "describe", "--config-dir", "mine", "data=own", "data.drop_bad_rows=true", "format=json")
-    found = json.loads(done.stdout)
-    assert found["records"] == SIZE
-    assert {each["kind"]: each["count"] for each in found["problems"] if each["outcome"] == "dropped"} == {
+    description = json.loads(done.stdout)
+    assert description["records"] == SIZE
+    assert {
+        problem["kind"]: problem["count"] for problem in description["problems"] if problem["outcome"] == "dropped"
+    } == {
         "broken line": 1,
         "duplicate id": 1,
     }
 
 
-def test_data_of_ones_own_in_a_grid_and_scored_again(
+def test_custom_data_can_be_used_in_a_grid_and_evaluated(
     write: Callable[[str], None], train: Command, ratchet: Command, tmp_path: Path
 ) -> None:
     write(separated_csv(tmp_path))
@@ -329,12 +338,12 @@ def test_data_of_ones_own_in_a_grid_and_scored_again(
     assert "own, test:" in done.stdout
     done = ratchet("evaluate", "last", "--config-dir", "mine")
     assert (done.returncode, done.stderr) == (0, "")
-    (again,) = tmp_path.glob("runs/own/regression/*/evaluations/*/metrics.json")
-    first = json.loads((again.parents[2] / "metrics.json").read_text())
-    assert json.loads(again.read_text()).items() <= first.items()
+    (evaluated,) = tmp_path.glob("runs/own/regression/*/evaluations/*/metrics.json")
+    trained = json.loads((evaluated.parents[2] / "metrics.json").read_text())
+    assert json.loads(evaluated.read_text()).items() <= trained.items()
 
 
-def test_the_sample_stays_as_it_is_beside_data_of_ones_own(
+def test_sample_stays_the_default_with_custom_data(
     write: Callable[[str], None], train: Command, tmp_path: Path
 ) -> None:
     write(jsonl(tmp_path))

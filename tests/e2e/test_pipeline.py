@@ -1,4 +1,4 @@
-"""`dvc repro` in scratch repositories: what a change re-runs, what it leaves alone, and what is there at the end."""
+"""Tests for `dvc repro` in scratch repositories: the stages that a change re-runs, and the results at the end."""
 
 import json
 import os
@@ -37,7 +37,7 @@ NONE: set[str] = set()
 
 
 class Change(NamedTuple):
-    """`old` becomes `new` in a file, or `new` is appended to it; `runs` are the stages that run then."""
+    """Replace `old` by `new` in a file, or append `new` if `old` is empty; `runs` are the stages that must run then."""
 
     what: str
     file: str
@@ -103,21 +103,21 @@ CHANGES = [
 ]
 
 HARMLESS = [change for change in CHANGES if change.runs <= PREPARE]
-# Some are run for real each time (a setting of a model is, by `dvc exp run`), all of them by `.ci/run --full`.
+# Each suite run executes FEW (and a setting of a model, by `dvc exp run`); `.ci/run --full` executes all changes.
 FEW = {"a word of a record", "its margin"}
 SOME = {
     *("a setting of all models", "a network's code", "the code of the comparison"),
     *("a slice of the data set", "the baseline"),
-}  # of the others, one of each kind is seen to be out of date each time
+}  # of the others, each suite run checks one of each kind with `dvc status`
 FOR_REAL = [change for change in CHANGES if change.what in FEW or "EVERY_CHANGE_FOR_REAL" in os.environ]
 
 
-def what(change: Change) -> str:
+def describe(change: Change) -> str:
     return change.what
 
 
-def copy_of(project: Path, directory: Path) -> Path:
-    """The parts of the checkout that the pipeline needs; a small plan, and an epoch of the network."""
+def copy_checkout(project: Path, directory: Path) -> Path:
+    """Copy the parts of the checkout that the pipeline needs, with a small plan and one epoch of the network."""
     for name in COPIED:
         shutil.copytree(project / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
@@ -137,9 +137,9 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
 
 
-def repro(directory: Path) -> set[str]:
-    """The stages that `dvc repro` ran, without `config`, which always runs."""
-    # Else each stage starts Python twice: it imports the checkout under test, then runs the code of this directory.
+def reproduce(directory: Path) -> set[str]:
+    """Run `dvc repro`; return the stages that ran, without `config`, which always runs."""
+    # Without PYTHONPATH each stage starts Python twice: it imports the checkout, then runs this directory's code.
     source = str(directory / "src")
     done = run_command(PROGRAMS / "dvc", "repro", cwd=directory, PATH=PATH, PYTHONPATH=source)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -148,28 +148,28 @@ def repro(directory: Path) -> set[str]:
     return stages - {"config"}
 
 
-def results(directory: Path) -> dict[str, bytes]:
-    """Predictions and metrics of all runs."""
+def read_results(directory: Path) -> dict[str, bytes]:
+    """Return predictions and metrics of all runs."""
     paths = [*directory.glob("build/runs/*/*/*/predictions/*"), *directory.glob("build/runs/*/*/*/metrics.json")]
     return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
 
 
 def stop(process: "subprocess.Popen[str]") -> None:
-    """Kill it and all that it started."""
+    """Kill a process and all processes that it started."""
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
 @pytest.fixture(scope="module")
 def scratch(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository whose pipeline was run once and committed with its locks."""
-    directory = copy_of(project, tmp_path_factory.mktemp("pipeline"))
+    """Return a repository whose pipeline was run once and committed with its locks."""
+    directory = copy_checkout(project, tmp_path_factory.mktemp("pipeline"))
     git(directory, "init", "--quiet")
     git(directory, "config", "user.name", "n")
     git(directory, "config", "user.email", "e@e")
     git(directory, "add", "-A")
     git(directory, "commit", "--quiet", "-m", "before it was run")
-    assert repro(directory) == ALL
+    assert reproduce(directory) == ALL
     assert run_program(directory, "ratchet", "pipeline", "lock").returncode == 0
     git(directory, "add", "-A")
     git(directory, "commit", "--quiet", "-m", "as it was")
@@ -177,54 +177,56 @@ def scratch(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test that fails half-way leaves nothing to the next one."""
+def _restore_scratch(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Restore the repository after a test that failed half-way."""
     yield
     if "scratch" in request.fixturenames:
         scratch = request.getfixturevalue("scratch")
         if git(scratch, "status", "--porcelain"):
             git(scratch, "reset", "--hard", "--quiet")
             git(scratch, "clean", "-fdq")
-            assert repro(scratch) <= READ
+            assert reproduce(scratch) <= READ
 
 
-def put_back(scratch: Path) -> None:
+def restore(scratch: Path) -> None:
     git(scratch, "checkout", "--quiet", "--", "src", "conf", "data", "params.yaml", "requirements.lock")
-    assert repro(scratch) <= READ, "what costs is restored, not run again"
-    assert git(scratch, "status", "--porcelain") == "", "and the lock is what it was"
+    assert reproduce(scratch) <= READ, "slow stages are restored from the cache, not run again"
+    assert git(scratch, "status", "--porcelain") == "", "the lock is unchanged"
 
 
-@pytest.mark.parametrize("change", FOR_REAL, ids=what)
-def test_a_change_re_runs_what_it_must_and_nothing_else(change: Change, scratch: Path) -> None:
+@pytest.mark.parametrize("change", FOR_REAL, ids=describe)
+def test_change_reruns_exactly_the_affected_stages(change: Change, scratch: Path) -> None:
     edit(scratch / change.file, change.old, change.new)
-    assert repro(scratch) == change.runs
-    put_back(scratch)
+    assert reproduce(scratch) == change.runs
+    restore(scratch)
 
 
-@pytest.mark.parametrize("change", [each for each in CHANGES if each.what in SOME and each not in FOR_REAL], ids=what)
-def test_a_change_makes_what_it_must_out_of_date_and_nothing_else(change: Change, scratch: Path) -> None:
-    """The quick stages for real; what DVC then says of the others: nothing is trained."""
+@pytest.mark.parametrize(
+    "change", [change for change in CHANGES if change.what in SOME and change not in FOR_REAL], ids=describe
+)
+def test_change_makes_exactly_the_affected_stages_stale(change: Change, scratch: Path) -> None:
+    """Run the quick stages, and ask DVC about the others: nothing is trained."""
     edit(scratch / change.file, change.old, change.new)
     done = run_program(scratch, "dvc", "repro", "config", *sorted(QUICK))
     assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) - {"config"} == change.runs & QUICK
     stale = set(json.loads(run_program(scratch, "dvc", "status", "--json").stdout)) - {"config"}
     assert stale & TRAINED == change.runs & TRAINED
     assert stale <= change.runs
-    if not stale & TRAINED:  # else it is the runs that put the comparison out of date, once they are there
+    if not stale & TRAINED:  # else the comparison becomes stale only when the new runs exist
         assert stale & {"compare", "gate"} == change.runs & {"compare", "gate"}
-    put_back(scratch)
+    restore(scratch)
 
 
-def test_what_changes_nothing_runs_nothing_that_costs(scratch: Path) -> None:
-    """Words and spaces in every kind of file, and settings and code that the plan has no use for, all at once."""
+def test_harmless_changes_rerun_only_prepare(scratch: Path) -> None:
+    """Make all harmless changes at once: comments and spaces in all kinds of files, unused settings and unused code."""
     assert len(HARMLESS) > 8
     for change in HARMLESS:
         edit(scratch / change.file, change.old, change.new)
-    assert repro(scratch) == PREPARE
-    put_back(scratch)
+    assert reproduce(scratch) == PREPARE
+    restore(scratch)
 
 
-def test_the_documented_table_of_changes_is_this_one(project: Path) -> None:
+def test_documented_table_of_changes_matches(project: Path) -> None:
     text = (project / "docs" / "pipeline.md").read_text(encoding="utf-8")
     for change in CHANGES:
         shown = [name.partition("@")[0] for name in sorted(change.runs)]
@@ -234,17 +236,17 @@ def test_the_documented_table_of_changes_is_this_one(project: Path) -> None:
         assert cells == ["x" if name in change.runs or name in shown else "" for name in columns], change.what
 
 
-def test_a_new_model_joins_by_one_word(scratch: Path) -> None:
+def test_new_model_joins_with_one_word_in_the_plan(scratch: Path) -> None:
     added = {"conf/model/majority.yaml": NEW_CONFIG, "src/ratchet/models/majority.py": NEW_MODULE}
     for name, text in added.items():
         (scratch / name).write_text(text, encoding="utf-8")
     edit(scratch / "params.yaml", "[rule, cnn]", "[rule, cnn, majority]")
-    assert repro(scratch) == {"train@majority-0"} | READ
+    assert reproduce(scratch) == {"train@majority-0"} | READ
     assert list(json.loads((scratch / "build/metrics.json").read_text())) == ["majority", "rule", "cnn"]
     shutil.rmtree(scratch / "build/runs/sample/majority")
 
 
-def test_results_are_compared_with_the_commit_and_the_verdict_is_an_exit_code(scratch: Path) -> None:
+def test_exit_codes_of_pipeline_check_and_gate(scratch: Path) -> None:
     done = run_program(scratch, "ratchet", "pipeline", "check")
     assert done.returncode == 0, done.stdout
     assert "results.lock.json of HEAD (predictions bit for bit" in done.stdout
@@ -255,10 +257,8 @@ def test_results_are_compared_with_the_commit_and_the_verdict_is_an_exit_code(sc
     assert done.stdout.strip() in (scratch / "build/report.md").read_text(encoding="utf-8")
 
 
-def test_a_clone_trains_nothing_whatever_was_committed_since_but_inputs_of_predictions(
-    scratch: Path, tmp_path: Path
-) -> None:
-    """Other code of the gate, another objective, moved definitions: dvc.lock stays true."""
+def test_clone_trains_nothing_if_inputs_of_predictions_are_unchanged(scratch: Path, tmp_path: Path) -> None:
+    """Changes of the gate and the objective and moved definitions leave dvc.lock up to date."""
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(scratch), str(clone))
     edit(clone / "conf/objective/default.yaml", "margin: 0.03", "margin: 0.02")
@@ -275,30 +275,30 @@ def test_a_clone_trains_nothing_whatever_was_committed_since_but_inputs_of_predi
     assert git(clone, "diff", "--name-only", "dvc.lock") == ""
 
 
-def test_a_run_of_the_pipeline_is_reproduced_like_any_other(scratch: Path) -> None:
+def test_run_of_the_pipeline_can_be_reproduced(scratch: Path) -> None:
     arguments = ("-m", "ratchet", "reproduce", "build/runs/sample/rule/0")
     done = run_command(sys.executable, *arguments, cwd=scratch, PYTHONPATH=str(scratch / "src"))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_an_experiment_runs_in_a_copy_by_the_code_of_that_copy(scratch: Path) -> None:
+def test_dvc_experiment_runs_the_code_of_its_copy(scratch: Path) -> None:
     done = run_program(
         scratch, "dvc", "exp", "run", "--temp", "--name", "less", "-S", "conf/model/cnn.yaml:dropout=0.1"
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) == {"config"} | CNN | READ
-    found = json.loads(run_program(scratch, "dvc", "params", "diff", "HEAD", "less", "--json").stdout)
-    dropout = found["build/config/model/cnn.yaml"]["model.dropout"]
+    params = json.loads(run_program(scratch, "dvc", "params", "diff", "HEAD", "less", "--json").stdout)
+    dropout = params["build/config/model/cnn.yaml"]["model.dropout"]
     assert (dropout["old"], dropout["new"]) == (0.5, 0.1)
-    moved = json.loads(run_program(scratch, "dvc", "metrics", "diff", "HEAD", "less", "--json").stdout)
-    assert set(moved["build/metrics.json"]) <= {f"cnn.{key}" for key in ("f1_weighted", "difference", "low", "high")}
-    assert moved["build/metrics.json"], "another dropout, another network"
+    metrics = json.loads(run_program(scratch, "dvc", "metrics", "diff", "HEAD", "less", "--json").stdout)
+    assert set(metrics["build/metrics.json"]) <= {f"cnn.{key}" for key in ("f1_weighted", "difference", "low", "high")}
+    assert metrics["build/metrics.json"], "another dropout changes the metrics"
     assert git(scratch, "status", "--porcelain") == ""
 
 
 @pytest.mark.thorough
-def test_what_was_killed_is_gone_on_with(project: Path, scratch: Path, tmp_path: Path) -> None:
-    copy = copy_of(project, tmp_path / "copy")
+def test_killed_pipeline_resumes(project: Path, scratch: Path, tmp_path: Path) -> None:
+    copy = copy_checkout(project, tmp_path / "copy")
     git(copy, "init", "--quiet")
     command, environment = [PROGRAMS / "dvc", "repro"], {**os.environ, "PATH": PATH}
     for stage in ("prepare", "train@cnn-0"):
@@ -309,8 +309,8 @@ def test_what_was_killed_is_gone_on_with(project: Path, scratch: Path, tmp_path:
         assert any(f"'{stage}'" in line for line in process.stdout)
         time.sleep(2)
         stop(process)
-    assert repro(copy) >= CNN | READ
-    assert results(copy) == results(scratch)
+    assert reproduce(copy) >= CNN | READ
+    assert read_results(copy) == read_results(scratch)
 
 
 OWN = """\
@@ -324,24 +324,24 @@ labels: {column: topics, kind: separated, separator: ";"}
 
 
 @pytest.mark.thorough
-def test_without_git_on_own_data(project: Path, tmp_path: Path) -> None:
-    copy = copy_of(project, tmp_path / "copy")
+def test_pipeline_runs_without_git_on_custom_data(project: Path, tmp_path: Path) -> None:
+    copy = copy_checkout(project, tmp_path / "copy")
     edit(copy / "params.yaml", "[rule, cnn]", "[rule]")
     edit(copy / "params.yaml", "data: sample", "data: tickets")
     (copy / "conf/data/tickets.yaml").write_text(OWN, encoding="utf-8")
     (copy / "data/tickets").mkdir()
-    draw = random.Random(0)
-    words = [" ".join(f"{draw.randrange(10**6)}" for _ in range(8)) for _ in range(80)]  # no two texts are alike
+    generator = random.Random(0)
+    words = [" ".join(f"{generator.randrange(10**6)}" for _ in range(8)) for _ in range(80)]  # no two texts are alike
     rows = [f"{topic} {text},{topic}" for text, topic in zip(words, ("login", "billing") * 40, strict=True)]
     (copy / "data/tickets/tickets.csv").write_text("\n".join(["subject,topics", *rows]), encoding="utf-8")
     assert run_program(copy, "dvc", "config", "--local", "core.no_scm", "true").returncode == 0
-    assert repro(copy) == ALL - CNN
-    assert repro(copy) == NONE
+    assert reproduce(copy) == ALL - CNN
+    assert reproduce(copy) == NONE
     assert (copy / "build/report.md").read_text(encoding="utf-8").startswith("# tickets: ")
 
 
-def test_a_wrong_word_in_the_plan_is_told_with_the_nearest_right_one(project: Path, tmp_path: Path) -> None:
-    copy = copy_of(project, tmp_path / "copy")
+def test_unknown_model_in_the_plan_suggests_nearest_name(project: Path, tmp_path: Path) -> None:
+    copy = copy_checkout(project, tmp_path / "copy")
     git(copy, "init", "--quiet")
     edit(copy / "params.yaml", "[rule, cnn]", "[rule, cnm]")
     done = run_program(copy, "dvc", "repro")

@@ -1,4 +1,4 @@
-"""A prediction that is killed goes on where it was, and ends with the same bytes."""
+"""Test that a killed prediction resumes where it stopped and writes the same bytes."""
 
 import re
 import signal
@@ -15,7 +15,7 @@ from ratchet.training import train
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_a_killed_prediction_goes_on(tmp_path: Path, ratchet: Command) -> None:
+def test_killed_prediction_resumes(tmp_path: Path, ratchet: Command) -> None:
     train(compose([f"runs_dir={tmp_path / 'runs'}", "evaluation.resamples=100"]))
     rows = [f"{number:04d},A GAN that speaks,{'and draws graphs ' * (number % 50)}" for number in range(1500)]
     (tmp_path / "texts.csv").write_text("\n".join(["id,title,description", *rows]) + "\n")

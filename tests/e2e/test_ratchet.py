@@ -1,4 +1,4 @@
-"""From a grid to a promotion, by the commands that docs/comparison.md begins with, on the sample."""
+"""Tests for the first commands of docs/comparison.md on the sample, from a grid to a promotion, and for wrong use."""
 
 import json
 import re
@@ -10,27 +10,27 @@ import pytest
 from tests.commands import run_command
 
 
-def documented(project: Path) -> list[list[str]]:
-    """The commands of the first block, for the embedded data and the two quick models."""
+def read_documented_commands(project: Path) -> list[list[str]]:
+    """Return the commands of the first block, changed to the sample and the two quick models."""
     text = (project / "docs" / "comparison.md").read_text(encoding="utf-8")
     block = re.findall(r"^```\n(.*?)^```", text, flags=re.M | re.S)[0]
     commands = [re.split(r" {2,}", line)[0] for line in block.splitlines()]
-    small = (each.replace("madewithml", "sample").replace(",cnn,transformer", "") for each in commands)
-    return [shlex.split(each) for each in small]
+    small = (command.replace("madewithml", "sample").replace(",cnn,transformer", "") for command in commands)
+    return [shlex.split(command) for command in small]
 
 
-def test_the_commands_of_the_docs_lead_to_a_promotion(project: Path, tmp_path: Path) -> None:
+def test_documented_commands_lead_to_a_promotion(project: Path, tmp_path: Path) -> None:
     ratchet = str(Path(sys.executable).with_name("ratchet"))
-    said = []
-    for program, *arguments in documented(project):
+    outputs = []
+    for program, *arguments in read_documented_commands(project):
         training = program != "ratchet"
         start = [sys.executable, str(project / arguments.pop(0))] if training else [ratchet]
-        few = "evaluation.resamples=100" if training else "resamples=1000"  # the verdicts do not hang on it
+        few = "evaluation.resamples=100" if training else "resamples=1000"  # the verdicts do not depend on it
         done = run_command(*start, *arguments, few, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, ""), (arguments, done.stderr)
-        assert "\r" not in done.stdout, "a progress bar"
-        said.append(done.stdout)
-    grid, compared, gate, review, promoted = said
+        assert "\r" not in done.stdout, "no progress bar"
+        outputs.append(done.stdout)
+    grid, compared, gate, review, promoted = outputs
     assert re.search(r"^regression +5 ", grid, flags=re.M)
     assert re.search(r"^regression +better than rule$", compared, flags=re.M)
     assert gate.startswith("sample: regression ships: ")
@@ -43,7 +43,7 @@ def test_the_commands_of_the_docs_lead_to_a_promotion(project: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "message"),
     [
         (["gate", "data=nowhere"], 2, "no runs in runs"),
         (["gate", "objective=strct"], 2, "'strict'"),
@@ -52,11 +52,11 @@ def test_the_commands_of_the_docs_lead_to_a_promotion(project: Path, tmp_path: P
         (["objective"], 2, "ratchet objective review"),
     ],
 )
-def test_wrong_use_is_exit_code_2_without_a_stack_trace(
-    arguments: list[str], code: int, told: str, tmp_path: Path
+def test_wrong_use_exits_with_code_2_without_traceback(
+    arguments: list[str], code: int, message: str, tmp_path: Path
 ) -> None:
     done = run_command(Path(sys.executable).with_name("ratchet"), *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, "")
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The report in a real browser: every chart is drawn, tables answer, what the data say stays text, on a phone too."""
+"""Tests for the report in a real browser: charts, tables, hostile texts, accessibility, and a phone."""
 
 import json
 import random
@@ -37,13 +37,13 @@ VIEWS = {
 
 
 def write_hostile_data(directory: Path) -> None:
-    """Records whose texts and labels would run, were they taken for HTML; learnable, and often enough."""
+    """Write records whose texts and labels would run as scripts if used as HTML. Labels are frequent and learnable."""
     generator = random.Random(0)
     rows = []
     for index in range(240):
         tags = [list(TAGS)[index % 3]] + ([list(TAGS)[(index + 1) % 3]] if index % 5 == 0 else [])
-        told = tags if index % 4 else [generator.choice(list(TAGS))]  # some texts are of something else
-        words = [word for tag in told for word in generator.sample(TAGS[tag].split(), 3)]
+        topics = tags if index % 4 else [generator.choice(list(TAGS))]  # some texts are about another label
+        words = [word for tag in topics for word in generator.sample(TAGS[tag].split(), 3)]
         text = f"{' '.join(words)} {ATTACKS[index % len(ATTACKS)]} {generator.randbytes(8).hex()}"
         rows.append({"id": f"<i>{index}", "text": text, "labels": tags})
     (directory / "hostile.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -57,7 +57,7 @@ def write_hostile_data(directory: Path) -> None:
 
 @pytest.fixture(scope="module")
 def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report on two splits of hostile records: rules, a regression, and one that has learning curves."""
+    """Return the report on two splits of hostile records: a rule, a regression, and a model with learning curves."""
     directory = tmp_path_factory.mktemp("report")
     write_hostile_data(directory)
     for model in ("rule", "regression"):
@@ -84,52 +84,52 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def opened(browser: Browser, path: Path, view: str) -> tuple[Page, list[str]]:
-    """The page once all charts are drawn, and what the console and the network heard of it."""
+def open_page(browser: Browser, path: Path, view: str) -> tuple[Page, list[str]]:
+    """Open the page and wait for its charts; return it with its console messages, errors and requests."""
     page = browser.new_context(**VIEWS[view]).new_page()
     page.set_default_timeout(HANG_SECONDS * 1000)
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("request", lambda request: None if request.url == path.as_uri() else heard.append(request.url))
+    events: list[str] = []
+    page.on("console", lambda message: events.append(message.text))
+    page.on("pageerror", lambda error: events.append(str(error)))
+    page.on("request", lambda request: None if request.url == path.as_uri() else events.append(request.url))
     page.goto(path.as_uri())
     page.wait_for_selector("html[data-ready]", timeout=HANG_SECONDS * 1000)
-    return page, heard
+    return page, events
 
 
 @pytest.fixture(scope="module", params=list(VIEWS))
 def view(request: pytest.FixtureRequest, browser: Browser, page_path: Path) -> Iterator[tuple[Page, list[str]]]:
-    """In daylight, at night, and on a phone."""
-    page, heard = opened(browser, page_path, request.param)
-    yield page, heard
+    """Yield the page in the light look, in the dark look, and on a phone."""
+    page, events = open_page(browser, page_path, request.param)
+    yield page, events
     page.context.close()
 
 
 @pytest.fixture
 def page(browser: Browser, page_path: Path) -> Iterator[Page]:
-    page, _ = opened(browser, page_path, "light")
+    page, _ = open_page(browser, page_path, "light")
     yield page
     page.context.close()
 
 
-def test_every_chart_is_drawn_without_a_word_and_without_the_network(view: tuple[Page, list[str]]) -> None:
-    page, heard = view
-    drawn: dict[str, int] = page.evaluate(
+def test_charts_are_drawn_without_messages_or_requests(view: tuple[Page, list[str]]) -> None:
+    page, events = view
+    mark_counts: dict[str, int] = page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll(".chart")].map((chart) => [chart.id,
           [...chart.querySelectorAll("svg [class*='role-mark'] :is(path, line, text)")].filter((mark) => {
             const box = mark.getBoundingClientRect(), frame = chart.getBoundingClientRect();
             return box.width + box.height > 1 && box.left >= frame.left - 1 && box.right <= frame.right + 1;
           }).length]))"""
     )
-    assert drawn.keys() == {
+    assert mark_counts.keys() == {
         *("ladder-chart", "differences-chart", "cost-chart", "label-chart", "slice-chart"),
         *("learning-chart", "threshold-chart", "calibration-chart", "confusions-chart"),
     }
-    assert {name: count for name, count in drawn.items() if count < 2} == {}
-    assert heard == []
+    assert {name: count for name, count in mark_counts.items() if count < 2} == {}
+    assert events == []
 
 
-def test_nothing_scrolls_sideways_but_tables_and_the_list_of_sections(view: tuple[Page, list[str]]) -> None:
+def test_only_tables_and_navigation_scroll_sideways(view: tuple[Page, list[str]]) -> None:
     page, _ = view
     for details in page.query_selector_all("details:not([open]) > summary"):
         details.click()
@@ -144,17 +144,19 @@ def test_nothing_scrolls_sideways_but_tables_and_the_list_of_sections(view: tupl
     assert wide == []
 
 
-def test_axe_finds_nothing_serious(view: tuple[Page, list[str]]) -> None:
+def test_axe_finds_no_serious_violation(view: tuple[Page, list[str]]) -> None:
     page, _ = view
     for details in page.query_selector_all("details:not([open]) > summary"):
         details.click()
     violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
     assert [
-        (each["id"], each["nodes"][0]["html"]) for each in violations if each["impact"] in ("serious", "critical")
+        (violation["id"], violation["nodes"][0]["html"])
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
     ] == []
 
 
-def test_what_the_data_say_stays_text(view: tuple[Page, list[str]]) -> None:
+def test_hostile_data_are_shown_as_text(view: tuple[Page, list[str]]) -> None:
     page, _ = view
     for details in page.query_selector_all("details:not([open]) > summary"):
         details.click()
@@ -171,9 +173,9 @@ def test_what_the_data_say_stays_text(view: tuple[Page, list[str]]) -> None:
         assert any(text.startswith(tag[:9]) for text in page.locator("#label-chart svg text").all_text_contents())
 
 
-def test_where_escaping_fails_the_policy_stops_the_script(page: Page) -> None:
-    refused: list[str] = []
-    page.on("console", lambda message: refused.append(message.text))
+def test_content_security_policy_blocks_injected_scripts(page: Page) -> None:
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
     page.evaluate(
         """() => {
           const script = document.createElement("script");
@@ -182,60 +184,60 @@ def test_where_escaping_fails_the_policy_stops_the_script(page: Page) -> None:
           document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='document.hacked = 2'>");
         }"""
     )
-    while not any("Content Security Policy" in each for each in refused):
+    while not any("Content Security Policy" in text for text in messages):
         page.wait_for_timeout(100)
     assert page.evaluate("document.hacked") is None
 
 
-def cells(page: Page, table: str, column: int) -> list[str]:
+def read_column(page: Page, table: str, column: int) -> list[str]:
     return page.locator(f"{table} tbody tr:not([hidden]) > td:nth-child({column})").all_text_contents()
 
 
-def test_a_click_or_a_key_sorts_and_sorts_back(page: Page) -> None:
+def test_click_and_key_sort_in_both_directions(page: Page) -> None:
     table = "#labels table"
-    before = cells(page, table, 4)
+    before = read_column(page, table, 4)
     assert before != sorted(before, key=float)
-    head = page.locator(f"{table} th").nth(3)
-    head.locator("button").click()
-    assert cells(page, table, 4) == sorted(before, key=float)
-    assert head.get_attribute("aria-sort") == "ascending"
-    head.locator("button").focus()
+    header = page.locator(f"{table} th").nth(3)
+    header.locator("button").click()
+    assert read_column(page, table, 4) == sorted(before, key=float)
+    assert header.get_attribute("aria-sort") == "ascending"
+    header.locator("button").focus()
     page.keyboard.press("Enter")
-    assert [float(each) for each in cells(page, table, 4)] == sorted(map(float, before), reverse=True)
-    assert head.get_attribute("aria-sort") == "descending"
+    assert [float(cell) for cell in read_column(page, table, 4)] == sorted(map(float, before), reverse=True)
+    assert header.get_attribute("aria-sort") == "descending"
     page.locator(f"{table} th button").nth(0).click()
-    assert cells(page, table, 1) == sorted(cells(page, table, 1))
-    assert head.get_attribute("aria-sort") is None
+    assert read_column(page, table, 1) == sorted(read_column(page, table, 1))
+    assert header.get_attribute("aria-sort") is None
 
 
-def test_differences_are_sorted_as_numbers_and_what_is_missing_comes_first(page: Page) -> None:
+def test_differences_sort_as_numbers_with_missing_first(page: Page) -> None:
     table = "#ladder .data table"
     page.locator(f"{table} th button").nth(3).click()
-    values = cells(page, table, 4)
+    values = read_column(page, table, 4)
     assert values[0] == "-"
-    numbers = [float(each.split()[0]) for each in values[1:]]
+    numbers = [float(value.split()[0]) for value in values[1:]]
     assert numbers == sorted(numbers)
 
 
-def test_a_word_filters_the_rows_and_says_how_many_are_left(page: Page) -> None:
+def test_search_filters_rows_and_shows_their_number(page: Page) -> None:
     table = page.locator(".data", has=page.get_by_role("region", name="Other objectives, with one change each"))
-    everything = table.locator("tbody tr").count()
+    total = table.locator("tbody tr").count()
     table.get_by_role("searchbox").fill("margin 0.0")
     shown = table.locator("tbody tr:visible")
-    assert 0 < shown.count() < everything
-    assert all("margin" in each for each in shown.all_inner_texts())
-    assert table.get_by_role("status").inner_text() == f"{shown.count()} of {everything} rows"
+    assert 0 < shown.count() < total
+    assert all("margin" in text for text in shown.all_inner_texts())
+    assert table.get_by_role("status").inner_text() == f"{shown.count()} of {total} rows"
     table.get_by_role("searchbox").fill("")
-    assert shown.count() == everything
+    assert shown.count() == total
 
 
-def test_a_choice_redraws_its_chart_and_outlasts_the_change_of_look(page: Page) -> None:
-    def drawn() -> str:
+def test_selection_redraws_the_chart_and_survives_dark_look(page: Page) -> None:
+    def read_chart() -> str:
         return str(page.inner_html("#differences-chart svg g.root"))
 
-    before, light = drawn(), page.evaluate("getComputedStyle(document.body).backgroundColor")
-    choice = page.locator("#differences-chart select")
-    choice.select_option("the next simpler one")
+    before, light = read_chart(), page.evaluate("getComputedStyle(document.body).backgroundColor")
+    selection = page.locator("#differences-chart select")
+    selection.select_option("the next simpler one")
     page.wait_for_function(
         "before => document.querySelector('#differences-chart svg g.root').innerHTML !== before", arg=before
     )
@@ -256,7 +258,7 @@ def test_values_of_a_chart_can_be_read_and_sorted(page: Page) -> None:
     assert figure.locator("table").first.locator("tbody td:first-child").all_text_contents() == sorted(models)
 
 
-def test_all_of_it_is_reached_by_keyboard(page: Page) -> None:
+def test_page_can_be_used_by_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "To the content"
     page.keyboard.press("Enter")
@@ -265,10 +267,10 @@ def test_all_of_it_is_reached_by_keyboard(page: Page) -> None:
     for _ in range(60):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.tagName"))
-    assert reached >= {"BUTTON", "SUMMARY", "SELECT", "DIV"}, "heads of tables, what folds, choices, tables to scroll"
+    assert reached >= {"BUTTON", "SUMMARY", "SELECT", "DIV"}, "table headers, folds, selections, scrollable tables"
 
 
-def test_without_scripts_the_tables_are_there(browser: Browser, page_path: Path) -> None:
+def test_tables_are_visible_without_scripts(browser: Browser, page_path: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(page_path.as_uri())

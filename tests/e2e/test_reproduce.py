@@ -1,4 +1,4 @@
-"""`ratchet reproduce` in a scratch repository: the recorded commit and changes, in a worktree that goes away."""
+"""Tests for `ratchet reproduce` in a scratch repository: it uses the recorded commit and changes, and cleans up."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ FEW = "evaluation.resamples=100"
 
 @pytest.fixture
 def repository(project: Path, tmp_path: Path) -> Path:
-    """A copy of the checkout's code and sample, committed."""
+    """Return a committed copy of the checkout's code and sample."""
     copy = tmp_path / "repository"
     for name in ("src", "conf", "data/sample", "data/behaviour"):
         shutil.copytree(project / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -30,14 +30,14 @@ def repository(project: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def verb(repository: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """`verb("reproduce", "last")` by the repository's own code."""
+    """Run a command with the repository's own code: `verb("reproduce", "last")`."""
     return lambda *arguments: run_command(
         sys.executable, "-c", RUN, *arguments, cwd=repository, PYTHONPATH=str(repository / "src")
     )
 
 
 def change_code(repository: Path) -> None:
-    """The rules no longer stem: other predictions."""
+    """Turn off the stemming of the rule, which changes its predictions."""
     path = repository / "src" / "ratchet" / "models" / "rule.py"
     text = path.read_text(encoding="utf-8")
     assert "stemming=self._stemming)" in text
@@ -45,7 +45,7 @@ def change_code(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["model=rule", "model=regression"])
-def test_a_run_comes_out_again_whatever_was_committed_since(
+def test_run_is_reproduced_after_later_commits(
     model: str, repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
     assert verb("train", model, FEW, "split.seed=1").returncode == 0
@@ -54,11 +54,11 @@ def test_a_run_comes_out_again_whatever_was_committed_since(
     done = verb("reproduce", "last")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(": reproduced: all predictions are identical, bit for bit\n")
-    assert len(git(repository, "worktree", "list").splitlines()) == 1, "the worktree is gone"
+    assert len(git(repository, "worktree", "list").splitlines()) == 1, "the worktree was removed"
     assert git(repository, "status", "--porcelain") == ""
 
 
-def test_changes_that_were_not_committed_are_reproduced_from_their_record(
+def test_uncommitted_changes_are_reproduced_from_the_record(
     repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
     change_code(repository)
@@ -68,13 +68,13 @@ def test_changes_that_were_not_committed_are_reproduced_from_their_record(
     (repository / "src" / "ratchet" / "new.py").unlink()
     done = verb("reproduce", "last", "keep=again")
     assert (done.returncode, done.stderr) == (0, "")
-    [before] = repository.glob("runs/sample/rule/*")
-    again = repository / "again"
-    assert (again / "code.diff").read_bytes() == (before / "code.diff").read_bytes()
-    assert (again / "metrics.json").read_bytes() == (before / "metrics.json").read_bytes()
+    [original] = repository.glob("runs/sample/rule/*")
+    reproduced = repository / "again"
+    assert (reproduced / "code.diff").read_bytes() == (original / "code.diff").read_bytes()
+    assert (reproduced / "metrics.json").read_bytes() == (original / "metrics.json").read_bytes()
 
 
-def test_a_tracked_run_is_reproduced_without_its_tracker(
+def test_tracked_run_is_reproduced_without_its_tracker(
     repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
     assert verb("train", FEW, "tracker=wandb").returncode == 0
@@ -85,7 +85,7 @@ def test_a_tracked_run_is_reproduced_without_its_tracker(
     assert not (repository / "again/wandb").exists()
 
 
-def test_other_data_are_named_with_what_they_moved(
+def test_changed_data_are_reported_with_changed_metrics(
     repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
     assert verb("train", FEW).returncode == 0
@@ -102,10 +102,10 @@ def test_other_data_are_named_with_what_they_moved(
     assert content["largest_change"] is None, "JSON has no infinity"
 
 
-def test_other_predictions_are_told_by_how_much(
+def test_changed_scores_are_reported_with_the_largest_change(
     repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
-    """What the record says is not what was done: here, a setting that was changed in the record."""
+    """A setting is changed in the stored configuration, so that it is not what was run."""
     assert verb("train", FEW).returncode == 0
     [path] = repository.glob("runs/sample/rule/*/config.yaml")
     path.write_text(path.read_text(encoding="utf-8").replace("stemming: true", "stemming: false"), encoding="utf-8")
@@ -115,23 +115,23 @@ def test_other_predictions_are_told_by_how_much(
     assert "- configuration: " in done.stdout
 
 
-def test_what_cannot_be_had_again_is_refused(
+def test_run_that_cannot_be_reproduced_is_refused(
     repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
     change_code(repository)
     assert verb("train", FEW).returncode == 0
     [path] = repository.glob("runs/sample/rule/*/record.json")
-    whole = json.loads(path.read_text(encoding="utf-8"))
+    record = json.loads(path.read_text(encoding="utf-8"))
 
-    def refused(git_state: dict[str, object], **fields: object) -> str:
-        path.write_text(json.dumps({**whole, **fields, "git": {**whole["git"], **git_state}}), encoding="utf-8")
+    def get_refusal(git_state: dict[str, object], **fields: object) -> str:
+        path.write_text(json.dumps({**record, **fields, "git": {**record["git"], **git_state}}), encoding="utf-8")
         done = verb("reproduce", "last")
         assert (done.returncode, done.stdout) == (2, "")
         return done.stderr
 
-    assert "outside of git" in refused({"commit": None})
-    assert "is not in this repository" in refused({"commit": "0" * 40})
-    assert "too large" in refused({"diff_complete": False})
-    assert "code.diff" in refused({"diff_sha256": "0" * 64})
-    assert "failed" in refused({}, status="failed")
+    assert "outside of git" in get_refusal({"commit": None})
+    assert "is not in this repository" in get_refusal({"commit": "0" * 40})
+    assert "too large" in get_refusal({"diff_complete": False})
+    assert "code.diff" in get_refusal({"diff_sha256": "0" * 64})
+    assert "failed" in get_refusal({}, status="failed")
     assert len(git(repository, "worktree", "list").splitlines()) == 1

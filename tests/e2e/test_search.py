@@ -1,4 +1,4 @@
-"""A search from the command line: on val only, killed and resumed, ending in an experiment to be tested once."""
+"""Tests for a search from the command line: it uses val only, resumes when killed, and writes an experiment."""
 
 import os
 import re
@@ -37,19 +37,19 @@ SEARCH = ("-m", "--config-dir", "mine", "sweep=words", "evaluation.resamples=100
 FIVE = (*SEARCH, "sweep.trials=5")
 
 
-def own_sweep(directory: Path) -> None:
+def write_sweep(directory: Path) -> None:
     path = directory / "mine" / "sweep" / "words.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(OWN)
 
 
 def search(directory: Path, *arguments: str) -> Done:
-    own_sweep(directory)
+    write_sweep(directory)
     return run_command(sys.executable, PROJECT / "train.py", *arguments, cwd=directory)
 
 
-def tried(done: Done) -> list[str]:
-    """The lines of the trials, without where their runs are."""
+def list_trials(done: Done) -> list[str]:
+    """Return the lines of the trials, without the paths of their runs."""
     return [
         line.partition("  runs/")[0].replace(": done before", "")
         for line in done.stdout.splitlines()
@@ -58,37 +58,37 @@ def tried(done: Done) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("search")
 
 
 @pytest.fixture(scope="module")
-def finished(place: Path) -> Done:
-    """Five trials of a sweep of one's own."""
-    done = search(place, *FIVE)
+def finished(directory: Path) -> Done:
+    """Run five trials of a custom sweep."""
+    done = search(directory, *FIVE)
     assert (done.returncode, done.stderr) == (0, "")
     return done
 
 
-def said(done: Done, name: str) -> str:
+def read_value(done: Done, name: str) -> str:
     [text] = [line[14:] for line in done.stdout.splitlines() if line.startswith(f"{name:14}")]
     return text
 
 
-def test_every_trial_is_a_run_and_no_test_record_is_read(finished: Done, place: Path) -> None:
-    runs = find_runs(place / "runs")
+def test_every_trial_is_a_run_on_val_only(finished: Done, directory: Path) -> None:
+    runs = find_runs(directory / "runs")
     assert [(run.status, run.record.name, run.record.evaluate, run.record.tags) for run in runs] == [
         ("finished", "regression_search", "val", ["search"])
     ] * 5
-    assert not list(place.glob("runs/**/test.parquet"))
-    assert not list(place.glob("runs/**/test_readings.jsonl"))
+    assert not list(directory.glob("runs/**/test.parquet"))
+    assert not list(directory.glob("runs/**/test_readings.jsonl"))
     assert not [key for run in runs for key in run.read_metrics() if key.startswith("test/")]
-    assert tried(finished)[0].startswith("#0 C=0.01 mention_weight=0.3: val F1 ")
-    assert len({line.partition(":")[0].partition(" ")[2] for line in tried(finished)}) == 5
+    assert list_trials(finished)[0].startswith("#0 C=0.01 mention_weight=0.3: val F1 ")
+    assert len({line.partition(":")[0].partition(" ")[2] for line in list_trials(finished)}) == 5
 
 
-def test_the_best_trial_alone_keeps_its_weights(finished: Done, place: Path) -> None:
-    runs = [run for run in find_runs(place / "runs") if run.record.name == "regression_search"]
+def test_only_the_best_trial_keeps_its_weights(finished: Done, directory: Path) -> None:
+    runs = [run for run in find_runs(directory / "runs") if run.record.name == "regression_search"]
     best = max(runs, key=lambda run: run.read_metrics()["val/f1_weighted"])
     assert [run for run in runs if (run.path / "model").is_dir()] == [best]
     assert load_scorer(best).score(["a text"]).scores.shape[0] == 1
@@ -96,12 +96,12 @@ def test_the_best_trial_alone_keeps_its_weights(finished: Done, place: Path) -> 
         load_scorer(next(run for run in runs if run.path != best.path))
 
 
-def test_the_best_trial_is_an_experiment_that_the_printed_command_runs_on_test(finished: Done, place: Path) -> None:
-    runs = find_runs(place / "runs")
+def test_printed_command_runs_the_best_trial_on_test(finished: Done, directory: Path) -> None:
+    runs = find_runs(directory / "runs")
     best = max(runs, key=lambda run: run.read_metrics()["val/f1_weighted"])
-    path = Path(said(finished, "experiment"))
-    assert path == place / "mine" / "experiment" / "regression_tuned.yaml"
-    command = said(finished, "test it once")
+    path = Path(read_value(finished, "experiment"))
+    assert path == directory / "mine" / "experiment" / "regression_tuned.yaml"
+    command = read_value(finished, "test it once")
     _, _, opened, expected = path.read_text().splitlines()[:4]
     assert opened == f"# {command}"
     assert re.fullmatch(RESULT, expected)
@@ -109,16 +109,16 @@ def test_the_best_trial_is_an_experiment_that_the_printed_command_runs_on_test(f
 
     program, script, *arguments = shlex.split(command)
     assert (program, script) == ("python", "train.py")
-    done = search(place, *arguments)
+    done = search(directory, *arguments)
     assert done.returncode == 0, done.stderr
-    [run] = [run for run in find_runs(place / "runs") if run.record.name == "regression_tuned"]
+    [run] = [run for run in find_runs(directory / "runs") if run.record.name == "regression_tuned"]
     assert run.record.test_readings == 1
     assert run.record.config_hash == best.record.config_hash
     assert run.read_metrics()["val/f1_weighted"] == best.read_metrics()["val/f1_weighted"]
 
 
-def test_a_killed_search_goes_on_as_if_it_had_not_been(finished: Done, place: Path, tmp_path: Path) -> None:
-    own_sweep(tmp_path)
+def test_killed_search_resumes_with_the_same_trials(finished: Done, directory: Path, tmp_path: Path) -> None:
+    write_sweep(tmp_path)
     process = subprocess.Popen(
         [sys.executable, PROJECT / "train.py", *FIVE],
         cwd=tmp_path,
@@ -130,52 +130,52 @@ def test_a_killed_search_goes_on_as_if_it_had_not_been(finished: Done, place: Pa
     process.send_signal(signal.SIGKILL)
     process.wait()
     known = len(find_runs(tmp_path / "runs"))
-    assert 3 <= known < 5, "it was killed too late to tell anything"
+    assert 3 <= known < 5, "it was killed too late for this test"
 
     done = search(tmp_path, *FIVE)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"study {said(done, 'charts').split()[3]}: ")
+    assert done.stdout.startswith(f"study {read_value(done, 'charts').split()[3]}: ")
     before = int(done.stdout.partition(": ")[2][0])
     assert known - 1 <= before <= known
-    assert without_numbers(done) == without_numbers(finished)[before:]
-    assert said(done, "settings") == said(finished, "settings")
-    written = [each / "mine" / "experiment" / "regression_tuned.yaml" for each in (place, tmp_path)]
+    assert list_trials_without_numbers(done) == list_trials_without_numbers(finished)[before:]
+    assert read_value(done, "settings") == read_value(finished, "settings")
+    written = [base / "mine" / "experiment" / "regression_tuned.yaml" for base in (directory, tmp_path)]
     assert yaml.safe_load(written[0].read_text()) == yaml.safe_load(written[1].read_text())
 
 
-def without_numbers(done: Done) -> list[str]:
-    return [line.partition(" ")[2] for line in tried(done)]
+def list_trials_without_numbers(done: Done) -> list[str]:
+    return [line.partition(" ")[2] for line in list_trials(done)]
 
 
-def test_what_is_done_is_not_done_again_and_more_trials_add_to_it(finished: Done, place: Path) -> None:
-    before = len(find_runs(place / "runs"))
-    again = search(place, *FIVE)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert ": 5 of 5 trials exist" in again.stdout
-    assert (tried(again), said(again, "best")) == ([], said(finished, "best"))
-    more = search(place, *FIVE[:-1], "sweep.trials=6")
-    assert len(tried(more)) == 1
-    assert len(find_runs(place / "runs")) == before + 1
+def test_finished_trials_are_kept_and_more_can_be_added(finished: Done, directory: Path) -> None:
+    before = len(find_runs(directory / "runs"))
+    repeated = search(directory, *FIVE)
+    assert (repeated.returncode, repeated.stderr) == (0, "")
+    assert ": 5 of 5 trials exist" in repeated.stdout
+    assert (list_trials(repeated), read_value(repeated, "best")) == ([], read_value(finished, "best"))
+    extended = search(directory, *FIVE[:-1], "sweep.trials=6")
+    assert len(list_trials(extended)) == 1
+    assert len(find_runs(directory / "runs")) == before + 1
 
 
-def test_its_charts_are_a_page(finished: Done, place: Path) -> None:
-    program, *arguments = said(finished, "charts").split()
-    shown = run_command(Path(sys.executable).with_name(program), *arguments, cwd=place)
+def test_charts_of_the_search_are_a_page(finished: Done, directory: Path) -> None:
+    program, *arguments = read_value(finished, "charts").split()
+    shown = run_command(Path(sys.executable).with_name(program), *arguments, cwd=directory)
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert "history-chart" in (place / "search.html").read_text()
+    assert "history-chart" in (directory / "search.html").read_text()
 
 
-def test_failed_trials_are_told_and_tried_again(tmp_path: Path) -> None:
+def test_search_stops_when_the_first_trials_fail(tmp_path: Path) -> None:
     broken = (*SEARCH, "sweep.trials=9", "model.min_df=1000")
     done = search(tmp_path, *broken)
     assert done.returncode == 1
     assert "the first 5 trials failed: the search stops" in done.stderr
     assert done.stderr.rstrip().endswith("5 of 5 runs did not finish")
-    assert "no trial finished" in said(done, "best")
+    assert "no trial finished" in read_value(done, "best")
     assert "Traceback" not in done.stderr
 
 
-def test_a_single_run_is_no_search(tmp_path: Path) -> None:
+def test_search_without_multirun_is_refused(tmp_path: Path) -> None:
     done = search(tmp_path, "sweep=rule")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: command line, sweep=rule: a search needs -m: python train.py -m sweep=...\n"

@@ -1,4 +1,4 @@
-"""A sweep on a real SLURM cluster of one node, with SLURM=1 in the environment; `.ci/run --full` does that."""
+"""Test for a sweep on a real SLURM cluster of one node. SLURM=1 enables it, as `.ci/run --full` does."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from ratchet.runs import StoredRun, find_runs
 
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The cluster; what the environment needs for it."""
+    """Start the cluster; yield the environment variables for its commands."""
     if os.environ.get("SLURM") != "1":
         pytest.skip("SLURM=1 starts a SLURM cluster")
     if reason := missing():
@@ -24,11 +24,11 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield environment
 
 
-def runs(directory: Path, status: str) -> list[StoredRun]:
+def list_runs(directory: Path, status: str) -> list[StoredRun]:
     return [run for run in find_runs(directory / "runs") if run.status == status]
 
 
-def test_a_cancelled_job_is_told_and_the_sweep_goes_on(
+def test_cancelled_job_is_reported_and_the_sweep_continues(
     slurm: dict[str, str],
     held_back: HeldBack,
     begin: Begin,
@@ -41,24 +41,24 @@ def test_a_cancelled_job_is_told_and_the_sweep_goes_on(
     grid = ("launcher=submitit_slurm", "hydra.launcher.partition=local", *held_back.overrides(0, 1))
     process = begin(*grid)
     held_back.wait_for(2)
-    waiting = {run.record.seed: run for run in runs(tmp_path, "running")}
+    waiting = {run.record.seed: run for run in list_runs(tmp_path, "running")}
     array = subprocess.run(["squeue", "-h", "-o", "%F"], capture_output=True, text=True, check=True).stdout.split()[0]
     subprocess.run(["scancel", f"{array}_0"], check=True)
-    wait_until(lambda: len(runs(tmp_path, "interrupted")) == 1, lambda: str(find_runs(tmp_path / "runs")))
+    wait_until(lambda: len(list_runs(tmp_path, "interrupted")) == 1, lambda: str(find_runs(tmp_path / "runs")))
     held_back.release()
     out, err = process.communicate(timeout=HANG_SECONDS)
 
     assert process.returncode == 1
-    assert [run.path for run in runs(tmp_path, "interrupted")] == [waiting[0].path]
-    assert {run.record.threads for run in runs(tmp_path, "finished")} == {1}
-    assert len(runs(tmp_path, "finished")) == 3
+    assert [run.path for run in list_runs(tmp_path, "interrupted")] == [waiting[0].path]
+    assert {run.record.threads for run in list_runs(tmp_path, "finished")} == {1}
+    assert len(list_runs(tmp_path, "finished")) == 3
     assert out.splitlines()[-1].split()[:2] == ["rule", "3"]
-    *told, counted = err.splitlines()
-    assert [line.split()[0] for line in told] == ["#0", "interrupted:"]
-    assert "its process died (CANCELLED), see runs/.sweeps/" in told[0]
-    assert counted == "1 of 4 runs did not finish"
+    *reports, summary = err.splitlines()
+    assert [line.split()[0] for line in reports] == ["#0", "interrupted:"]
+    assert "its process died (CANCELLED), see runs/.sweeps/" in reports[0]
+    assert summary == "1 of 4 runs did not finish"
 
-    again = train(*grid)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout.count("done before") == 3
-    assert again.stdout.splitlines()[-1].split()[:2] == ["rule", "4"]
+    second = train(*grid)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert second.stdout.count("done before") == 3
+    assert second.stdout.splitlines()[-1].split()[:2] == ["rule", "4"]

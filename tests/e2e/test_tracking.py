@@ -1,4 +1,4 @@
-"""`tracker=wandb` as people run it; what W&B wrote is read back by its own command."""
+"""Tests for `tracker=wandb` from the command line. W&B's own command reads the files back."""
 
 import http.server
 import json
@@ -19,50 +19,50 @@ Done = CompletedProcess[str]
 FEW = "evaluation.resamples=100"
 
 
-def command(
+def run_train(
     directory: Path, *arguments: str, program: Sequence[str | Path] = (PROJECT / "train.py",), **environment: str
 ) -> Done:
     """Run `python train.py ...` with an empty home and no settings of W&B."""
     home = directory / "home"
     home.mkdir(exist_ok=True)
-    known = {name: "" for name in os.environ if name.startswith("WANDB_")}  # of whoever runs the tests
+    cleared = {name: "" for name in os.environ if name.startswith("WANDB_")}  # unset those of the user
     return run_command(
         sys.executable,
         *program,
         FEW,
         *arguments,
         cwd=directory,
-        **{**known, "HOME": str(home), **environment},
+        **{**cleared, "HOME": str(home), **environment},
     )
 
 
-def runs(directory: Path) -> list[Path]:
+def list_runs(directory: Path) -> list[Path]:
     return sorted(path.parent for path in directory.glob("runs/*/*/*/record.json"))
 
 
-def status(run: Path) -> str:
+def read_status(run: Path) -> str:
     return str(json.loads((run / "record.json").read_text(encoding="utf-8"))["status"])
 
 
-def group_of(run: Path) -> str:
-    return next(each["run"]["run_group"] for each in inspect_wandb_run(run) if each["type"] == "run")
+def read_group(run: Path) -> str:
+    return next(entry["run"]["run_group"] for entry in inspect_wandb_run(run) if entry["type"] == "run")
 
 
 @pytest.fixture(scope="module")
 def untracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a run of the rules that is not tracked."""
+    """Return a directory with an untracked run of the rule."""
     directory = tmp_path_factory.mktemp("runs")
-    assert command(directory).returncode == 0
+    assert run_train(directory).returncode == 0
     return directory
 
 
 @pytest.fixture(scope="module")
 def tracked(untracked: Path) -> tuple[Path, Done]:
-    """In the same directory, a tracked run of the regression."""
-    return untracked, command(untracked, "model=regression", "tracker=wandb")
+    """Make a tracked run of the regression in the same directory; return it with the output."""
+    return untracked, run_train(untracked, "model=regression", "tracker=wandb")
 
 
-def test_a_tracked_run_prints_what_others_print(tracked: tuple[Path, Done]) -> None:
+def test_tracked_run_prints_nothing_about_the_tracker(tracked: tuple[Path, Done]) -> None:
     directory, done = tracked
     assert (done.returncode, done.stderr) == (0, "")
     assert "wandb" not in done.stdout
@@ -70,70 +70,72 @@ def test_a_tracked_run_prints_what_others_print(tracked: tuple[Path, Done]) -> N
     assert list((directory / "home").iterdir()) == []
 
 
-def test_all_figures_and_the_difference_to_the_mvp_are_told(tracked: tuple[Path, Done]) -> None:
-    rule, run = sorted(runs(tracked[0]), key=lambda path: path.name)
-    found = inspect_wandb_run(run, "--summary")
-    assert (found["state"], found["run_id"]) == ("finished", run.name)
+def test_metrics_and_difference_to_the_baseline_are_tracked(tracked: tuple[Path, Done]) -> None:
+    rule, run = sorted(list_runs(tracked[0]), key=lambda path: path.name)
+    logged = inspect_wandb_run(run, "--summary")
+    assert (logged["state"], logged["run_id"]) == ("finished", run.name)
     for name in ("metrics.json", "cost.json"):
-        figures = json.loads((run / name).read_text(encoding="utf-8"))
-        assert {key: found["summary"].get(key) for key in figures} == pytest.approx(figures)
-    of_the_rules = json.loads((rule / "metrics.json").read_text(encoding="utf-8"))
-    assert found["summary"]["baseline/f1_weighted"] == pytest.approx(of_the_rules["test/f1_weighted"])
-    assert found["summary"]["delta/f1_weighted_low"] > 0
-    assert found["config"]["split_hash"] == json.loads((run / "record.json").read_text())["split_hash"]
-    assert group_of(run) == "sample"
+        metrics = json.loads((run / name).read_text(encoding="utf-8"))
+        assert {key: logged["summary"].get(key) for key in metrics} == pytest.approx(metrics)
+    rule_metrics = json.loads((rule / "metrics.json").read_text(encoding="utf-8"))
+    assert logged["summary"]["baseline/f1_weighted"] == pytest.approx(rule_metrics["test/f1_weighted"])
+    assert logged["summary"]["delta/f1_weighted_low"] > 0
+    assert logged["config"]["split_hash"] == json.loads((run / "record.json").read_text())["split_hash"]
+    assert read_group(run) == "sample"
 
 
-def test_the_log_says_how_to_upload_it(tracked: tuple[Path, Done]) -> None:
-    run = runs(tracked[0])[0]
+def test_log_has_the_upload_command(tracked: tuple[Path, Done]) -> None:
+    run = list_runs(tracked[0])[0]
     [path] = run.glob("wandb/offline-run-*")
     assert f"wandb sync {path}" in (run / "log.txt").read_text(encoding="utf-8")
 
 
-def test_tracking_changes_no_figure(tracked: tuple[Path, Done]) -> None:
+def test_tracking_changes_no_metric(tracked: tuple[Path, Done]) -> None:
     directory, _ = tracked
-    assert command(directory, "model=regression", "run_dir=untracked").returncode == 0
-    assert (directory / "untracked/metrics.json").read_bytes() == (runs(directory)[0] / "metrics.json").read_bytes()
+    assert run_train(directory, "model=regression", "run_dir=untracked").returncode == 0
+    assert (directory / "untracked/metrics.json").read_bytes() == (
+        list_runs(directory)[0] / "metrics.json"
+    ).read_bytes()
     assert not (directory / "untracked/wandb").exists()
 
 
-def test_each_job_of_a_grid_is_a_run_of_its_own_and_a_failed_one_has_failed(tmp_path: Path) -> None:
-    done = command(tmp_path, "-m", "tracker=wandb", "data.filter.min_records=1,1000,2")
+def test_each_job_of_a_grid_is_tracked_with_its_status(tmp_path: Path) -> None:
+    done = run_train(tmp_path, "-m", "tracker=wandb", "data.filter.min_records=1,1000,2")
     assert done.returncode == 1
-    found = {status(run): [] for run in runs(tmp_path)}
-    for run in runs(tmp_path):
-        found[status(run)].append(inspect_wandb_run(run, "--summary"))
-    assert [each["state"] for each in found["finished"]] == ["finished", "finished"]
-    assert [each["state"] for each in found["failed"]] == ["failed"]
-    assert found["failed"][0]["summary"]["error"].startswith("UserError: ")
-    assert len({each["run_id"] for each in [*found["finished"], *found["failed"]]}) == 3
-    [sweep] = {group_of(run) for run in runs(tmp_path)}
-    assert sweep == json.loads((runs(tmp_path)[0] / "record.json").read_text())["sweep_id"]
+    summaries = {read_status(run): [] for run in list_runs(tmp_path)}
+    for run in list_runs(tmp_path):
+        summaries[read_status(run)].append(inspect_wandb_run(run, "--summary"))
+    assert [summary["state"] for summary in summaries["finished"]] == ["finished", "finished"]
+    assert [summary["state"] for summary in summaries["failed"]] == ["failed"]
+    assert summaries["failed"][0]["summary"]["error"].startswith("UserError: ")
+    assert len({summary["run_id"] for summary in [*summaries["finished"], *summaries["failed"]]}) == 3
+    [sweep] = {read_group(run) for run in list_runs(tmp_path)}
+    assert sweep == json.loads((list_runs(tmp_path)[0] / "record.json").read_text())["sweep_id"]
 
 
-def test_a_server_that_is_not_there_costs_a_warning_and_no_time(tmp_path: Path) -> None:
+def test_unreachable_server_gives_a_warning(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    done = command(
+    done = run_train(
         tmp_path, "tracker=wandb", "tracker.mode=online",
         WANDB_BASE_URL=f"http://127.0.0.1:{port}", WANDB_API_KEY="a" * 40,
     )  # fmt: skip
-    _is_kept_offline(tmp_path, done)
-    assert "refused" in done.stderr, "the first attempt decided: W&B itself would go on trying"
+    _check_run_is_offline(tmp_path, done)
+    assert "refused" in done.stderr, "the first attempt decides: W&B itself would keep trying"
 
 
-def test_a_server_that_takes_connections_and_never_answers_is_not_waited_for(tmp_path: Path) -> None:
+def test_unresponsive_server_times_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        done = command(
+        done = run_train(
             tmp_path, "tracker=wandb", "tracker.mode=online",
             WANDB_BASE_URL=f"http://127.0.0.1:{server.getsockname()[1]}", WANDB_API_KEY="a" * 40,
         )  # fmt: skip
-    _is_kept_offline(tmp_path, done)
-    assert "timed out" in done.stderr, "our one question ended the wait: W&B itself would go on trying"
+    _check_run_is_offline(tmp_path, done)
+    assert "timed out" in done.stderr, "our request ends the wait: W&B itself would keep trying"
 
 
-class Forgetful(http.server.BaseHTTPRequestHandler):
-    """Registers a run as W&B's server would; from the first that it hears of the run's curves on it is gone."""
+class FailingServer(http.server.BaseHTTPRequestHandler):
+    """A W&B server that registers a run, and answers 503 from the first upload of its curves on."""
 
     protocol_version = "HTTP/1.1"
     registered = threading.Event()
@@ -142,9 +144,9 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if "file_stream" in self.path:
-            Forgetful.gone.set()
+            FailingServer.gone.set()
         if b"UpsertBucket" in body:
-            Forgetful.registered.set()
+            FailingServer.registered.set()
         project = {"id": "p", "name": "ratchet", "entity": {"id": "e", "name": "somebody"}}
         bucket = {"id": "b", "name": "x", "displayName": "x", "description": "", "config": "{}", "project": project}
         content = {"upsertBucket": {"bucket": bucket, "inserted": True}} if b"UpsertBucket" in body else {}
@@ -154,7 +156,7 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
         self._answer(b"{}")
 
     def _answer(self, content: bytes) -> None:
-        self.send_response(503 if Forgetful.gone.is_set() else 200)
+        self.send_response(503 if FailingServer.gone.is_set() else 200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -178,44 +180,44 @@ sys.exit(main())
 """
 
 
-def test_a_server_that_goes_away_in_the_middle_is_not_waited_for(tmp_path: Path) -> None:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server:
+def test_server_outage_during_a_run_does_not_block_it(tmp_path: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FailingServer) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        done = command(
+        done = run_train(
             tmp_path, "model=regression", "tracker=wandb", "tracker.mode=online", program=("-c", PATIENT),
             WANDB_BASE_URL=f"http://127.0.0.1:{server.server_port}", WANDB_API_KEY="a" * 40,
         )  # fmt: skip
         server.shutdown()
-    assert Forgetful.registered.is_set()
-    assert Forgetful.gone.is_set()
+    assert FailingServer.registered.is_set()
+    assert FailingServer.gone.is_set()
     assert (done.returncode, done.stderr) == (0, "")
-    [run] = runs(tmp_path)
-    assert status(run) == "finished"
+    [run] = list_runs(tmp_path)
+    assert read_status(run) == "finished"
     log = (run / "log.txt").read_text(encoding="utf-8")
     assert "wandb sync " in log
-    assert "Service Unavailable" in log, "that it is gone was noticed, and so it was given few seconds at the end"
+    assert "Service Unavailable" in log, "the outage was noticed, so the run waits only seconds at its end"
 
 
-def test_without_a_key_nobody_is_asked(tmp_path: Path) -> None:
-    done = command(tmp_path, "tracker=wandb", "tracker.mode=online")
-    _is_kept_offline(tmp_path, done)
+def test_missing_api_key_gives_a_warning(tmp_path: Path) -> None:
+    done = run_train(tmp_path, "tracker=wandb", "tracker.mode=online")
+    _check_run_is_offline(tmp_path, done)
     assert "WANDB_API_KEY" in done.stderr
 
 
-def _is_kept_offline(directory: Path, done: Done) -> None:
+def _check_run_is_offline(directory: Path, done: Done) -> None:
     assert done.returncode == 0
     [line] = done.stderr.splitlines()
     assert line.startswith("warning: tracker.mode=online: ")
-    [run] = runs(directory)
-    assert status(run) == "finished"
-    found: dict[str, Any] = inspect_wandb_run(run, "--summary")
-    assert found["state"] == "finished"
-    assert Path(found["file"]).parent.name.startswith("offline-run-")
+    [run] = list_runs(directory)
+    assert read_status(run) == "finished"
+    logged: dict[str, Any] = inspect_wandb_run(run, "--summary")
+    assert logged["state"] == "finished"
+    assert Path(logged["file"]).parent.name.startswith("offline-run-")
     assert list((directory / "home").iterdir()) == []
 
 
-def test_a_comparison_logs_the_leaderboard(tracked: tuple[Path, Done]) -> None:
+def test_comparison_logs_the_leaderboard(tracked: tuple[Path, Done]) -> None:
     directory, _ = tracked
     program = Path(sys.executable).with_name("ratchet")
     done = run_command(
@@ -223,9 +225,9 @@ def test_a_comparison_logs_the_leaderboard(tracked: tuple[Path, Done]) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sample, test: weighted F1")
-    found = inspect_wandb_run(directory / "runs/sample", "--summary")
-    assert found["config"]["job_type"] == "compare"
-    assert found["summary"]["leaderboard"]["nrows"] == 2
-    assert found["summary"]["regression/verdict"] == "better than rule (this one split)"
+    logged = inspect_wandb_run(directory / "runs/sample", "--summary")
+    assert logged["config"]["job_type"] == "compare"
+    assert logged["summary"]["leaderboard"]["nrows"] == 2
+    assert logged["summary"]["regression/verdict"] == "better than rule (this one split)"
     listed = run_command(program, "runs", "list", "format=json", cwd=directory)
-    assert len(json.loads(listed.stdout)) == len(runs(directory))
+    assert len(json.loads(listed.stdout)) == len(list_runs(directory))

@@ -1,4 +1,4 @@
-"""`python train.py` as people run it: what it prints, what it leaves behind, what it says of mistakes."""
+"""Tests for `python train.py` as users run it: its output, its files, and its error messages."""
 
 import json
 import re
@@ -16,22 +16,22 @@ Done = CompletedProcess[str]
 HEAVY = ("torch", "sklearn", "transformers", "pytorch_lightning")
 
 
-def records(directory: Path) -> list[dict[str, Any]]:
-    """The records of all runs, oldest first."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in directory.glob("runs/*/*/*/record.json")]
-    return sorted(found, key=lambda record: record["started_at"])
+def read_records(directory: Path) -> list[dict[str, Any]]:
+    """Return the records of all runs, oldest first."""
+    contents = [json.loads(path.read_text(encoding="utf-8")) for path in directory.glob("runs/*/*/*/record.json")]
+    return sorted(contents, key=lambda record: record["started_at"])
 
 
-def only_runs_are_left(directory: Path) -> bool:
+def has_only_runs(directory: Path) -> bool:
     return [path.name for path in directory.iterdir()] == ["runs"]
 
 
-def table(text: str) -> list[list[str]]:
-    """The cells of the last table."""
+def read_table(text: str) -> list[list[str]]:
+    """Return the cells of the last table."""
     return [re.split(r"\s{2,}", line.strip()) for line in text.rstrip().split("\n\n")[-1].splitlines()[1:]]
 
 
-def is_a_mistake(done: Done, *parts: str) -> None:
+def check_error(done: Done, *parts: str) -> None:
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error: ") == 1
@@ -41,7 +41,7 @@ def is_a_mistake(done: Done, *parts: str) -> None:
 
 @pytest.fixture
 def train_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """`python train.py ...` within this process, for what ends before anything is trained."""
+    """Run `python train.py` within this process, for commands that end before training."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
@@ -59,30 +59,30 @@ def train_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Ca
 
 @pytest.fixture(scope="module")
 def default(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
-    """`python train.py` in an empty directory."""
+    """Run `python train.py` in an empty directory."""
     directory = tmp_path_factory.mktemp("default")
     return directory, run_command(sys.executable, PROJECT / "train.py", cwd=directory)
 
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
-    """The first grid of the README."""
+    """Run the first grid of the README."""
     directory = tmp_path_factory.mktemp("grid")
     return directory, run_command(sys.executable, PROJECT / "train.py", "-m", "model=regression,rule", cwd=directory)
 
 
 @pytest.fixture(scope="module")
 def half_failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
-    """A grid whose second job finds no label that is frequent enough."""
+    """Run a grid whose second job finds no label that is frequent enough."""
     directory = tmp_path_factory.mktemp("half_failed")
     arguments = ("-m", "data.filter.min_records=1,1000,2")
     return directory, run_command(sys.executable, PROJECT / "train.py", *arguments, cwd=directory)
 
 
-def test_without_arguments_the_mvp_runs_on_the_sample(default: tuple[Path, Done]) -> None:
+def test_default_run_is_the_rule_on_the_sample(default: tuple[Path, Done]) -> None:
     directory, done = default
     assert (done.returncode, done.stderr) == (0, "")
-    (record,) = records(directory)
+    (record,) = read_records(directory)
     assert (record["status"], record["model"], record["data"]) == ("finished", "rule", "sample")
     assert record["overrides"] == []
     (path,) = directory.glob("runs/sample/rule/*")
@@ -92,9 +92,9 @@ def test_without_arguments_the_mvp_runs_on_the_sample(default: tuple[Path, Done]
     assert f"{metrics['val/f1_weighted']:.3f}" in done.stdout
 
 
-def test_nothing_but_runs_is_left_behind(default: tuple[Path, Done], grid: tuple[Path, Done]) -> None:
-    assert only_runs_are_left(default[0])
-    assert only_runs_are_left(grid[0])
+def test_only_runs_are_left_behind(default: tuple[Path, Done], grid: tuple[Path, Done]) -> None:
+    assert has_only_runs(default[0])
+    assert has_only_runs(grid[0])
     assert not list(default[0].rglob("*.tmp"))
 
 
@@ -102,26 +102,26 @@ def test_piped_output_is_plain_and_fits_a_page(default: tuple[Path, Done], grid:
     for _, done in (default, grid):
         for text in (done.stdout, done.stderr):
             assert "\x1b" not in text
-            assert "\r" not in text, "a progress bar"
+            assert "\r" not in text, "no progress bar"
             assert max((len(line) for line in text.splitlines()), default=0) <= 120
 
 
-def test_another_rung_by_either_command(train: Command, ratchet: Command, tmp_path: Path) -> None:
+def test_both_commands_train_the_same_run(train: Command, ratchet: Command, tmp_path: Path) -> None:
     for done in (train("model=regression"), ratchet("train", "model=regression")):
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("regression on sample")
-    first, second = records(tmp_path)
+    first, second = read_records(tmp_path)
     assert first["config_hash"] == second["config_hash"]
     assert (first["overrides"], second["overrides"]) == (["model=regression"], ["model=regression"])
-    one, other = (path.read_bytes() for path in tmp_path.glob("runs/sample/regression/*/metrics.json"))
-    assert one == other
-    assert only_runs_are_left(tmp_path)
+    metrics, other_metrics = (path.read_bytes() for path in tmp_path.glob("runs/sample/regression/*/metrics.json"))
+    assert metrics == other_metrics
+    assert has_only_runs(tmp_path)
 
 
-def test_a_grid_ends_in_one_table_with_the_mvp_first(grid: tuple[Path, Done]) -> None:
+def test_grid_ends_with_one_table_with_the_rule_first(grid: tuple[Path, Done]) -> None:
     directory, done = grid
     assert (done.returncode, done.stderr) == (0, "")
-    columns, first, second = table(done.stdout)
+    columns, first, second = read_table(done.stdout)
     assert columns[:2] == ["model", "runs"]
     assert first[:2] == ["rule", "1"]
     assert second[:2] == ["regression", "1"]
@@ -133,35 +133,35 @@ def test_a_grid_ends_in_one_table_with_the_mvp_first(grid: tuple[Path, Done]) ->
     assert second[2].startswith(f"{f1['regression']:.3f} [")
 
 
-def test_each_job_of_a_grid_says_that_it_is_done(grid: tuple[Path, Done]) -> None:
+def test_each_job_of_a_grid_prints_its_result(grid: tuple[Path, Done]) -> None:
     lines = grid[1].stdout.splitlines()
     assert lines[0].startswith("#0 model=regression: test F1 ")
     assert lines[1].startswith("#1 model=rule: test F1 ")
 
 
-def test_jobs_of_a_grid_know_their_sweep(grid: tuple[Path, Done]) -> None:
-    sweeps = {record["sweep_id"] for record in records(grid[0])}
+def test_jobs_of_a_grid_share_a_sweep_id(grid: tuple[Path, Done]) -> None:
+    sweeps = {record["sweep_id"] for record in read_records(grid[0])}
     assert len(sweeps) == 1
     assert sweeps != {None}
-    assert all(not any("sweep_id" in each for each in record["overrides"]) for record in records(grid[0]))
+    assert all(not any("sweep_id" in override for override in record["overrides"]) for record in read_records(grid[0]))
 
 
-def test_seeds_of_a_grid_become_one_row(train: Command, tmp_path: Path) -> None:
+def test_seeds_of_a_grid_become_one_row_of_the_table(train: Command, tmp_path: Path) -> None:
     done = train("-m", "model=rule", "split.seed=0,1")
     assert (done.returncode, done.stderr) == (0, "")
-    _, row = table(done.stdout)
+    _, row = read_table(done.stdout)
     assert row[:2] == ["rule", "2"]
     assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3}", row[2])
-    assert [record["split_seed"] for record in records(tmp_path)] == [0, 1]
-    assert len({record["split_hash"] for record in records(tmp_path)}) == 2
-    assert len({record["config_hash"] for record in records(tmp_path)}) == 1
+    assert [record["split_seed"] for record in read_records(tmp_path)] == [0, 1]
+    assert len({record["split_hash"] for record in read_records(tmp_path)}) == 2
+    assert len({record["config_hash"] for record in read_records(tmp_path)}) == 1
 
 
-def test_a_second_grid_shows_its_own_runs_only(train: Command, tmp_path: Path) -> None:
+def test_second_grid_shows_only_its_own_runs(train: Command, tmp_path: Path) -> None:
     assert train("-m", "model=rule", "split.seed=0,1").returncode == 0
-    _, row = table(train("-m", "model=rule", "split.seed=2").stdout)
+    _, row = read_table(train("-m", "model=rule", "split.seed=2").stdout)
     assert row[:2] == ["rule", "1"]
-    assert len(records(tmp_path)) == 3
+    assert len(read_records(tmp_path)) == 3
 
 
 @pytest.mark.parametrize(
@@ -178,28 +178,28 @@ def test_a_second_grid_shows_its_own_runs_only(train: Command, tmp_path: Path) -
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_mistake_in_any_job_stops_a_grid_before_its_first(
+def test_error_in_any_job_stops_a_grid_before_the_first(
     arguments: list[str], parts: list[str], train_here: Command, tmp_path: Path
 ) -> None:
     done = train_here("-m", *arguments)
-    is_a_mistake(done, *parts)
+    check_error(done, *parts)
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_job_that_fails_does_not_stop_the_others(half_failed: tuple[Path, Done]) -> None:
+def test_failing_job_does_not_stop_the_others(half_failed: tuple[Path, Done]) -> None:
     directory, done = half_failed
     assert done.returncode == 1
-    assert [record["status"] for record in records(directory)] == ["finished", "failed", "finished"]
-    rows = table(done.stdout)[1:]
-    assert [row[:2] for row in rows] == [["rule", "1"], ["rule", "1"]], "the table is printed all the same"
+    assert [record["status"] for record in read_records(directory)] == ["finished", "failed", "finished"]
+    rows = read_table(done.stdout)[1:]
+    assert [row[:2] for row in rows] == [["rule", "1"], ["rule", "1"]], "the table is still printed"
 
 
-def test_a_job_that_fails_is_named_with_its_reason(half_failed: tuple[Path, Done]) -> None:
+def test_failing_job_is_named_with_its_reason(half_failed: tuple[Path, Done]) -> None:
     directory, done = half_failed
     assert "Traceback" not in done.stderr
     listed = next(line for line in done.stderr.splitlines() if line.startswith("failed: "))
-    failed = records(directory)[1]
+    failed = read_records(directory)[1]
     for part in ("data.filter.min_records=1000", "no label is left", failed["id"]):
         assert part in listed
     assert done.stderr.rstrip().splitlines()[-1].startswith("1 of 3 runs ")
@@ -207,7 +207,7 @@ def test_a_job_that_fails_is_named_with_its_reason(half_failed: tuple[Path, Done
     assert "data.filter" in failed["error"]["message"]
     assert failed["finished_at"] is not None
     path = Path(listed[listed.rindex("(") + 1 : -1])
-    assert "no label is left" in (directory / path / "log.txt").read_text(encoding="utf-8"), "its log is where it says"
+    assert "no label is left" in (directory / path / "log.txt").read_text(encoding="utf-8"), "this is the log"
 
 
 @pytest.mark.parametrize(
@@ -234,23 +234,23 @@ def test_a_job_that_fails_is_named_with_its_reason(half_failed: tuple[Path, Done
     ],
     ids=lambda value: " ".join(value),
 )
-def test_a_wrong_argument_is_explained_before_anything_is_done(
+def test_wrong_argument_is_reported_before_training(
     arguments: list[str], parts: list[str], train_here: Command, tmp_path: Path
 ) -> None:
     done = train_here(*arguments)
-    is_a_mistake(done, *parts)
+    check_error(done, *parts)
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_flag_that_does_not_exist_is_named(train: Command) -> None:
+def test_unknown_flag_is_named(train: Command) -> None:
     done = train("--modle", "rule")
     assert done.returncode == 2
     assert "--modle" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def lines_of_the_sample(count: int) -> list[dict[str, Any]]:
+def read_sample_lines(count: int) -> list[dict[str, Any]]:
     text = (PROJECT / "data/sample/projects.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()[:count]]
 
@@ -263,9 +263,9 @@ def write_lines(directory: Path, lines: list[Any]) -> None:
 OWN = "data.records.path=own.jsonl"
 
 
-def a_wrong_file(case: str, directory: Path) -> tuple[list[str], list[str]]:
-    """Arguments that lead to a file that cannot be used, and what a message about it must name."""
-    lines: list[Any] = lines_of_the_sample(60)
+def make_invalid_file(case: str, directory: Path) -> tuple[list[str], list[str]]:
+    """Write an invalid file; return the arguments that use it, and the words that its error must contain."""
+    lines: list[Any] = read_sample_lines(60)
     arguments, parts = [OWN], ["own.jsonl"]
     if case == "missing file":
         return ["data.records.path=nowhere.jsonl"], ["nowhere.jsonl", "no such file"]
@@ -330,15 +330,15 @@ def a_wrong_file(case: str, directory: Path) -> tuple[list[str], list[str]]:
         "too few records",
     ],
 )
-def test_a_wrong_file_is_explained_and_the_record_says_so(case: str, train_here: Command, tmp_path: Path) -> None:
-    arguments, parts = a_wrong_file(case, tmp_path)
+def test_invalid_file_is_reported_and_recorded(case: str, train_here: Command, tmp_path: Path) -> None:
+    arguments, parts = make_invalid_file(case, tmp_path)
     done = train_here(*arguments)
-    is_a_mistake(done, *parts)
-    (record,) = records(tmp_path)
+    check_error(done, *parts)
+    (record,) = read_records(tmp_path)
     assert record["status"] == "failed"
     assert record["error"]["message"] in done.stderr
-    assert record["id"] in done.stderr, "where the record is"
-    assert not list(tmp_path.glob("runs/*/test_readings.jsonl")), "nobody looked at a test part"
+    assert record["id"] in done.stderr, "the error names the run"
+    assert not list(tmp_path.glob("runs/*/test_readings.jsonl")), "no test part was read"
 
 
 @pytest.mark.parametrize(
@@ -352,42 +352,40 @@ def test_a_wrong_file_is_explained_and_the_record_says_so(case: str, train_here:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_questions_are_answered_without_any_heavy_import(
-    arguments: list[str], shown: list[str], tmp_path: Path
-) -> None:
+def test_help_and_config_need_no_heavy_import(arguments: list[str], shown: list[str], tmp_path: Path) -> None:
     done = run_command(sys.executable, "-X", "importtime", PROJECT / "train.py", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for part in shown:
         assert part in done.stdout
     imported = re.findall(r"^import time:.*\| +([\w.]+)$", done.stderr, flags=re.MULTILINE)
-    assert "ratchet.cli.train" in imported, "the list of imports is read rightly"
+    assert "ratchet.cli.train" in imported, "the list of imports was parsed"
     assert not {name.partition(".")[0] for name in imported} & set(HEAVY)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tab_offers_what_hydra_knows_and_says_nothing_else(train: Command) -> None:
+def test_tab_completion_offers_config_names(train: Command) -> None:
     line = "python train.py model="
     done = train("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
     assert (done.returncode, done.stderr) == (0, "")
     assert {"model=cnn", "model=rule"} <= set(done.stdout.split())
 
 
-def test_the_rule_runs_without_a_library_for_networks(tmp_path: Path) -> None:
+def test_rule_runs_without_neural_network_libraries(tmp_path: Path) -> None:
     done = run_command(sys.executable, "-X", "importtime", PROJECT / "train.py", "model=rule", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     imported = set(re.findall(r"^import time:.*\| +([\w.]+)$", done.stderr, flags=re.MULTILINE))
     assert not {name.partition(".")[0] for name in imported} & {"torch", "transformers", "pytorch_lightning", "wandb"}
 
 
-def test_a_run_directory_can_be_fixed_and_is_never_written_twice(train: Command, tmp_path: Path) -> None:
+def test_run_directory_can_be_set_and_is_not_overwritten(train: Command, tmp_path: Path) -> None:
     assert train("run_dir=out/first").returncode == 0
     before = {path: path.read_bytes() for path in (tmp_path / "out/first").rglob("*") if path.is_file()}
     assert tmp_path / "out/first/metrics.json" in before
-    is_a_mistake(train("run_dir=out/first"), str(Path("out/first")), "exists already")
+    check_error(train("run_dir=out/first"), str(Path("out/first")), "exists already")
     assert {path: path.read_bytes() for path in (tmp_path / "out/first").rglob("*") if path.is_file()} == before
 
 
-def test_while_choosing_the_test_part_stays_unread(train: Command, tmp_path: Path) -> None:
+def test_evaluate_val_does_not_use_the_test_part(train: Command, tmp_path: Path) -> None:
     done = train("evaluate=val")
     assert (done.returncode, done.stderr) == (0, "")
     (path,) = tmp_path.glob("runs/sample/rule/*")
@@ -395,21 +393,21 @@ def test_while_choosing_the_test_part_stays_unread(train: Command, tmp_path: Pat
         "val",
         "behaviour",
     }
-    assert [each.name for each in (path / "predictions").iterdir()] == ["val.parquet"]
+    assert [file.name for file in (path / "predictions").iterdir()] == ["val.parquet"]
     assert not list(tmp_path.glob("runs/*/test_readings.jsonl"))
     head, body = done.stdout.split("\n", 1)
     assert not re.search(r"\btest\b", body.replace(str(path.relative_to(tmp_path)), "")), body
     assert head.startswith("rule on sample")
 
 
-def test_a_grid_on_val_ranks_by_val(train: Command, tmp_path: Path) -> None:
+def test_grid_on_val_reports_val_only(train: Command, tmp_path: Path) -> None:
     done = train("-m", "model=rule", "evaluate=val")
     assert done.returncode == 0
     assert "sample, val:" in done.stdout
     assert "test" not in done.stdout.replace(str(tmp_path), "")
 
 
-def test_a_trace_is_there_for_those_who_ask(train: Command) -> None:
+def test_full_error_option_prints_a_traceback(train: Command) -> None:
     for arguments in (["seeed=1"], ["data.records.path=nowhere.jsonl"], ["-m", "model=rule,regresion"]):
         done = train(*arguments, HYDRA_FULL_ERROR="1")
         assert done.returncode == 2
@@ -417,17 +415,17 @@ def test_a_trace_is_there_for_those_who_ask(train: Command) -> None:
         assert "error: " in done.stderr.splitlines()[-1] or "error: " in done.stderr.splitlines()[-2]
 
 
-def test_a_trace_of_a_job_of_a_grid_is_there_too(train: Command) -> None:
+def test_full_error_option_prints_traceback_of_a_job(train: Command) -> None:
     done = train("-m", "data.filter.min_records=1,1000", HYDRA_FULL_ERROR="1")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
 
 
-def test_a_hypothesis_is_kept_as_it_was_quoted(train: Command, tmp_path: Path) -> None:
+def test_hypothesis_tags_and_parent_are_recorded(train: Command, tmp_path: Path) -> None:
     assert train().returncode == 0
-    (parent,) = records(tmp_path)
+    (parent,) = read_records(tmp_path)
     done = train("hypothesis='bigger, better: 5 % more'", "tags=[first,keep]", f"parent={parent['id'][-6:]}")
     assert (done.returncode, done.stderr) == (0, "")
-    record = records(tmp_path)[-1]
+    record = read_records(tmp_path)[-1]
     assert record["hypothesis"] == "bigger, better: 5 % more"
     assert (record["tags"], record["parent"]) == (["first", "keep"], parent["id"])

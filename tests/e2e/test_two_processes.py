@@ -1,4 +1,4 @@
-"""`trainer=ddp_cpu`: the fit in two processes, everything else in one, and the same results as by one."""
+"""Tests for `trainer=ddp_cpu`: only the fit runs in two processes, with the same results as in one."""
 
 import csv
 import json
@@ -28,11 +28,11 @@ SAME = (
 )
 
 
-ONE_DECISION = 2e-3  # what an F1 may change by where rounding moves a score over the threshold
+ONE_DECISION = 2e-3  # change of an F1 if rounding moves one score across the threshold
 
 
-def overall(metrics: dict[str, Any]) -> dict[str, float]:
-    """Those over all records and labels, without intervals: of some 700 positives one decision is little."""
+def select_overall(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return metrics over all records, without intervals: one decision of about 700 changes them little."""
     return {key: value for key, value in metrics.items() if key.count("/") == 1 and isinstance(value, float)}
 
 
@@ -40,51 +40,53 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def history(run: Path) -> dict[tuple[str, str, str], float]:
+def read_history(run: Path) -> dict[tuple[str, str, str], float]:
     with (run / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    found = {(row["epoch"], row["step"], row["key"]): float(row["value"]) for row in rows}
-    assert len(found) == len(rows), "a line twice"
-    return found
+    values = {(row["epoch"], row["step"], row["key"]): float(row["value"]) for row in rows}
+    assert len(values) == len(rows), "no line occurs twice"
+    return values
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """A grid of the same run in one and in two processes, by the number of them; its path has a blank."""
+    """Return the same run in one and in two processes, by their number, below a path that contains a space."""
     directory = tmp_path_factory.mktemp("one and two")
     done = run_command(sys.executable, PROJECT / "train.py", "-m", "trainer=cpu,ddp_cpu", *ARGUMENTS, cwd=directory)
     assert (done.returncode, done.stderr) == (0, "")
-    found = list((directory / "runs" / "sample" / "cnn").iterdir())
-    assert len(found) == 2, "a run directory each"
+    directories = list((directory / "runs" / "sample" / "cnn").iterdir())
+    assert len(directories) == 2, "one directory per run"
     assert {path.name for path in directory.iterdir()} == {"runs"}
-    return {2 if "\n  devices: 2\n" in (run / "config.yaml").read_text() else 1: run for run in found}
+    return {2 if "\n  devices: 2\n" in (run / "config.yaml").read_text() else 1: run for run in directories}
 
 
-def test_two_processes_are_equal_to_one_within_rounding(runs: dict[int, Path]) -> None:
+def test_two_processes_equal_one_within_rounding(runs: dict[int, Path]) -> None:
     one, two = runs[1], runs[2]
     assert {path.relative_to(one) for path in one.rglob("*")} == {path.relative_to(two) for path in two.rglob("*")}
     assert (one / "model/weights.safetensors").read_bytes() != (two / "model/weights.safetensors").read_bytes()
-    assert history(two) == pytest.approx(history(one), rel=1e-4, abs=ONE_DECISION)
-    assert list(history(two)) == list(history(one)), "in order"
-    ours, theirs = (overall(read_json(run / "metrics.json")) for run in (two, one))
-    assert ours == pytest.approx(theirs, abs=ONE_DECISION)
+    assert read_history(two) == pytest.approx(read_history(one), rel=1e-4, abs=ONE_DECISION)
+    assert list(read_history(two)) == list(read_history(one)), "in the same order"
+    metrics_of_two, metrics_of_one = (select_overall(read_json(run / "metrics.json")) for run in (two, one))
+    assert metrics_of_two == pytest.approx(metrics_of_one, abs=ONE_DECISION)
     for part in ("val", "test"):
-        by_two, by_one = (read_predictions(run / "predictions" / f"{part}.parquet") for run in (two, one))
-        assert by_two.ids == by_one.ids
-        np.testing.assert_array_equal(by_two.targets, by_one.targets)
-        np.testing.assert_allclose(by_two.scores, by_one.scores, atol=1e-4)
+        predictions_of_two, predictions_of_one = (
+            read_predictions(run / "predictions" / f"{part}.parquet") for run in (two, one)
+        )
+        assert predictions_of_two.ids == predictions_of_one.ids
+        np.testing.assert_array_equal(predictions_of_two.targets, predictions_of_one.targets)
+        np.testing.assert_allclose(predictions_of_two.scores, predictions_of_one.scores, atol=1e-4)
 
 
-def test_it_is_the_same_candidate_that_is_not_done_before(runs: dict[int, Path]) -> None:
+def test_number_of_processes_does_not_change_the_candidate(runs: dict[int, Path]) -> None:
     records = [read_json(runs[size] / "record.json") for size in (1, 2)]
     assert [record["status"] for record in records] == ["finished", "finished"]
     assert records[0]["config_hash"] == records[1]["config_hash"]
     log = (runs[2] / "log.txt").read_text()
     assert [log.count(f"epoch {epoch}:") for epoch in range(5)] == [1] * 5
-    assert "distributed" not in log, "no advice of Lightning's"
+    assert "distributed" not in log, "no advice of Lightning is logged"
 
 
-def disturbed(
+def run_and_disturb(
     directory: Path, *arguments: str, disturb: Callable[[int, list[psutil.Process]], bool]
 ) -> tuple[int, str]:
     """Run until `disturb`, given the other processes of the fit, returns True; return exit code and stderr."""
@@ -102,19 +104,19 @@ def disturbed(
             nonlocal workers
             assert process.poll() is None, process.communicate()
             children = psutil.Process(process.pid).children()
-            workers = [child for child in children if "spawn_main" in "".join(command_of(child))]
+            workers = [child for child in children if "spawn_main" in "".join(read_command_line(child))]
             return len(workers) == 1 and disturb(process.pid, workers)
 
         wait_until(is_disturbed)
         _, errors = process.communicate(timeout=HANG_SECONDS)
-    psutil.wait_procs(workers, timeout=HANG_SECONDS)  # those of a killed run notice it by themselves
-    for worker in workers:  # nothing else may be there once the run has ended
+    psutil.wait_procs(workers, timeout=HANG_SECONDS)  # workers of a killed run end by themselves
+    for worker in workers:  # no worker may outlive the run
         assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
     assert not list(directory.rglob("*.tmp"))
     return process.returncode, errors
 
 
-def command_of(process: psutil.Process) -> list[str]:
+def read_command_line(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
     except psutil.Error:
@@ -122,13 +124,11 @@ def command_of(process: psutil.Process) -> list[str]:
 
 
 @pytest.mark.thorough
-def test_whatever_ends_it_ends_all_of_it_and_it_can_go_on_to_the_same_bytes(
-    runs: dict[int, Path], tmp_path: Path
-) -> None:
+def test_stopped_run_ends_all_processes_and_can_be_resumed(runs: dict[int, Path], tmp_path: Path) -> None:
     run = tmp_path / "run"
 
     def ctrl_c(group: int, workers: list[psutil.Process]) -> bool:
-        os.killpg(group, signal.SIGINT)  # a terminal sends it to all of them
+        os.killpg(group, signal.SIGINT)  # a terminal sends it to the process group
         return True
 
     def terminate(group: int, workers: list[psutil.Process]) -> bool:
@@ -147,21 +147,21 @@ def test_whatever_ends_it_ends_all_of_it_and_it_can_go_on_to_the_same_bytes(
         workers[0].kill()
         return True
 
-    code, errors = disturbed(tmp_path, "trainer=ddp_cpu", *ARGUMENTS, "run_dir=run", disturb=ctrl_c)
+    code, errors = run_and_disturb(tmp_path, "trainer=ddp_cpu", *ARGUMENTS, "run_dir=run", disturb=ctrl_c)
     assert (code, errors) == (130, "interrupted\n")
     assert read_json(run / "record.json")["status"] == "interrupted"
 
-    code, errors = disturbed(tmp_path, "resume=run", disturb=kill)
+    code, errors = run_and_disturb(tmp_path, "resume=run", disturb=kill)
     assert code == 1
     assert "error: process 2 of the 2 of this fit was killed by SIGKILL" in errors
     record = read_json(run / "record.json")
     assert (record["status"], record["error"]["type"]) == ("failed", "ProcessDied")
 
-    code, errors = disturbed(tmp_path, "resume=run", disturb=terminate)
+    code, errors = run_and_disturb(tmp_path, "resume=run", disturb=terminate)
     assert (code, errors) == (143, "")
     assert read_json(run / "record.json")["status"] == "interrupted"
 
-    code, errors = disturbed(tmp_path, "resume=run", disturb=kill_the_run)
+    code, errors = run_and_disturb(tmp_path, "resume=run", disturb=kill_the_run)
     assert (code, errors) == (-signal.SIGKILL, "")
 
     done = run_command(sys.executable, PROJECT / "train.py", "resume=run", cwd=tmp_path)

@@ -26,8 +26,8 @@ LEARNT = [tokens for tokens in Tokens if tokens is not Tokens.pretrained]  # fro
 TASKS = pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
 
 
-def make_settings(**changed: Any) -> Settings:
-    chosen: dict[str, Any] = {
+def make_settings(**overrides: Any) -> Settings:
+    defaults: dict[str, Any] = {
         "max_length": 64,
         "batch_size": 8,
         "max_epochs": 10,
@@ -39,30 +39,30 @@ def make_settings(**changed: Any) -> Settings:
         "filters": 16,
         "dropout": 0.2,
     }
-    return Settings(name="cnn", complexity=2, **(chosen | changed))
+    return Settings(name="cnn", complexity=2, **(defaults | overrides))
 
 
-def fitted(train: Dataset, directory: Path, *, val: Dataset | None = None, **settings: Any) -> Tagger:
+def fit_tagger(train: Dataset, directory: Path, *, val: Dataset | None = None, **settings: Any) -> Tagger:
     directory.mkdir(exist_ok=True)
     tagger = Tagger(make_settings(**settings))
     tagger.fit(train, val or train, fit_context(directory, task=train.task))
     return tagger
 
 
-def weights(tagger: Tagger, directory: Path) -> dict[str, torch.Tensor]:
+def saved_weights(tagger: Tagger, directory: Path) -> dict[str, torch.Tensor]:
     directory.mkdir()
     tagger.save(directory)
     tensors: dict[str, torch.Tensor] = load_file(directory / "weights.safetensors")
     return tensors
 
 
-def vocabulary(tagger: Tagger, directory: Path) -> set[str]:
+def saved_vocabulary(tagger: Tagger, directory: Path) -> set[str]:
     directory.mkdir()
     tagger.save(directory)
     return set(json.loads((directory / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
 
 
-def dataset(texts: list[str], targets: npt.ArrayLike) -> Dataset:
+def build_dataset(texts: list[str], targets: npt.ArrayLike) -> Dataset:
     matrix = np.asarray(targets, dtype=np.uint8)
     labels = [f"label{column}" for column in range(matrix.shape[1])]
     ids = [str(number) for number in range(len(texts))]
@@ -71,13 +71,13 @@ def dataset(texts: list[str], targets: npt.ArrayLike) -> Dataset:
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a small encoder, as one trained elsewhere: its sub-words are those of other texts."""
+    """Return the directory of a small pretrained encoder whose sub-words were learnt from other texts."""
     directory = tmp_path_factory.mktemp("encoder")
     texts = ["speech sound waves microphone", "nodes edges network", "pictures camera pixels"]
-    made, tokenizer, _ = random_encoder(
+    model, tokenizer, _ = random_encoder(
         texts, layers=1, hidden_size=16, heads=2, vocabulary_size=120, max_length=64, seed=5
     )
-    made.save_pretrained(directory)
+    model.save_pretrained(directory)
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]")
     wrapped.save_pretrained(directory)
     return directory
@@ -85,61 +85,65 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @TASKS
 @pytest.mark.parametrize("tokens", list(Tokens), ids=lambda tokens: tokens.value)
-def test_it_learns_from_tokens_of_each_kind(
+def test_tagger_learns_from_every_token_kind(
     make_dataset: MakeDataset, tmp_path: Path, tokens: Tokens, task: Task, encoder: Path
 ) -> None:
-    train, new = make_dataset(60, task=task), make_dataset(30, task=task, seed=1)
-    tagger = fitted(train, tmp_path / "fit", tokens=tokens, max_epochs=25, patience=25, encoder=str(encoder))
-    scores = tagger.predict_proba(new.texts)
-    decided = np.eye(3)[scores.argmax(axis=1)] if task is Task.multiclass else scores >= 0.5
-    assert (decided == new.targets).mean() > 0.95
+    train, unseen = make_dataset(60, task=task), make_dataset(30, task=task, seed=1)
+    tagger = fit_tagger(train, tmp_path / "fit", tokens=tokens, max_epochs=25, patience=25, encoder=str(encoder))
+    scores = tagger.predict_proba(unseen.texts)
+    predicted = np.eye(3)[scores.argmax(axis=1)] if task is Task.multiclass else scores >= 0.5
+    assert (predicted == unseen.targets).mean() > 0.95
     tagger.save(tmp_path)
-    np.testing.assert_array_equal(Tagger.load(tmp_path).predict_proba(new.texts), scores)
+    np.testing.assert_array_equal(Tagger.load(tmp_path).predict_proba(unseen.texts), scores)
 
 
 @TASKS
 @pytest.mark.parametrize("imbalance", list(Imbalance), ids=lambda imbalance: imbalance.value)
-def test_each_way_to_treat_rare_labels_learns(
+def test_tagger_learns_with_every_imbalance_treatment(
     make_dataset: MakeDataset, tmp_path: Path, imbalance: Imbalance, task: Task
 ) -> None:
     train = make_dataset(60, task=task)
-    scores = fitted(train, tmp_path, imbalance=imbalance).predict_proba(train.texts)
+    scores = fit_tagger(train, tmp_path, imbalance=imbalance).predict_proba(train.texts)
     assert (scores.argmax(axis=1) == train.targets.argmax(axis=1)).mean() > 0.8 or task is Task.multilabel
     for column, target in enumerate(train.targets.T):
         assert scores[target == 1, column].min() > scores[target == 0, column].max()
 
 
-def test_heavier_positives_raise_the_scores_of_a_rare_label(tmp_path: Path) -> None:
-    train = dataset(["common words"] * 400, [[0]] * 380 + [[1]] * 20)
+def test_pos_weight_raises_scores_of_rare_label(tmp_path: Path) -> None:
+    train = build_dataset(["common words"] * 400, [[0]] * 380 + [[1]] * 20)
     fast = {"max_epochs": 1, "learning_rate": 0.2, "dropout": 0.0, "pos_weight_power": 1.0, "gradient_clip": 1e6}
     scores = {
-        each: fitted(train, tmp_path / each.name, imbalance=each, **fast).predict_proba(["common words"])[0, 0]
-        for each in (Imbalance.none, Imbalance.pos_weight)
+        imbalance: fit_tagger(train, tmp_path / imbalance.name, imbalance=imbalance, **fast).predict_proba(
+            ["common words"]
+        )[0, 0]
+        for imbalance in (Imbalance.none, Imbalance.pos_weight)
     }
     assert scores[Imbalance.pos_weight] > 2 * scores[Imbalance.none]
 
 
-def test_word_pairs_tell_apart_what_single_words_cannot(tmp_path: Path) -> None:
+def test_word_pairs_separate_texts_with_same_words(tmp_path: Path) -> None:
     texts = ["blue dog red cat", "red dog blue cat"]
-    train = dataset(texts * 10, [[1], [0]] * 10)
-    single = fitted(train, tmp_path / "single", widths=[1]).predict_proba(texts)
+    train = build_dataset(texts * 10, [[1], [0]] * 10)
+    single = fit_tagger(train, tmp_path / "single", widths=[1]).predict_proba(texts)
     np.testing.assert_allclose(single[0], single[1], atol=1e-6)
-    pairs = fitted(train, tmp_path / "pairs", widths=[2]).predict_proba(texts)
+    pairs = fit_tagger(train, tmp_path / "pairs", widths=[2]).predict_proba(texts)
     assert pairs[0, 0] > pairs[1, 0] + 0.02
 
 
-def test_parts_of_words_find_a_word_in_another_form(tmp_path: Path) -> None:
-    train = dataset(["segmentation of cells", "forecasting of sales"] * 10, [[1, 0], [0, 1]] * 10)
+def test_character_tokens_generalize_to_inflected_words(tmp_path: Path) -> None:
+    train = build_dataset(["segmentation of cells", "forecasting of sales"] * 10, [[1, 0], [0, 1]] * 10)
     text = ["segmenting, segmented"]
-    words = fitted(train, tmp_path / "words").predict_proba([*text, "unheard of"])
-    assert words[0] == pytest.approx(fitted(train, tmp_path / "again").predict_proba(["unknown either"])[0], abs=1e-6)
-    characters = fitted(train, tmp_path / "characters", tokens=Tokens.character, widths=[3, 5]).predict_proba(text)[0]
-    assert characters[0] > 0.5 > characters[1]
+    words = fit_tagger(train, tmp_path / "words").predict_proba([*text, "unheard of"])
+    assert words[0] == pytest.approx(
+        fit_tagger(train, tmp_path / "again").predict_proba(["unknown either"])[0], abs=1e-6
+    )
+    scores = fit_tagger(train, tmp_path / "characters", tokens=Tokens.character, widths=[3, 5]).predict_proba(text)[0]
+    assert scores[0] > 0.5 > scores[1]
 
 
-def test_what_is_beyond_the_length_is_cut_off(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_texts_are_truncated_to_max_length(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(30)
-    tagger = fitted(train, tmp_path / "fit", max_length=3)
+    tagger = fit_tagger(train, tmp_path / "fit", max_length=3)
     scores = tagger.predict_proba(["speech sound waves", "speech sound waves nodes edges network"])
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
     tagger.save(tmp_path)
@@ -148,36 +152,36 @@ def test_what_is_beyond_the_length_is_cut_off(make_dataset: MakeDataset, tmp_pat
     )
 
 
-def test_nothing_of_val_gets_into_the_vocabulary(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_vocabulary_contains_no_validation_tokens(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(30), make_dataset(12, seed=1)
     val = replace(val, texts=[f"{text} qqq" for text in val.texts])
     for tokens in LEARNT:
-        tagger = fitted(train, tmp_path / f"fit-{tokens.name}", val=val, tokens=tokens, max_epochs=1)
-        learnt = vocabulary(tagger, tmp_path / tokens.name)
-        assert len(learnt) > 20
-        assert not any("q" in token for token in learnt)
+        tagger = fit_tagger(train, tmp_path / f"fit-{tokens.name}", val=val, tokens=tokens, max_epochs=1)
+        vocabulary = saved_vocabulary(tagger, tmp_path / tokens.name)
+        assert len(vocabulary) > 20
+        assert not any("q" in token for token in vocabulary)
 
 
-def test_embeddings_are_the_encoders_and_only_those_of_words_of_train_learn(
+def test_only_pretrained_embeddings_of_train_tokens_are_tuned(
     make_dataset: MakeDataset, tmp_path: Path, encoder: Path
 ) -> None:
-    known = load_file(encoder / "model.safetensors")["embeddings.word_embeddings.weight"]
+    pretrained = load_file(encoder / "model.safetensors")["embeddings.word_embeddings.weight"]
     train = make_dataset(30)
-    tagger = fitted(train, tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(encoder), max_epochs=2)
-    learnt = weights(tagger, tmp_path / "model")["embedding.weight"]
-    assert learnt.shape == known.shape == (len(vocabulary(tagger, tmp_path / "again")), 16)
+    tagger = fit_tagger(train, tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(encoder), max_epochs=2)
+    tuned = saved_weights(tagger, tmp_path / "model")["embedding.weight"]
+    assert tuned.shape == pretrained.shape == (len(saved_vocabulary(tagger, tmp_path / "again")), 16)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(encoder)
     in_train = {number for text in train.texts for number in tokenizer.encode(text)} - {0}
-    moved = set((learnt != known).any(dim=1).nonzero()[:, 0].tolist()) - {0}
+    moved = set((tuned != pretrained).any(dim=1).nonzero()[:, 0].tolist()) - {0}
     assert moved == in_train
-    assert 0 < len(in_train) < len(known) - 1
+    assert 0 < len(in_train) < len(pretrained) - 1
 
 
-def test_the_encoder_is_not_needed_once_it_is_fitted(
+def test_fitted_tagger_loads_without_encoder(
     make_dataset: MakeDataset, tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = make_dataset(12)
-    tagger = fitted(train, tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(encoder), max_epochs=1)
+    tagger = fit_tagger(train, tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(encoder), max_epochs=1)
     tagger.save(tmp_path)
     monkeypatch.setattr("ratchet.neural.encoders.pretrained", None)
     np.testing.assert_array_equal(
@@ -185,74 +189,78 @@ def test_the_encoder_is_not_needed_once_it_is_fitted(
     )
 
 
-def test_an_encoder_that_is_not_there_is_named(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_missing_encoder_error_names_directory(make_dataset: MakeDataset, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model\.encoder=.*nowhere"):
-        fitted(make_dataset(12), tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(tmp_path / "nowhere"))
+        fit_tagger(make_dataset(12), tmp_path / "fit", tokens=Tokens.pretrained, encoder=str(tmp_path / "nowhere"))
 
 
-def test_a_teacher_changes_what_is_learnt_and_a_say_in_the_end_what_is_scored(
+def test_teacher_share_changes_weights_and_lexical_share_changes_scores(
     make_dataset: MakeDataset, tmp_path: Path
 ) -> None:
     train = make_dataset(30)
     alone, taught, averaged = (
-        fitted(train, tmp_path / name, max_epochs=4, **shares)
+        fit_tagger(train, tmp_path / name, max_epochs=4, **shares)
         for name, shares in (
             ("alone", {}),
             ("taught", {"teacher_share": 1.0}),
             ("averaged", {"lexical_share": 0.5}),
         )
     )
-    one, two, three = (
-        weights(tagger, tmp_path / f"{number}")["output.weight"]
+    alone_weights, taught_weights, averaged_weights = (
+        saved_weights(tagger, tmp_path / f"{number}")["output.weight"]
         for number, tagger in enumerate((alone, taught, averaged))
     )
-    assert not torch.equal(one, two)
-    assert torch.equal(one, three), "the lexical classifier says nothing until the network is trained"
+    assert not torch.equal(alone_weights, taught_weights)
+    assert torch.equal(alone_weights, averaged_weights), (
+        "the lexical classifier contributes only after the network is trained"
+    )
     assert not np.allclose(alone.predict_proba(train.texts), averaged.predict_proba(train.texts), atol=0.01)
     assert averaged.num_parameters > taught.num_parameters == alone.num_parameters
 
 
-def test_the_targets_of_val_change_no_weight(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_validation_targets_do_not_affect_weights(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(30), make_dataset(12, seed=1)
-    other = replace(val, targets=1 - val.targets)
-    one, two = (
-        weights(fitted(train, tmp_path / f"fit{number}", val=each, max_epochs=1), tmp_path / f"model{number}")
-        for number, each in enumerate((val, other))
+    flipped = replace(val, targets=1 - val.targets)
+    expected, actual = (
+        saved_weights(
+            fit_tagger(train, tmp_path / f"fit{number}", val=val_split, max_epochs=1), tmp_path / f"model{number}"
+        )
+        for number, val_split in enumerate((val, flipped))
     )
-    for name, weight in one.items():
-        assert torch.equal(two[name], weight), name
+    for name, weight in expected.items():
+        assert torch.equal(actual[name], weight), name
 
 
-def test_vocabulary_size_and_minimal_count_bound_what_is_learnt(tmp_path: Path) -> None:
-    train = dataset(["common common usual", "common usual rare"] * 2 + ["once"], [[1], [0]] * 2 + [[0]])
+def test_vocabulary_size_and_min_count_limit_vocabulary(tmp_path: Path) -> None:
+    train = build_dataset(["common common usual", "common usual rare"] * 2 + ["once"], [[1], [0]] * 2 + [[0]])
     bounds = {"size": {"vocabulary_size": 4}, "count": {"min_count": 3}}
     for name, bound in bounds.items():
-        tagger = fitted(train, tmp_path / f"fit-{name}", max_epochs=1, **bound)
-        assert vocabulary(tagger, tmp_path / name) == {"[PAD]", "[UNK]", "common", "usual"}
+        tagger = fit_tagger(train, tmp_path / f"fit-{name}", max_epochs=1, **bound)
+        assert saved_vocabulary(tagger, tmp_path / name) == {"[PAD]", "[UNK]", "common", "usual"}
 
 
-def test_it_begins_at_the_base_rates_of_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_output_bias_starts_at_train_base_rates(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(30)
-    tensors = weights(fitted(train, tmp_path / "fit", learning_rate=1e-12, max_epochs=1), tmp_path / "model")
+    tensors = saved_weights(fit_tagger(train, tmp_path / "fit", learning_rate=1e-12, max_epochs=1), tmp_path / "model")
     torch.testing.assert_close(tensors["output.bias"], prior_logits(train.targets, train.task))
 
 
-def test_padding_is_still_nothing_once_it_is_fitted(make_dataset: MakeDataset, tmp_path: Path) -> None:
-    tensors = weights(fitted(make_dataset(30), tmp_path / "fit"), tmp_path / "model")
+def test_padding_embedding_stays_zero_after_fitting(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    tensors = saved_weights(fit_tagger(make_dataset(30), tmp_path / "fit"), tmp_path / "model")
     assert not tensors["embedding.weight"][0].any()
     assert tensors["embedding.weight"][1].any()
 
 
-def test_parameters_are_counted_and_take_four_bytes(make_dataset: MakeDataset, tmp_path: Path) -> None:
-    tagger = fitted(make_dataset(30), tmp_path / "fit", widths=[1, 3], vocabulary_size=10, max_epochs=1)
-    assert len(vocabulary(tagger, tmp_path / "model")) == 10
+def test_num_parameters_and_size_match_architecture(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    tagger = fit_tagger(make_dataset(30), tmp_path / "fit", widths=[1, 3], vocabulary_size=10, max_epochs=1)
+    assert len(saved_vocabulary(tagger, tmp_path / "model")) == 10
     expected = 10 * 16 + (16 * 16 * 1 + 16) + (16 * 16 * 3 + 16) + (2 * 16 * 3 + 3)
     assert tagger.num_parameters == expected
     assert tagger.size_bytes == 4 * expected
 
 
 @pytest.mark.parametrize("widths", [[], [0], [1, -2], [3, 0]], ids=str)
-def test_widths_below_1_are_refused_by_name(widths: list[int]) -> None:
+def test_invalid_widths_error_names_setting(widths: list[int]) -> None:
     for make in (
         lambda: make_settings(widths=widths),
         lambda: compose(["model=cnn", f"model.widths={json.dumps(widths)}"]),
@@ -276,8 +284,8 @@ def test_widths_below_1_are_refused_by_name(widths: list[int]) -> None:
         ("model.filter=1", ["filter", "filters"]),
     ],
 )
-def test_a_wrong_setting_is_named(override: str, parts: list[str]) -> None:
-    with pytest.raises(UserError) as refused:
+def test_invalid_setting_error_names_setting(override: str, parts: list[str]) -> None:
+    with pytest.raises(UserError) as error:
         compose(["model=cnn", override])
     for part in parts:
-        assert part in str(refused.value)
+        assert part in str(error.value)

@@ -40,9 +40,9 @@ print(json.dumps({"runs": [str(run.path) for run in runs], "loaded": sorted(sys.
 """
 
 
-def printed_by(code: str, directory: Path) -> dict[str, object]:
-    """What a fresh interpreter prints last, as JSON."""
-    done = subprocess.run(
+def run_code(code: str, directory: Path) -> dict[str, object]:
+    """Run `code` in a fresh interpreter and return the JSON of its last line of output."""
+    process = subprocess.run(
         [sys.executable, "-c", code],
         cwd=directory,
         env={**os.environ, "PYTHONWARNINGS": "default"},
@@ -52,8 +52,8 @@ def printed_by(code: str, directory: Path) -> dict[str, object]:
         timeout=HANG_SECONDS,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    content: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr
+    content: dict[str, object] = json.loads(process.stdout.splitlines()[-1])
     return content
 
 
@@ -65,17 +65,15 @@ def test_every_model_module_has_settings_and_a_tagger() -> None:
         assert callable(tagger_class(name).fit)
 
 
-def test_models_are_listed_sorted_and_once() -> None:
+def test_model_modules_are_sorted_and_unique() -> None:
     assert model_modules() == sorted(set(model_modules()))
 
 
-def test_settings_are_found_for_every_model() -> None:
+def test_all_settings_covers_every_model() -> None:
     assert all_settings() == {name: settings_class(name) for name in model_modules()}
 
 
-def test_a_module_beside_the_others_is_a_model_unless_its_name_says_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_module_is_discovered_unless_name_excludes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = model_modules()
     for name in ("zz_new.py", "zz_new_network.py", "_zz_shared.py", "base.py", "zz_notes.txt"):
         (tmp_path / name).write_text("raise AssertionError('looking is not importing')\n", encoding="utf-8")
@@ -83,7 +81,7 @@ def test_a_module_beside_the_others_is_a_model_unless_its_name_says_otherwise(
     assert model_modules() == [*before, "zz_new"]
 
 
-def test_a_model_is_what_stands_in_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discovered_module_provides_settings_and_tagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "from ratchet.config import ModelConfig as Settings\n\nclass Tagger: ...\n"
     (tmp_path / "zz_tiny.py").write_text(code, encoding="utf-8")
     monkeypatch.setattr(ratchet.models, "__path__", [*ratchet.models.__path__, str(tmp_path)])
@@ -95,19 +93,19 @@ def test_a_model_is_what_stands_in_its_module(tmp_path: Path, monkeypatch: pytes
         sys.modules.pop("ratchet.models.zz_tiny", None)
 
 
-def test_light_modules_and_every_config_leave_the_heavy_libraries_alone(project: Path, tmp_path: Path) -> None:
-    found = printed_by(IMPORT_EVERYTHING, tmp_path)
-    assert found["composed"] == {
+def test_imports_and_configs_do_not_load_heavy_libraries(project: Path, tmp_path: Path) -> None:
+    output = run_code(IMPORT_EVERYTHING, tmp_path)
+    assert output["composed"] == {
         group: sorted(path.stem for path in (project / "conf" / group).glob("*.yaml"))
         for group in ("model", "experiment")
     }
-    assert {f"ratchet.models.{name}" for name in model_modules()} <= set(found["loaded"])
-    assert not {*HEAVY, "sklearn"} & set(found["loaded"])
+    assert {f"ratchet.models.{name}" for name in model_modules()} <= set(output["loaded"])
+    assert not {*HEAVY, "sklearn"} & set(output["loaded"])
 
 
-def test_whole_runs_of_rule_and_regression_need_no_neural_library(tmp_path: Path) -> None:
-    found = printed_by(RUN_FULLY, tmp_path)
-    for run in found["runs"]:
+def test_rule_and_regression_runs_load_no_neural_library(tmp_path: Path) -> None:
+    output = run_code(RUN_FULLY, tmp_path)
+    for run in output["runs"]:
         assert json.loads((tmp_path / run / "record.json").read_text(encoding="utf-8"))["status"] == "finished"
-    assert "sklearn" in found["loaded"], "the regression did run"
-    assert not set(HEAVY) & set(found["loaded"])
+    assert "sklearn" in output["loaded"], "the regression must have run"
+    assert not set(HEAVY) & set(output["loaded"])

@@ -31,8 +31,8 @@ NEEDS_PACKAGE = pytest.mark.skipif(
 )
 
 
-def make_settings(**changed: Any) -> Settings:
-    chosen: dict[str, Any] = {
+def make_settings(**overrides: Any) -> Settings:
+    defaults: dict[str, Any] = {
         "encoder": None,
         "random": RandomEncoder(layers=LAYERS, hidden_size=16, heads=2, vocabulary_size=200),
         "max_length": 16,
@@ -44,17 +44,17 @@ def make_settings(**changed: Any) -> Settings:
         "weight_decay": 0.01,
         "warmup": 0.1,
     }
-    return Settings(name="transformer", complexity=4, **(chosen | changed))
+    return Settings(name="transformer", complexity=4, **(defaults | overrides))
 
 
-def fitted(train: Dataset, directory: Path, *, val: Dataset | None = None, **settings: Any) -> Tagger:
+def fit_tagger(train: Dataset, directory: Path, *, val: Dataset | None = None, **settings: Any) -> Tagger:
     directory.mkdir(exist_ok=True)
     tagger = Tagger(make_settings(**settings))
     tagger.fit(train, val or train, fit_context(directory, task=train.task))
     return tagger
 
 
-def weights(tagger: Tagger, directory: Path) -> dict[str, torch.Tensor]:
+def saved_weights(tagger: Tagger, directory: Path) -> dict[str, torch.Tensor]:
     directory.mkdir()
     tagger.save(directory)
     tensors: dict[str, torch.Tensor] = load_file(directory / "weights.safetensors")
@@ -62,8 +62,8 @@ def weights(tagger: Tagger, directory: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a small encoder, as one trained elsewhere."""
+def encoder_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a small pretrained encoder."""
     directory = tmp_path_factory.mktemp("encoder")
     texts = ["speech sound waves microphone", "nodes edges network", "pictures camera pixels"]
     encoder, tokenizer, _ = random_encoder(
@@ -76,42 +76,45 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
-def test_it_learns_what_can_be_told_apart(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
-    train, new = make_dataset(60, task=task), make_dataset(30, task=task, seed=1)
-    scores = fitted(train, tmp_path, max_epochs=30, patience=30, learning_rate=3e-3).predict_proba(new.texts)
-    decided = np.eye(3)[scores.argmax(axis=1)] if task is Task.multiclass else scores >= 0.5
-    assert (decided == new.targets).mean() > 0.95
+def test_tagger_learns_separable_topics(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
+    train, unseen = make_dataset(60, task=task), make_dataset(30, task=task, seed=1)
+    scores = fit_tagger(train, tmp_path, max_epochs=30, patience=30, learning_rate=3e-3).predict_proba(unseen.texts)
+    predicted = np.eye(3)[scores.argmax(axis=1)] if task is Task.multiclass else scores >= 0.5
+    assert (predicted == unseen.targets).mean() > 0.95
 
 
-def test_what_is_frozen_is_bit_for_bit_what_it_was(make_dataset: MakeDataset, tmp_path: Path, local: Path) -> None:
-    before = {f"encoder.{name}": weight for name, weight in load_file(local / "model.safetensors").items()}
-    tagger = fitted(make_dataset(30), tmp_path / "fit", encoder=str(local), random=RandomEncoder(), freeze_layers=1)
-    after = weights(tagger, tmp_path / "model")
+def test_frozen_layers_keep_identical_weights(make_dataset: MakeDataset, tmp_path: Path, encoder_dir: Path) -> None:
+    before = {f"encoder.{name}": weight for name, weight in load_file(encoder_dir / "model.safetensors").items()}
+    tagger = fit_tagger(
+        make_dataset(30), tmp_path / "fit", encoder=str(encoder_dir), random=RandomEncoder(), freeze_layers=1
+    )
+    after = saved_weights(tagger, tmp_path / "model")
     assert {"output.weight", "output.bias"} == set(after) - set(before)
     for name, weight in after.items():
         if name in before:
             frozen = depth_of(name, LAYERS) > 1
             moved = not torch.equal(weight, before[name])
-            assert moved is not frozen or "key.bias" in name, name  # attention is blind to the bias of its keys
+            assert moved is not frozen or "key.bias" in name, name  # attention does not depend on the bias of its keys
 
 
-def test_everything_moves_unless_it_is_frozen(make_dataset: MakeDataset, tmp_path: Path, local: Path) -> None:
-    before = load_file(local / "model.safetensors")
-    after = weights(
-        fitted(make_dataset(30), tmp_path / "fit", encoder=str(local), random=RandomEncoder()), tmp_path / "model"
+def test_unfrozen_encoder_weights_change(make_dataset: MakeDataset, tmp_path: Path, encoder_dir: Path) -> None:
+    before = load_file(encoder_dir / "model.safetensors")
+    after = saved_weights(
+        fit_tagger(make_dataset(30), tmp_path / "fit", encoder=str(encoder_dir), random=RandomEncoder()),
+        tmp_path / "model",
     )
     for name in ("embeddings.word_embeddings.weight", "encoder.layer.0.output.dense.weight"):
         assert not torch.equal(after[f"encoder.{name}"], before[name]), name
 
 
-def test_frozen_embeddings_stay_and_the_layers_above_move(
-    make_dataset: MakeDataset, tmp_path: Path, local: Path
+def test_frozen_embeddings_stay_while_layers_above_change(
+    make_dataset: MakeDataset, tmp_path: Path, encoder_dir: Path
 ) -> None:
-    before = load_file(local / "model.safetensors")
-    tagger = fitted(
-        make_dataset(30), tmp_path / "fit", encoder=str(local), random=RandomEncoder(), freeze_embeddings=True
+    before = load_file(encoder_dir / "model.safetensors")
+    tagger = fit_tagger(
+        make_dataset(30), tmp_path / "fit", encoder=str(encoder_dir), random=RandomEncoder(), freeze_embeddings=True
     )
-    after = weights(tagger, tmp_path / "model")
+    after = saved_weights(tagger, tmp_path / "model")
     for name, weight in before.items():
         if name.startswith("embeddings."):
             assert torch.equal(after[f"encoder.{name}"], weight), name
@@ -119,26 +122,30 @@ def test_frozen_embeddings_stay_and_the_layers_above_move(
     assert not torch.equal(after[f"encoder.{moved}"], before[moved])
 
 
-def test_freezing_more_layers_than_there_are_trains_the_new_one(
-    make_dataset: MakeDataset, tmp_path: Path, local: Path
+def test_freezing_all_layers_still_trains_output_layer(
+    make_dataset: MakeDataset, tmp_path: Path, encoder_dir: Path
 ) -> None:
     train = make_dataset(30)
-    tagger = fitted(train, tmp_path / "fit", encoder=str(local), random=RandomEncoder(), freeze_layers=LAYERS + 1)
-    after = weights(tagger, tmp_path / "model")
+    tagger = fit_tagger(
+        train, tmp_path / "fit", encoder=str(encoder_dir), random=RandomEncoder(), freeze_layers=LAYERS + 1
+    )
+    after = saved_weights(tagger, tmp_path / "model")
     assert not torch.equal(after["output.bias"], prior_logits(train.targets, train.task))
 
 
-def test_deeper_layers_move_less(make_dataset: MakeDataset, tmp_path: Path, local: Path) -> None:
-    before = load_file(local / "model.safetensors")
-    tagger = fitted(
+def test_layer_decay_makes_deeper_layers_move_less(
+    make_dataset: MakeDataset, tmp_path: Path, encoder_dir: Path
+) -> None:
+    before = load_file(encoder_dir / "model.safetensors")
+    tagger = fit_tagger(
         make_dataset(30),
         tmp_path / "fit",
-        encoder=str(local),
+        encoder=str(encoder_dir),
         random=RandomEncoder(),
         layer_decay=0.01,
         weight_decay=0.0,
     )
-    after = weights(tagger, tmp_path / "model")
+    after = saved_weights(tagger, tmp_path / "model")
     moves = [
         float((after[f"encoder.{name}"] - before[name]).abs().max())
         for name in (
@@ -150,17 +157,17 @@ def test_deeper_layers_move_less(make_dataset: MakeDataset, tmp_path: Path, loca
     assert moves[0] > 20 * moves[1] > 400 * moves[2] > 0
 
 
-def test_it_begins_at_the_base_rates_of_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_output_bias_starts_at_train_base_rates(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(30)
-    still = {"learning_rate": 1e-12, "head_learning_rate": 1e-12, "max_epochs": 1}
-    tensors = weights(fitted(train, tmp_path / "fit", **still), tmp_path / "model")
+    settings = {"learning_rate": 1e-12, "head_learning_rate": 1e-12, "max_epochs": 1}
+    tensors = saved_weights(fit_tagger(train, tmp_path / "fit", **settings), tmp_path / "model")
     torch.testing.assert_close(tensors["output.bias"], prior_logits(train.targets, train.task))
 
 
-def test_nothing_of_val_gets_into_the_vocabulary(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_vocabulary_contains_no_validation_tokens(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(30), make_dataset(12, seed=1)
     val = replace(val, texts=[f"{text} qqq" for text in val.texts])
-    tagger = fitted(train, tmp_path / "fit", val=val)
+    tagger = fit_tagger(train, tmp_path / "fit", val=val)
     tagger.save(tmp_path)
     vocabulary = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
     assert "s" in vocabulary
@@ -169,11 +176,11 @@ def test_nothing_of_val_gets_into_the_vocabulary(make_dataset: MakeDataset, tmp_
 
 @pytest.mark.parametrize("pooling", list(Pooling), ids=lambda pooling: pooling.value)
 @pytest.mark.parametrize("imbalance", list(Imbalance), ids=lambda imbalance: imbalance.value)
-def test_every_pooling_and_loss_is_fitted_saved_and_loaded(
+def test_every_pooling_and_loss_fits_saves_and_loads(
     make_dataset: MakeDataset, tmp_path: Path, pooling: Pooling, imbalance: Imbalance
 ) -> None:
     train = make_dataset(16)
-    tagger = fitted(train, tmp_path / "fit", pooling=pooling, imbalance=imbalance, max_epochs=1)
+    tagger = fit_tagger(train, tmp_path / "fit", pooling=pooling, imbalance=imbalance, max_epochs=1)
     tagger.save(tmp_path)
     assert json.loads((tmp_path / "model.json").read_text())["architecture"]["pooling"] == pooling.value
     scores = tagger.predict_proba(train.texts)
@@ -181,54 +188,56 @@ def test_every_pooling_and_loss_is_fitted_saved_and_loaded(
     np.testing.assert_array_equal(Tagger.load(tmp_path).predict_proba(train.texts), scores)
 
 
-def test_poolings_differ(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_poolings_give_different_scores(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(16)
-    mean, first = (fitted(train, tmp_path / each.value, pooling=each).predict_proba(train.texts) for each in Pooling)
+    mean, first = (
+        fit_tagger(train, tmp_path / pooling.value, pooling=pooling).predict_proba(train.texts) for pooling in Pooling
+    )
     assert not np.allclose(mean, first)
 
 
-def test_an_encoder_in_half_precision_is_loaded_as_it_was_saved(
-    make_dataset: MakeDataset, tmp_path: Path, local: Path
+def test_half_precision_encoder_is_tuned_in_float32(
+    make_dataset: MakeDataset, tmp_path: Path, encoder_dir: Path
 ) -> None:
     half = tmp_path / "half"
-    encoder, tokenizer, _ = pretrained(str(local), 16)
+    encoder, tokenizer, _ = pretrained(str(encoder_dir), 16)
     encoder.half().save_pretrained(half)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(half)
     assert json.loads((half / "config.json").read_text())["dtype"] == "float16"
     train = make_dataset(16)
-    tagger = fitted(train, tmp_path / "fit", encoder=str(half), random=RandomEncoder())
-    saved = weights(tagger, tmp_path / "model")
+    tagger = fit_tagger(train, tmp_path / "fit", encoder=str(half), random=RandomEncoder())
+    saved = saved_weights(tagger, tmp_path / "model")
     assert {weight.dtype for weight in saved.values()} == {torch.float32}
     loaded = Tagger.load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict_proba(train.texts), tagger.predict_proba(train.texts))
 
 
-def test_the_directory_of_the_encoder_is_not_needed_once_it_is_fitted(
-    make_dataset: MakeDataset, tmp_path: Path, local: Path
+def test_fitted_tagger_loads_without_encoder_directory(
+    make_dataset: MakeDataset, tmp_path: Path, encoder_dir: Path
 ) -> None:
     train = make_dataset(16)
-    elsewhere = tmp_path / "encoder"
-    elsewhere.symlink_to(local)
-    tagger = fitted(train, tmp_path / "fit", encoder=str(elsewhere), random=RandomEncoder(), max_epochs=1)
-    elsewhere.unlink()
+    link = tmp_path / "encoder"
+    link.symlink_to(encoder_dir)
+    tagger = fit_tagger(train, tmp_path / "fit", encoder=str(link), random=RandomEncoder(), max_epochs=1)
+    link.unlink()
     tagger.save(tmp_path)
     assert str(tmp_path) not in (tmp_path / "model.json").read_text()
     np.testing.assert_array_equal(Tagger.load(tmp_path).predict_proba(train.texts), tagger.predict_proba(train.texts))
 
 
-def test_parameters_are_those_of_encoder_and_new_layer_without_a_pooler(
-    make_dataset: MakeDataset, tmp_path: Path, local: Path
+def test_num_parameters_counts_encoder_and_output_without_pooler(
+    make_dataset: MakeDataset, tmp_path: Path, encoder_dir: Path
 ) -> None:
-    tagger = fitted(
-        make_dataset(16), tmp_path, encoder=str(local), random=RandomEncoder(), max_epochs=1, freeze_layers=1
+    tagger = fit_tagger(
+        make_dataset(16), tmp_path, encoder=str(encoder_dir), random=RandomEncoder(), max_epochs=1, freeze_layers=1
     )
-    tensors = load_file(local / "model.safetensors")
+    tensors = load_file(encoder_dir / "model.safetensors")
     encoder = sum(tensor.numel() for name, tensor in tensors.items() if not name.startswith("pooler"))
     assert tagger.num_parameters == encoder + 16 * 3 + 3
     assert tagger.size_bytes == 4 * tagger.num_parameters
 
 
-def test_the_size_of_a_random_encoder_says_nothing_about_one_that_is_named() -> None:
+def test_random_encoder_settings_with_named_encoder_are_rejected() -> None:
     with pytest.raises(InvalidSetting, match=r"model\.random=.*model\.encoder=null"):
         make_settings(encoder="all-MiniLM-L6-v2", random=RandomEncoder(layers=1))
 
@@ -251,31 +260,31 @@ def test_the_size_of_a_random_encoder_says_nothing_about_one_that_is_named() -> 
     ],
     ids=str,
 )
-def test_a_wrong_setting_is_named(overrides: list[str], parts: list[str]) -> None:
-    with pytest.raises(UserError) as refused:
+def test_invalid_setting_error_names_setting(overrides: list[str], parts: list[str]) -> None:
+    with pytest.raises(UserError) as error:
         compose(overrides if overrides[0].startswith("model=") else ["model=transformer", *overrides])
     for part in parts:
-        assert part in str(refused.value)
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize("override", ["model.random={layers: 1}", "model.random.layers=1"])
-def test_a_random_encoder_of_any_size_takes_the_place_of_the_named_one(override: str) -> None:
+def test_random_encoder_settings_replace_named_encoder(override: str) -> None:
     settings = compose(["model=transformer", "model.encoder=null", override]).model
     assert isinstance(settings, Settings)
     assert settings.random == RandomEncoder(layers=1)
 
 
-def test_the_configs_are_the_pretrained_and_the_random_one() -> None:
-    pretrained_one, tiny = compose(["model=transformer"]).model, compose(["model=transformer_tiny"]).model
-    assert isinstance(pretrained_one, Settings)
+def test_configs_define_pretrained_and_random_encoder() -> None:
+    default, tiny = compose(["model=transformer"]).model, compose(["model=transformer_tiny"]).model
+    assert isinstance(default, Settings)
     assert isinstance(tiny, Settings)
-    assert (pretrained_one.encoder, pretrained_one.random) == ("all-MiniLM-L6-v2", RandomEncoder())
+    assert (default.encoder, default.random) == ("all-MiniLM-L6-v2", RandomEncoder())
     assert tiny.encoder is None
-    assert tiny.complexity < pretrained_one.complexity
+    assert tiny.complexity < default.complexity
 
 
 @NEEDS_PACKAGE
-def test_the_default_encoder_puts_paraphrases_closer_than_what_is_unrelated() -> None:
+def test_default_encoder_puts_paraphrases_closer_than_unrelated_texts() -> None:
     encoder, tokenizer, padding = pretrained("all-MiniLM-L6-v2", 128)
     texts = [
         "A network that recognises speech from recordings",
@@ -287,7 +296,7 @@ def test_the_default_encoder_puts_paraphrases_closer_than_what_is_unrelated() ->
     with torch.inference_mode():
         hidden = encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
     means = (hidden * mask.unsqueeze(-1)).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-    alike, unrelated, unrelated_too = (
+    paraphrases, unrelated, also_unrelated = (
         float(functional.cosine_similarity(means[one], means[two], dim=0)) for one, two in ((0, 1), (0, 2), (1, 2))
     )
-    assert alike > max(unrelated, unrelated_too) + 0.3
+    assert paraphrases > max(unrelated, also_unrelated) + 0.3

@@ -17,78 +17,78 @@ SIZES: dict[str, dict[str, Any]] = {
 KINDS = pytest.mark.parametrize("kind", SIZES)
 
 
-def encoder_of(kind: str = "bert") -> PreTrainedModel:
+def make_encoder(kind: str = "bert") -> PreTrainedModel:
     config = AutoConfig.for_model(kind, vocab_size=20, max_position_embeddings=16, **SIZES[kind])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return AutoModel.from_config(config)
 
 
-def network_of(kind: str = "bert", *, pooling: str = "mean", dropout: float = 0.0) -> Network:
-    return initial(encoder_of(kind), pooling=pooling, dropout=dropout, bias=torch.zeros(3), seed=0).eval()
+def make_network(kind: str = "bert", *, pooling: str = "mean", dropout: float = 0.0) -> Network:
+    return initial(make_encoder(kind), pooling=pooling, dropout=dropout, bias=torch.zeros(3), seed=0).eval()
 
 
-def batch() -> tuple[Tensor, Tensor]:
-    """Ids and mask of texts of 5 and 3 tokens; what stands where the mask is false must not matter."""
+def make_batch() -> tuple[Tensor, Tensor]:
+    """Return ids and mask of texts of 5 and 3 tokens; ids where the mask is false must not matter."""
     ids = torch.tensor([[2, 3, 4, 5, 6], [7, 8, 9, 11, 12]])
     return ids, torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
 
 
 @torch.inference_mode()
-def logits_of(network: Network, ids: Tensor, mask: Tensor) -> Tensor:
+def compute_logits(network: Network, ids: Tensor, mask: Tensor) -> Tensor:
     logits: Tensor = network(ids, mask)
     return logits
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
-def test_what_is_masked_changes_nothing(pooling: str) -> None:
-    network, (ids, mask) = network_of(pooling=pooling), batch()
-    together = logits_of(network, ids, mask)
-    alone = logits_of(network, ids[1:, :3], mask[1:, :3])
+def test_masked_tokens_do_not_change_logits(pooling: str) -> None:
+    network, (ids, mask) = make_network(pooling=pooling), make_batch()
+    together = compute_logits(network, ids, mask)
+    alone = compute_logits(network, ids[1:, :3], mask[1:, :3])
     torch.testing.assert_close(together[1:], alone, rtol=0, atol=1e-6)
     filled = torch.where(mask, ids, 0)
-    torch.testing.assert_close(logits_of(network, filled, mask), together, rtol=0, atol=1e-6)
+    torch.testing.assert_close(compute_logits(network, filled, mask), together, rtol=0, atol=1e-6)
 
 
-def test_a_text_is_the_mean_over_its_tokens_or_its_first_one() -> None:
-    ids, mask = batch()
-    for pooling, of in (("mean", lambda hidden: hidden.mean(dim=0)), ("first", lambda hidden: hidden[0])):
-        network = network_of(pooling=pooling)
+def test_pooling_takes_mean_or_first_token() -> None:
+    ids, mask = make_batch()
+    for pooling, pool in (("mean", lambda hidden: hidden.mean(dim=0)), ("first", lambda hidden: hidden[0])):
+        network = make_network(pooling=pooling)
         with torch.inference_mode():
             hidden = network.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-            texts = torch.stack([of(hidden[0]), of(hidden[1, :3])])
+            texts = torch.stack([pool(hidden[0]), pool(hidden[1, :3])])
             expected = network.output(texts)
-        torch.testing.assert_close(logits_of(network, ids, mask), expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(compute_logits(network, ids, mask), expected, rtol=0, atol=1e-6)
 
 
-def test_dropout_is_between_pooling_and_the_new_layer() -> None:
-    network, (ids, mask) = network_of(dropout=0.5), batch()
-    network.dropout.train()  # of the encoder none
+def test_dropout_layer_changes_logits_in_training() -> None:
+    network, (ids, mask) = make_network(dropout=0.5), make_batch()
+    network.dropout.train()  # the encoder stays in evaluation mode
     torch.manual_seed(0)
-    one, two = logits_of(network, ids, mask), logits_of(network, ids, mask)
-    assert not torch.equal(one, two)
+    first, second = compute_logits(network, ids, mask), compute_logits(network, ids, mask)
+    assert not torch.equal(first, second)
 
 
-def test_the_pooler_that_nothing_reads_is_no_part_of_it() -> None:
-    assert any(name.startswith("pooler") for name, _ in encoder_of().named_parameters())
-    assert not any("pooler" in name for name, _ in network_of().named_parameters())
+def test_unused_pooler_is_removed_from_network() -> None:
+    assert any(name.startswith("pooler") for name, _ in make_encoder().named_parameters())
+    assert not any("pooler" in name for name, _ in make_network().named_parameters())
 
 
 @KINDS
 @pytest.mark.parametrize("pooling", ["mean", "first"])
-def test_what_was_described_is_built_again(kind: str, pooling: str) -> None:
-    network = network_of(kind, pooling=pooling, dropout=0.25)
-    described = json.loads(json.dumps(describe(network.encoder, pooling=pooling, dropout=0.25)))
-    content = json.dumps(described)
-    built = build(described, 3)
-    assert json.dumps(described) == content, "building leaves the description as it was"
+def test_network_is_rebuilt_from_its_description(kind: str, pooling: str) -> None:
+    network = make_network(kind, pooling=pooling, dropout=0.25)
+    description = json.loads(json.dumps(describe(network.encoder, pooling=pooling, dropout=0.25)))
+    content = json.dumps(description)
+    built = build(description, 3)
+    assert json.dumps(description) == content, "build must not change the description"
     assert built.dropout.p == 0.25
     assert type(built.encoder) is type(network.encoder)
     built.load_state_dict(network.state_dict())
-    assert torch.equal(logits_of(built.eval(), *batch()), logits_of(network, *batch()))
+    assert torch.equal(compute_logits(built.eval(), *make_batch()), compute_logits(network, *make_batch()))
 
 
-def test_a_description_keeps_what_differs_from_the_defaults() -> None:
+def test_description_keeps_nondefault_encoder_settings() -> None:
     config = BertConfig(vocab_size=20, **SIZES["bert"], hidden_act="relu", layer_norm_eps=0.5)
     built = build(describe(BertModel(config), pooling="mean", dropout=0.0), 3)
     assert (built.encoder.config.hidden_act, built.encoder.config.layer_norm_eps) == ("relu", 0.5)
@@ -107,17 +107,17 @@ def test_a_description_keeps_what_differs_from_the_defaults() -> None:
         ("encoder.embeddings.LayerNorm.bias", 4),
     ],
 )
-def test_depth_is_counted_from_the_output_down(name: str, depth: int) -> None:
+def test_depth_counts_layers_from_the_output(name: str, depth: int) -> None:
     assert depth_of(name, LAYERS) == depth
 
 
-def test_layers_of_two_digits_are_told_apart() -> None:
+def test_depth_parses_two_digit_layer_numbers() -> None:
     assert [depth_of(f"encoder.encoder.layer.{layer}.x", 12) for layer in (1, 10, 11)] == [11, 2, 1]
 
 
 @KINDS
-def test_every_parameter_has_a_rate_that_shrinks_with_its_depth(kind: str) -> None:
-    network = network_of(kind)
+def test_learning_rate_of_every_parameter_decays_with_depth(kind: str) -> None:
+    network = make_network(kind)
     rates = learning_rates(network, learning_rate=0.1, head_learning_rate=0.7, layer_decay=0.5)
     assert set(rates) == {name for name, _ in network.named_parameters()}
     by_depth = [0.7, 0.1, 0.05, 0.025, 0.0125]
@@ -126,8 +126,8 @@ def test_every_parameter_has_a_rate_that_shrinks_with_its_depth(kind: str) -> No
     assert len(set(rates.values())) == len(by_depth)
 
 
-def test_without_decay_the_whole_encoder_has_one_rate() -> None:
-    rates = learning_rates(network_of(), learning_rate=0.1, head_learning_rate=0.7, layer_decay=1.0)
+def test_encoder_has_one_learning_rate_without_decay() -> None:
+    rates = learning_rates(make_network(), learning_rate=0.1, head_learning_rate=0.7, layer_decay=1.0)
     assert {rate for name, rate in rates.items() if name.startswith("encoder.")} == {0.1}
 
 
@@ -142,17 +142,15 @@ def test_without_decay_the_whole_encoder_has_one_rate() -> None:
         (3, False, {4, 3, 2, 1}),
     ],
 )
-def test_the_lowest_layers_are_frozen_and_what_is_below_them(
-    kind: str, layers: int, embeddings: bool, frozen: set[int]
-) -> None:
-    network = network_of(kind)
+def test_freeze_covers_lowest_layers_and_embeddings(kind: str, layers: int, embeddings: bool, frozen: set[int]) -> None:
+    network = make_network(kind)
     freeze(network, layers, embeddings=embeddings)
     for name, parameter in network.named_parameters():
         assert parameter.requires_grad is (depth_of(name, LAYERS) not in frozen), name
 
 
-def test_more_layers_than_there_are_leave_the_new_one_free() -> None:
-    network = network_of()
+def test_freezing_too_many_layers_keeps_output_trainable() -> None:
+    network = make_network()
     freeze(network, LAYERS + 2, embeddings=False)
     assert {name for name, parameter in network.named_parameters() if parameter.requires_grad} == {
         "output.weight",
@@ -160,11 +158,11 @@ def test_more_layers_than_there_are_leave_the_new_one_free() -> None:
     }
 
 
-def test_the_new_layer_is_drawn_from_the_seed_with_the_bias_that_is_given() -> None:
+def test_output_layer_is_seeded_and_has_given_bias() -> None:
     bias = torch.tensor([0.1, -2.0, 3.0])
     before = torch.get_rng_state()
-    drawn = [initial(encoder_of(), pooling="mean", dropout=0.0, bias=bias, seed=seed).output for seed in (0, 0, 1)]
+    layers = [initial(make_encoder(), pooling="mean", dropout=0.0, bias=bias, seed=seed).output for seed in (0, 0, 1)]
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(drawn[0].weight, drawn[1].weight)
-    assert not torch.equal(drawn[0].weight, drawn[2].weight)
-    assert all(torch.equal(each.bias, bias) for each in drawn)
+    assert torch.equal(layers[0].weight, layers[1].weight)
+    assert not torch.equal(layers[0].weight, layers[2].weight)
+    assert all(torch.equal(layer.bias, bias) for layer in layers)

@@ -11,43 +11,43 @@ from ratchet.neural.tokens import TokenIds
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=200)
 
 
-def texts_of(lengths: list[int]) -> list[TokenIds]:
-    """Texts of those lengths; each token of the text in row r is r + 10."""
+def make_texts(lengths: list[int]) -> list[TokenIds]:
+    """Return texts of the given lengths; each token of the text in row r is r + 10."""
     return [np.full(length, row + 10, dtype=np.int64) for row, length in enumerate(lengths)]
 
 
-def many_texts() -> list[TokenIds]:
-    return texts_of(np.random.default_rng(0).integers(1, 101, 1000).tolist())
+def make_many_texts() -> list[TokenIds]:
+    return make_texts(np.random.default_rng(0).integers(1, 101, 1000).tolist())
 
 
-def rows_of(batches: list[list[int]]) -> list[int]:
+def flatten_rows(batches: list[list[int]]) -> list[int]:
     return [row for batch in batches for row in batch]
 
 
-def padded_share(texts: list[TokenIds], batches: list[list[int]]) -> float:
-    """How much of the batches is padding."""
+def padding_share(texts: list[TokenIds], batches: list[list[int]]) -> float:
+    """Return the share of the batches that is padding."""
     lengths = [[len(texts[row]) for row in batch] for batch in batches]
     return 1 - sum(map(sum, lengths)) / sum(len(batch) * max(batch) for batch in lengths)
 
 
-def test_shorter_texts_are_filled_up_and_masked() -> None:
+def test_shorter_texts_are_padded_and_masked() -> None:
     ids, mask = pad([np.array([5, 6, 7]), np.array([8]), np.array([9, 1])], 3)
     assert ids.tolist() == [[5, 6, 7], [8, 3, 3], [9, 1, 3]]
     assert mask.tolist() == [[True, True, True], [True, False, False], [True, True, False]]
     assert (ids.dtype, mask.dtype) == (torch.int64, torch.bool)
 
 
-def test_a_text_that_holds_the_padding_token_is_not_masked_there() -> None:
+def test_padding_token_inside_text_is_not_masked() -> None:
     _, mask = pad([np.array([0, 4, 0]), np.array([4])], 0)
     assert mask.tolist() == [[True, True, True], [True, False, False]]
 
 
 @given(lengths=LENGTHS, batch_size=st.integers(1, 40))
 @hypothesis_settings(deadline=None)
-def test_every_row_is_in_one_batch(lengths: list[int], batch_size: int) -> None:
-    texts = texts_of(lengths)
+def test_every_row_is_in_exactly_one_batch(lengths: list[int], batch_size: int) -> None:
+    texts = make_texts(lengths)
     for batches in (by_length(texts, batch_size), shuffled(texts, batch_size, 0, 0)):
-        assert sorted(rows_of(batches)) == list(range(len(texts)))
+        assert sorted(flatten_rows(batches)) == list(range(len(texts)))
         sizes = [len(batch) for batch in batches]
         assert max(sizes) <= batch_size
         assert len(sizes) == -(-len(texts) // batch_size)
@@ -55,21 +55,23 @@ def test_every_row_is_in_one_batch(lengths: list[int], batch_size: int) -> None:
 
 @given(lengths=LENGTHS, batch_size=st.integers(1, 40))
 @hypothesis_settings(deadline=None)
-def test_batches_by_length_go_from_short_to_long_and_equals_stay_in_order(lengths: list[int], batch_size: int) -> None:
-    order = rows_of(by_length(texts_of(lengths), batch_size))
+def test_batches_by_length_are_sorted_stably(lengths: list[int], batch_size: int) -> None:
+    order = flatten_rows(by_length(make_texts(lengths), batch_size))
     assert order == sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
 
 
-def test_little_of_a_shuffled_batch_is_padding() -> None:
-    texts = many_texts()
-    at_random = np.random.default_rng(1).permutation(len(texts)).reshape(-1, 20).tolist()
-    assert padded_share(texts, at_random) > 0.4, "the data are such that it takes sorting"
-    assert padded_share(texts, shuffled(texts, 20, 0, 0)) < 0.1
-    assert padded_share(texts, by_length(texts, 20)) < 0.02
+def test_shuffled_batches_contain_little_padding() -> None:
+    texts = make_many_texts()
+    random_batches = np.random.default_rng(1).permutation(len(texts)).reshape(-1, 20).tolist()
+    assert padding_share(texts, random_batches) > 0.4, (
+        "random batches must contain much padding for this test to mean anything"
+    )
+    assert padding_share(texts, shuffled(texts, 20, 0, 0)) < 0.1
+    assert padding_share(texts, by_length(texts, 20)) < 0.02
 
 
-def test_the_order_is_drawn_from_seed_and_epoch_alone() -> None:
-    texts = many_texts()
+def test_order_ignores_global_random_state() -> None:
+    texts = make_many_texts()
     state = np.random.get_state()
     try:
         np.random.seed(1)
@@ -80,24 +82,24 @@ def test_the_order_is_drawn_from_seed_and_epoch_alone() -> None:
         np.random.set_state(state)
 
 
-def test_the_order_differs_between_epochs_and_between_seeds() -> None:
-    texts = many_texts()
-    orders = [rows_of(shuffled(texts, 16, seed, epoch)) for seed in range(3) for epoch in range(3)]
+def test_order_differs_between_epochs_and_seeds() -> None:
+    texts = make_many_texts()
+    orders = [flatten_rows(shuffled(texts, 16, seed, epoch)) for seed in range(3) for epoch in range(3)]
     assert len({tuple(order) for order in orders}) == 9
     partners = [{frozenset(batch) for batch in shuffled(texts, 16, 0, epoch)} for epoch in range(2)]
-    assert not partners[0] & partners[1], "texts meet others in each epoch"
+    assert not partners[0] & partners[1], "each epoch must form different batches"
 
 
-def test_short_texts_do_not_come_first_when_shuffled() -> None:
-    texts = many_texts()[:256]  # all of them are sorted together
+def test_shuffled_batches_are_not_ordered_by_length() -> None:
+    texts = make_many_texts()[:256]  # all of them are sorted together
     means = [float(np.mean([len(texts[row]) for row in batch])) for batch in shuffled(texts, 16, 0, 0)]
     assert len(means) == 16
     assert abs(np.corrcoef(means, range(16))[0, 1]) < 0.5
 
 
 @pytest.mark.parametrize("seed", [None, 5], ids=["by length", "shuffled"])
-def test_targets_go_with_their_texts(seed: int | None) -> None:
-    texts = many_texts()
+def test_targets_stay_aligned_with_texts(seed: int | None) -> None:
+    texts = make_many_texts()
     targets = np.random.default_rng(2).integers(0, 2, (len(texts), 4)).astype(np.uint8)
     seen = []
     for ids, mask, batch_targets, weight in Batches(texts, targets, batch_size=16, padding=0, seed=seed):
@@ -111,13 +113,13 @@ def test_targets_go_with_their_texts(seed: int | None) -> None:
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1, 1), (16, 1), (17, 2), (32, 2)])
-def test_the_number_of_batches_is_known_before(size: int, expected: int) -> None:
-    batches = Batches(texts_of([3] * size), np.zeros((size, 1), dtype=np.uint8), batch_size=16, padding=0, seed=0)
+def test_len_matches_number_of_batches(size: int, expected: int) -> None:
+    batches = Batches(make_texts([3] * size), np.zeros((size, 1), dtype=np.uint8), batch_size=16, padding=0, seed=0)
     assert len(batches) == len(list(batches)) == expected
 
 
-def test_the_epoch_decides_the_order_only_where_there_is_a_seed() -> None:
-    texts, targets = many_texts(), np.zeros((1000, 1), dtype=np.uint8)
+def test_epoch_changes_order_only_with_seed() -> None:
+    texts, targets = make_many_texts(), np.zeros((1000, 1), dtype=np.uint8)
     for seed, orders in ((0, 2), (None, 1)):
         batches = Batches(texts, targets, batch_size=16, padding=0, seed=seed)
         seen = set()
@@ -129,29 +131,31 @@ def test_the_epoch_decides_the_order_only_where_there_is_a_seed() -> None:
 
 @given(lengths=LENGTHS, batch_size=st.integers(1, 40), size=st.integers(1, 5), seed=st.sampled_from([None, 0]))
 @hypothesis_settings(deadline=None)
-def test_the_shares_of_all_processes_are_the_batches_in_order(
+def test_process_shares_recombine_to_ordered_batches(
     lengths: list[int], batch_size: int, size: int, seed: int | None
 ) -> None:
-    def batches(rank: int, of: int) -> list[Batch]:
-        made = Batches(texts, targets, batch_size=batch_size, padding=0, seed=seed)
-        made.share = (rank, of)
-        return list(made)
+    def make_batches(rank: int, processes: int) -> list[Batch]:
+        batches = Batches(texts, targets, batch_size=batch_size, padding=0, seed=seed)
+        batches.share = (rank, processes)
+        return list(batches)
 
-    texts = texts_of(lengths)
+    texts = make_texts(lengths)
     targets = np.arange(len(texts)).reshape(-1, 1)
-    whole, shares = batches(0, 1), zip(*(batches(rank, size) for rank in range(size)), strict=True)
-    for batch, parts in zip(whole, shares, strict=True):
-        counting = [part for part in parts if part.weight]
-        assert torch.equal(torch.cat([part.targets for part in counting]), batch.targets)
-        assert [row for part in counting for row in part.ids[:, 0].tolist()] == batch.ids[:, 0].tolist()
-        assert [part.weight * len(batch.ids) for part in counting] == pytest.approx(
-            [len(part.ids) for part in counting]
+    expected, shares = make_batches(0, 1), zip(*(make_batches(rank, size) for rank in range(size)), strict=True)
+    for batch, parts in zip(expected, shares, strict=True):
+        nonempty = [part for part in parts if part.weight]
+        assert torch.equal(torch.cat([part.targets for part in nonempty]), batch.targets)
+        assert [row for part in nonempty for row in part.ids[:, 0].tolist()] == batch.ids[:, 0].tolist()
+        assert [part.weight * len(batch.ids) for part in nonempty] == pytest.approx(
+            [len(part.ids) for part in nonempty]
         )
         assert sum(part.weight for part in parts) == pytest.approx(1)
-        assert all(len(part.ids) == 1 for part in parts if not part.weight), "it takes the step too"
+        assert all(len(part.ids) == 1 for part in parts if not part.weight), (
+            "a process without rows still takes the step"
+        )
 
 
 @given(count=st.integers(1, 40), size=st.integers(1, 9))
-def test_shares_differ_by_a_row_at_most(count: int, size: int) -> None:
+def test_share_sizes_differ_by_at_most_one_row(count: int, size: int) -> None:
     counts = [len(share_of(list(range(count)), rank, size)) for rank in range(size)]
     assert max(counts) - min(counts) <= 1

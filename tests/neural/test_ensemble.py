@@ -1,4 +1,4 @@
-"""A network taught by n-grams and averaged with them: targets, scores, the words behind a label, files."""
+"""Tests for a network distilled from a lexical model and averaged with it: targets, scores, explanations, files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ MakeDataset = Callable[..., Dataset]
 TASKS = pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
 
 
-def make_settings(**changed: Any) -> NeuralSettings:
+def make_settings(**overrides: Any) -> NeuralSettings:
     return NeuralSettings(
         name="network",
         complexity=2,
@@ -37,13 +37,13 @@ def make_settings(**changed: Any) -> NeuralSettings:
         learning_rate=0.01,
         weight_decay=0.0,
         warmup=0.1,
-        **changed,
+        **overrides,
     )
 
 
 @dataclass(frozen=True)
-class Told:
-    """A network whose log-odds are told beforehand."""
+class FixedNetwork:
+    """A network with fixed log-odds."""
 
     found: npt.NDArray[np.float32]
     task: Task
@@ -58,16 +58,18 @@ class Told:
         return probabilities(torch.from_numpy(self.found[: len(texts)]), self.task).numpy()
 
 
-def told(train: Dataset) -> Told:
-    drawn = np.random.default_rng(0).normal(size=train.targets.shape)
-    return Told(drawn.astype(np.float32), train.task, list(train.labels))
+def make_network(train: Dataset) -> FixedNetwork:
+    logits = np.random.default_rng(0).normal(size=train.targets.shape)
+    return FixedNetwork(logits.astype(np.float32), train.task, list(train.labels))
 
 
-def averaged(network: Told, lexical: LexicalClassifier | None = None, share: float = 0.0) -> AveragedClassifier:
+def make_averaged(
+    network: FixedNetwork, lexical: LexicalClassifier | None = None, share: float = 0.0
+) -> AveragedClassifier:
     return AveragedClassifier(network, lexical, share)  # type: ignore[arg-type]
 
 
-def small_network(train: Dataset) -> TextClassifier:
+def make_small_network(train: Dataset) -> TextClassifier:
     tokenizer = learn_tokenizer(train.texts, Tokens.word, vocabulary_size=100, min_count=1)
     architecture = {
         "vocabulary_size": tokenizer.get_vocab_size(),
@@ -81,10 +83,10 @@ def small_network(train: Dataset) -> TextClassifier:
     return TextClassifier(tokenizer, PADDING, network, list(train.labels), train.task, architecture)
 
 
-def test_without_a_share_there_is_no_lexical_classifier_and_targets_are_those_of_train(
+def test_without_shares_no_lexical_classifier_is_fitted(
     make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ratchet.neural.ensemble.fit_lexical", None)  # nor is one fitted
+    monkeypatch.setattr("ratchet.neural.ensemble.fit_lexical", None)  # a call would fail: none is fitted
     train = make_dataset(12)
     lexical, targets = learn_lexical(train, make_settings())
     assert lexical is None
@@ -94,12 +96,10 @@ def test_without_a_share_there_is_no_lexical_classifier_and_targets_are_those_of
 
 @TASKS
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
-def test_a_taught_target_lies_between_the_label_and_the_score_of_a_fit_without_the_text(
-    make_dataset: MakeDataset, task: Task, share: float
-) -> None:
+def test_teacher_share_mixes_labels_with_held_out_scores(make_dataset: MakeDataset, task: Task, share: float) -> None:
     train = make_dataset(30, task=task)
     lexical, targets = learn_lexical(train, make_settings(teacher_share=share))
-    assert lexical is None, "it teaches, and has no say in the end"
+    assert lexical is None, "it only teaches and does not contribute to the scores"
     _, left_out = fit_lexical(train, LexicalSettings())
     assert targets.dtype == np.float32
     np.testing.assert_allclose(targets, (1 - share) * train.targets + share * left_out, atol=1e-6)
@@ -107,7 +107,7 @@ def test_a_taught_target_lies_between_the_label_and_the_score_of_a_fit_without_t
         np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-5)
 
 
-def test_what_has_a_say_in_the_end_need_not_teach(make_dataset: MakeDataset) -> None:
+def test_lexical_share_alone_keeps_targets_of_train(make_dataset: MakeDataset) -> None:
     train = make_dataset(30)
     lexical, targets = learn_lexical(train, make_settings(lexical_share=0.5))
     assert lexical is not None
@@ -116,7 +116,7 @@ def test_what_has_a_say_in_the_end_need_not_teach(make_dataset: MakeDataset) -> 
     np.testing.assert_array_equal(lexical.predict_proba(train.texts), expected)
 
 
-def test_the_lexical_settings_are_those_that_it_is_fitted_with(make_dataset: MakeDataset) -> None:
+def test_lexical_classifier_is_fitted_with_lexical_settings(make_dataset: MakeDataset) -> None:
     words = LexicalSettings(char_ngrams=None, word_ngrams=[1, 1], mention_weight=0.0)
     lexical, _ = learn_lexical(make_dataset(30), make_settings(lexical_share=0.5, lexical=words))
     assert lexical is not None
@@ -124,80 +124,84 @@ def test_the_lexical_settings_are_those_that_it_is_fitted_with(make_dataset: Mak
     assert not any(" " in name for name in lexical.features.names())
 
 
-def test_a_min_df_that_leaves_nothing_names_its_own_key(make_dataset: MakeDataset) -> None:
+def test_too_large_min_df_error_names_setting(make_dataset: MakeDataset) -> None:
     settings = make_settings(teacher_share=0.5, lexical=LexicalSettings(min_df=500))
     with pytest.raises(UserError, match=r"model\.lexical\.min_df=500 .*model\.lexical\.min_df=1\b"):
         learn_lexical(make_dataset(12), settings)
 
 
-def test_without_a_lexical_classifier_scores_are_those_of_the_network(make_dataset: MakeDataset) -> None:
+def test_without_lexical_classifier_scores_equal_network_scores(make_dataset: MakeDataset) -> None:
     train = make_dataset(12)
-    network = told(train)
+    network = make_network(train)
     np.testing.assert_array_equal(
-        averaged(network).predict_proba(train.texts), network.predict_proba(train.texts), strict=True
+        make_averaged(network).predict_proba(train.texts), network.predict_proba(train.texts), strict=True
     )
 
 
 @TASKS
 @pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
-def test_log_odds_are_averaged_and_multi_class_scores_geometrically(
-    make_dataset: MakeDataset, task: Task, share: float
-) -> None:
+def test_scores_are_averaged_as_log_odds_or_geometrically(make_dataset: MakeDataset, task: Task, share: float) -> None:
     train = make_dataset(12, task=task)
-    network, lexical = told(train), fit_lexical(train, LexicalSettings())[0]
-    one, other = network.predict_proba(train.texts), lexical.predict_proba(train.texts)
+    network, lexical = make_network(train), fit_lexical(train, LexicalSettings())[0]
+    network_scores, lexical_scores = network.predict_proba(train.texts), lexical.predict_proba(train.texts)
     if task is Task.multiclass:
-        expected = one ** (1 - share) * other**share
+        expected = network_scores ** (1 - share) * lexical_scores**share
         expected /= expected.sum(axis=1, keepdims=True)
     else:
-        expected = expit((1 - share) * logit(one) + share * logit(other))
-    scores = averaged(network, lexical, share).predict_proba(train.texts)
+        expected = expit((1 - share) * logit(network_scores) + share * logit(lexical_scores))
+    scores = make_averaged(network, lexical, share).predict_proba(train.texts)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 @TASKS
-def test_a_label_on_no_text_of_train_is_on_none(make_dataset: MakeDataset, task: Task) -> None:
+def test_label_missing_from_train_scores_zero(make_dataset: MakeDataset, task: Task) -> None:
     train = make_dataset(12, task=task)
     train.targets[:, 0] = 0
-    scores = averaged(told(train), fit_lexical(train, LexicalSettings())[0], 0.5).predict_proba(train.texts)
+    scores = make_averaged(make_network(train), fit_lexical(train, LexicalSettings())[0], 0.5).predict_proba(
+        train.texts
+    )
     assert not scores[:, 0].any()
     assert np.isfinite(scores).all()
     if task is Task.multiclass:
         np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
 
 
-def test_multi_class_scores_do_not_hang_on_a_constant_in_the_networks_logits(make_dataset: MakeDataset) -> None:
+def test_multiclass_scores_ignore_constant_shift_of_logits(make_dataset: MakeDataset) -> None:
     train = make_dataset(12, task=Task.multiclass)
-    network, lexical = told(train), fit_lexical(train, LexicalSettings())[0]
-    moved = Told(network.found + 7, network.task, network.labels)
-    one, two = (averaged(each, lexical, 0.5).predict_proba(train.texts) for each in (network, moved))
-    np.testing.assert_allclose(one, two, atol=1e-6)
-    np.testing.assert_allclose(one, softmax(0.5 * network.found + 0.5 * lexical.logits(train.texts), axis=1), atol=1e-6)
+    network, lexical = make_network(train), fit_lexical(train, LexicalSettings())[0]
+    shifted = FixedNetwork(network.found + 7, network.task, network.labels)
+    scores, shifted_scores = (
+        make_averaged(model, lexical, 0.5).predict_proba(train.texts) for model in (network, shifted)
+    )
+    np.testing.assert_allclose(scores, shifted_scores, atol=1e-6)
+    np.testing.assert_allclose(
+        scores, softmax(0.5 * network.found + 0.5 * lexical.logits(train.texts), axis=1), atol=1e-6
+    )
 
 
-def test_no_texts_have_no_scores(make_dataset: MakeDataset) -> None:
+def test_empty_input_returns_no_scores(make_dataset: MakeDataset) -> None:
     train = make_dataset(12)
-    both = AveragedClassifier(small_network(train), fit_lexical(train, LexicalSettings())[0], 0.5)
-    assert both.predict_proba([]).shape == (0, 3)
+    ensemble = AveragedClassifier(make_small_network(train), fit_lexical(train, LexicalSettings())[0], 0.5)
+    assert ensemble.predict_proba([]).shape == (0, 3)
 
 
-def test_parameters_and_bytes_are_those_of_both(make_dataset: MakeDataset) -> None:
+def test_num_parameters_and_size_sum_both_models(make_dataset: MakeDataset) -> None:
     train = make_dataset(12)
     lexical = fit_lexical(train, LexicalSettings())[0]
-    alone, both = averaged(told(train)), averaged(told(train), lexical, 0.5)
+    alone, ensemble = make_averaged(make_network(train)), make_averaged(make_network(train), lexical, 0.5)
     assert (alone.num_parameters, alone.size_bytes) == (5, 20)
-    assert both.num_parameters == 5 + lexical.num_parameters
-    assert both.size_bytes == 20 + lexical.size_bytes
+    assert ensemble.num_parameters == 5 + lexical.num_parameters
+    assert ensemble.size_bytes == 20 + lexical.size_bytes
 
 
-def test_the_networks_words_stay_as_they_are_without_a_lexical_classifier(make_dataset: MakeDataset) -> None:
+def test_explanations_are_unchanged_without_lexical_classifier(make_dataset: MakeDataset) -> None:
     shares: list[Shares] = [[("a", "word", 0.5)]]
-    assert averaged(told(make_dataset(12))).explain(["word"], shares) == shares
+    assert make_averaged(make_network(make_dataset(12))).explain(["word"], shares) == shares
 
 
-def explained(of_network: Shares, of_lexical: Shares, logits: list[float], share: float = 0.25) -> Shares:
-    """What speaks for labels that both score with `logits`."""
+def explain_average(of_network: Shares, of_lexical: Shares, logits: list[float], share: float = 0.25) -> Shares:
+    """Return the words that explain labels which both models score with `logits`."""
 
     class Lexical:
         def logits(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -206,46 +210,48 @@ def explained(of_network: Shares, of_lexical: Shares, logits: list[float], share
         def explain(self, texts: Sequence[str]) -> list[Shares]:
             return [of_lexical]
 
-    network = Told(np.array([logits], dtype=np.float32), Task.multilabel)
+    network = FixedNetwork(np.array([logits], dtype=np.float32), Task.multilabel)
     return AveragedClassifier(network, Lexical(), share).explain(["text"], [of_network])[0]  # type: ignore[arg-type]
 
 
-def test_a_word_that_both_know_counts_once_with_the_weights_of_the_scores() -> None:
-    found = explained([("a", "Speech", 2.0), ("a", "of", 0.4)], [("a", "speech", 4.0), ("b", "wave", 1.0)], [1, 1, 1])
-    assert found == [
+def test_word_of_both_models_gets_one_weighted_entry() -> None:
+    explanation = explain_average(
+        [("a", "Speech", 2.0), ("a", "of", 0.4)], [("a", "speech", 4.0), ("b", "wave", 1.0)], [1, 1, 1]
+    )
+    assert explanation == [
         ("a", "speech", pytest.approx(0.75 * 2 + 0.25 * 4)),
         ("a", "of", pytest.approx(0.3)),
         ("b", "wave", pytest.approx(0.25)),
     ]
 
 
-def test_labels_that_score_low_are_not_explained() -> None:
-    assert explained([("a", "one", 1.0), ("b", "two", 1.0)], [], [1, -3, 1]) == [("a", "one", 0.75)]
+def test_low_scoring_labels_are_not_explained() -> None:
+    assert explain_average([("a", "one", 1.0), ("b", "two", 1.0)], [], [1, -3, 1]) == [("a", "one", 0.75)]
 
 
-def test_the_five_strongest_words_of_a_label_are_told() -> None:
+def test_explanation_keeps_five_strongest_words_per_label() -> None:
     words = [("a", f"word{number}", number + 1.0) for number in range(8)]
-    found = explained(words, [], [1, 1, 1])
-    assert [word for _, word, _ in found] == ["word7", "word6", "word5", "word4", "word3"]
+    explanation = explain_average(words, [], [1, 1, 1])
+    assert [word for _, word, _ in explanation] == ["word7", "word6", "word5", "word4", "word3"]
 
 
 @TASKS
-def test_what_was_saved_scores_the_same_bit_for_bit(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
+def test_loaded_ensemble_gives_identical_scores(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
     train = make_dataset(12, task=task)
-    both = AveragedClassifier(small_network(train), fit_lexical(train, LexicalSettings())[0], 0.25)
-    for _ in range(2):  # the second time over the files of one that was stopped while it saved
-        both.save(tmp_path)
+    ensemble = AveragedClassifier(make_small_network(train), fit_lexical(train, LexicalSettings())[0], 0.25)
+    for _ in range(2):  # the second save overwrites files, as after a run that was stopped while saving
+        ensemble.save(tmp_path)
     loaded = load_averaged(tmp_path, "ratchet.models.cnn_network")
     assert loaded.lexical_share == 0.25
-    np.testing.assert_array_equal(loaded.predict_proba(train.texts), both.predict_proba(train.texts))
+    np.testing.assert_array_equal(loaded.predict_proba(train.texts), ensemble.predict_proba(train.texts))
 
 
-def test_a_network_alone_has_files_of_a_network_alone(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_network_without_lexical_classifier_saves_no_extra_files(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(12)
-    AveragedClassifier(small_network(train)).save(tmp_path)
+    AveragedClassifier(make_small_network(train)).save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"model.json", "tokenizer.json", "weights.safetensors"}
     loaded = load_averaged(tmp_path, "ratchet.models.cnn_network")
     assert loaded.lexical is None
     np.testing.assert_array_equal(
-        loaded.predict_proba(train.texts), small_network(train).predict_proba(train.texts), strict=True
+        loaded.predict_proba(train.texts), make_small_network(train).predict_proba(train.texts), strict=True
     )

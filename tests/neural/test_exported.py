@@ -1,4 +1,4 @@
-"""An export scores as its network does, for every task and length, and whatever texts are scored with it."""
+"""Tests that an export scores as its network does, for every task and text length, in any batch."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ LABELS = ["audio", "graphs", "vision"]
 TEXTS = ["speech and sound", "", "nodes", WORDS * 20, "日本語", "lens [PAD] camera \ud800"]
 
 
-def classifier(task: Task = Task.multilabel, *, max_length: int = 32) -> TextClassifier:
+def make_classifier(task: Task = Task.multilabel, *, max_length: int = 32) -> TextClassifier:
     tokenizer = learn_tokenizer([WORDS], Tokens.word, vocabulary_size=100, min_count=1)
     limit_length(tokenizer, max_length)
     architecture = {
@@ -46,99 +46,103 @@ def classifier(task: Task = Task.multilabel, *, max_length: int = 32) -> TextCla
     return TextClassifier(tokenizer, PADDING, network, LABELS, task, architecture)
 
 
-def exported(
-    one: TextClassifier, directory: Path, precision: ExportPrecision = ExportPrecision.float32
+def export_and_load(
+    classifier: TextClassifier, directory: Path, precision: ExportPrecision = ExportPrecision.float32
 ) -> ExportedClassifier:
     directory.mkdir(exist_ok=True)
-    export_classifier(one, directory, precision)
+    export_classifier(classifier, directory, precision)
     return load_exported(directory)
 
 
 @pytest.fixture(scope="module")
-def fitted() -> TextClassifier:
-    return classifier()
+def classifier() -> TextClassifier:
+    return make_classifier()
 
 
 @pytest.fixture(scope="module")
-def loaded(fitted: TextClassifier, tmp_path_factory: pytest.TempPathFactory) -> ExportedClassifier:
-    return exported(fitted, tmp_path_factory.mktemp("exported"))
+def export(classifier: TextClassifier, tmp_path_factory: pytest.TempPathFactory) -> ExportedClassifier:
+    return export_and_load(classifier, tmp_path_factory.mktemp("exported"))
 
 
-def test_it_has_the_networks_logits_and_scores(fitted: TextClassifier, loaded: ExportedClassifier) -> None:
-    np.testing.assert_allclose(loaded.logits(TEXTS), fitted.logits(TEXTS), rtol=0, atol=1e-5)
-    np.testing.assert_allclose(loaded.predict_proba(TEXTS), fitted.predict_proba(TEXTS), rtol=0, atol=1e-6)
-    assert loaded.predict_proba(TEXTS).dtype == loaded.logits(TEXTS).dtype == np.float32
-    assert (loaded.labels, loaded.num_parameters) == (LABELS, fitted.num_parameters)
-    assert loaded.size_bytes > fitted.size_bytes
+def test_export_matches_logits_and_scores_of_network(classifier: TextClassifier, export: ExportedClassifier) -> None:
+    np.testing.assert_allclose(export.logits(TEXTS), classifier.logits(TEXTS), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(export.predict_proba(TEXTS), classifier.predict_proba(TEXTS), rtol=0, atol=1e-6)
+    assert export.predict_proba(TEXTS).dtype == export.logits(TEXTS).dtype == np.float32
+    assert (export.labels, export.num_parameters) == (LABELS, classifier.num_parameters)
+    assert export.size_bytes > classifier.size_bytes
 
 
-def test_logits_are_what_scores_are_made_of(fitted: TextClassifier) -> None:
-    np.testing.assert_allclose(1 / (1 + np.exp(-fitted.logits(TEXTS))), fitted.predict_proba(TEXTS), rtol=1e-5)
+def test_scores_are_sigmoid_of_logits(classifier: TextClassifier) -> None:
+    np.testing.assert_allclose(1 / (1 + np.exp(-classifier.logits(TEXTS))), classifier.predict_proba(TEXTS), rtol=1e-5)
 
 
-def test_classes_share_1(tmp_path: Path) -> None:
-    one = classifier(Task.multiclass)
-    scores = exported(one, tmp_path).predict_proba(TEXTS)
+def test_multiclass_scores_of_export_sum_to_one(tmp_path: Path) -> None:
+    classifier = make_classifier(Task.multiclass)
+    scores = export_and_load(classifier, tmp_path).predict_proba(TEXTS)
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(scores, one.predict_proba(TEXTS), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(scores, classifier.predict_proba(TEXTS), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("max_length", [1, 2])
-def test_texts_that_are_cut_to_next_to_nothing(max_length: int, tmp_path: Path) -> None:
-    one = classifier(max_length=max_length)
-    np.testing.assert_allclose(exported(one, tmp_path).logits(TEXTS), one.logits(TEXTS), rtol=0, atol=1e-5)
+def test_export_matches_network_on_heavily_truncated_texts(max_length: int, tmp_path: Path) -> None:
+    classifier = make_classifier(max_length=max_length)
+    np.testing.assert_allclose(
+        export_and_load(classifier, tmp_path).logits(TEXTS), classifier.logits(TEXTS), rtol=0, atol=1e-5
+    )
 
 
-def test_no_texts_have_no_scores(loaded: ExportedClassifier) -> None:
-    assert loaded.predict_proba([]).shape == (0, 3)
+def test_empty_input_returns_no_scores(export: ExportedClassifier) -> None:
+    assert export.predict_proba([]).shape == (0, 3)
 
 
 @given(texts=st.lists(st.text(), max_size=5))
 @settings(max_examples=30, deadline=None)
-def test_any_texts_score_alike(fitted: TextClassifier, loaded: ExportedClassifier, texts: list[str]) -> None:
-    np.testing.assert_allclose(loaded.predict_proba(texts), fitted.predict_proba(texts), rtol=0, atol=1e-6)
+def test_export_matches_network_on_arbitrary_texts(
+    classifier: TextClassifier, export: ExportedClassifier, texts: list[str]
+) -> None:
+    np.testing.assert_allclose(export.predict_proba(texts), classifier.predict_proba(texts), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", list(ExportPrecision))
-def test_neither_neighbours_nor_threads_change_a_bit(
-    fitted: TextClassifier, precision: ExportPrecision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_batching_and_thread_count_do_not_change_logits(
+    classifier: TextClassifier, precision: ExportPrecision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    one = exported(fitted, tmp_path, precision)
+    one_thread = export_and_load(classifier, tmp_path, precision)
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    four = load_exported(tmp_path)
-    assert (one.threads, four.threads) == (1, 4)
-    together = four.logits(TEXTS)
-    np.testing.assert_array_equal(one.logits(TEXTS), together)
-    np.testing.assert_array_equal(np.concatenate([four.logits([text]) for text in TEXTS]), together)
+    four_threads = load_exported(tmp_path)
+    assert (one_thread.threads, four_threads.threads) == (1, 4)
+    together = four_threads.logits(TEXTS)
+    np.testing.assert_array_equal(one_thread.logits(TEXTS), together)
+    np.testing.assert_array_equal(np.concatenate([four_threads.logits([text]) for text in TEXTS]), together)
 
 
-def test_int8_is_smaller_and_close_but_not_the_same(fitted: TextClassifier, tmp_path: Path) -> None:
-    whole = exported(fitted, tmp_path / "float32")
-    small = exported(fitted, tmp_path / "int8", ExportPrecision.int8)
-    difference = np.abs(small.predict_proba(TEXTS) - whole.predict_proba(TEXTS)).max()
+def test_int8_scores_are_close_but_not_identical(classifier: TextClassifier, tmp_path: Path) -> None:
+    float32_export = export_and_load(classifier, tmp_path / "float32")
+    int8_export = export_and_load(classifier, tmp_path / "int8", ExportPrecision.int8)
+    difference = np.abs(int8_export.predict_proba(TEXTS) - float32_export.predict_proba(TEXTS)).max()
     assert 1e-7 < difference < 0.05
-    assert small.size_bytes != whole.size_bytes
+    assert int8_export.size_bytes != float32_export.size_bytes
 
 
-def test_exporting_leaves_the_network_and_the_generators_as_they_were(fitted: TextClassifier, tmp_path: Path) -> None:
-    weights = {name: weight.clone() for name, weight in fitted.network.state_dict().items()}
+def test_export_keeps_network_weights_and_random_state(classifier: TextClassifier, tmp_path: Path) -> None:
+    weights = {name: weight.clone() for name, weight in classifier.network.state_dict().items()}
     state = torch.get_rng_state()
-    exported(fitted, tmp_path)
+    export_and_load(classifier, tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(weight, weights[name]) for name, weight in fitted.network.state_dict().items())
+    assert all(torch.equal(weight, weights[name]) for name, weight in classifier.network.state_dict().items())
 
 
-def test_three_files_are_written(fitted: TextClassifier, tmp_path: Path) -> None:
-    exported(fitted, tmp_path)
+def test_export_writes_three_files(classifier: TextClassifier, tmp_path: Path) -> None:
+    export_and_load(classifier, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"network.onnx", "tokenizer.json", "model.json"}
     assert json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))["task"] == "multilabel"
 
 
-def test_a_directory_is_loaded_as_what_it_holds(fitted: TextClassifier, tmp_path: Path) -> None:
+def test_loader_distinguishes_saved_and_exports(classifier: TextClassifier, tmp_path: Path) -> None:
     (tmp_path / "saved").mkdir()
-    fitted.save(tmp_path / "saved")
-    exported(fitted, tmp_path / "exported")
+    classifier.save(tmp_path / "saved")
+    export_and_load(classifier, tmp_path / "exported")
     assert not is_exported(tmp_path / "saved")
     assert isinstance(load_saved_or_exported(tmp_path / "saved", "ratchet.models.cnn_network"), TextClassifier)
     assert isinstance(load_saved_or_exported(tmp_path / "exported", "never.imported"), ExportedClassifier)
@@ -147,28 +151,28 @@ def test_a_directory_is_loaded_as_what_it_holds(fitted: TextClassifier, tmp_path
 @pytest.mark.parametrize(
     "action",
     [
-        lambda loaded: loaded.trained(),
-        lambda loaded: loaded.save(Path("nowhere")),
-        lambda loaded: AveragedClassifier(loaded).export(Path("nowhere"), ExportPrecision.float32),
+        lambda export: export.trained(),
+        lambda export: export.save(Path("nowhere")),
+        lambda export: AveragedClassifier(export).export(Path("nowhere"), ExportPrecision.float32),
     ],
     ids=["explain", "save", "export"],
 )
-def test_what_an_export_cannot_do_is_said(loaded: ExportedClassifier, action: Callable[..., None]) -> None:
+def test_unsupported_actions_on_export_raise_error(export: ExportedClassifier, action: Callable[..., None]) -> None:
     with pytest.raises(UserError, match="export"):
-        action(loaded)
+        action(export)
 
 
-def test_a_missing_library_names_the_extra(
-    fitted: TextClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_missing_library_error_names_extra(
+    classifier: TextClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported(fitted, tmp_path)
+    export_and_load(classifier, tmp_path)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match=r"onnxruntime.*ratchet\[export\].*\[export\]'"):
         load_exported(tmp_path)
     with pytest.raises(UserError, match=r"onnx\b.*onnxscript.*onnxruntime.*ratchet\[export\]"):
-        export_classifier(fitted, tmp_path, ExportPrecision.float32)
+        export_classifier(classifier, tmp_path, ExportPrecision.float32)
 
 
-def test_other_errors_are_not_taken_for_a_missing_library() -> None:
+def test_other_errors_pass_through_export_extra() -> None:
     with pytest.raises(ValueError, match="other"), export_extra("nothing"):
         raise ValueError("other")

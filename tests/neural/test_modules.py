@@ -29,18 +29,18 @@ from ratchet.taggers import FitContext, ValidationMetric
 MakeDataset = Callable[..., Dataset]
 
 
-def network() -> nn.ModuleDict:
+def make_network() -> nn.ModuleDict:
     return nn.ModuleDict(
         {"embedding": nn.Embedding(5, 4), "hidden": nn.Linear(4, 4), "norm": nn.LayerNorm(4), "output": nn.Linear(4, 2)}
     )
 
 
-def rates_of(module: nn.Module, output: float = 0.1, others: float = 0.01) -> dict[str, float]:
+def make_rates(module: nn.Module, output: float = 0.1, others: float = 0.01) -> dict[str, float]:
     return {name: output if name.startswith("output") else others for name, _ in module.named_parameters()}
 
 
-def factors(steps: int, warmup: float) -> list[float]:
-    """The rate of each step over the highest one, and what it is after the last."""
+def rate_factors(steps: int, warmup: float) -> list[float]:
+    """Return the rate of each step relative to the highest one, and the rate after the last step."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = warmup_then_decay(optimizer, steps, warmup)
     seen = []
@@ -51,23 +51,23 @@ def factors(steps: int, warmup: float) -> list[float]:
     return [*seen, optimizer.param_groups[0]["lr"]]
 
 
-def test_every_parameter_is_in_one_group_with_its_own_rate() -> None:
-    module = network()
-    rates = rates_of(module)
+def test_every_parameter_is_in_one_group_with_its_rate() -> None:
+    module = make_network()
+    rates = make_rates(module)
     names = {id(parameter): name for name, parameter in module.named_parameters()}
-    found = []
+    grouped = []
     for group in parameter_groups(module, rates, 0.5):
         for parameter in group["params"]:
-            found.append(names[id(parameter)])
-            assert group["lr"] == rates[found[-1]]
-    assert sorted(found) == sorted(names.values())
+            grouped.append(names[id(parameter)])
+            assert group["lr"] == rates[grouped[-1]]
+    assert sorted(grouped) == sorted(names.values())
 
 
-def test_vectors_do_not_decay() -> None:
-    module = network()
+def test_only_matrices_have_weight_decay() -> None:
+    module = make_network()
     decay = {
         id(parameter): group["weight_decay"]
-        for group in parameter_groups(module, rates_of(module), 0.5)
+        for group in parameter_groups(module, make_rates(module), 0.5)
         for parameter in group["params"]
     }
     for name, parameter in module.named_parameters():
@@ -75,38 +75,40 @@ def test_vectors_do_not_decay() -> None:
         assert decay[id(parameter)] == (0.5 if is_matrix else 0.0), name
 
 
-def test_frozen_parameters_are_left_out() -> None:
-    module = network()
+def test_parameter_groups_exclude_frozen_parameters() -> None:
+    module = make_network()
     module["hidden"].requires_grad_(False)
     module["embedding"].requires_grad_(False)
-    left = {id(parameter) for group in parameter_groups(module, rates_of(module), 0.5) for parameter in group["params"]}
-    assert left == {id(parameter) for name in ("norm", "output") for parameter in module[name].parameters()}
+    grouped = {
+        id(parameter) for group in parameter_groups(module, make_rates(module), 0.5) for parameter in group["params"]
+    }
+    assert grouped == {id(parameter) for name in ("norm", "output") for parameter in module[name].parameters()}
 
 
-def test_a_parameter_without_a_rate_is_an_error_and_not_left_out() -> None:
-    module = network()
-    rates = rates_of(module)
+def test_parameter_without_rate_raises_error() -> None:
+    module = make_network()
+    rates = make_rates(module)
     del rates["norm.bias"]
     with pytest.raises(KeyError, match=r"norm\.bias"):
         parameter_groups(module, rates, 0.5)
 
 
-def test_an_update_moves_each_parameter_by_its_rate_and_leaves_frozen_ones() -> None:
-    module = network()
+def test_update_moves_parameters_by_rate_except_frozen_ones() -> None:
+    module = make_network()
     module["embedding"].requires_grad_(False)
     before = {name: parameter.clone() for name, parameter in module.named_parameters()}
-    optimizer = make_optimizer(parameter_groups(module, rates_of(module), 0.0))
+    optimizer = make_optimizer(parameter_groups(module, make_rates(module), 0.0))
     for parameter in module.parameters():
         if parameter.requires_grad:
             parameter.grad = torch.ones_like(parameter)
     optimizer.step()
-    for name, parameter in module.named_parameters():  # Adam's first step is the rate, whatever the gradient
+    for name, parameter in module.named_parameters():  # Adam's first step equals the rate, whatever the gradient
         rate = 0.1 if name.startswith("output") else 0.0 if name.startswith("embedding") else 0.01
         torch.testing.assert_close(before[name] - parameter, torch.full_like(parameter, rate), msg=name)
 
 
-def test_the_rate_rises_over_the_warm_up_and_falls_to_0() -> None:
-    seen = factors(100, 0.1)
+def test_rate_rises_during_warmup_and_decays_to_0() -> None:
+    seen = rate_factors(100, 0.1)
     assert seen[0] == pytest.approx(1 / 11)
     assert seen[9] == pytest.approx(10 / 11)
     assert seen[10] == max(seen) == 1
@@ -115,27 +117,27 @@ def test_the_rate_rises_over_the_warm_up_and_falls_to_0() -> None:
     assert seen[100] == 0
 
 
-def test_the_rate_is_linear_on_both_sides() -> None:
-    seen = factors(100, 0.25)
+def test_rate_is_linear_before_and_after_peak() -> None:
+    seen = rate_factors(100, 0.25)
     for part in (seen[:26], seen[25:]):
         steps = [after - before for before, after in pairwise(part)]
         assert steps == pytest.approx([steps[0]] * len(steps))
 
 
-def test_without_warm_up_the_first_step_is_the_fastest() -> None:
-    seen = factors(10, 0.0)
+def test_without_warmup_rate_decays_from_first_step() -> None:
+    seen = rate_factors(10, 0.0)
     assert seen == pytest.approx([1 - step / 10 for step in range(11)])
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5, 1.0])
 @pytest.mark.parametrize("steps", [1, 2, 3, 7])
-def test_even_the_shortest_training_moves_at_each_step_and_stays_in_bounds(steps: int, warmup: float) -> None:
-    assert all(0 < factor <= 1 for factor in factors(steps, warmup)[:-1])
+def test_rate_is_positive_at_every_step_of_short_training(steps: int, warmup: float) -> None:
+    assert all(0 < factor <= 1 for factor in rate_factors(steps, warmup)[:-1])
 
 
-def test_the_rates_of_all_groups_change_alike() -> None:
-    module = network()
-    optimizer = make_optimizer(parameter_groups(module, rates_of(module), 0.5))
+def test_rates_of_all_groups_scale_together() -> None:
+    module = make_network()
+    optimizer = make_optimizer(parameter_groups(module, make_rates(module), 0.5))
     scheduler = warmup_then_decay(optimizer, 10, 0.5)
     for _ in range(10):
         lr = {group["lr"] for group in optimizer.param_groups}
@@ -145,8 +147,8 @@ def test_the_rates_of_all_groups_change_alike() -> None:
         scheduler.step()
 
 
-def make_settings(**changed: Any) -> NeuralSettings:
-    chosen: dict[str, Any] = {
+def make_settings(**overrides: Any) -> NeuralSettings:
+    defaults: dict[str, Any] = {
         "max_length": 16,
         "batch_size": 8,
         "max_epochs": 3,
@@ -156,11 +158,11 @@ def make_settings(**changed: Any) -> NeuralSettings:
         "warmup": 0.1,
         "imbalance": Imbalance.none,
     }
-    return NeuralSettings(name="words", complexity=1, **(chosen | changed))
+    return NeuralSettings(name="words", complexity=1, **(defaults | overrides))
 
 
-class Watched(nn.Module):
-    """A linear network over words that notes, while it is trained, which ids it sees and which parts are dropped."""
+class RecordingNetwork(nn.Module):
+    """A linear network over words that records, in training, the ids it sees and the units that dropout keeps."""
 
     def __init__(self, vocabulary_size: int, num_labels: int) -> None:
         super().__init__()
@@ -182,7 +184,7 @@ class Watched(nn.Module):
 
 @dataclass
 class Story:
-    """What a fit told: rows of its history, and what its metric was asked about."""
+    """The history rows of a fit and the arguments of its metric."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
@@ -199,18 +201,18 @@ class Story:
         return 0.25 + len(self.scores) / 100  # the last epoch is the best one
 
 
-def classifier_of(train: Dataset) -> TextClassifier:
+def make_classifier(train: Dataset) -> TextClassifier:
     tokenizer = learn_tokenizer(train.texts, Tokens.word, vocabulary_size=1000, min_count=1)
-    network = Watched(tokenizer.get_vocab_size(), len(train.labels))
+    network = RecordingNetwork(tokenizer.get_vocab_size(), len(train.labels))
     return TextClassifier(tokenizer, PADDING, network, list(train.labels), train.task, {})
 
 
-def context_of(directory: Path, story: Story, *, seed: int = 0, trainer: TrainerConfig | None = None) -> FitContext:
+def make_context(directory: Path, story: Story, *, seed: int = 0, trainer: TrainerConfig | None = None) -> FitContext:
     context = fit_context(directory, seed=seed, log=story.log, trainer=trainer)
     return replace(context, validation_metric=ValidationMetric("val/anything", story.of))
 
 
-def fitted(
+def fit_network(
     train: Dataset,
     val: Dataset,
     context: FitContext,
@@ -218,68 +220,68 @@ def fitted(
     targets: npt.NDArray[np.float32] | None = None,
     **settings: Any,
 ) -> TextClassifier:
-    classifier = classifier_of(train)
-    made = make_settings(**settings)
-    same = dict.fromkeys((name for name, _ in classifier.network.named_parameters()), made.learning_rate)
-    fit_classifier(classifier, rates or same, train, val, made, context, targets)
+    classifier = make_classifier(train)
+    model_settings = make_settings(**settings)
+    default_rates = dict.fromkeys(
+        (name for name, _ in classifier.network.named_parameters()), model_settings.learning_rate
+    )
+    fit_classifier(classifier, rates or default_rates, train, val, model_settings, context, targets)
     return classifier
 
 
-def watched(classifier: TextClassifier) -> Watched:
-    assert isinstance(classifier.network, Watched)
+def get_network(classifier: TextClassifier) -> RecordingNetwork:
+    assert isinstance(classifier.network, RecordingNetwork)
     return classifier.network
 
 
-def learnable(train: Dataset) -> npt.NDArray[np.float32]:
-    """The labels of train as what is learnt from them."""
+def float_targets(train: Dataset) -> npt.NDArray[np.float32]:
+    """Return the labels of train as float targets."""
     return train.targets.astype(np.float32)
 
 
-def ids_of(batches: Batches) -> list[list[list[int]]]:
+def collect_ids(batches: Batches) -> list[list[list[int]]]:
     return [ids.tolist() for ids, *_ in batches]
 
 
-def test_val_is_read_by_length_and_train_in_an_order_of_the_seed(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_val_is_sorted_by_length_and_train_is_shuffled(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(40), make_dataset(20, seed=1)
-    classifier = classifier_of(train)
-    data = Data(classifier, train, val, make_settings(), context_of(tmp_path, Story(), seed=7), learnable(train))
-    for part, batches, order in (
+    classifier = make_classifier(train)
+    data = Data(classifier, train, val, make_settings(), make_context(tmp_path, Story(), seed=7), float_targets(train))
+    for dataset, batches, order in (
         (val, data.val_dataloader(), by_length),
         (train, data.train_dataloader(), lambda texts, size: shuffled(texts, size, 7, 0)),
     ):
-        texts = token_ids(classifier.tokenizer, part.texts, PADDING)
-        found = [targets.tolist() for _, _, targets, _ in batches]
-        assert found == [part.targets[rows].tolist() for rows in order(texts, 8)]
+        texts = token_ids(classifier.tokenizer, dataset.texts, PADDING)
+        batch_targets = [targets.tolist() for _, _, targets, _ in batches]
+        assert batch_targets == [dataset.targets[rows].tolist() for rows in order(texts, 8)]
 
 
-def test_overfitting_validates_on_the_batches_that_it_trains_on(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_overfitting_validates_on_its_training_batches(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(40), make_dataset(20, seed=1)
-    context = context_of(tmp_path, Story(), trainer=TrainerConfig(overfit_batches=2))
-    data = Data(classifier_of(train), train, val, make_settings(), context, learnable(train))
-    first = ids_of(data.train_dataloader())
+    context = make_context(tmp_path, Story(), trainer=TrainerConfig(overfit_batches=2))
+    data = Data(make_classifier(train), train, val, make_settings(), context, float_targets(train))
+    first = collect_ids(data.train_dataloader())
     data.train.epoch = 1
-    assert ids_of(data.train_dataloader()) == first == ids_of(data.val_dataloader())
+    assert collect_ids(data.train_dataloader()) == first == collect_ids(data.val_dataloader())
 
 
-def test_the_order_of_an_epoch_is_drawn_from_seed_and_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_training_order_depends_on_seed_and_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(40)
-    classifier = fitted(train, train, context_of(tmp_path, Story(), seed=3))
+    classifier = fit_network(train, train, make_context(tmp_path, Story(), seed=3))
     texts = token_ids(classifier.tokenizer, train.texts, PADDING)
     expected = Batches(texts, train.targets, batch_size=8, padding=PADDING, seed=3)
-    seen = watched(classifier).ids
+    seen = get_network(classifier).ids
     assert len(seen) == 3 * 5
     for epoch in range(3):
         expected.epoch = epoch
-        assert seen[epoch * 5 : (epoch + 1) * 5] == ids_of(expected)
+        assert seen[epoch * 5 : (epoch + 1) * 5] == collect_ids(expected)
 
 
-def test_dropout_is_drawn_from_seed_and_epoch_whatever_was_drawn_before(
-    make_dataset: MakeDataset, tmp_path: Path
-) -> None:
+def test_dropout_depends_only_on_seed_and_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(40)
 
-    def dropped(name: str, seed: int, draws: int) -> list[list[float]]:
-        class Drawing(Story):
+    def record_dropout(name: str, seed: int, draws: int) -> list[list[float]]:
+        class DrawingStory(Story):
             def log(self, step: int, metrics: Mapping[str, float]) -> None:
                 torch.rand(draws * (len(self.rows) + 1))
                 super().log(step, metrics)
@@ -287,34 +289,32 @@ def test_dropout_is_drawn_from_seed_and_epoch_whatever_was_drawn_before(
         (tmp_path / name).mkdir()
         with torch.random.fork_rng(devices=[]):
             torch.rand(draws)
-            return watched(fitted(train, train, context_of(tmp_path / name, Drawing(), seed=seed))).kept
+            return get_network(fit_network(train, train, make_context(tmp_path / name, DrawingStory(), seed=seed))).kept
 
-    kept = dropped("one", 3, 1)
-    assert dropped("same", 3, 1000) == kept
-    assert dropped("other", 4, 1) != kept
-    assert len({tuple(each) for each in kept}) == len(kept), "every batch of every epoch drops something else"
+    kept = record_dropout("one", 3, 1)
+    assert record_dropout("same", 3, 1000) == kept
+    assert record_dropout("other", 4, 1) != kept
+    assert len({tuple(mask) for mask in kept}) == len(kept), "every batch must have a dropout mask of its own"
 
 
-def test_a_network_that_comes_ready_to_predict_is_trained_with_dropout(
-    make_dataset: MakeDataset, tmp_path: Path
-) -> None:
+def test_network_in_eval_mode_is_trained_with_dropout(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(16)
-    classifier, settings = classifier_of(train), make_settings(max_epochs=1)
+    classifier, settings = make_classifier(train), make_settings(max_epochs=1)
     classifier.network.eval()
     rates = dict.fromkeys(("words.weight", "scale"), 0.01)
-    fit_classifier(classifier, rates, train, train, settings, context_of(tmp_path, Story()))
-    assert len(watched(classifier).kept) == 2
-    assert all(0 < each.count(0) < 20 for each in watched(classifier).kept)
+    fit_classifier(classifier, rates, train, train, settings, make_context(tmp_path, Story()))
+    assert len(get_network(classifier).kept) == 2
+    assert all(0 < mask.count(0) < 20 for mask in get_network(classifier).kept)
 
 
-def test_the_largest_seed_is_a_seed_like_any(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_largest_seed_is_accepted_by_fit(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(9)
-    fitted(train, train, context_of(tmp_path, Story(), seed=2**32 - 1), max_epochs=1)
+    fit_network(train, train, make_context(tmp_path, Story(), seed=2**32 - 1), max_epochs=1)
 
 
-def test_the_metric_is_asked_about_all_of_val_each_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_metric_gets_all_of_val_every_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val, story = make_dataset(40), make_dataset(21, seed=1), Story()
-    classifier = fitted(train, val, context_of(tmp_path, story))
+    classifier = fit_network(train, val, make_context(tmp_path, story))
     assert len(story.scores) == 3
     order = [row for rows in by_length(token_ids(classifier.tokenizer, val.texts, PADDING), 8) for row in rows]
     for targets in story.targets:
@@ -324,9 +324,9 @@ def test_the_metric_is_asked_about_all_of_val_each_epoch(make_dataset: MakeDatas
     np.testing.assert_allclose(story.scores[-1], classifier.predict_proba(val.texts)[order], atol=1e-6)
 
 
-def test_an_epoch_is_a_row_of_the_history(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_every_epoch_logs_one_history_row(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, story = make_dataset(40), Story()
-    fitted(train, train, context_of(tmp_path, story))
+    fit_network(train, train, make_context(tmp_path, story))
     assert [row["epoch"] for row in story.rows] == [0, 1, 2]
     assert story.steps == [5, 10, 15]
     for epoch, row in enumerate(story.rows):
@@ -336,9 +336,9 @@ def test_an_epoch_is_a_row_of_the_history(make_dataset: MakeDataset, tmp_path: P
 
 
 @pytest.mark.parametrize("task", list(Task), ids=lambda task: task.value)
-def test_the_loss_of_val_is_the_mean_over_its_texts(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
+def test_val_loss_is_mean_over_texts(make_dataset: MakeDataset, tmp_path: Path, task: Task) -> None:
     train, val, story = make_dataset(40, task=task), make_dataset(21, task=task, seed=1), Story()
-    classifier = fitted(train, val, context_of(tmp_path, story), learning_rate=0.5)
+    classifier = fit_network(train, val, make_context(tmp_path, story), learning_rate=0.5)
     scores = torch.from_numpy(classifier.predict_proba(val.texts)).double()
     targets = torch.from_numpy(val.targets).double()
     if task is Task.multiclass:
@@ -348,115 +348,115 @@ def test_the_loss_of_val_is_the_mean_over_its_texts(make_dataset: MakeDataset, t
     assert story.rows[-1]["val/loss"] == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_the_loss_of_train_is_the_mean_over_the_batches_of_the_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_train_loss_is_mean_over_batches_of_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, story = make_dataset(40), Story()
-    fitted(train, train, context_of(tmp_path, story), learning_rate=1e-12)
-    for row in story.rows:  # nothing is learnt, and all batches are of one size
+    fit_network(train, train, make_context(tmp_path, story), learning_rate=1e-12)
+    for row in story.rows:  # nothing is learnt, and all batches have the same size
         assert row["train/loss"] == pytest.approx(3 * np.log(2), rel=1e-5)
         assert row["val/loss"] == pytest.approx(row["train/loss"], rel=1e-5)
 
 
-def test_the_loss_of_val_weighs_labels_by_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_val_loss_uses_label_weights_of_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val, story = make_dataset(40), make_dataset(20, seed=1), Story()
     train.targets[:] = 0
     train.targets[:4] = 1
     val.targets[:] = 1
-    context = context_of(tmp_path, story)
-    fitted(train, val, context, max_epochs=1, learning_rate=1e-12, imbalance=Imbalance.pos_weight)
+    context = make_context(tmp_path, story)
+    fit_network(train, val, context, max_epochs=1, learning_rate=1e-12, imbalance=Imbalance.pos_weight)
     assert story.rows[0]["val/loss"] == pytest.approx(3 * (36 / 4) ** 0.5 * np.log(2), rel=1e-5)
 
 
-def test_the_rate_of_the_history_is_the_highest_there_is_and_falls_to_0(
-    make_dataset: MakeDataset, tmp_path: Path
-) -> None:
+def test_history_logs_highest_rate_which_decays_to_0(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, story = make_dataset(40), Story()
     rates = {"words.weight": 0.002, "scale": 0.01}
-    fitted(train, train, context_of(tmp_path, story), rates, warmup=0.0)
+    fit_network(train, train, make_context(tmp_path, story), rates, warmup=0.0)
     assert [row["learning_rate"] for row in story.rows] == pytest.approx([0.01 * 2 / 3, 0.01 / 3, 0.0])
 
 
-def test_each_parameter_moves_by_its_own_rate(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_fit_updates_each_parameter_with_its_rate(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(8)
-    context = context_of(tmp_path, Story())
-    network = watched(fitted(train, train, context, {"words.weight": 0.001, "scale": 0.0}, max_epochs=1, warmup=0.0))
+    context = make_context(tmp_path, Story())
+    network = get_network(
+        fit_network(train, train, context, {"words.weight": 0.001, "scale": 0.0}, max_epochs=1, warmup=0.0)
+    )
     assert float(network.words.weight.detach().abs().max()) == pytest.approx(0.001, rel=1e-3)
     assert torch.equal(network.scale.detach(), torch.ones(3))
 
 
-def test_without_targets_to_learn_from_it_learns_those_of_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_targets_default_to_labels_of_train(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(20), make_dataset(12, seed=1)
-    one, two = (
-        watched(fitted(train, val, context_of(tmp_path / f"{number}", Story()), targets=targets)).words.weight
+    default_weights, explicit_weights = (
+        get_network(
+            fit_network(train, val, make_context(tmp_path / f"{number}", Story()), targets=targets)
+        ).words.weight
         for number, targets in enumerate((None, train.targets.astype(np.float32)))
     )
-    assert torch.equal(one, two)
+    assert torch.equal(default_weights, explicit_weights)
 
 
-def test_it_learns_the_targets_that_it_is_given(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_fit_learns_the_given_targets(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(30), make_dataset(12, seed=1)
-    shares = np.full_like(train.targets, 0.25, dtype=np.float32)
+    soft_targets = np.full_like(train.targets, 0.25, dtype=np.float32)
     settings = {"max_epochs": 60, "patience": 60, "learning_rate": 0.05}
-    classifier = fitted(train, val, context_of(tmp_path, Story()), targets=shares, **settings)
+    classifier = fit_network(train, val, make_context(tmp_path, Story()), targets=soft_targets, **settings)
     np.testing.assert_allclose(classifier.predict_proba(train.texts), 0.25, atol=0.05)
 
 
-def test_val_and_the_weights_of_rare_labels_go_by_labels_whatever_is_learnt(
-    make_dataset: MakeDataset, tmp_path: Path
-) -> None:
+def test_validation_uses_labels_not_given_targets(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, val = make_dataset(20), make_dataset(12, seed=1)
     story = Story()
-    shares = np.full_like(train.targets, 0.25, dtype=np.float32)
-    fitted(train, val, context_of(tmp_path, story), targets=shares, imbalance=Imbalance.pos_weight)
+    soft_targets = np.full_like(train.targets, 0.25, dtype=np.float32)
+    fit_network(train, val, make_context(tmp_path, story), targets=soft_targets, imbalance=Imbalance.pos_weight)
     assert set(np.unique(story.targets[0])) == {0, 1}
     assert sorted(map(tuple, story.targets[0])) == sorted(map(tuple, val.targets))
     assert all(np.isfinite(row["train/loss"]) for row in story.rows)
 
 
-def test_overfitting_learns_labels_by_heart_and_no_shares(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_overfitting_memorises_labels_not_given_targets(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train, story = make_dataset(8), Story()
-    shares = np.full_like(train.targets, 0.25, dtype=np.float32)
-    context = context_of(tmp_path, story, trainer=TrainerConfig(overfit_batches=1))
-    classifier = fitted(train, make_dataset(12, seed=1), context, targets=shares, max_epochs=40, learning_rate=0.1)
+    soft_targets = np.full_like(train.targets, 0.25, dtype=np.float32)
+    context = make_context(tmp_path, story, trainer=TrainerConfig(overfit_batches=1))
+    classifier = fit_network(
+        train, make_dataset(12, seed=1), context, targets=soft_targets, max_epochs=40, learning_rate=0.1
+    )
     assert sorted(map(tuple, story.targets[0])) == sorted(map(tuple, train.targets))
     np.testing.assert_allclose(classifier.predict_proba(train.texts), train.targets, atol=0.1)
 
 
 @pytest.mark.parametrize("size", [2, 3, 9])
-def test_the_gradients_of_all_shares_add_up_to_that_of_the_batch(
+def test_gradients_of_process_shares_sum_to_batch_gradient(
     make_dataset: MakeDataset, tmp_path: Path, size: int
 ) -> None:
-    """The last batch is uneven, and of 9 processes some get no row of a batch."""
+    """The last batch is uneven, and some of 9 processes get no row of a batch."""
     train = make_dataset(21)
-    classifier = classifier_of(train)
-    network = watched(classifier)
+    classifier = make_classifier(train)
+    network = get_network(classifier)
     torch.nn.init.normal_(network.words.weight)
     network.dropout.p = 0.0
-    context = context_of(tmp_path, Story())
-    data = Data(classifier, train, train, make_settings(), context, learnable(train))
+    context = make_context(tmp_path, Story())
+    data = Data(classifier, train, train, make_settings(), context, float_targets(train))
     fit = Fit(classifier, {}, data, train.targets, make_settings(imbalance=Imbalance.pos_weight), context)
 
-    def gradients(rank: int, of: int) -> list[tuple[Tensor, Tensor]]:
-        data.take_share(rank, of)
-        found = []
+    def compute_gradients(rank: int, processes: int) -> list[tuple[Tensor, Tensor]]:
+        data.take_share(rank, processes)
+        results = []
         for batch in data.train_dataloader():
             network.zero_grad()
             loss = fit.training_step(batch, 0)
             loss.backward()
-            found.append((loss.detach(), network.words.weight.grad))
-        return found
+            results.append((loss.detach(), network.words.weight.grad))
+        return results
 
-    shares = [gradients(rank, size) for rank in range(size)]
-    for number, (loss, gradient) in enumerate(gradients(0, 1)):
+    shares = [compute_gradients(rank, size) for rank in range(size)]
+    for number, (loss, gradient) in enumerate(compute_gradients(0, 1)):
         torch.testing.assert_close(sum(share[number][0] for share in shares), loss)
         torch.testing.assert_close(sum(share[number][1] for share in shares), gradient)
 
 
-def test_dropout_differs_between_processes_and_the_first_draws_as_one_alone(
-    make_dataset: MakeDataset, tmp_path: Path
-) -> None:
+def test_dropout_differs_between_processes_and_rank_0_matches_single(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(8)
-    classifier, context = classifier_of(train), context_of(tmp_path, Story(), seed=3)
-    data = Data(classifier, train, train, make_settings(), context, learnable(train))
+    classifier, context = make_classifier(train), make_context(tmp_path, Story(), seed=3)
+    data = Data(classifier, train, train, make_settings(), context, float_targets(train))
 
     def draw(rank: int, size: int) -> Tensor:
         data.take_share(rank, size)
@@ -469,10 +469,10 @@ def test_dropout_differs_between_processes_and_the_first_draws_as_one_alone(
     assert not torch.equal(alone, second)
 
 
-def test_a_share_without_a_row_adds_nothing_to_what_is_validated(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_empty_share_adds_nothing_to_validation(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(9)
-    classifier, context = classifier_of(train), context_of(tmp_path, Story())
-    data = Data(classifier, train, train, make_settings(), context, learnable(train))
+    classifier, context = make_classifier(train), make_context(tmp_path, Story())
+    data = Data(classifier, train, train, make_settings(), context, float_targets(train))
     data.take_share(0, 2)
     fit = Fit(classifier, {}, data, train.targets, make_settings(), context)
     with torch.no_grad():
@@ -482,40 +482,42 @@ def test_a_share_without_a_row_adds_nothing_to_what_is_validated(make_dataset: M
     assert float(fit._validated[1][0]) == 0
 
 
-def diverged(make_dataset: MakeDataset, directory: Path, story: Story, **settings: Any) -> str:
-    with pytest.raises(UserError) as stopped:
-        fitted(make_dataset(40), make_dataset(20, seed=1), context_of(directory, story), **settings)
-    assert list(directory.iterdir()) == [], "nothing is kept of it"
-    return str(stopped.value)
+def fit_until_diverged(make_dataset: MakeDataset, directory: Path, story: Story, **settings: Any) -> str:
+    with pytest.raises(UserError) as error:
+        fit_network(make_dataset(40), make_dataset(20, seed=1), make_context(directory, story), **settings)
+    assert list(directory.iterdir()) == [], "no checkpoint may be kept"
+    return str(error.value)
 
 
-def test_training_that_diverges_is_stopped_and_told_where(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_diverging_training_stops_and_reports_step(make_dataset: MakeDataset, tmp_path: Path) -> None:
     story = Story()
-    told = diverged(make_dataset, tmp_path, story, learning_rate=1e38, gradient_clip=1e38, warmup=0.0)
-    assert re.match(r"epoch 0, step [1-4]: the loss is (nan|inf): training diverged", told)
+    message = fit_until_diverged(make_dataset, tmp_path, story, learning_rate=1e38, gradient_clip=1e38, warmup=0.0)
+    assert re.match(r"epoch 0, step [1-4]: the loss is (nan|inf): training diverged", message)
     for advice in ("lower model.learning_rate (1e+38 here)", "model.gradient_clip (1e+38 here)", "texts and labels"):
-        assert advice in told
+        assert advice in message
     assert story.rows == []
-    assert story.scores == [], "nothing is measured of it"
+    assert story.scores == [], "the metric must not be computed"
 
 
-def test_of_a_long_epoch_it_does_not_wait_for_the_end(
+def test_divergence_is_detected_before_end_of_epoch(
     make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(modules, "_LOOK_EVERY", 3)
     seen: list[int] = []
     step = Fit.training_step
     monkeypatch.setattr(Fit, "training_step", lambda fit, batch, row: [seen.append(row), step(fit, batch, row)][1])
-    diverged(make_dataset, tmp_path, Story(), learning_rate=1e38, gradient_clip=1e38, warmup=0.0, batch_size=1)
+    fit_until_diverged(
+        make_dataset, tmp_path, Story(), learning_rate=1e38, gradient_clip=1e38, warmup=0.0, batch_size=1
+    )
     assert seen == [0, 1, 2]
 
 
-def test_a_last_step_that_goes_too_far_is_seen_on_val(make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_nan_loss_on_val_stops_training(make_dataset: MakeDataset, tmp_path: Path) -> None:
     story = Story()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modules, "make_loss", lambda *of: _nan_without_gradient(make_loss(*of)))
-        told = diverged(make_dataset, tmp_path, story)
-    assert told.startswith("after epoch 0: the loss on val is nan: training diverged")
+        patch.setattr(modules, "make_loss", lambda *arguments: _nan_without_gradient(make_loss(*arguments)))
+        message = fit_until_diverged(make_dataset, tmp_path, story)
+    assert message.startswith("after epoch 0: the loss on val is nan: training diverged")
     assert story.rows == []
 
 

@@ -1,4 +1,4 @@
-"""Attention in one operator: the same scores, and nothing else is touched."""
+"""Tests that attention is exported as one operator with the same scores, and nothing else changes."""
 
 from collections import Counter
 from pathlib import Path
@@ -32,37 +32,43 @@ def transformer() -> TextClassifier:
     return TextClassifier(tokenizer, padding, network, ["a", "b", "c"], Task.multilabel, architecture)
 
 
-def written(one: TextClassifier, directory: Path) -> ModelProto:
+def export_and_read(classifier: TextClassifier, directory: Path) -> ModelProto:
     directory.mkdir()
-    onnx_export.export_classifier(one, directory, ExportPrecision.float32)
+    onnx_export.export_classifier(classifier, directory, ExportPrecision.float32)
     return onnx.load(directory / NETWORK)
 
 
-def operators(network: ModelProto) -> Counter[str]:
+def count_operators(network: ModelProto) -> Counter[str]:
     return Counter(node.op_type for node in network.graph.node)
 
 
-def test_heads_are_split_by_attention_and_scores_stay_the_same_bit_for_bit(
+def test_fused_attention_splits_heads_and_keeps_scores_identical(
     transformer: TextClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fused = written(transformer, tmp_path / "fused")
+    fused = export_and_read(transformer, tmp_path / "fused")
     monkeypatch.setattr(onnx_export, "leave_heads_to_attention", lambda network: network)
-    spelt_out = operators(written(transformer, tmp_path / "spelt out"))
-    assert (operators(fused)["Attention"], operators(fused)["Transpose"], operators(fused)["Reshape"]) == (LAYERS, 0, 0)
-    assert (spelt_out["Attention"], spelt_out["Transpose"]) == (LAYERS, 4 * LAYERS), "else there is nothing to fuse"
+    unfused = count_operators(export_and_read(transformer, tmp_path / "spelt out"))
+    assert (
+        count_operators(fused)["Attention"],
+        count_operators(fused)["Transpose"],
+        count_operators(fused)["Reshape"],
+    ) == (LAYERS, 0, 0)
+    assert (unfused["Attention"], unfused["Transpose"]) == (LAYERS, 4 * LAYERS), (
+        "the unfused export must split heads by Transpose"
+    )
     attentions = [node for node in fused.graph.node if node.op_type == "Attention"]
     for node in attentions:
         numbers = {attribute.name: attribute.i for attribute in node.attribute}
         assert (numbers["q_num_heads"], numbers["kv_num_heads"]) == (HEADS, HEADS)
-    one, other = (load_exported(tmp_path / name).logits(TEXTS) for name in ("fused", "spelt out"))
-    np.testing.assert_array_equal(one, other)
-    np.testing.assert_allclose(one, transformer.logits(TEXTS), atol=1e-5)
+    fused_logits, unfused_logits = (load_exported(tmp_path / name).logits(TEXTS) for name in ("fused", "spelt out"))
+    np.testing.assert_array_equal(fused_logits, unfused_logits)
+    np.testing.assert_allclose(fused_logits, transformer.logits(TEXTS), atol=1e-5)
 
 
-def test_heads_of_an_unknown_number_are_left_alone(
+def test_unknown_number_of_heads_leaves_network_unchanged(
     transformer: TextClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_export, "leave_heads_to_attention", lambda network: network)
-    network = written(transformer, tmp_path / "spelt out")
+    network = export_and_read(transformer, tmp_path / "spelt out")
     network.graph.ClearField("value_info")
-    assert operators(leave_heads_to_attention(network)) == operators(network)
+    assert count_operators(leave_heads_to_attention(network)) == count_operators(network)

@@ -1,4 +1,4 @@
-"""Processes of a fit: started, ended and blamed; what a network gets from them is tested in test_two_processes.py."""
+"""Tests for the processes of a fit: start, end and errors. test_two_processes.py tests training in them."""
 
 import importlib
 import os
@@ -22,44 +22,44 @@ from ratchet.neural.processes import ProcessDied, fit_in_processes
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module of what processes do here: they import it by its name, and cannot import that of a test."""
+    """Return the module of functions that the processes run; they import it by name and cannot import a test."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     return importlib.import_module("work_in_processes")
 
 
-def assert_nothing_is_left() -> None:
+def assert_no_process_is_left() -> None:
     assert not distributed.is_initialized()
     assert active_children() == []
 
 
-def test_fits_in_processes_may_follow_each_other(work: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_fits_in_processes_can_run_in_sequence(work: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = torch.get_num_threads()
     for _ in range(2):
         gathered: list[Any] = []
         fit_in_processes(partial(work.exchange, gathered), replace(fit_context(tmp_path), threads=4), 2)
-        batches, found = gathered
+        batches, states = gathered
         assert [(int(losses), len(logits), len(targets)) for losses, logits, targets in batches] == [
             (1, 2, 2),
             (2, 2, 2),
             (3, 1, 1),
             (4, 0, 0),
-        ], "of each batch the shares follow each other"
-        assert [threads for threads, _, _ in found] == [2, 2]
-        assert found[1][1:] == ("2", True)
+        ], "the shares of each batch are in rank order"
+        assert [threads for threads, _, _ in states] == [2, 2]
+        assert states[1][1:] == ("2", True)
         assert torch.get_num_threads() == before
-        assert_nothing_is_left()
+        assert_no_process_is_left()
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("stop", [ValueError("wrong"), KeyboardInterrupt()], ids=repr)
-def test_an_error_of_rank_0_ends_the_others(work: Any, tmp_path: Path, stop: BaseException) -> None:
+def test_error_of_rank_0_ends_other_processes(work: Any, tmp_path: Path, stop: BaseException) -> None:
     with pytest.raises(type(stop)) as raised:
         fit_in_processes(partial(work.act_in, 0, partial(work.fail, stop)), fit_context(tmp_path), 2)
     assert raised.value is stop
-    assert_nothing_is_left()
+    assert_no_process_is_left()
 
 
-def test_a_runtime_error_of_rank_0_is_not_blamed_on_others(
+def test_runtime_error_of_rank_0_is_not_attributed_to_others(
     work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "_GRACE", 0.1)
@@ -67,31 +67,31 @@ def test_a_runtime_error_of_rank_0_is_not_blamed_on_others(
         fit_in_processes(
             partial(work.act_in, 0, partial(work.fail, RuntimeError("out of memory"))), fit_context(tmp_path), 2
         )
-    assert_nothing_is_left()
+    assert_no_process_is_left()
 
 
-def test_an_error_of_another_process_keeps_its_type_and_stack_trace(work: Any, tmp_path: Path) -> None:
+def test_error_of_peer_process_keeps_type_and_stack_trace(work: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="diverged") as raised:
         fit_in_processes(partial(work.act_in, 1, partial(work.fail, UserError("diverged"))), fit_context(tmp_path), 2)
     assert "in fail" in raised.value.__notes__[0]
-    assert_nothing_is_left()
+    assert_no_process_is_left()
 
 
-def test_the_killed_process_is_named_and_not_one_that_lost_it(work: Any, tmp_path: Path) -> None:
+def test_error_names_killed_process_not_its_peers(work: Any, tmp_path: Path) -> None:
     message = r"^process 3 of the 3 of this fit was killed by SIGKILL; if memory ran out, fewer trainer\.devices"
     with pytest.raises(ProcessDied, match=message):
         fit_in_processes(partial(work.act_in, 2, work.kill), fit_context(tmp_path), 3)
-    assert_nothing_is_left()
+    assert_no_process_is_left()
 
 
-def test_a_process_that_is_killed_before_the_fit_begins_is_named(work: Any, tmp_path: Path) -> None:
+def test_error_names_process_killed_before_fit(work: Any, tmp_path: Path) -> None:
     with pytest.raises(ProcessDied, match=r"^process 2 of the 2 of this fit was killed by SIGKILL"):
         fit_in_processes(partial(work.exchange, work.Deadly()), fit_context(tmp_path), 2)
-    assert_nothing_is_left()
+    assert_no_process_is_left()
 
 
 @dataclass
-class Ended:
+class EndedProcess:
     """A process that has ended."""
 
     exitcode: int
@@ -110,7 +110,7 @@ class Ended:
     ],
     ids=["killed", "the first report", "exit code"],
 )
-def test_who_is_to_blame(tmp_path: Path, codes: list[int], reports: list[int], message: str) -> None:
+def test_peer_error_names_process_at_fault(tmp_path: Path, codes: list[int], reports: list[int], message: str) -> None:
     for time, rank in enumerate(reports):
         path = tmp_path / f"error-{rank}"
         path.write_bytes(pickle.dumps(RuntimeError(f"rank {rank}")))
@@ -118,7 +118,7 @@ def test_who_is_to_blame(tmp_path: Path, codes: list[int], reports: list[int], m
     pipes = [os.pipe() for _ in codes]
     for _, end in pipes:
         os.close(end)
-    ended = [Ended(code, sentinel) for code, (sentinel, _) in zip(codes, pipes, strict=True)]
+    ended = [EndedProcess(code, sentinel) for code, (sentinel, _) in zip(codes, pipes, strict=True)]
     error = processes._peer_error(cast(Any, ended), tmp_path)
     for process in ended:
         os.close(process.sentinel)
@@ -126,21 +126,21 @@ def test_who_is_to_blame(tmp_path: Path, codes: list[int], reports: list[int], m
 
 
 class Picky(Exception):
-    def __init__(self, one: str, other: str) -> None:
-        super().__init__(f"{one} and {other}")
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
 
 
 @pytest.mark.parametrize(
-    ("error", "shown"),
+    ("error", "expected"),
     [(UserError("wrong"), UserError("wrong")), (Picky("a", "b"), RuntimeError("Picky: a and b"))],
     ids=["pickles", "does not"],
 )
-def test_an_error_is_transferred_with_its_stack_trace(error: Exception, shown: Exception) -> None:
+def test_error_is_transferred_with_stack_trace(error: Exception, expected: Exception) -> None:
     try:
         raise error
     except Exception as caught:
         transferred = pickle.loads(pickle.dumps(processes._portable(caught)))
-    assert (type(transferred), str(transferred)) == (type(shown), str(shown))
+    assert (type(transferred), str(transferred)) == (type(expected), str(expected))
     [note] = transferred.__notes__
     assert "Traceback" in note
     assert "raise error" in note

@@ -8,7 +8,7 @@ from ratchet.neural.settings import Imbalance, NeuralSettings, check_devices, nu
 
 @pytest.mark.parametrize("model", ["cnn", "transformer_tiny"])
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("max_length", "0", "at least 1"),
         ("batch_size", "0", "at least 1"),
@@ -29,15 +29,15 @@ from ratchet.neural.settings import Imbalance, NeuralSettings, check_devices, nu
         ("lexical_share", "-0.1", "0"),
     ],
 )
-def test_a_setting_out_of_bounds_is_named(model: str, key: str, value: str, said: str) -> None:
-    with pytest.raises(UserError) as refused:
+def test_setting_out_of_bounds_error_names_setting(model: str, key: str, value: str, message: str) -> None:
+    with pytest.raises(UserError) as error:
         compose([f"model={model}", f"model.{key}={value}"])
-    assert f"model.{key}" in str(refused.value)
-    assert said in str(refused.value)
+    assert f"model.{key}" in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("model", ["cnn", "transformer", "transformer_tiny"])
-def test_each_way_to_treat_rare_labels_is_an_override(model: str) -> None:
+def test_every_imbalance_treatment_is_an_override(model: str) -> None:
     for imbalance in Imbalance:
         settings = compose([f"model={model}", f"model.imbalance={imbalance.name}"]).model
         assert isinstance(settings, NeuralSettings)
@@ -55,20 +55,20 @@ def test_each_way_to_treat_rare_labels_is_an_override(model: str) -> None:
         ("lexical.mention_wait=1", ["mention_wait", "mention_weight"]),
     ],
 )
-def test_a_wrong_setting_of_the_lexical_classifier_is_named(model: str, override: str, parts: list[str]) -> None:
-    with pytest.raises(UserError) as refused:
+def test_invalid_lexical_setting_error_names_setting(model: str, override: str, parts: list[str]) -> None:
+    with pytest.raises(UserError) as error:
         compose([f"model={model}", "model.teacher_share=0.5", f"model.{override}"])
     for part in parts:
-        assert part in str(refused.value)
+        assert part in str(error.value)
 
 
-def test_settings_of_a_lexical_classifier_that_has_no_say_are_refused() -> None:
-    alone = ["model=cnn", "model.teacher_share=0", "model.lexical_share=0"]
-    compose(alone)
+def test_lexical_settings_without_shares_are_rejected() -> None:
+    no_shares = ["model=cnn", "model.teacher_share=0", "model.lexical_share=0"]
+    compose(no_shares)
     with pytest.raises(UserError, match=r"model\.lexical=.*model\.teacher_share"):
-        compose([*alone, "model.lexical.C=5"])
+        compose([*no_shares, "model.lexical.C=5"])
     for share in ("teacher_share", "lexical_share"):
-        settings = compose([*alone, f"model.{share}=0.1", "model.lexical.C=5"]).model
+        settings = compose([*no_shares, f"model.{share}=0.1", "model.lexical.C=5"]).model
         assert isinstance(settings, NeuralSettings)
         assert settings.lexical.C == 5
 
@@ -76,14 +76,14 @@ def test_settings_of_a_lexical_classifier_that_has_no_say_are_refused() -> None:
 @pytest.mark.parametrize(
     ("devices", "gpus", "processes"), [(1, 0, 1), (2, 0, 2), (2, 4, 2), (None, 0, 1), (None, 1, 1), (None, 4, 4)]
 )
-def test_one_process_for_each_gpu_unless_it_is_said(
+def test_one_process_per_gpu_unless_devices_is_set(
     devices: int | None, gpus: int, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert number_of_processes(TrainerConfig(accelerator=Accelerator.gpu, devices=devices)) == processes
 
 
-def test_processes_without_a_gpu_of_their_own_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(UserError, match=r"trainer\.devices=3: .*\b2 GPUs.*trainer=ddp_cpu"):
         check_devices(TrainerConfig(accelerator=Accelerator.gpu, devices=3))

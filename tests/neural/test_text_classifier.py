@@ -18,7 +18,7 @@ LABELS = ["audio", "c++ / 機械学習"]
 
 
 class Counting(nn.Module):
-    """Logits are sums over the words of a text; weights are small multiples of 1/8, so sums are exact in any order."""
+    """A network that sums weights of words. Weights are multiples of 1/8, so sums are exact in any order."""
 
     def __init__(self, vocabulary_size: int, num_labels: int) -> None:
         super().__init__()
@@ -37,41 +37,41 @@ def build(architecture: dict[str, Any], num_labels: int) -> Counting:
     return Counting(architecture["vocabulary_size"], num_labels)
 
 
-def classifier(task: Task = Task.multilabel) -> TextClassifier:
+def make_classifier(task: Task = Task.multilabel) -> TextClassifier:
     tokenizer = learn_tokenizer([WORDS], Tokens.word, vocabulary_size=100, min_count=1)
     network = Counting(tokenizer.get_vocab_size(), len(LABELS))
     with torch.no_grad():
-        drawn = torch.randint(-8, 9, network.weights.weight.shape, generator=torch.Generator().manual_seed(0))
-        network.weights.weight.copy_(drawn / 8)
+        integers = torch.randint(-8, 9, network.weights.weight.shape, generator=torch.Generator().manual_seed(0))
+        network.weights.weight.copy_(integers / 8)
     network.train()
     architecture = {"vocabulary_size": tokenizer.get_vocab_size()}
     return TextClassifier(tokenizer, PADDING, network, LABELS, task, architecture)
 
 
-def texts_of_all_lengths(size: int = 100) -> list[str]:
+def make_texts_of_all_lengths(size: int = 100) -> list[str]:
     generator = np.random.default_rng(0)
     return [" ".join(generator.choice(WORDS.split(), generator.integers(0, 20))) for _ in range(size)]
 
 
 @TASKS
-def test_each_text_has_its_own_score_wherever_it_stands(task: Task) -> None:
-    one, texts = classifier(task), texts_of_all_lengths()
-    scores = one.predict_proba(texts)
+def test_scores_do_not_depend_on_order_or_batching(task: Task) -> None:
+    classifier, texts = make_classifier(task), make_texts_of_all_lengths()
+    scores = classifier.predict_proba(texts)
     assert len(np.unique(scores, axis=0)) > 50
     order = np.random.default_rng(1).permutation(len(texts))
-    np.testing.assert_allclose(one.predict_proba([texts[row] for row in order]), scores[order], rtol=1e-6)
-    np.testing.assert_allclose(np.concatenate([one.predict_proba([text]) for text in texts]), scores, rtol=1e-6)
+    np.testing.assert_allclose(classifier.predict_proba([texts[row] for row in order]), scores[order], rtol=1e-6)
+    np.testing.assert_allclose(np.concatenate([classifier.predict_proba([text]) for text in texts]), scores, rtol=1e-6)
 
 
-def test_scores_are_the_probabilities_of_the_summed_words() -> None:
-    one = classifier()
-    weights = one.network.get_parameter("weights.weight").detach()
-    rows = [one.tokenizer.token_to_id(word) for word in ("speech", "nodes", "nodes")]
+def test_scores_are_probabilities_of_summed_words() -> None:
+    classifier = make_classifier()
+    weights = classifier.network.get_parameter("weights.weight").detach()
+    rows = [classifier.tokenizer.token_to_id(word) for word in ("speech", "nodes", "nodes")]
     expected = torch.sigmoid(weights[rows].sum(dim=0))
-    np.testing.assert_allclose(one.predict_proba(["Speech, nodes nodes"])[0], expected.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(classifier.predict_proba(["Speech, nodes nodes"])[0], expected.numpy(), rtol=1e-6)
 
 
-def test_labels_are_scored_apart_and_classes_share_1() -> None:
+def test_probabilities_are_sigmoid_for_labels_and_softmax_for_classes() -> None:
     logits = torch.tensor([[0.0, 0.0, 3.0], [-90.0, 0.0, 90.0]])
     torch.testing.assert_close(probabilities(logits, Task.multilabel), torch.sigmoid(logits))
     classes = probabilities(logits, Task.multiclass)
@@ -82,30 +82,31 @@ def test_labels_are_scored_apart_and_classes_share_1() -> None:
 @TASKS
 def test_probabilities_of_half_precision_logits_are_float32(task: Task) -> None:
     logits = torch.tensor([[1.0, 2.0]], dtype=torch.bfloat16)
-    found = probabilities(logits, task)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, probabilities(logits.float(), task))
+    scores = probabilities(logits, task)
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, probabilities(logits.float(), task))
 
 
 @TASKS
-def test_what_is_loaded_is_what_was_saved_bit_for_bit(task: Task, tmp_path: Path) -> None:
-    one, texts = classifier(task), texts_of_all_lengths()
+def test_loaded_classifier_equals_saved_classifier(task: Task, tmp_path: Path) -> None:
+    classifier, texts = make_classifier(task), make_texts_of_all_lengths()
     with torch.no_grad():
-        one.network.get_parameter("weights.weight").add_(torch.rand(1))  # no round numbers
-    one.save(tmp_path)
+        # Weights that are not exact in few bits.
+        classifier.network.get_parameter("weights.weight").add_(torch.rand(1))
+    classifier.save(tmp_path)
     loaded = load_classifier(tmp_path, build)
-    np.testing.assert_array_equal(loaded.predict_proba(texts), one.predict_proba(texts))
+    np.testing.assert_array_equal(loaded.predict_proba(texts), classifier.predict_proba(texts))
     weights = loaded.network.state_dict()
-    for name, weight in one.network.state_dict().items():
+    for name, weight in classifier.network.state_dict().items():
         assert torch.equal(weights[name], weight), name
-    assert (loaded.labels, loaded.task, loaded.padding) == (one.labels, task, one.padding)
-    assert loaded.architecture == one.architecture
-    assert loaded.tokenizer.to_str() == one.tokenizer.to_str()
+    assert (loaded.labels, loaded.task, loaded.padding) == (classifier.labels, task, classifier.padding)
+    assert loaded.architecture == classifier.architecture
+    assert loaded.tokenizer.to_str() == classifier.tokenizer.to_str()
 
 
-def test_three_files_are_written_and_the_json_says_how_to_build_it_again(tmp_path: Path) -> None:
-    one = classifier(Task.multiclass)
-    one.save(tmp_path)
+def test_save_writes_three_files_and_architecture(tmp_path: Path) -> None:
+    classifier = make_classifier(Task.multiclass)
+    classifier.save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"weights.safetensors", "tokenizer.json", "model.json"}
     assert json.loads((tmp_path / "model.json").read_text(encoding="utf-8")) == {
         "labels": LABELS,
@@ -115,9 +116,9 @@ def test_three_files_are_written_and_the_json_says_how_to_build_it_again(tmp_pat
     }
 
 
-def test_loading_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = classifier()
-    one.save(tmp_path)
+def test_loading_never_unpickles_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = make_classifier()
+    classifier.save(tmp_path)
 
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("something was unpickled")
@@ -127,21 +128,21 @@ def test_loading_unpickles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     load_classifier(tmp_path, build)
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    classifier().save(tmp_path)
+def test_weights_of_another_shape_are_rejected(tmp_path: Path) -> None:
+    make_classifier().save(tmp_path)
     with pytest.raises(RuntimeError, match="size mismatch"):
         load_classifier(tmp_path, lambda architecture, num_labels: Counting(5, num_labels))
 
 
-def test_loading_and_predicting_draw_nothing(tmp_path: Path) -> None:
-    one = classifier()
-    one.save(tmp_path)
+def test_loading_and_predicting_keep_random_state(tmp_path: Path) -> None:
+    classifier = make_classifier()
+    classifier.save(tmp_path)
     before = torch.get_rng_state()
     load_classifier(tmp_path, build).predict_proba(["speech"])
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_frozen_weights_count_too() -> None:
-    one = classifier()
-    assert one.num_parameters == 8 * 2 + 3
-    assert one.size_bytes == (8 * 2 + 3) * 4
+def test_frozen_weights_are_counted_as_parameters() -> None:
+    classifier = make_classifier()
+    assert classifier.num_parameters == 8 * 2 + 3
+    assert classifier.size_bytes == (8 * 2 + 3) * 4

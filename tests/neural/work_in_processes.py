@@ -1,4 +1,4 @@
-"""What the processes of tests/neural/test_processes.py do. A process that torch starts imports it by name."""
+"""Functions for the processes of tests/neural/test_processes.py, which import this module by name."""
 
 import logging
 import os
@@ -18,21 +18,21 @@ def batch(number: float, rows: int) -> ValidatedBatch:
 
 
 def exchange(gathered: list[Any], context: Any, rank: int, size: int) -> None:
-    """Gather two batches, of which rank 1 has no row of the second, and what each process knows of itself."""
+    """Gather two batches (rank 1 has no row of the second) and the state of each process."""
     gathered.append(gather([batch(rank + 1, 2), batch(rank + 3, 1 - rank)], size))
     blocked = {signal.SIGINT, signal.SIGTERM} <= signal.pthread_sigmask(signal.SIG_BLOCK, set())
-    found: list[Any] = [None] * size
-    distributed.all_gather_object(found, (torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"), blocked))
-    gathered.append(found)
+    states: list[Any] = [None] * size
+    distributed.all_gather_object(states, (torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"), blocked))
+    gathered.append(states)
     if rank:
         logging.getLogger("ratchet.test").warning("once is enough")
         warnings.warn("once is enough", stacklevel=1)
 
 
-def act_in(at: int, act: Callable[[], None], context: Any, rank: int, size: int) -> None:
-    """Let rank `at` do something while the others wait for it."""
+def act_in(active_rank: int, act: Callable[[], None], context: Any, rank: int, size: int) -> None:
+    """Run `act` in rank `active_rank` while the others wait for it."""
     distributed.barrier()
-    if rank == at:
+    if rank == active_rank:
         act()
     distributed.all_reduce(torch.ones(1))
 
@@ -46,7 +46,7 @@ def fail(error: BaseException) -> None:
 
 
 class Deadly:
-    """Kills the process that loads it."""
+    """Kills the process that unpickles it."""
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         return kill, ()

@@ -1,4 +1,4 @@
-"""Results of a pipeline, and changed copies of them."""
+"""Results of a pipeline for tests, and changed copies of them."""
 
 import copy
 from dataclasses import replace
@@ -28,5 +28,5 @@ def with_metric(name: str, key: str, value: float | None) -> Results:
 
 
 def without(name: str) -> Results:
-    kept = {key: value for key, value in FOUND.metrics.items() if key != name}
-    return replace(FOUND, metrics=kept, predictions={key: FOUND.predictions[key] for key in kept})
+    remaining = {key: value for key, value in FOUND.metrics.items() if key != name}
+    return replace(FOUND, metrics=remaining, predictions={key: FOUND.predictions[key] for key in remaining})

@@ -1,4 +1,4 @@
-"""Lay out what the stages of a pipeline read."""
+"""Write the files that the stages of a pipeline read."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ PLAN = PipelineConfig(models=["rule", "regression"], repeats=[0, 1, 2])
 
 
 def freeze_the_sample(directory: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
-    """The sample's files and the frozen configurations of rule in `directory`, which becomes the working directory."""
+    """Copy the sample to `directory`, make it the working directory, and freeze the configurations of rule."""
     for name in ("sample", "behaviour"):
         shutil.copytree(PROJECT / "data" / name, directory / "data" / name)
     monkeypatch.chdir(directory)
@@ -26,7 +26,7 @@ def freeze_the_sample(directory: Path, monkeypatch: pytest.MonkeyPatch, *overrid
 
 
 def lay_out(runs_dir: Path, monkeypatch: pytest.MonkeyPatch, plan: PipelineConfig = PLAN) -> None:
-    """Copies of those runs where the pipeline would have made them, and its frozen configurations; here."""
+    """Copy runs to where the pipeline writes them, and freeze its configurations, in the working directory."""
     for model in plan.models:
         for run, repeat in zip(find_named_runs(runs_dir, model), plan.repeats, strict=True):
             shutil.copytree(run.path, run_directory("sample", model, repeat))
@@ -36,7 +36,7 @@ def lay_out(runs_dir: Path, monkeypatch: pytest.MonkeyPatch, plan: PipelineConfi
 
 
 def leave_behind(model: str) -> None:
-    """Runs of a model that is no longer in the plan."""
+    """Add runs of a model that is no longer in the plan."""
     for run in find_named_runs(RUNS, "regression"):
         copied = copy_run(run, f"{model}-{run.path.name}", name=model, config_hash=model, complexity=7)
         (RUNS / "sample" / model).mkdir(exist_ok=True)
@@ -45,7 +45,7 @@ def leave_behind(model: str) -> None:
 
 
 def mark_as_measured_on_val() -> None:
-    """All runs as those that `overrides: [evaluate=val]` makes."""
+    """Change all runs to what `overrides: [evaluate=val]` makes."""
     for run in (read_run(path.parent) for path in RUNS.glob("*/*/*/record.json")):
         rewrite_record(run.path, evaluate="val")
         (run.path / "predictions" / "test.parquet").unlink()

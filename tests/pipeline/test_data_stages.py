@@ -1,4 +1,4 @@
-"""Stage `prepare`: the data set as it would be read without the pipeline, from what the pipeline watches alone."""
+"""Tests for stages `prepare` and `split`: their data set equals the one read without the pipeline."""
 
 import json
 from collections.abc import Callable, Collection
@@ -40,7 +40,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8
 
 @pytest.fixture
 def prepare_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
-    """`prepare_here("data.filter.min_records=60")`: both stages in the working directory."""
+    """Freeze and prepare in the working directory: `prepare_here("data.filter.min_records=60")`."""
 
     def run(*overrides: str) -> str:
         freeze_the_sample(tmp_path, monkeypatch, *overrides)
@@ -49,19 +49,19 @@ def prepare_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
     return run
 
 
-def test_the_data_are_what_they_are_without_the_pipeline(prepare_here: Prepare) -> None:
+def test_prepared_data_equal_data_read_without_the_pipeline(prepare_here: Prepare) -> None:
     overrides = ["data.filter.min_records=60"]
-    said = prepare_here(*overrides)
-    expected, found = prepare(compose(overrides).data), read_prepared(DATA)
+    summary = prepare_here(*overrides)
+    expected, actual = prepare(compose(overrides).data), read_prepared(DATA)
     for key in ("name", "task", "labels", "taxonomy", "version"):
-        assert getattr(found, key) == getattr(expected, key)
-    assert [record.text for record in found.records] == [record.text for record in expected.records]
-    assert np.array_equal(found.targets, expected.targets)
-    assert found.report.labels_left_out == expected.report.labels_left_out != {}
-    assert said == f"sample: {len(found.records):,} records, {len(found.labels)} labels, {found.version[:12]}"
+        assert getattr(actual, key) == getattr(expected, key)
+    assert [record.text for record in actual.records] == [record.text for record in expected.records]
+    assert np.array_equal(actual.targets, expected.targets)
+    assert actual.report.labels_left_out == expected.report.labels_left_out != {}
+    assert summary == f"sample: {len(actual.records):,} records, {len(actual.labels)} labels, {actual.version[:12]}"
 
 
-def test_the_same_files_prepare_to_the_same_bytes(prepare_here: Prepare, tmp_path: Path) -> None:
+def test_prepare_is_deterministic(prepare_here: Prepare, tmp_path: Path) -> None:
     prepare_here()
     before = {path.name: path.read_bytes() for path in DATA.iterdir()}
     assert prepare_data()
@@ -70,29 +70,29 @@ def test_the_same_files_prepare_to_the_same_bytes(prepare_here: Prepare, tmp_pat
     assert str(tmp_path).encode() not in b"".join(before.values())
 
 
-def prepared_cases(labels: list[str], known: Collection[str]) -> list[Case]:
+def read_prepared_cases(labels: list[str], known: Collection[str]) -> list[Case]:
     tests = json.loads(BEHAVIOUR.read_text(encoding="utf-8"))
     return parse_cases("behaviour.json", tests, labels, known)
 
 
-def test_behavioural_cases_are_those_of_their_file(prepare_here: Prepare) -> None:
+def test_prepared_cases_equal_those_of_the_file(prepare_here: Prepare) -> None:
     prepare_here()
     prepared, known = read_prepared(DATA), list_known_labels(read_prepared(DATA))
     expected = read_behaviour(compose([]).data.behaviour, prepared.labels, known)
-    assert prepared_cases(prepared.labels, known) == expected
+    assert read_prepared_cases(prepared.labels, known) == expected
     assert len(expected) > 10
 
 
-def test_a_case_of_a_label_that_a_filter_left_out_is_kept_as_not_applicable(prepare_here: Prepare) -> None:
+def test_cases_of_excluded_labels_are_skipped(prepare_here: Prepare) -> None:
     prepare_here("data.filter.exclude=[reinforcement-learning]")
     prepared = read_prepared(DATA)
-    cases = prepared_cases(prepared.labels, list_known_labels(prepared))
+    cases = read_prepared_cases(prepared.labels, list_known_labels(prepared))
     assert {label for case in cases for label in case.skipped} == {"reinforcement-learning"}
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXTS.filter(lambda text: bool(text.strip())), min_size=2, max_size=3, unique=True))
-def test_texts_of_behavioural_cases_come_through_as_they_are(
+def test_texts_of_behavioural_cases_are_preserved(
     texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
@@ -103,16 +103,16 @@ def test_texts_of_behavioural_cases_come_through_as_they_are(
             patched.setattr("ratchet.pipeline.data_stages.prepare", prepare)
         file = Path("data/behaviour/sample.yaml")
         test = {"name": "same", "kind": "invariance", "cases": [texts]}
-        file.write_text(yaml.safe_dump([test]), encoding="utf-8")  # safe_dump escapes what YAML does not let through
+        file.write_text(yaml.safe_dump([test]), encoding="utf-8")  # safe_dump escapes characters that YAML forbids
         prepare_data()
         expected = read_behaviour(FileConfig(path=str(file)), [], [])
         assert [list(case.texts) for case in expected] == [texts]
-        assert prepared_cases([], []) == expected
+        assert read_prepared_cases([], []) == expected
 
 
-def test_a_data_set_without_behavioural_tests_has_none(prepare_here: Prepare) -> None:
+def test_data_set_without_behavioural_tests_has_no_cases(prepare_here: Prepare) -> None:
     prepare_here("data.behaviour=null")
-    assert prepared_cases([], []) == []
+    assert read_prepared_cases([], []) == []
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_data_set_without_behavioural_tests_has_none(prepare_here: Prepare) ->
     ],
     ids=["label", "kind", "YAML"],
 )
-def test_a_wrong_case_is_told_by_the_file_it_stands_in(
+def test_invalid_case_error_names_its_file(
     tests: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     freeze_the_sample(tmp_path, monkeypatch)
@@ -136,7 +136,7 @@ def test_a_wrong_case_is_told_by_the_file_it_stands_in(
 
 
 @pytest.mark.parametrize("name", ["data/sample/projects.jsonl", "data/sample/tags.json", "data/behaviour/sample.yaml"])
-def test_a_missing_file_says_what_to_do_though_the_project_has_one(
+def test_missing_file_is_named_though_the_checkout_has_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     freeze_the_sample(tmp_path, monkeypatch)
@@ -146,26 +146,26 @@ def test_a_missing_file_says_what_to_do_though_the_project_has_one(
     assert not DATA.exists()
 
 
-def test_what_brings_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file_error_names_commands_that_fetch_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch)
     Path("data/sample/projects.jsonl").unlink()
     with pytest.raises(UserError, match=r"`ratchet data fetch data=sample`.*`dvc pull`"):
         prepare_data()
 
 
-def test_content_that_is_not_what_was_promised_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_with_wrong_sha256_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch, f"data.records.sha256={'0' * 64}")
     with pytest.raises(UserError, match=r"data/sample/projects\.jsonl: .*sha256"):
         prepare_data()
 
 
-def test_without_a_frozen_configuration_nothing_is_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepare_requires_a_frozen_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"build/config/data\.yaml: "):
         prepare_data()
 
 
-def test_cases_are_written_for_programs(prepare_here: Prepare) -> None:
+def test_cases_are_written_as_json(prepare_here: Prepare) -> None:
     prepare_here()
     written = json.loads((DATA / "behaviour.json").read_text(encoding="utf-8"))
     assert written == yaml.load(Path("data/behaviour/sample.yaml").read_text(encoding="utf-8"), yaml.BaseLoader)
@@ -173,9 +173,7 @@ def test_cases_are_written_for_programs(prepare_here: Prepare) -> None:
 
 
 @pytest.mark.parametrize("overrides", [[], ["split.test=0.3"], ["split.method=temporal"]], ids=str)
-def test_a_repeat_is_the_split_of_its_seed(
-    overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeat_is_the_split_of_its_seed(overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch, *overrides)
     prepare_data()
     split_data(7)
@@ -198,7 +196,7 @@ def test_given_parts_are_taken_from_their_column(tmp_path: Path, monkeypatch: py
     assert split.test == sorted(str(line["id"]) for line in lines[-40:])
 
 
-def test_the_same_repeat_is_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_split_is_deterministic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch)
     prepare_data()
     for repeat in (0, 1):
@@ -208,7 +206,7 @@ def test_the_same_repeat_is_the_same_bytes(tmp_path: Path, monkeypatch: pytest.M
     assert (SPLITS / "0.json").read_bytes() == first != second
 
 
-def test_what_was_not_prepared_cannot_be_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_split_requires_prepared_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch)
     with pytest.raises(UserError, match=r"build/data/dataset\.json: "):
         split_data(0)

@@ -1,4 +1,4 @@
-"""Stage `compare`: the runs of the plan, and no others, against the baseline."""
+"""Tests for stage `compare`: it compares only the runs of the plan with the baseline."""
 
 import csv
 import json
@@ -19,41 +19,41 @@ from ratchet.runs import StoredRun
 from ratchet.runs.stored import read_run
 
 
-def compared(plan: PipelineConfig = PLAN) -> Comparison:
-    return compare_runs(plan, lambda what: lambda steps: lambda done: None)
+def compare_plan(plan: PipelineConfig = PLAN) -> Comparison:
+    return compare_runs(plan, lambda name: lambda steps: lambda done: None)
 
 
 @pytest.fixture
-def _here(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_directory_with_runs(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lay_out(sample_runs, monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def build(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the stage wrote of three repeats of rule and regression, to read."""
+    """Return the read-only output of the stage for three repeats of rule and regression."""
     directory = tmp_path_factory.mktemp("compared")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(directory)
         lay_out(sample_runs, monkeypatch)
-        compared()
+        compare_plan()
     return directory / "build"
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def by_name(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {each["name"]: each for each in found["candidates"]}
+def index_by_name(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {candidate["name"]: candidate for candidate in comparison["candidates"]}
 
 
-def test_the_headline_is_the_metric_and_the_difference_with_its_interval(build: Path) -> None:
+def test_headline_has_metric_and_difference_with_interval(build: Path) -> None:
     headline = json.loads((build / "metrics.json").read_text(encoding="utf-8"))
-    candidates = by_name(json.loads((build / "comparison.json").read_text(encoding="utf-8")))
+    candidates = index_by_name(json.loads((build / "comparison.json").read_text(encoding="utf-8")))
     assert list(headline) == ["rule", "regression"] == list(candidates)
-    metric = {name: each["metrics"]["f1_weighted"]["value"] for name, each in candidates.items()}
+    metric = {name: candidate["metrics"]["f1_weighted"]["value"] for name, candidate in candidates.items()}
     against = candidates["regression"]["baseline"]
     assert headline["rule"] == {"f1_weighted": metric["rule"]}
     assert headline["regression"] == {
@@ -66,18 +66,18 @@ def test_the_headline_is_the_metric_and_the_difference_with_its_interval(build: 
     assert headline["regression"]["low"] < headline["regression"]["difference"] < headline["regression"]["high"]
 
 
-def test_the_comparison_is_of_the_plan(build: Path) -> None:
-    found = json.loads((build / "comparison.json").read_text(encoding="utf-8"))
-    assert (found["data"], found["part"], found["metric"], found["baseline"]) == (
+def test_comparison_follows_the_plan(build: Path) -> None:
+    comparison = json.loads((build / "comparison.json").read_text(encoding="utf-8"))
+    assert (comparison["data"], comparison["part"], comparison["metric"], comparison["baseline"]) == (
         *("sample", "test", "f1_weighted", "rule"),
     )
-    assert [split["split_seed"] for split in found["splits"]] == [0, 1, 2]
-    assert found["left_out"] == []
+    assert [split["split_seed"] for split in comparison["splits"]] == [0, 1, 2]
+    assert comparison["left_out"] == []
 
 
-def test_the_ladder_has_a_row_a_model_with_its_interval(build: Path) -> None:
-    candidates = by_name(json.loads((build / "comparison.json").read_text(encoding="utf-8")))
-    rows = rows_of(build / "plots" / "ladder.csv")
+def test_ladder_has_one_row_per_model_with_its_interval(build: Path) -> None:
+    candidates = index_by_name(json.loads((build / "comparison.json").read_text(encoding="utf-8")))
+    rows = read_rows(build / "plots" / "ladder.csv")
     assert [row["model"] for row in rows] == ["rule", "regression"]
     for row in rows:
         assert list(row) == ["model", "value", "low", "high"]
@@ -90,50 +90,50 @@ def test_models_without_epochs_have_no_curves(build: Path) -> None:
     assert (build / "plots" / "curves.csv").read_text(encoding="utf-8") == "model,repeat,epoch,value\n"
 
 
-@pytest.mark.usefixtures("_here")
-def test_a_curve_is_what_a_model_reached_on_val_after_each_epoch() -> None:
+@pytest.mark.usefixtures("_in_directory_with_runs")
+def test_curves_have_the_val_metric_of_each_epoch() -> None:
     history = "epoch,step,key,value\n0,9,train/loss,0.7\n0,9,val/f1_macro,0.25\n1,18,val/f1_macro,0.5\n"
     for repeat in (0, 2):
         run_directory("sample", "regression", repeat).joinpath("history.csv").write_text(history, encoding="utf-8")
-    compared()
-    assert rows_of(Path("build/plots/curves.csv")) == [
+    compare_plan()
+    assert read_rows(Path("build/plots/curves.csv")) == [
         {"model": "regression", "repeat": str(repeat), "epoch": str(epoch), "value": value}
         for repeat in (0, 2)
         for epoch, value in enumerate(("0.25", "0.5"))
     ]
 
 
-@pytest.mark.usefixtures("_here")
-def test_models_that_are_no_longer_in_the_plan_do_not_take_part(build: Path) -> None:
+@pytest.mark.usefixtures("_in_directory_with_runs")
+def test_models_not_in_the_plan_are_not_compared(build: Path) -> None:
     leave_behind("cnn")
-    assert [each.name for each in select_planned_runs(PLAN).candidates] == ["rule", "regression"]
-    found = compared()
-    assert [each.name for each in found.candidates] == ["rule", "regression"]
+    assert [candidate.name for candidate in select_planned_runs(PLAN).candidates] == ["rule", "regression"]
+    comparison = compare_plan()
+    assert [candidate.name for candidate in comparison.candidates] == ["rule", "regression"]
     for name in ("metrics.json", "plots/ladder.csv", "plots/curves.csv"):
         assert Path("build", name).read_bytes() == (build / name).read_bytes()
 
 
-@pytest.mark.usefixtures("_here")
-def test_what_lies_beside_the_runs_of_the_plan_changes_nothing(build: Path) -> None:
+@pytest.mark.usefixtures("_in_directory_with_runs")
+def test_runs_outside_the_plan_are_not_listed_as_left_out(build: Path) -> None:
     leave_behind("cnn")
-    found = compared()
-    assert found.left_out == [], "a clone that never had those runs must find the same"
+    comparison = compare_plan()
+    assert comparison.left_out == [], "a clone without those runs must give the same result"
 
 
-@pytest.mark.usefixtures("_here")
-def test_of_a_smaller_plan_only_its_repeats_take_part() -> None:
-    found = select_planned_runs(PipelineConfig(models=["regression"], repeats=[0, 2], baseline="regression"))
-    assert [run.path.as_posix() for run in found.runs] == [f"build/runs/sample/regression/{k}" for k in (0, 2)]
+@pytest.mark.usefixtures("_in_directory_with_runs")
+def test_only_repeats_of_the_plan_are_selected() -> None:
+    selection = select_planned_runs(PipelineConfig(models=["regression"], repeats=[0, 2], baseline="regression"))
+    assert [run.path.as_posix() for run in selection.runs] == [f"build/runs/sample/regression/{k}" for k in (0, 2)]
 
 
-@pytest.mark.usefixtures("_here")
-def test_runs_that_were_measured_on_val_are_compared_on_val() -> None:
+@pytest.mark.usefixtures("_in_directory_with_runs")
+def test_runs_evaluated_on_val_are_compared_on_val() -> None:
     mark_as_measured_on_val()
     assert select_planned_runs(PLAN).part == "val"
-    assert compared().part == "val"
+    assert compare_plan().part == "val"
 
 
-def broken(change: str, run: StoredRun) -> Sequence[str]:
+def break_run(change: str, run: StoredRun) -> Sequence[str]:
     if change == "missing":
         shutil.rmtree(run.path)
         return ("build/runs/sample/regression/1",)
@@ -141,18 +141,18 @@ def broken(change: str, run: StoredRun) -> Sequence[str]:
     return (str(run.path), "failed")
 
 
-@pytest.mark.usefixtures("_here")
+@pytest.mark.usefixtures("_in_directory_with_runs")
 @pytest.mark.parametrize("change", ["missing", "failed"])
-def test_a_run_of_the_plan_that_is_not_there_or_not_finished_is_named(change: str) -> None:
-    parts = broken(change, read_run(run_directory("sample", "regression", 1)))
+def test_missing_or_failed_run_is_named(change: str) -> None:
+    parts = break_run(change, read_run(run_directory("sample", "regression", 1)))
     with pytest.raises(UserError) as caught:
-        compared()
+        compare_plan()
     for part in parts:
         assert part in str(caught.value)
     assert not Path("build/metrics.json").exists()
 
 
-def test_without_any_run_the_first_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_run_is_named_if_all_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="build/runs/sample/rule/0: "):
-        compared()
+        compare_plan()

@@ -1,4 +1,4 @@
-"""Stage `config`: what is frozen is what would have been composed, on files that the pipeline watches."""
+"""Tests for stage `config`: frozen configurations equal composed ones, on files that the pipeline watches."""
 
 import json
 from collections.abc import Callable
@@ -22,36 +22,36 @@ Freeze = Callable[..., None]
 
 @pytest.fixture
 def freeze_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Freeze:
-    """`freeze_here(models=["rule"])`: the stage in the working directory."""
+    """Run the stage in the working directory: `freeze_here(models=["rule"])`."""
     monkeypatch.chdir(tmp_path)
     return lambda **plan: freeze(replace(PipelineConfig(), **plan))
 
 
-def frozen_config(model: str) -> Config:
+def load_frozen_config(model: str) -> Config:
     return load(Path("build", "config", "model", f"{model}.yaml"), all_settings())
 
 
-def text_of(directory: str) -> str:
+def read_all_text(directory: str) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in Path("build", directory).rglob("*.*"))
 
 
 @pytest.mark.parametrize("data", ["sample", "madewithml"])
-def test_a_frozen_configuration_is_the_composed_one(data: str, freeze_here: Freeze) -> None:
+def test_frozen_configuration_equals_the_composed_one(data: str, freeze_here: Freeze) -> None:
     overrides = ["threshold.method=per_label", "evaluate=val"]
     freeze_here(data=data, models=["rule", "regression", "cnn"], overrides=overrides)
     for model in ("rule", "regression", "cnn"):
-        expected, found = compose([f"data={data}", f"model={model}", *overrides]), frozen_config(model)
-        assert config_hash(found) == config_hash(expected)
-        assert found.name == model
+        expected, actual = compose([f"data={data}", f"model={model}", *overrides]), load_frozen_config(model)
+        assert config_hash(actual) == config_hash(expected)
+        assert actual.name == model
         for key in ("model", "split", "trainer", "calibration", "threshold", "evaluation", "evaluate", "parent"):
-            assert getattr(found, key) == getattr(expected, key)
-        assert found.run_dir is None
+            assert getattr(actual, key) == getattr(expected, key)
+        assert actual.run_dir is None
 
 
 def test_data_split_and_objective_load_back(freeze_here: Freeze) -> None:
     freeze_here(data="madewithml", objective="strict", overrides=["split.test=0.3"])
     data, split = load_data(Path("build/config/data.yaml"))
-    config = frozen_config("rule")
+    config = load_frozen_config("rule")
     assert (data, split) == (config.data, config.split)
     assert split.test == 0.3
     objective, expected = load_objective(Path("build/config/objective.yaml")), compose_objective(["objective=strict"])
@@ -60,63 +60,63 @@ def test_data_split_and_objective_load_back(freeze_here: Freeze) -> None:
 
 
 @pytest.mark.parametrize("text", ["1e3", "0x10", "no", "2020-01-01", "~", "a: b", " x ", "ü\u2028\x85", r"\${x}"])
-def test_any_text_of_a_data_set_comes_back_as_it_was(text: str, freeze_here: Freeze) -> None:
+def test_any_text_survives_freezing(text: str, freeze_here: Freeze) -> None:
     override = f"data.filter.exclude=['{text}']"
     freeze_here(overrides=[override])
     expected = compose([override]).data.filter.exclude
-    assert frozen_config("rule").data.filter.exclude == expected
+    assert load_frozen_config("rule").data.filter.exclude == expected
     assert load_data(Path("build/config/data.yaml"))[0].filter.exclude == expected
 
 
-def test_a_model_is_called_by_its_own_name(freeze_here: Freeze) -> None:
+def test_frozen_model_has_its_own_name(freeze_here: Freeze) -> None:
     freeze_here(models=["rule", "regression"])
-    assert [frozen_config(model).name for model in ("rule", "regression")] == ["rule", "regression"]
+    assert [load_frozen_config(model).name for model in ("rule", "regression")] == ["rule", "regression"]
 
 
-def test_readings_are_counted_where_all_others_are(freeze_here: Freeze) -> None:
+def test_test_accesses_are_counted_in_the_default_runs_dir(freeze_here: Freeze) -> None:
     freeze_here()
-    assert frozen_config("rule").runs_dir == "runs"
+    assert load_frozen_config("rule").runs_dir == "runs"
 
 
 @pytest.mark.parametrize("data", ["sample", "madewithml"])
-def test_files_are_those_that_the_pipeline_watches(data: str, freeze_here: Freeze) -> None:
+def test_frozen_files_are_those_that_the_pipeline_watches(data: str, freeze_here: Freeze) -> None:
     freeze_here(data=data)
-    found, _ = load_data(Path("build/config/data.yaml"))
-    assert found.taxonomy is not None
-    for file, original in zip((found.records, found.taxonomy), ("projects", "tags"), strict=True):
+    config, _ = load_data(Path("build/config/data.yaml"))
+    assert config.taxonomy is not None
+    for file, original in zip((config.records, config.taxonomy), ("projects", "tags"), strict=True):
         assert Path(str(file.path)).parent == Path("data", data)
         assert Path(str(file.path)).stem == original
         assert file.url is None
-    assert (found.records.sha256 is not None) == (data == "madewithml"), "what is checked stays checked"
+    assert (config.records.sha256 is not None) == (data == "madewithml"), "a configured sha256 is kept"
 
 
-def test_where_the_files_of_this_machine_are_does_not_leak(
+def test_local_data_directory_is_not_frozen(
     freeze_here: Freeze, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     freeze_here(data="madewithml")
-    before = text_of("config")
+    before = read_all_text("config")
     monkeypatch.setenv("MADEWITHML_DIR", str(tmp_path / "secret"))
     freeze_here(data="madewithml")
-    assert text_of("config") == before
+    assert read_all_text("config") == before
     assert "secret" not in before
 
 
-def test_nothing_absolute_is_frozen(freeze_here: Freeze, project: Path) -> None:
+def test_no_absolute_path_is_frozen(freeze_here: Freeze, project: Path) -> None:
     freeze_here(data="madewithml", models=["rule", "transformer"])
-    assert str(project) not in text_of("config")
-    assert str(Path.cwd()) not in text_of("config")
+    assert str(project) not in read_all_text("config")
+    assert str(Path.cwd()) not in read_all_text("config")
 
 
-def test_every_stage_that_makes_predictions_has_its_code(freeze_here: Freeze) -> None:
+def test_every_stage_before_predictions_has_its_code(freeze_here: Freeze) -> None:
     freeze_here(models=["rule", "regression"])
     files = {path.relative_to("build/code").as_posix() for path in Path("build/code").rglob("*.json")}
     assert files == {"prepare.json", "split.json", "model/rule.json", "model/regression.json"}
     names = [line.split()[0] for line in json.loads(Path("build/code/model/rule.json").read_text())]
     assert {"train_run", "train", "NameMatcher"} <= set(names)
-    assert not [name for name in names if "." in name or ":" in name], "a definition that moves changes nothing"
+    assert not [name for name in names if "." in name or ":" in name], "moving a definition must not change the file"
 
 
-def test_a_file_that_would_not_change_is_not_written(freeze_here: Freeze) -> None:
+def test_unchanged_files_are_not_rewritten(freeze_here: Freeze) -> None:
     freeze_here()
     before = {path: path.stat().st_mtime_ns for path in Path("build").rglob("*") if path.is_file()}
     assert len(before) > 6
@@ -141,9 +141,7 @@ OUTPUTS = {
     ],
     ids=str,
 )
-def test_outputs_that_another_plan_made_are_deleted(
-    freeze_here: Freeze, plan: dict[str, object], stale: list[str]
-) -> None:
+def test_outputs_of_another_plan_are_deleted(freeze_here: Freeze, plan: dict[str, object], stale: list[str]) -> None:
     models = ["rule", "regression"]
     freeze_here(models=models)
     for path in (Path(name) for names in OUTPUTS.values() for name in names):
@@ -154,28 +152,28 @@ def test_outputs_that_another_plan_made_are_deleted(
         assert [Path(name).exists() for name in names] == [stage not in stale] * len(names), stage
 
 
-def test_outputs_that_other_code_made_are_deleted(freeze_here: Freeze, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_of_other_code_are_deleted(freeze_here: Freeze, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_here()
     Path("build/verdict.json").write_text("made before")
     Path("build/comparison.json").write_text("made before")
     hashes = frozen.definitions_of
 
-    def with_other_gate(roots: list[str]) -> dict[str, str]:
+    def change_gate_hash(roots: list[str]) -> dict[str, str]:
         return {**hashes(roots), **({"gate": "other"} if any("judge_runs" in root for root in roots) else {})}
 
-    monkeypatch.setattr(frozen, "definitions_of", with_other_gate)
+    monkeypatch.setattr(frozen, "definitions_of", change_gate_hash)
     freeze_here()
     assert (Path("build/verdict.json").exists(), Path("build/comparison.json").exists()) == (False, True)
 
 
-def test_the_same_plan_freezes_to_the_same_bytes(freeze_here: Freeze) -> None:
+def test_freeze_is_deterministic(freeze_here: Freeze) -> None:
     freeze_here(models=["rule", "regression"])
-    before = text_of("config")
+    before = read_all_text("config")
     freeze_here(models=["rule", "regression"])
-    assert text_of("config") == before
+    assert read_all_text("config") == before
 
 
-def test_a_key_of_one_model_is_in_its_own_file_alone(freeze_here: Freeze) -> None:
+def test_frozen_models_differ_only_in_model_and_name(freeze_here: Freeze) -> None:
     freeze_here(models=["rule", "regression"])
     rule, regression = (
         yaml.safe_load(Path(f"build/config/model/{m}.yaml").read_text()) for m in ("rule", "regression")
@@ -202,16 +200,14 @@ def test_a_key_of_one_model_is_in_its_own_file_alone(freeze_here: Freeze) -> Non
             ["elsewhere/b.yaml", "data/sample/", "data/behaviour/"],
         ),
         ({"overrides": ["data.behaviour.path=data/other/b.yaml"]}, ["data/other/b.yaml", "put the file there"]),
-        # what DVC declares is named after `data` and `models` of params.yaml: a stage would write somewhere else
+        # outputs in dvc.yaml are named after `data` and `models` of params.yaml: a stage would write elsewhere
         ({"overrides": ["data=madewithml"]}, ["overrides", "data"]),
         ({"overrides": ["model=regression"]}, ["overrides", "model"]),
         ({"overrides": ["data.name=other"]}, ["data.name"]),
     ],
     ids=str,
 )
-def test_a_mistake_is_told_before_anything_is_written(
-    plan: dict[str, object], parts: list[str], freeze_here: Freeze
-) -> None:
+def test_invalid_plan_is_refused_before_writing(plan: dict[str, object], parts: list[str], freeze_here: Freeze) -> None:
     with pytest.raises(UserError) as caught:
         freeze_here(**plan)
     for part in parts:
@@ -219,14 +215,14 @@ def test_a_mistake_is_told_before_anything_is_written(
     assert not Path("build").exists()
 
 
-def test_behavioural_tests_may_stand_with_the_data(freeze_here: Freeze) -> None:
+def test_behavioural_tests_may_be_in_the_data_directory(freeze_here: Freeze) -> None:
     freeze_here(overrides=["data.behaviour.path=data/sample/b.yaml"])
     behaviour = load_data(Path("build/config/data.yaml"))[0].behaviour
     assert behaviour is not None
     assert behaviour.path == "data/sample/b.yaml"
 
 
-def test_a_data_set_without_a_taxonomy_or_behavioural_tests_can_be_frozen(freeze_here: Freeze) -> None:
+def test_taxonomy_and_behavioural_tests_are_optional(freeze_here: Freeze) -> None:
     freeze_here(overrides=["data.taxonomy=null", "data.behaviour=null", "data.labels.names=null"])
     data, _ = load_data(Path("build/config/data.yaml"))
     assert (data.taxonomy, data.behaviour, data.labels.names) == (None, None, None)

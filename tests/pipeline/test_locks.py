@@ -1,4 +1,4 @@
-"""results.lock.json: what was found, and whether another machine finds it too."""
+"""Tests for results.lock.json: the recorded results, and whether another machine reproduces them."""
 
 import copy
 import json
@@ -40,18 +40,18 @@ BROKEN: dict[str, Any] = {
 }
 
 
-def test_what_is_found_again_is_the_same() -> None:
+def test_equal_results_have_no_differences() -> None:
     assert list(find_differences(FOUND, copy.deepcopy(FOUND))) == []
     assert list_changes(FOUND, copy.deepcopy(FOUND)) == []
 
 
 @pytest.mark.parametrize("value", [0.512, 0.488])
-def test_a_mean_beyond_the_tolerance_is_told_by_model_and_metric(value: float) -> None:
-    told = list(find_differences(FOUND, with_metric("rule/0", "test/f1_macro", value)))
-    assert told == [f"rule: test/f1_macro: 0.6000 in the lock, {(value + 0.7) / 2:.4f} now"]
+def test_mean_beyond_the_tolerance_is_reported_by_model_and_metric(value: float) -> None:
+    differences = list(find_differences(FOUND, with_metric("rule/0", "test/f1_macro", value)))
+    assert differences == [f"rule: test/f1_macro: 0.6000 in the lock, {(value + 0.7) / 2:.4f} now"]
 
 
-def test_on_another_machine_a_model_with_randomness_may_be_off_by_three_standard_errors_more() -> None:
+def test_tolerance_is_wider_for_random_models_on_another_machine() -> None:
     elsewhere = {**MACHINE, "processor": "another"}
     locked = replace(
         FOUND,
@@ -59,66 +59,72 @@ def test_on_another_machine_a_model_with_randomness_may_be_off_by_three_standard
         predictions={f"cnn/{repeat}": "aa" for repeat in range(3)},
     )
 
-    def found(moved: float, **changed: Any) -> Results:
-        metrics = {name: {"test/f1_macro": each["test/f1_macro"] + moved} for name, each in locked.metrics.items()}
+    def shift_metrics(moved: float, **changed: Any) -> Results:
+        metrics = {name: {"test/f1_macro": values["test/f1_macro"] + moved} for name, values in locked.metrics.items()}
         return replace(locked, metrics=metrics, **changed)
 
     allowed = TOLERANCE + 3 * 0.02 / 3**0.5
-    assert list(find_differences(locked, found(0.99 * allowed, machine=elsewhere))) == []
-    assert len(list(find_differences(locked, found(1.01 * allowed, machine=elsewhere)))) == 1
-    assert len(list(find_differences(locked, found(1.01 * TOLERANCE)))) == 1, "a like machine has no such excuse"
+    assert list(find_differences(locked, shift_metrics(0.99 * allowed, machine=elsewhere))) == []
+    assert len(list(find_differences(locked, shift_metrics(1.01 * allowed, machine=elsewhere)))) == 1
+    assert len(list(find_differences(locked, shift_metrics(1.01 * TOLERANCE)))) == 1, (
+        "the same kind of machine gets no extra tolerance"
+    )
     certain = replace(locked, random=[])
-    assert len(list(find_differences(certain, found(1.01 * TOLERANCE, machine=elsewhere)))) == 1
+    assert len(list(find_differences(certain, shift_metrics(1.01 * TOLERANCE, machine=elsewhere)))) == 1
 
 
 @given(moved=st.floats(-TOLERANCE * 1.99, TOLERANCE * 1.99))
-def test_a_mean_within_the_tolerance_is_the_same(moved: float) -> None:
-    assert list(find_differences(FOUND, with_metric("rule/0", "test/f1_macro", 0.5 + moved))) == [], "of two repeats"
+def test_mean_within_the_tolerance_is_no_difference(moved: float) -> None:
+    assert list(find_differences(FOUND, with_metric("rule/0", "test/f1_macro", 0.5 + moved))) == [], (
+        "the mean of two repeats"
+    )
 
 
 @given(value=st.floats(0, 1))
-def test_which_of_two_is_the_lock_does_not_matter(value: float) -> None:
-    other = with_metric("rule/0", "test/f1_macro", value)
-    there, back = list(find_differences(FOUND, other)), list(find_differences(other, FOUND))
-    assert len(there) == len(back)
+def test_number_of_differences_is_symmetric(value: float) -> None:
+    changed = with_metric("rule/0", "test/f1_macro", value)
+    forward, backward = list(find_differences(FOUND, changed)), list(find_differences(changed, FOUND))
+    assert len(forward) == len(backward)
 
 
-def test_metrics_and_runs_that_came_or_went_are_told() -> None:
-    gone = replace(FOUND, metrics={**FOUND.metrics, "rule/0": {"test/f1_macro": 0.5}, "rule/1": {"test/f1_macro": 0.7}})
-    assert list(find_differences(FOUND, gone)) == ["rule: val/f1_macro: gone"]
-    assert list(find_differences(gone, FOUND)) == ["rule: val/f1_macro: new"]
+def test_added_and_removed_metrics_and_runs_are_reported() -> None:
+    reduced = replace(
+        FOUND, metrics={**FOUND.metrics, "rule/0": {"test/f1_macro": 0.5}, "rule/1": {"test/f1_macro": 0.7}}
+    )
+    assert list(find_differences(FOUND, reduced)) == ["rule: val/f1_macro: gone"]
+    assert list(find_differences(reduced, FOUND)) == ["rule: val/f1_macro: new"]
     assert list(find_differences(FOUND, without("cnn/0"))) == ["cnn/0: not run"]
     assert list(find_differences(without("cnn/0"), FOUND)) == ["cnn/0: a run that is not in the lock"]
 
 
-def test_predictions_are_compared_on_a_like_machine_by_the_same_packages_alone() -> None:
-    other = replace(FOUND, predictions={**FOUND.predictions, "cnn/0": "other"})
-    assert list(find_differences(FOUND, other)) == [
+def test_predictions_are_compared_only_in_the_same_environment() -> None:
+    changed = replace(FOUND, predictions={**FOUND.predictions, "cnn/0": "other"})
+    assert list(find_differences(FOUND, changed)) == [
         "cnn/0: different predictions on the same kind of machine with the same packages"
     ]
     for key in MACHINE:
-        elsewhere = replace(other, machine={**MACHINE, key: "another"})
+        elsewhere = replace(changed, machine={**MACHINE, key: "another"})
         assert not is_same_environment(FOUND, elsewhere)
         assert list(find_differences(FOUND, elsewhere)) == []
     for lock_hash in ("another", None):
-        assert list(find_differences(FOUND, replace(other, lock_hash=lock_hash))) == []
+        assert list(find_differences(FOUND, replace(changed, lock_hash=lock_hash))) == []
 
 
-def test_a_change_is_the_mean_over_the_repeats_then_and_now() -> None:
+def test_change_compares_means_over_the_repeats() -> None:
     now = with_metric("rule/1", "test/f1_macro", 0.8)
     assert list_changes(FOUND, now) == [
         {"model": "rule", "metric": "test/f1_macro", "then": "0.6000", "now": "0.6500", "change": "+0.0500"}
     ]
-    assert list_changes(FOUND, with_metric("rule/1", "test/f1_macro", 0.70001)) == [], "nothing that a table would show"
+    assert list_changes(FOUND, with_metric("rule/1", "test/f1_macro", 0.70001)) == [], "too small to show in a table"
 
 
-def test_new_and_gone_models_are_rows() -> None:
+def test_added_and_removed_models_are_rows() -> None:
     cnn = {"model": "cnn", "metric": "test/f1_macro", "then": "-", "now": "0.8000", "change": "new"}
     assert list_changes(without("cnn/0"), FOUND) == [cnn]
     assert list_changes(FOUND, without("cnn/0")) == [{**cnn, "then": "0.8000", "now": "-", "change": "gone"}]
 
 
-def test_a_metric_that_is_no_longer_measured_is_a_row() -> None:
+def test_removed_metric_is_a_row() -> None:
     before, now = copy.deepcopy(FOUND.metrics), copy.deepcopy(FOUND.metrics)
     for name in ("rule/0", "rule/1"):
         del now[name]["test/f1_macro"]
@@ -126,49 +132,51 @@ def test_a_metric_that_is_no_longer_measured_is_a_row() -> None:
     assert (row["model"], row["metric"], row["then"], row["change"]) == ("rule", "test/f1_macro", "0.6000", "gone")
 
 
-def test_rows_have_the_same_columns_whatever_changed() -> None:
+def test_rows_always_have_the_same_columns() -> None:
     rows = list_changes(without("cnn/0"), replace(with_metric("rule/0", "test/f1_macro", 0.1)))
     rows += list_changes(FOUND, without("cnn/0"))
     assert {tuple(row) for row in rows} == {("model", "metric", "then", "now", "change")}
 
 
-# --- of real runs ---
+# --- results of real runs ---
 @pytest.fixture
-def _ladder(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_directory_with_runs(sample_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lay_out(sample_runs, monkeypatch)
 
 
-@pytest.mark.usefixtures("_ladder")
-def test_what_the_runs_found_is_overall_quality_and_the_hash_of_the_predictions() -> None:
-    found = read_results(PLAN)
+@pytest.mark.usefixtures("_in_directory_with_runs")
+def test_results_have_overall_metrics_and_prediction_hashes() -> None:
+    results = read_results(PLAN)
     names = [f"{model}/{repeat}" for model in ("rule", "regression") for repeat in (0, 1, 2)]
-    assert list(found.metrics) == list(found.predictions) == names
-    assert set(found.machine) == set(MACHINE)
-    for name, metrics in found.metrics.items():
-        figures = json.loads((run_directory("sample", "rule", 0).parents[1] / name / "metrics.json").read_text())
-        assert metrics.items() <= figures.items()
+    assert list(results.metrics) == list(results.predictions) == names
+    assert set(results.machine) == set(MACHINE)
+    for name, metrics in results.metrics.items():
+        stored = json.loads((run_directory("sample", "rule", 0).parents[1] / name / "metrics.json").read_text())
+        assert metrics.items() <= stored.items()
         assert {"test/f1_weighted", "val/f1_macro", "behaviour/score"} <= set(metrics)
         for part in ("labels/", "slices/", "_ci_low", "_ci_high", "cost/", "behaviour/cases"):
             assert not [key for key in metrics if part in key]
-    assert found == read_results(PLAN)
-    write_results(found)
-    assert Results(**json.loads(RESULTS.read_text(encoding="utf-8"))) == found
-    assert list(find_differences(found, read_results(PLAN))) == []
+    assert results == read_results(PLAN)
+    write_results(results)
+    assert Results(**json.loads(RESULTS.read_text(encoding="utf-8"))) == results
+    assert list(find_differences(results, read_results(PLAN))) == []
 
 
-@pytest.mark.usefixtures("_ladder")
-def test_one_other_score_is_another_prediction() -> None:
+@pytest.mark.usefixtures("_in_directory_with_runs")
+def test_changed_predictions_are_reported() -> None:
     before = read_results(PLAN)
-    one, other = (run_directory("sample", "regression", repeat) / "predictions" / "val.parquet" for repeat in (0, 1))
-    shutil.copy(one, other)
-    told = list(find_differences(before, read_results(PLAN)))
-    assert told == ["regression/1: different predictions on the same kind of machine with the same packages"]
+    source, target = (
+        run_directory("sample", "regression", repeat) / "predictions" / "val.parquet" for repeat in (0, 1)
+    )
+    shutil.copy(source, target)
+    differences = list(find_differences(before, read_results(PLAN)))
+    assert differences == ["regression/1: different predictions on the same kind of machine with the same packages"]
 
 
-@pytest.mark.usefixtures("_ladder")
+@pytest.mark.usefixtures("_in_directory_with_runs")
 @pytest.mark.parametrize("status", ["failed", "interrupted"])
-def test_a_run_that_is_not_finished_has_found_nothing(status: str) -> None:
+def test_unfinished_or_missing_run_has_no_results(status: str) -> None:
     path = run_directory("sample", "rule", 2)
     rewrite(path, status=status)
     with pytest.raises(UserError, match=f"{path.as_posix()}: the run is {status}: `dvc repro`"):
@@ -178,13 +186,13 @@ def test_a_run_that_is_not_finished_has_found_nothing(status: str) -> None:
         read_results(PLAN)
 
 
-# --- of a commit ---
+# --- results of a commit ---
 def git(*arguments: str) -> None:
     subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e@e", *arguments], check=True, capture_output=True)
 
 
 def commit(files: dict[str, str]) -> None:
-    """A commit of these files, in a repository that begins with it."""
+    """Commit these files; create the repository if needed."""
     for name, text in files.items():
         Path(name).write_text(text, encoding="utf-8")
     if not Path(".git").exists():
@@ -194,8 +202,8 @@ def commit(files: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory of no repository, with nobody's git settings."""
+def _outside_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change to a directory outside any repository, without git settings of the user."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -204,8 +212,8 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.usefixtures("_alone")
-def test_results_are_read_from_a_commit_whatever_lies_in_the_directory() -> None:
+@pytest.mark.usefixtures("_outside_git")
+def test_results_are_read_from_the_commit_not_the_directory() -> None:
     commit({str(RESULTS): json.dumps(vars(FOUND))})
     RESULTS.unlink()
     assert read_committed_results("HEAD") == read_committed_results("trunk") == FOUND
@@ -214,9 +222,9 @@ def test_results_are_read_from_a_commit_whatever_lies_in_the_directory() -> None
     assert read_committed_file("HEAD", Path("below/own.txt")) == "line\r\n"
 
 
-@pytest.mark.usefixtures("_alone")
+@pytest.mark.usefixtures("_outside_git")
 @pytest.mark.parametrize("revision", ["HEAD", "nowhere", "", "--help", "HEAD~1"])
-def test_no_repository_no_commit_and_no_file_are_told(revision: str) -> None:
+def test_missing_repository_commit_or_file_raises_an_error(revision: str) -> None:
     message = f"results.lock.json of {revision} cannot be read"
     with pytest.raises(UserError, match=message):
         read_committed_results(revision)
@@ -225,9 +233,9 @@ def test_no_repository_no_commit_and_no_file_are_told(revision: str) -> None:
         read_committed_results(revision)
 
 
-@pytest.mark.usefixtures("_alone")
+@pytest.mark.usefixtures("_outside_git")
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
-def test_results_that_are_broken_are_told_by_their_file(text: str) -> None:
+def test_broken_results_error_names_the_file(text: str) -> None:
     commit({str(RESULTS): text})
     with pytest.raises(UserError, match=r"results\.lock\.json"):
         read_committed_results("HEAD")

@@ -1,4 +1,4 @@
-"""params.yaml is checked like any other configuration."""
+"""Tests for params.yaml: it is checked like any other configuration."""
 
 import shutil
 import subprocess
@@ -40,19 +40,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "params.yaml"
 
 
-def test_the_projects_own_plan_is_valid(project: Path) -> None:
+def test_plan_of_the_project_is_valid(project: Path) -> None:
     plan = read_pipeline(project / "params.yaml")
     assert plan.baseline in plan.models
     assert set(yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))) == set(vars(plan))
 
 
-def test_a_plan_is_what_its_file_says(path: Path) -> None:
+def test_plan_is_read_from_its_file(path: Path) -> None:
     path.write_text(yaml.safe_dump(vars(VALID)), encoding="utf-8")
     assert read_pipeline(path) == VALID
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "models: [rule]\n"])
-def test_what_is_left_out_has_its_default(text: str, path: Path) -> None:
+def test_omitted_keys_have_defaults(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     assert read_pipeline(path) == PipelineConfig()
 
@@ -92,24 +92,24 @@ def test_what_is_left_out_has_its_default(text: str, path: Path) -> None:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_mistake_is_told_by_file_and_key(text: str, parts: list[str], path: Path) -> None:
+def test_invalid_plan_error_names_file_and_key(text: str, parts: list[str], path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError) as caught:
         read_pipeline(path)
     for part in (path.name, *parts):
         assert part in str(caught.value)
-    assert ": : " not in str(caught.value), "the key is named, or nothing stands for it"
+    assert ": : " not in str(caught.value), "an empty key is not shown"
 
 
 @pytest.mark.parametrize("text", ["5", "2.5", "true", "2026-01-01"])
-def test_what_is_no_mapping_at_all_is_not_said_to_be_unreadable(text: str, path: Path) -> None:
+def test_scalar_plan_error_names_the_file(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"params\.yaml: ") as caught:
         read_pipeline(path)
     assert "None" not in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_file_raises_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"params\.yaml: .*No such file"):
         read_pipeline(tmp_path / "params.yaml")
     with pytest.raises(UserError, match="Is a directory"):
@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 @given(content=st.dictionaries(KEYS, JUNK, max_size=4) | JUNK)
 @example(content={"repeats": [[1]]})
 @example(content={"models": {"a": 1}})
-def test_whatever_stands_there_is_a_plan_or_told(content: Any, path: Path) -> None:
+def test_any_content_is_a_valid_plan_or_raises_user_error(content: Any, path: Path) -> None:
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     try:
         plan = read_pipeline(path)
@@ -134,16 +134,16 @@ def test_whatever_stands_there_is_a_plan_or_told(content: Any, path: Path) -> No
     assert min(plan.repeats) >= 0
     assert len({*plan.repeats}) == len(plan.repeats)
     assert plan.baseline in plan.models
-    assert all(isinstance(each, str) for each in (*plan.models, *plan.overrides, plan.data, plan.objective))
+    assert all(isinstance(value, str) for value in (*plan.models, *plan.overrides, plan.data, plan.objective))
 
 
 @pytest.fixture(scope="module")
 def stages(project: Path) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    return found
+    content: dict[str, dict[str, object]] = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return content
 
 
-def test_every_run_of_the_plan_is_a_stage_of_dvc(project: Path, tmp_path: Path) -> None:
+def test_every_run_of_the_plan_is_a_dvc_stage(project: Path, tmp_path: Path) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(project / name, tmp_path / name)
     program = Path(sys.executable).with_name("dvc")
@@ -157,26 +157,26 @@ def test_every_run_of_the_plan_is_a_stage_of_dvc(project: Path, tmp_path: Path) 
     )
 
 
-def test_every_stage_waits_for_the_frozen_configuration(stages: dict[str, dict[str, object]]) -> None:
+def test_every_stage_depends_on_the_frozen_configuration(stages: dict[str, dict[str, object]]) -> None:
     assert FROZEN.as_posix() in list(stages["config"]["outs"])  # type: ignore[call-overload]
     for name, stage in stages.items():
         assert name == "config" or FROZEN.as_posix() in list(stage["deps"]), name  # type: ignore[call-overload]
 
 
-def test_every_command_is_an_action_of_the_same_name(stages: dict[str, dict[str, object]]) -> None:
+def test_every_stage_runs_the_action_of_its_name(stages: dict[str, dict[str, object]]) -> None:
     for name, stage in stages.items():
         program, verb, action, *_ = str(stage["cmd"]).split()
         assert (program, verb, action) == ("ratchet", "pipeline", name)
         assert action in _ACTIONS
 
 
-def _paths_of(entry: str | dict[str, object]) -> list[str]:
+def _list_paths(entry: str | dict[str, object]) -> list[str]:
     return [entry] if isinstance(entry, str) else list(entry)
 
 
-def test_outputs_are_where_the_code_writes_them(stages: dict[str, dict[str, object]]) -> None:
+def test_declared_outputs_match_paths_in_the_code(stages: dict[str, dict[str, object]]) -> None:
     declared = {
-        name: {path for entry in [*stage["outs"], *stage.get("metrics", [])] for path in _paths_of(entry)}  # type: ignore[misc]
+        name: {path for entry in [*stage["outs"], *stage.get("metrics", [])] for path in _list_paths(entry)}  # type: ignore[misc]
         for name, stage in stages.items()
     }
     paths = {
@@ -188,10 +188,10 @@ def test_outputs_are_where_the_code_writes_them(stages: dict[str, dict[str, obje
         "gate": {plan.VERDICT, plan.VERDICT_TEXT, plan.REVIEW},
         "report": {plan.PAGE, plan.REPORT, plan.PICTURES},
     }
-    assert declared == {name: {path.as_posix() for path in found} for name, found in paths.items()}
+    assert declared == {name: {path.as_posix() for path in outputs} for name, outputs in paths.items()}
 
 
-def test_every_run_has_a_directory_of_its_own() -> None:
+def test_every_run_has_its_own_directory() -> None:
     plan = PipelineConfig(data="own", models=["rule", "cnn"], repeats=[0, 1])
-    found = [path.as_posix() for path in run_directories(plan)]
-    assert found == [f"build/runs/own/{model}/{repeat}" for model in ("rule", "cnn") for repeat in (0, 1)]
+    directories = [path.as_posix() for path in run_directories(plan)]
+    assert directories == [f"build/runs/own/{model}/{repeat}" for model in ("rule", "cnn") for repeat in (0, 1)]

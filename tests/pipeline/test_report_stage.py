@@ -1,4 +1,4 @@
-"""Stage `report`: what compare and gate wrote, as a page, in Markdown and as pictures; nothing is computed anew."""
+"""Tests for stage `report`: a page, Markdown and pictures of what compare and gate wrote; it recomputes nothing."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from ratchet.pipeline.report_stage import write_report
 
 @pytest.fixture(scope="module")
 def built(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which every stage before this one was run, and this one as `dvc repro` runs it."""
+    """Return a directory in which this stage and all stages before it were run."""
     directory = tmp_path_factory.mktemp("reported")
     with pytest.MonkeyPatch.context() as monkeypatch:
         freeze_the_sample(directory, monkeypatch)
@@ -30,12 +30,12 @@ def built(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def _here(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_copy_of_build(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(built / "build", tmp_path / "build")
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_markdown_has_the_verdict_and_the_ladder(built: Path) -> None:
+def test_markdown_has_the_ladder_and_the_verdict(built: Path) -> None:
     leaderboard, verdict = (built.joinpath("build", name).read_text() for name in ("leaderboard.md", "verdict.md"))
     report = (built / "build/report.md").read_text(encoding="utf-8")
     headline = report.partition("\n")[0]
@@ -43,7 +43,7 @@ def test_the_markdown_has_the_verdict_and_the_ladder(built: Path) -> None:
     assert report == f"{headline}\n\n{leaderboard}\n## The verdict\n\n{verdict}"
 
 
-def test_the_page_shows_texts_of_the_prepared_data_set_and_names_the_pipelines_runs(built: Path) -> None:
+def test_page_shows_prepared_texts_and_runs_of_the_pipeline(built: Path) -> None:
     page = (built / "build/report.html").read_text(encoding="utf-8")
     assert "ratchet reproduce build/runs/sample/regression/2" in page
     texts = [json.loads(line)["text"] for line in (built / "build/data/records.jsonl").read_text().splitlines()]
@@ -52,26 +52,26 @@ def test_the_page_shows_texts_of_the_prepared_data_set_and_names_the_pipelines_r
     assert f"under {len(alternatives)}" in page or f"of {len(alternatives)}: the choice" in page
 
 
-def test_pictures_are_those_that_dvc_plots_names(built: Path, project: Path) -> None:
+def test_pictures_are_written_where_dvc_plots_expects_them(built: Path, project: Path) -> None:
     assert "build/pictures" in yaml.safe_load((project / "dvc.yaml").read_text())["plots"]
     pictures = {path.stem: path for path in (built / "build/pictures").iterdir()}
     assert {path.suffix for path in pictures.values()} == {".svg"}
     assert pictures.keys() == {
         *("ladder", "differences", "cost", "labels", "slices", "thresholds", "calibration", "confusions"),
-    }, "neither of the two models learns in epochs"
+    }, "neither model has learning curves"
     for path in pictures.values():
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
-@pytest.mark.usefixtures("_here")
-def test_the_same_files_make_the_same_report() -> None:
+@pytest.mark.usefixtures("_in_copy_of_build")
+def test_report_is_deterministic() -> None:
     before = {path: path.read_bytes() for path in Path("build").rglob("*") if path.is_file()}
     write_report(PLAN)
     assert {path: path.read_bytes() for path in Path("build").rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.usefixtures("_here")
-def test_texts_of_another_version_are_left_out_with_the_reason() -> None:
+@pytest.mark.usefixtures("_in_copy_of_build")
+def test_texts_of_another_version_are_omitted_with_the_reason() -> None:
     path = Path("build/comparison.json")
     for name in ("comparison.json", "verdict.json"):
         path = Path("build", name)
@@ -85,15 +85,15 @@ def test_texts_of_another_version_are_left_out_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("name", ["comparison.json", "verdict.json", "review.json"])
-@pytest.mark.usefixtures("_here")
-def test_what_is_missing_is_named(name: str) -> None:
+@pytest.mark.usefixtures("_in_copy_of_build")
+def test_missing_input_file_is_named(name: str) -> None:
     Path("build", name).unlink()
     with pytest.raises(UserError, match=rf"build/{name}: .*`dvc repro`"):
         write_report(PLAN)
 
 
-@pytest.mark.usefixtures("_here")
-def test_a_file_of_another_shape_is_named() -> None:
+@pytest.mark.usefixtures("_in_copy_of_build")
+def test_invalid_input_file_is_named() -> None:
     Path("build/review.json").write_text('{"current": 3}', encoding="utf-8")
     with pytest.raises(UserError, match=r"build/review\.json: .*`dvc repro`"):
         write_report(PLAN)

@@ -1,4 +1,4 @@
-"""Stage `train@model-k`: the run that `python train.py` makes of the same configuration, in a directory of its own."""
+"""Tests for stage `train@model-k`: its run equals that of `python train.py` with the same configuration."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ RUN = Path("build/runs/sample/rule/1")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory in which rule was trained by the pipeline, on repeat 1."""
+    """Return a working directory in which the pipeline trained rule on repeat 1."""
     directory = tmp_path_factory.mktemp("pipeline")
     with pytest.MonkeyPatch.context() as monkeypatch:
         freeze_the_sample(directory, monkeypatch, FEW)
@@ -34,8 +34,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
-    """The same without the pipeline."""
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
+    """Return the same run, trained without the pipeline."""
     directory = tmp_path_factory.mktemp("plain")
     config = compose(["model=rule", "seed=1", "split.seed=1", FEW, f"runs_dir={directory.as_posix()}"])
     return read_run(train(config).path)
@@ -48,27 +48,27 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
         *("behaviour.json", "split.json", "calibration.json", "reliability/test.json"),
     ],
 )
-def test_what_it_finds_is_the_same_to_the_byte(name: str, trained: Path, other: StoredRun) -> None:
-    assert (trained / RUN / name).read_bytes() == (other.path / name).read_bytes()
+def test_results_equal_those_without_the_pipeline(name: str, trained: Path, plain_run: StoredRun) -> None:
+    assert (trained / RUN / name).read_bytes() == (plain_run.path / name).read_bytes()
 
 
-def test_its_record_is_that_of_the_same_candidate(trained: Path, other: StoredRun) -> None:
-    found = read_run(trained / RUN).record
+def test_record_describes_the_same_candidate(trained: Path, plain_run: StoredRun) -> None:
+    record = read_run(trained / RUN).record
     for key in ("name", "model", "complexity", "config_hash", "dataset_version", "split_hash", "seed", "split_seed"):
-        assert getattr(found, key) == getattr(other.record, key)
+        assert getattr(record, key) == getattr(plain_run.record, key)
     for key in ("records", "train_label_counts", "task", "deterministic", "evaluate", "parent"):
-        assert getattr(found, key) == getattr(other.record, key)
-    assert found.status == "finished"
-    assert (found.seed, found.split_seed) == (1, 1)
-    assert found.overrides == ["model=rule", "repeat=1"]
+        assert getattr(record, key) == getattr(plain_run.record, key)
+    assert record.status == "finished"
+    assert (record.seed, record.split_seed) == (1, 1)
+    assert record.overrides == ["model=rule", "repeat=1"]
 
 
-def test_its_reading_is_counted_with_all_others(trained: Path) -> None:
+def test_test_access_is_counted(trained: Path) -> None:
     [line] = (trained / READINGS / "sample" / "test_readings.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["run"] == read_run(trained / RUN).record.id
 
 
-def test_a_directory_that_is_there_is_not_written_into(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_run_directory_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     before = {path: path.stat().st_mtime_ns for path in RUN.rglob("*")}
     with pytest.raises(UserError, match=f"{RUN.as_posix()}: "):
@@ -76,14 +76,14 @@ def test_a_directory_that_is_there_is_not_written_into(trained: Path, monkeypatc
     assert {path: path.stat().st_mtime_ns for path in RUN.rglob("*")} == before
 
 
-def test_a_model_that_was_not_frozen_is_told(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_that_was_not_frozen_is_refused(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     with pytest.raises(UserError, match=r"build/config/model/cnn\.yaml"):
         train_run("cnn", 1)
     assert not Path("build/runs/sample/cnn").exists()
 
 
-def refused(repeat: int) -> str:
+def get_refusal(repeat: int) -> str:
     with pytest.raises(RunFailed) as caught:
         train_run("rule", repeat)
     assert isinstance(caught.value.reason, UserError)
@@ -91,24 +91,24 @@ def refused(repeat: int) -> str:
     return str(caught.value.reason)
 
 
-def test_a_split_of_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_split_of_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch, FEW)
     prepare_data()
     split_data(0)
     records = Path("data/sample/projects.jsonl")
     records.write_text("".join(records.read_text(encoding="utf-8").splitlines(keepends=True)[1:]), encoding="utf-8")
     prepare_data()
-    assert refused(0).startswith("build/splits/0.json: not a split of sample, version ")
+    assert get_refusal(0).startswith("build/splits/0.json: not a split of sample, version ")
 
 
-def test_a_split_or_data_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_split_or_data_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch, FEW)
-    assert refused(0).startswith(f"{DATA / 'dataset.json'}: cannot be read")
+    assert get_refusal(0).startswith(f"{DATA / 'dataset.json'}: cannot be read")
     prepare_data()
-    assert refused(1).startswith(f"{SPLITS / '1.json'}: cannot be read")
+    assert get_refusal(1).startswith(f"{SPLITS / '1.json'}: cannot be read")
 
 
-def test_measured_on_val_no_test_record_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluate_val_reads_no_test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_the_sample(tmp_path, monkeypatch, FEW, "evaluate=val")
     prepare_data()
     split_data(0)
