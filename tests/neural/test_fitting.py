@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -656,14 +657,16 @@ def test_deterministic_restores_state_after_error() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_quiet_suppresses_lightning_info_messages(caplog: pytest.LogCaptureFixture) -> None:
-    lightning = logging.getLogger("pytorch_lightning")
+def test_quiet_suppresses_lightning_messages_below_warning() -> None:
+    lightning, handler = logging.getLogger("pytorch_lightning"), BufferingHandler(10)
     level = lightning.level
+    lightning.addHandler(handler)
     with quiet():
         lightning.info("try our other products")
         lightning.warning("something is wrong")
+    lightning.removeHandler(handler)
     assert lightning.level == level
-    assert "products" not in caplog.text
+    assert [record.getMessage() for record in handler.buffer] == ["something is wrong"]
 
 
 def test_quiet_ignores_only_known_warnings() -> None:

@@ -309,7 +309,9 @@ def test_network_in_eval_mode_is_trained_with_dropout(make_dataset: MakeDataset,
 
 def test_largest_seed_is_accepted_by_fit(make_dataset: MakeDataset, tmp_path: Path) -> None:
     train = make_dataset(9)
-    fit_network(train, train, make_context(tmp_path, Story(), seed=2**32 - 1), max_epochs=1)
+    story = Story()
+    fit_network(train, train, make_context(tmp_path, story, seed=2**32 - 1), max_epochs=1)
+    assert len(story.rows) == 1
 
 
 def test_metric_gets_all_of_val_every_epoch(make_dataset: MakeDataset, tmp_path: Path) -> None:
