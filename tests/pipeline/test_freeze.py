@@ -192,9 +192,9 @@ def test_frozen_models_differ_only_in_model_and_name(freeze_here: Freeze) -> Non
         ({"overrides": ["split.test=2"]}, ["split.test=2", "out of range"]),
         ({"overrides": ["threshold.method=tund"]}, ["threshold.method=tund", "did you mean 'tuned'?"]),
         ({"overrides": ["evaluate"]}, ["evaluate"]),
-        ({"overrides": ["run_dir=here"]}, ["params.yaml", "overrides", "run_dir", "leave it out"]),
-        ({"overrides": ["resume=last"]}, ["params.yaml", "overrides", "resume", "leave it out"]),
-        ({"overrides": ["sweep_id=x"]}, ["params.yaml", "overrides", "sweep_id", "leave it out"]),
+        ({"overrides": ["run_dir=here"]}, ["params.yaml", "overrides", "run_dir", "remove the override"]),
+        ({"overrides": ["resume=last"]}, ["params.yaml", "overrides", "resume", "remove the override"]),
+        ({"overrides": ["sweep_id=x"]}, ["params.yaml", "overrides", "sweep_id", "remove the override"]),
         (
             {"overrides": ["data.behaviour.path=elsewhere/b.yaml"]},
             ["elsewhere/b.yaml", "data/sample/", "data/behaviour/"],
