@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch is loaded: workers of the suite share the cores
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so under nohup; the tests send SIGINT to their commands
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of commands: compile the package only once
 
 from tests.commands import PROGRAMS, PROJECT, Command, run_command
