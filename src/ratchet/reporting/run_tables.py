@@ -67,7 +67,7 @@ def _build_ladder_table(data: str, part: str, candidates: Candidates) -> Table:
         *(Column(title, numeric=True) for title in (*_QUALITY, *BRIEF_COSTS)),
     ]
     rows = [_build_ladder_row(candidates[key], part) for key in sorted(candidates)]
-    averages = "F1, precision and recall weighted, average precision (AP) macro"
+    averages = "F1, precision and recall weighted, AP macro"
     return Table(f"{data}, {part}: {averages}, {spread}", columns, rows)
 
 
