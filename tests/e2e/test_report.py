@@ -144,6 +144,11 @@ def test_only_tables_and_navigation_scroll_sideways(view: tuple[Page, list[str]]
     assert wide == []
 
 
+def test_leaderboard_fits_a_desktop(page: Page) -> None:
+    hidden = page.evaluate("(table => table.scrollWidth - table.clientWidth)(document.querySelector('.scroll'))")
+    assert hidden == 0
+
+
 def test_axe_finds_no_serious_violation(view: tuple[Page, list[str]]) -> None:
     page, _ = view
     for details in page.query_selector_all("details:not([open]) > summary"):
