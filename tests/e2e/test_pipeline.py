@@ -72,11 +72,11 @@ CHANGES = [
     ),
     Change("code that no stage uses", "src/ratchet/training.py", "", "\n\nUNUSED = 1\n", NONE),
     Change(
-        "the code of the comparison",
+        "the code of the comparison, same results",
         "src/ratchet/statistics/permutation.py",
         "_BLOCK, resamples",
         "int(_BLOCK), resamples",
-        {"compare", "report"},
+        {"compare"},  # its results are the same, so the report is not written again
     ),
     Change(
         "the code of the gate",
@@ -106,7 +106,7 @@ HARMLESS = [change for change in CHANGES if change.runs <= PREPARE]
 # Each suite run executes FEW (and a setting of a model, by `dvc exp run`); `.ci/run --full` executes all changes.
 FEW = {"a word of a record", "its margin"}
 SOME = {
-    *("a setting of all models", "a network's code", "the code of the comparison"),
+    *("a setting of all models", "a network's code", "the code of the comparison, same results"),
     *("a slice of the data set", "the baseline"),
 }  # of the others, each suite run checks one of each kind with `dvc status`
 FOR_REAL = [change for change in CHANGES if change.what in FEW or "EVERY_CHANGE_FOR_REAL" in os.environ]
@@ -211,7 +211,9 @@ def test_change_makes_exactly_the_affected_stages_stale(change: Change, scratch:
     assert set(re.findall(r"Running stage '(.+?)':", done.stdout)) - {"config"} == change.runs & QUICK
     stale = set(json.loads(run_program(scratch, "dvc", "status", "--json").stdout)) - {"config"}
     assert stale & TRAINED == change.runs & TRAINED
-    assert stale <= change.runs
+    # `report` waits for the outputs of `compare` and `gate`, which `config` has deleted; they may come back unchanged
+    waiting = {"report"} if change.runs & {"compare", "gate"} else NONE
+    assert stale <= change.runs | waiting
     if not stale & TRAINED:  # else the comparison becomes stale only when the new runs exist
         assert stale & {"compare", "gate"} == change.runs & {"compare", "gate"}
     restore(scratch)
