@@ -186,7 +186,7 @@ def test_changes_since_parent_are_shown_with_effect(runs: Path, compare: Verb) -
         (["format=xml"], ["format=xml", "valid: json, md, table"]),
         (["data=smple"], ["data=smple", "did you mean 'sample'?"]),
         (["name=regresion"], ["name=regresion", "did you mean 'regression'?"]),
-        (["runs=nobody"], ["no run 'nobody' in runs"]),
+        (["runs=unknown"], ["no run 'unknown' in runs"]),
         (["runs_dir=elsewhere"], ["no runs in elsewhere"]),
         (["all=perhaps"], ["all=perhaps"]),
         (["objective=strct"], ["conf/objective/strct.yaml", "did you mean 'strict'?"]),

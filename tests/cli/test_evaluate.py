@@ -186,7 +186,7 @@ def test_evaluate_accepts_runs_dir(run: Path, verb: Verb) -> None:
     [
         ([], ["ratchet evaluate RUN"]),
         (["part=test"], ["which run?"]),
-        (["nobody"], ["'nobody'", "runs there"]),
+        (["unknown"], ["'unknown'", "runs there"]),
         (["{run}", "part=tset"], ["part='tset'", "'test'"]),
         (["{run}", "data=sampel"], ["data=sampel", "'sample'"]),
         (["{run}", "data=null"], ["data"]),

@@ -94,7 +94,7 @@ def test_text_may_contain_config_syntax(rule: Path, verb: Verb) -> None:
         (["{rule}", "format=json"], ["which text?"]),
         (["{rule}", "a gan"], ["'a gan'", "key=value"]),
         (["{rule}", "txt=a gan"], ["'txt'"]),
-        (["nobody", "text=x"], ["'nobody'"]),
+        (["unknown", "text=x"], ["'unknown'"]),
         (["{failed}", "text=x"], ["failed"]),
         (["{rule}", "text=x", "format=xml"], ["format", "json, md, table"]),
     ],

@@ -79,7 +79,7 @@ def test_rejected_export_exits_with_3_and_writes_nothing(
     [
         ([], ["ratchet export RUN"]),
         (["precision=int8"], ["which run?"]),
-        (["nobody"], ["'nobody'"]),
+        (["unknown"], ["'unknown'"]),
         (["{rule}", "precision=int8", "replace=true"], ["rule", "int8"]),
         (["{rule}", "precision=int4"], ["precision", "'int8'"]),
         (["{rule}", "replce=true"], ["'replace'"]),

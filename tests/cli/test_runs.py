@@ -68,13 +68,13 @@ def test_list_options_select_runs(options: list[str], names: list[str], runs: di
 
 @pytest.mark.usefixtures("runs")
 def test_empty_selection_is_reported(verb: Verb) -> None:
-    assert verb("runs", "list", "name=nobody")[:2] == (0, "no runs in runs\n")
+    assert verb("runs", "list", "name=unknown")[:2] == (0, "no runs in runs\n")
     assert verb("runs", "list", "runs_dir=elsewhere")[:2] == (0, "no runs in elsewhere\n")
 
 
 @pytest.mark.usefixtures("runs")
 def test_empty_selection_is_an_empty_json_list(verb: Verb) -> None:
-    assert json.loads(verb("runs", "list", "name=nobody", "format=json")[1]) == []
+    assert json.loads(verb("runs", "list", "name=unknown", "format=json")[1]) == []
 
 
 def test_json_list_has_complete_records(runs: dict[str, Path], verb: Verb) -> None:
@@ -211,7 +211,7 @@ def test_pruning_keeps_runs_tagged_keep(runs: dict[str, Path], verb: Verb) -> No
         (["list", "status=finishd"], ["finishd", "'finished'"]),
         (["show"], ["ratchet runs show RUN"]),
         (["show", "format=json"], ["which run?"]),
-        (["show", "nobody"], ["'nobody'", "4 runs there"]),
+        (["show", "unknown"], ["'unknown'", "4 runs there"]),
         (["show", "2"], ["names 4 runs"]),
         (["show", "last", "foo=1"], ["'foo'"]),
         (["prune", "status=[runing]"], ["status=runing", "interrupted, killed"]),

@@ -111,7 +111,7 @@ def _change_target(predictions: Predictions) -> Predictions:
 
 
 def _change_id(predictions: Predictions) -> Predictions:
-    return dataclasses.replace(predictions, ids=["somebody else", *predictions.ids[1:]])
+    return dataclasses.replace(predictions, ids=["another id", *predictions.ids[1:]])
 
 
 def _reverse_ids(predictions: Predictions) -> Predictions:

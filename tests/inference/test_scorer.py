@@ -186,8 +186,8 @@ def test_run_without_weights_is_rejected(rule_runs: list[StoredRun]) -> None:
 
 
 def test_unknown_run_is_rejected(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no run 'nobody'"):
-        load_scorer("nobody", runs_dir=tmp_path)
+    with pytest.raises(UserError, match="no run 'unknown'"):
+        load_scorer("unknown", runs_dir=tmp_path)
 
 
 def test_damaged_export_is_rejected(export: Path) -> None:

@@ -70,7 +70,7 @@ def page(html: str) -> Page:
 
 
 def make_pair(directory: Path) -> tuple[Candidate, Candidate]:
-    """Return two candidates, of which the second gains three records."""
+    """Return two candidates; the second gains three records."""
     right = ({key: (true, true) for key, (true, _) in judged.items()} for judged in JUDGED_TWICE)
     return made_candidate(directory, "rule", *JUDGED_TWICE), made_candidate(directory, "cnn", *right)
 

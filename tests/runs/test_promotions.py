@@ -174,7 +174,7 @@ def test_broken_line_error_names_file_and_line(line: str, tmp_path: Path) -> Non
 
 
 def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
-    content = {**dataclasses.asdict(make_decision()), "approved_by": "somebody", "schema_version": 2}
+    content = {**dataclasses.asdict(make_decision()), "approved_by": "the team", "schema_version": 2}
     promotions_file(tmp_path, "sample").write_text(json.dumps(content) + "\n", encoding="utf-8")
     assert read_decisions(tmp_path, "sample") == [make_decision(schema_version=2)]
 
@@ -239,7 +239,7 @@ def test_missing_name_and_none_are_returned_unchanged(tmp_path: Path) -> None:
     assert find_named_parent(tmp_path / "nowhere", "none") == "none"
 
 
-@pytest.mark.parametrize("name", ["nobody", "last", ""])
+@pytest.mark.parametrize("name", ["unknown", "last", ""])
 def test_unknown_parent_raises(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=name or "empty"):
         find_named_parent(tmp_path / "runs", name)

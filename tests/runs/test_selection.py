@@ -196,8 +196,8 @@ def test_requested_run_must_be_usable(
     good, bad = finish(), finish(*overrides, split=1, **fields)
     with pytest.raises(UserError, match=f"{bad.record.id}: .*{reason}"):
         choose(ids=get_ids([good, bad]))
-    with pytest.raises(UserError, match="'nobody'"):
-        choose(ids=["nobody"])
+    with pytest.raises(UserError, match="'unknown'"):
+        choose(ids=["unknown"])
 
 
 def test_names_of_several_configurations_include_hash(finish: Store, choose: Choose) -> None:

@@ -27,7 +27,7 @@ def reported() -> list[Job]:
 
 @pytest.fixture
 def sweep(tmp_path: Path, reported: list[Job]) -> Sweep:
-    """Return a sweep of two jobs, neither of which has reported."""
+    """Return a sweep of two jobs that have not reported."""
     plan_sweep(tmp_path, "one", JOBS)
     return Sweep(tmp_path, "one", print, lambda launcher, task: None, reported.append, lambda out, err: None)
 

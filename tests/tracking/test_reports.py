@@ -95,13 +95,14 @@ def find_regression(runs_dir: Path) -> StoredRun:
     return find_named_runs(runs_dir, "regression")[0]
 
 
+def find_rule_on_same_split(runs_dir: Path, run: StoredRun) -> StoredRun:
+    [rule] = [rule for rule in find_named_runs(runs_dir, "rule") if rule.record.split_hash == run.record.split_hash]
+    return rule
+
+
 def test_metrics_match_those_of_compare(runs_dir: Path) -> None:
     run = find_regression(runs_dir)
-    [rule] = [
-        candidate
-        for candidate in find_named_runs(runs_dir, "rule")
-        if candidate.record.split_hash == run.record.split_hash
-    ]
+    rule = find_rule_on_same_split(runs_dir, run)
     metrics = compare_with_baseline(run, runs_dir, "rule")
     evidence = gather_evidence(select(runs_dir, ids=[run.record.id, rule.record.id]))
     comparison = compare(evidence, runs_dir=runs_dir, metric="f1_weighted", baseline="rule", promoted={}, parents={})
@@ -150,11 +151,7 @@ def test_unsuitable_baseline_runs_are_ignored(
 
 def test_newer_run_on_other_split_is_not_the_baseline(runs_dir: Path) -> None:
     run = find_regression(runs_dir)
-    [rule] = [
-        candidate
-        for candidate in find_named_runs(runs_dir, "rule")
-        if candidate.record.split_hash == run.record.split_hash
-    ]
+    rule = find_rule_on_same_split(runs_dir, run)
     newer = find_named_runs(runs_dir, "regression")[1]
     rewrite_record(newer.path, name="rule", split_hash="another", started_at="2999-01-01T00:00:00+00:00")
     assert (
@@ -166,11 +163,7 @@ def test_run_evaluated_on_val_is_compared_on_val(runs_dir: Path) -> None:
     run = find_regression(runs_dir)
     rewrite_record(run.path, evaluate="val")
     metrics = compare_with_baseline(read_run(run.path), runs_dir, "rule")
-    [rule] = [
-        candidate
-        for candidate in find_named_runs(runs_dir, "rule")
-        if candidate.record.split_hash == run.record.split_hash
-    ]
+    rule = find_rule_on_same_split(runs_dir, run)
     assert metrics["baseline/f1_weighted"] == rule.read_metrics()["val/f1_weighted"]
 
 
