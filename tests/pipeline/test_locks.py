@@ -182,7 +182,7 @@ def test_unfinished_or_missing_run_has_no_results(status: str) -> None:
     with pytest.raises(UserError, match=f"{path.as_posix()}: the run is {status}: `dvc repro`"):
         read_results(PLAN)
     shutil.rmtree(path)
-    with pytest.raises(UserError, match=f"{path.as_posix()}: not a run directory"):
+    with pytest.raises(UserError, match=f"{path.as_posix()}: does not exist: `dvc repro`"):
         read_results(PLAN)
 
 

@@ -40,7 +40,11 @@ def read_results(plan: PipelineConfig) -> Results:
     Raises:
         UserError: a run does not exist or is not finished.
     """
-    runs = {"/".join(path.parts[-2:]): read_run(path) for path in run_directories(plan)}
+    directories = run_directories(plan)
+    for path in directories:
+        if not path.exists():
+            raise UserError(f"{path}: does not exist: `dvc repro` trains the run")
+    runs = {"/".join(path.parts[-2:]): read_run(path) for path in directories}
     for run in runs.values():
         if run.status != "finished":
             raise UserError(f"{run.path}: the run is {run.status}: `dvc repro` runs it again")
