@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
+CONF = PROJECT / "conf"
 PROGRAMS = Path(sys.executable).parent
 PATH = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
 HANG_SECONDS = 1200  # no command takes a tenth of this on idle cores: it only ends a test that hangs

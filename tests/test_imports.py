@@ -11,11 +11,14 @@ from pkgutil import walk_packages
 
 from tests.commands import run_command
 from tests.datasets import fit_context
+from tests.packages import hide_modules, list_modules_beyond_core
 
 import ratchet
 from ratchet.config import compose
 from ratchet.data.dataset import Dataset
+from ratchet.inference.export import export_run
 from ratchet.models import tagger_class
+from ratchet.runs.stored import read_run
 
 MODULES = sorted(module.name for module in walk_packages(ratchet.__path__, "ratchet."))
 
@@ -38,6 +41,31 @@ for name in json.loads(sys.argv[1]):
     importlib.import_module(name)
 print(json.dumps(sorted(set(sys.modules) & {"torch", "transformers", "pytorch_lightning", "wandb", "sklearn"})))
 """
+
+
+IMPORT_CORE = """
+import importlib, json, sys
+failed = {}
+for name in json.loads(sys.argv[1]):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        failed[name] = error.name
+print(json.dumps(failed))
+"""
+
+WITH_EXTRAS = (
+    "ratchet.charts",
+    "ratchet.neural.",
+    "ratchet.reporting.page",
+    "ratchet.reporting.sections",
+    "ratchet.reporting.search_page",
+)  # need an extra when they are imported; others import them where they need them
+
+HEAVY = {
+    "altair", "datasketch", "dvc", "hydra", "omegaconf", "optuna", "pandas", "polars", "pooch", "pydantic",
+    "pytorch_lightning", "torch", "transformers", "wandb",
+}  # fmt: skip
 
 
 def test_modules_are_found() -> None:
@@ -100,6 +128,24 @@ def test_importing_loads_no_heavy_library(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == []
 
 
+def test_importing_ratchet_loads_only_the_standard_library(tmp_path: Path) -> None:
+    script = "import sys; before = set(sys.modules); import ratchet; print(*sorted(set(sys.modules) - before))"
+    done = run_command(sys.executable, "-c", script, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded - set(sys.stdlib_module_names) == {"ratchet"}
+
+
+def test_modules_that_need_no_extra_are_importable_with_core_alone(project: Path, tmp_path: Path) -> None:
+    assert all(any(name.startswith(prefix) for name in MODULES) for prefix in WITH_EXTRAS)
+    light = [name for name in MODULES if not name.startswith(WITH_EXTRAS) and not name.endswith("_network")]
+    light += ["ratchet.neural.settings", "hydra_plugins.ratchet_plugins"]
+    program = hide_modules(list_modules_beyond_core(project)) + IMPORT_CORE
+    done = run_command(sys.executable, "-c", program, json.dumps(light), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {}
+
+
 def test_every_module_has_a_docstring() -> None:
     undocumented = [name for name in MODULES if not import_module(name).__doc__]
     assert undocumented == []
@@ -148,3 +194,25 @@ def test_stored_network_scores_without_training_libraries(tmp_path: Path, make_d
     done = run_command(sys.executable, "-c", SCORE, "cnn", str(tmp_path / "model"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["torch"]
+
+
+SCORE_EXPORT = """
+import json, sys
+import ratchet
+assert ratchet.load_scorer(sys.argv[1]).score(["speech recognition"]).scores.shape[0] == 1
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def test_exported_regression_scores_with_core_alone_and_loads_little(
+    sample_runs: Path, project: Path, tmp_path: Path
+) -> None:
+    """A serving image holds no Hydra; polars, which reads files of records, is not needed either."""
+    run = read_run(sorted(sample_runs.glob("sample/regression/*"))[0])
+    export_run(run, out=tmp_path / "export")
+    hidden = list_modules_beyond_core(project) | {"hydra", "omegaconf"}
+    done = run_command(sys.executable, "-c", hide_modules(hidden) + SCORE_EXPORT, "export", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout))
+    assert "numpy" in loaded
+    assert loaded.isdisjoint(HEAVY)

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.metadata import distribution
 from pathlib import Path
@@ -11,9 +10,11 @@ import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from tests.packages import INSTALLED_APART, collect_requirements, read_extras, read_project_requirements
+
+from ratchet.extras import DISTRIBUTION
 
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
-INSTALLED_APART = "torch"
 
 
 def read_pins(path: Path) -> list[tuple[Requirement, list[str]]]:
@@ -40,31 +41,11 @@ def read_applicable_pins(path: Path) -> dict[str, str]:
     return dict(select_applicable([pin for pin, _ in read_pins(path)], dict(default_environment())))
 
 
-def collect_requirements(roots: Iterable[Requirement]) -> dict[str, list[Requirement]]:
-    """Return all dependencies of `roots` by name, as installed packages declare them; those of torch are skipped."""
-    requirements: dict[str, list[Requirement]] = {}
-    waiting, seen = list(roots), set()
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        if name == INSTALLED_APART:
-            continue
-        requirements.setdefault(name, []).append(requirement)
-        for extra in ["", *requirement.extras]:
-            if (name, extra) in seen:
-                continue
-            seen.add((name, extra))
-            for text in distribution(name).requires or []:
-                child = Requirement(text)
-                if child.marker is None or child.marker.evaluate({"extra": extra}):
-                    waiting.append(child)
-    return requirements
-
-
-def read_project_requirements(project: Path, *extras: str) -> list[Requirement]:
-    content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    texts = [*content["dependencies"], *(text for extra in extras for text in content["optional-dependencies"][extra])]
-    return [Requirement(text) for text in texts]
+def read_readme_extras(project: Path) -> list[str]:
+    """Return the extras of the README's first command, for which .ci/lock writes requirements.lock."""
+    match = re.search(r"^readme=\((.+)\)", (project / ".ci/lock").read_text(encoding="utf-8"), re.MULTILINE)
+    assert match
+    return match[1].split()
 
 
 def check_complete(pinned: dict[str, str], requirements: dict[str, list[Requirement]]) -> None:
@@ -80,16 +61,31 @@ def check_complete(pinned: dict[str, str], requirements: dict[str, list[Requirem
 
 
 def test_installed_package_matches_pyproject(project: Path) -> None:
-    """The tests below read the requirements of installed packages, ratchet included."""
-    declared = {str(Requirement(text)) for text in distribution("ratchet").requires or [] if "extra ==" not in text}
+    """Install the checkout again if this fails: `ratchet.extras` reads the name of the installed package."""
+    installed = distribution(DISTRIBUTION)
+    declared = {str(Requirement(text)) for text in installed.requires or [] if "extra ==" not in text}
     assert declared == {str(requirement) for requirement in read_project_requirements(project)}
+    assert set(installed.metadata.get_all("Provides-Extra") or []) == set(read_extras(project))
 
 
-def test_all_dependencies_of_ratchet_are_pinned(project: Path) -> None:
+def test_all_contains_every_extra_of_users(project: Path) -> None:
+    users = set(read_extras(project)) - {"all", "dev"}
+    every = {str(requirement) for requirement in read_project_requirements(project, *users)}
+    assert {str(requirement) for requirement in read_project_requirements(project, "all")} == every
+
+
+def test_core_requires_no_package_of_an_extra(project: Path) -> None:
+    core = set(collect_requirements(read_project_requirements(project), project))
+    assert core >= {"numpy", "polars", "scikit-learn", "hydra-core"}
+    heavy = {INSTALLED_APART, "pytorch-lightning", "transformers", "dvc", "wandb", "altair", "pandas", "pydantic"}
+    assert core.isdisjoint(heavy)
+    assert INSTALLED_APART not in {requirement.name for requirement in read_project_requirements(project)}
+
+
+def test_all_dependencies_of_readme_are_pinned(project: Path) -> None:
     """The README installs the lock with --no-deps: what it lacks is not installed."""
-    requirements = collect_requirements(
-        Requirement(text) for text in distribution("ratchet").requires or [] if "extra ==" not in text
-    )
+    direct = read_project_requirements(project, *read_readme_extras(project))
+    requirements = collect_requirements(direct, project)
     assert len(requirements) > 50, "indirect dependencies are included"
     check_complete(read_applicable_pins(project / "requirements.lock"), requirements)
 
@@ -99,7 +95,12 @@ def test_all_dependencies_of_developers_are_pinned(project: Path) -> None:
     direct = read_project_requirements(project, "dev")
     missing = {canonicalize_name(requirement.name) for requirement in direct} - set(pinned) - {INSTALLED_APART}
     assert not missing, f"not pinned: {', '.join(sorted(missing))}"
-    check_complete(pinned, collect_requirements(direct))
+    check_complete(pinned, collect_requirements(direct, project))
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_ratchet_itself_is_not_pinned(name: str, project: Path) -> None:
+    assert not [pin.name for pin, _ in read_pins(project / name) if "ratchet" in pin.name]
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -110,7 +111,8 @@ def test_torch_and_its_own_dependencies_are_not_pinned(name: str, project: Path)
 
 
 def test_torch_version_in_readme_matches_pyproject(project: Path) -> None:
-    (pin,) = [requirement for requirement in read_project_requirements(project) if requirement.name == INSTALLED_APART]
+    neural = read_project_requirements(project, "neural")
+    (pin,) = [requirement for requirement in neural if requirement.name == INSTALLED_APART]
     readme = (project / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"torch==([\w.]+)", readme)) == {str(pin.specifier).removeprefix("==")}
 
@@ -149,11 +151,8 @@ def test_package_has_one_version_per_platform(name: str, project: Path) -> None:
         }
         names = [package for package, _ in select_applicable(pins, environment)]
         assert len(names) == len(set(names)), f"3.{minor} on {platform}"
-        missing = (
-            {canonicalize_name(requirement.name) for requirement in read_project_requirements(project)}
-            - set(names)
-            - {INSTALLED_APART}
-        )
+        direct = read_project_requirements(project, *read_readme_extras(project))
+        missing = {canonicalize_name(requirement.name) for requirement in direct} - set(names) - {INSTALLED_APART}
         assert not missing, f"3.{minor} on {platform}: {missing}"
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 TERMINATED = 143  # exit code after SIGTERM
@@ -18,6 +17,8 @@ TERMINATED = 143  # exit code after SIGTERM
 
 def seed_everything(seed: int) -> None:
     """Seed the generators of Python, NumPy and, only if it is already imported, torch (its import is slow)."""
+    import numpy as np  # here: `ratchet --help` imports this module
+
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ratchet.errors import UserError
+from ratchet.extras import DISTRIBUTION
 from ratchet.machine import machine
-from ratchet.project import PROJECT
+from ratchet.project import MARKER, VARIABLE, current_project
 from ratchet.runs import StoredRun
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.provenance import read_package_versions
@@ -85,18 +87,22 @@ def _check_code_is_recorded(run: StoredRun) -> None:
 
 @contextmanager
 def _worktree(run: StoredRun, directory: Path) -> Iterator[Path]:
-    """Check out the recorded commit with the recorded changes in `directory`. Remove it at the end of the block."""
+    """Check out the recorded commit with the recorded changes in `directory`. Remove it at the end of the block.
+
+    Yield the root of the project in it, which may be below the root of the repository.
+    """
     commit = str(run.record.git["commit"])
-    if _run_git(PROJECT, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
+    repository = current_project().code_root
+    if _run_git(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
         raise UserError(f"{run.path}: its commit {commit[:12]} is not in this repository: fetch it")
-    _check_success(_run_git(PROJECT, "worktree", "add", "--detach", str(directory), commit))
+    _check_success(_run_git(repository, "worktree", "add", "--detach", str(directory), commit))
     try:
         if run.record.git.get("dirty"):
             diff = str((run.path / "code.diff").resolve())
             _check_success(_run_git(directory, "apply", "--binary", "--whitespace=nowarn", diff))
-        yield directory
+        yield directory / _run_git(repository, "rev-parse", "--show-prefix").stdout.strip()
     finally:
-        _run_git(PROJECT, "worktree", "remove", "--force", str(directory))
+        _run_git(repository, "worktree", "remove", "--force", str(directory))
 
 
 def _run_git(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -112,11 +118,15 @@ def _check_success(process: "subprocess.CompletedProcess[str]") -> None:
 
 
 def _train_again(run: StoredRun, code: Path, directory: Path, runs_dir: Path) -> StoredRun:
-    """Train in a new process that imports only the recorded code."""
+    """Train in a new process that imports only the recorded code. It reads the data of this project."""
     arguments = [str(run.path / "config.yaml"), str(runs_dir), str(directory), str(run.record.threads)]
+    own_code = {}
+    if current_project().is_marked:
+        shutil.copy(current_project().root / MARKER, code)  # git may not track it
+        own_code[VARIABLE] = str(code)
     process = subprocess.run(
         [sys.executable, "-c", _AGAIN, *arguments],
-        env={**os.environ, "PYTHONPATH": str(code / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": str(code / "src"), "PYTHONDONTWRITEBYTECODE": "1", **own_code},
         capture_output=True,
         text=True,
         check=False,
@@ -156,7 +166,7 @@ def _describe_differences(run: StoredRun, again: StoredRun) -> Iterator[str]:
     installed = read_package_versions()
     changed = [
         f"{name} {before.packages.get(name, '-')} then, {installed.get(name, '-')} now"
-        for name in sorted({*before.packages, *installed} - {"ratchet"})
+        for name in sorted({*before.packages, *installed} - {"ratchet", DISTRIBUTION})
         if before.packages.get(name) != installed.get(name)
     ]
     if changed:

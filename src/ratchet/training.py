@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.config import Config, Part, TrainerConfig
+from ratchet.config import Config, Part, TrainerConfig, require_packages
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.prepared import Prepared, list_known_labels, prepare
 from ratchet.data.splits import PARTS, Split, make_split
@@ -30,7 +30,7 @@ from ratchet.files import replacing_directory, write_json
 from ratchet.machine import available_cores, available_gpus, limited_threads, seed_everything
 from ratchet.models import tagger_class
 from ratchet.runs import Recording, StoredRun, open_run
-from ratchet.runs.accesses import record_test_access
+from ratchet.runs.accesses import count_test_accesses, record_test_access
 from ratchet.runs.predictions import Predictions, write_predictions
 from ratchet.runs.promotions import NONE, find_named_parent, find_promoted_parent
 from ratchet.runs.stored import read_run
@@ -83,10 +83,12 @@ def train(
     the step and the metrics of each point of the curves, and may raise Pruned.
 
     Raises:
-        UserError: the run directory cannot be created, the run cannot be resumed, or its parent does not exist.
+        UserError: a package that the run needs is not installed, the run directory cannot be created, the run cannot
+            be resumed, or its parent does not exist.
         RunFailed: the run failed later; its record has the status `failed` and the reason.
         Pruned: `watch` stopped the run; its record has the status `pruned`.
     """
+    require_packages(config)
     threads = resume.record.threads if resume else config.threads or available_cores()
     if resume is None:
         config.parent = find_named_parent(Path(config.runs_dir), config.parent)
@@ -107,6 +109,8 @@ def train(
         tracker.configure({"dataset_version": prepared.version, "split_hash": split.hash})
         record_parent(run, config, split)
 
+        if config.evaluate is Part.test:  # a log that cannot be read fails the run now, not after the fit
+            count_test_accesses(Path(config.runs_dir), config.data.name, prepared.version, split.hash)
         tagger = tagger_class(config.model.module)(config.model)
         started = time.perf_counter()
         tagger.fit(train_part, val_part, build_fit_context(config, run, tracker, threads, prepared.task, watch))

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Verb
+from tests.commands import CONF, run_command
+from tests.own_projects import write_project
 
 from ratchet.cli.completion import list_places
 from ratchet.cli.help import VERBS, find_options
-from ratchet.project import CONF
 
 Completer = Callable[[str], list[str]]
 COMPLETION_SCRIPT = """
@@ -112,3 +113,45 @@ def test_unknown_shell_is_reported_with_suggestion(verb: Verb) -> None:
     code, out, err = verb("completion", "bsh")
     assert (code, out) == (2, "")
     assert "did you mean 'bash'?" in err
+
+
+@pytest.fixture
+def complete_in(verb: Verb, tmp_path: Path) -> Callable[..., list[str]]:
+    """Return a function that lists the completions of a line in a directory: `complete_in(path, "ratchet ")`."""
+    _, script, _ = verb("completion", "bash")
+    program = COMPLETION_SCRIPT.replace("source ./completion\n", script)
+
+    def complete_line(directory: Path, line: str, **environment: str) -> list[str]:
+        directory.mkdir(parents=True, exist_ok=True)
+        done = run_command("bash", "--norc", "-c", program, "bash", line, cwd=directory, **environment)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [candidate for candidate in done.stdout.split("\n") if candidate]
+
+    return complete_line
+
+
+def test_own_configurations_and_runs_complete_everywhere_in_a_project(
+    complete_in: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    writes = "from pathlib import Path\nPath(__file__).with_name('seen').touch()\n"
+    root = write_project(
+        tmp_path / "größe a",
+        {
+            "conf/model/rule.yaml": "",
+            "conf/model/group/inner.yaml": "",
+            "conf/features/words.yaml": "",
+            "runs/own/own/first/record.json": "{}",
+            "models/own.py": writes,
+            "conf/model/own.yaml": "",
+        },
+    )
+    for directory in (root, root / "sub dir" / "deeper"):
+        assert complete_in(directory, "ratchet train model=") == sorted({*MODELS, "own", "group/inner"})
+        assert complete_in(directory, "ratchet train features=") == ["words"]
+        assert "first" in complete_in(directory, "ratchet evaluate ")
+    outside = complete_in(tmp_path, "ratchet train model=")
+    assert outside == MODELS
+    assert complete_in(tmp_path, "ratchet train model=o", RATCHET_PROJECT=str(root)) == ["own"]
+    (root / "repository" / ".git").mkdir(parents=True)
+    assert complete_in(root / "repository" / "sub", "ratchet train model=") == MODELS, "not above the git root"
+    assert not (root / "models" / "seen").exists(), "no module was imported"

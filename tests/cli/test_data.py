@@ -7,8 +7,7 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-
-from ratchet.project import CONF
+from tests.commands import CONF
 
 Verb = Callable[..., tuple[int, str, str]]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Verb
+from tests.commands import CONF, PROJECT
 from tests.conftest import run_command
 
 from ratchet.cli.help import VERBS, find_options
 from ratchet.cli.main import main
 from ratchet.config import settings_in
 from ratchet.models import settings_class
-from ratchet.project import CONF, PROJECT
 
 HEAVY = {"torch", "polars", "sklearn", "transformers", "pytorch_lightning", "wandb", "optuna"}
 KEYED = [verb for verb in VERBS if verb != "train"]

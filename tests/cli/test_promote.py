@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.commands import PROJECT
 from tests.sample_runs import find_named_runs
 
 from ratchet.config import compose_objective
-from ratchet.project import PROJECT
 from ratchet.runs.promotions import Promotion, find_promoted, read_decisions
 from ratchet.runs.provenance import read_git_state
 

@@ -130,7 +130,7 @@ def test_show_prints_facts_and_headline_metrics(runs: dict[str, Path], verb: Ver
     assert facts["hypothesis"] == "nothing, changes"
     assert record.config_hash[:12] in facts["name"]
     assert str(record.dataset_version)[:12] in facts["data"]
-    assert facts["command"].startswith("python train.py ")
+    assert facts["command"].startswith("ratchet train ")
     f1 = json.loads((runs["again"] / "metrics.json").read_text())["test/f1_weighted"]
     metrics = dict(line.split() for line in out.split("\n\n")[1].splitlines()[1:])
     assert float(metrics["test/f1_weighted"]) == pytest.approx(f1, abs=1e-4)

@@ -103,4 +103,4 @@ def test_invalid_arguments_are_reported(sweep: Verb, arguments: list[str], messa
 
 def test_missing_sweeps_message_names_command(verb: Verb, tmp_path: Path) -> None:
     assert verb("sweep", "list", f"runs_dir={tmp_path}")[1] == f"no sweeps in {tmp_path}\n"
-    assert "python train.py -m" in verb("sweep", "show", f"runs_dir={tmp_path}")[2]
+    assert "ratchet train -m" in verb("sweep", "show", f"runs_dir={tmp_path}")[2]

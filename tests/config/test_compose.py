@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from tests.commands import CONF
 
 from ratchet.config import (
     Config,
@@ -22,10 +23,10 @@ from ratchet.config import (
     config_hash,
     plain,
 )
+from ratchet.config.directories import list_replaced
 from ratchet.config.messages import ROOTS
 from ratchet.errors import UserError
 from ratchet.models import all_settings, tagger_class
-from ratchet.project import CONF
 
 FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
 CHOICES = [name for name in FILES if "/" in name]
@@ -76,7 +77,7 @@ def test_every_config_file_composes(choice: str) -> None:
 
 def test_files_outside_groups_are_composition_roots() -> None:
     """A file that no command composes would not be checked by any test."""
-    assert [name for name in FILES if "/" not in name] == sorted(ROOTS)
+    assert [name for name in FILES if "/" not in name] == sorted({*ROOTS} - {"project_config"})
 
 
 @pytest.mark.parametrize(("data", "choice"), COMBINATIONS)
@@ -238,10 +239,11 @@ def test_user_config_directory_name_may_hold_special_characters(tmp_path: Path, 
     assert compose(["data=tickets"], renamed).data.name == "tickets"
 
 
-def test_user_config_is_not_silently_shadowed_by_conf(user_config_dir: Path) -> None:
+def test_config_of_config_dir_replaces_packaged_one_of_same_name(user_config_dir: Path) -> None:
     (user_config_dir / "data" / "sample.yaml").write_text(OWN_DATA, encoding="utf-8")
-    with pytest.raises(UserError, match=re.escape("mine/data/sample.yaml: conf/data/sample.yaml")):
-        compose(["data=sample"], user_config_dir)
+    assert compose(["data=sample"], user_config_dir).data.name != "sample"
+    assert compose(["data=sample"]).data.name == "sample"
+    assert list_replaced(user_config_dir) == ["data/sample"]
 
 
 def test_compose_reuses_the_running_hydra_initialisation() -> None:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import pytest
+from tests.commands import CONF
 
 from ratchet.config import compose, config_hash, identity
-from ratchet.project import CONF
 
 # Computed at commit 4956d88. A changed value would orphan the existing runs of users: do not update it.
 PINNED = {

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.commands import CONF, PROJECT
 
 from ratchet.config import Origin, compose
 from ratchet.errors import UserError
-from ratchet.project import CONF, PROJECT
 
 Edit = Callable[[str, str], None]
 
@@ -151,8 +151,9 @@ def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
     """Return `edit("data/sample", text)`, which writes that file in a copy of conf/ that replaces conf/."""
     copy = tmp_path / "conf"
     shutil.copytree(CONF, copy)
-    for module in ("composition", "messages", "options"):
-        monkeypatch.setattr(importlib.import_module(f"ratchet.config.{module}"), "CONF", copy)
+    for module in ("config.composition", "config.directories", "config.search_path", "project"):
+        monkeypatch.setattr(importlib.import_module(f"ratchet.{module}"), "PACKAGED", tmp_path)
+    monkeypatch.setenv("RATCHET_PROJECT", str(tmp_path))
 
     def write(name: str, text: str) -> None:
         (copy / f"{name}.yaml").write_text(text, encoding="utf-8")

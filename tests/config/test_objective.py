@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.commands import CONF
 
 from ratchet.config import compose_objective, plain
 from ratchet.errors import UserError
-from ratchet.project import CONF
 
 NAMES = sorted(path.stem for path in (CONF / "objective").glob("*.yaml"))
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.commands import CONF
 
 from ratchet.config import (
     Config,
@@ -34,7 +35,6 @@ from ratchet.lexical.features import LexicalSettings
 from ratchet.models import all_settings
 from ratchet.pipeline.data_stages import load_data
 from ratchet.pipeline.decision_stages import load_objective
-from ratchet.project import CONF
 
 UNCHANGED = [
     "seed=7",

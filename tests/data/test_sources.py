@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from tests.commands import PROJECT
 
 from ratchet.config import DataConfig, FileConfig
 from ratchet.data.sources import list_watched_files, read_file
@@ -117,12 +118,31 @@ def test_relative_path_is_found_in_the_project(tmp_path: Path, project: Path, mo
     assert content.data == (project / "data/sample/tags.json").read_bytes()
 
 
-def test_working_directory_takes_precedence_over_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_file_with_content_other_than_packaged_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "data/sample/tags.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"[]")
-    assert read_file(FileConfig(path="data/sample/tags.json"), "taxonomy").data == b"[]"
+    with pytest.raises(UserError, match=r"taxonomy: data/sample/tags\.json.* another content"):
+        read_file(FileConfig(path="data/sample/tags.json"), "taxonomy")
+
+
+def test_own_copy_of_packaged_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "data/sample/tags.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes((PROJECT / "data/sample/tags.json").read_bytes())
+    assert read_file(FileConfig(path="data/sample/tags.json"), "taxonomy").name == "data/sample/tags.json"
+
+
+def test_file_in_root_of_project_is_found_from_subdirectory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ratchet.yaml").touch()
+    (tmp_path / "own.csv").write_bytes(CONTENT)
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert read_file(FileConfig(path="own.csv"), "records").data == CONTENT
 
 
 def test_tilde_is_expanded_to_the_home_directory(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

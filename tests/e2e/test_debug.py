@@ -8,9 +8,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from tests.commands import run_command
-
-from ratchet.project import CONF
+from tests.commands import CONF, run_command
 
 Command = Callable[..., "CompletedProcess[str]"]
 OPTIONS = sorted(path.stem for path in (CONF / "debug").glob("*.yaml"))

@@ -5,8 +5,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-
-from ratchet.project import CONF
+from tests.commands import CONF
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 LARGE = ["transformer"]  # one step takes as long as an epoch of the others; transformer_tiny has the same code

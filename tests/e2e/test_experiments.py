@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.commands import PROJECT, run_command
+from tests.commands import CONF, PROJECT, run_command
 from tests.e2e.experiments import RESULT
 
-from ratchet.project import CONF
 from ratchet.runs import find_runs
 
 PATHS = {

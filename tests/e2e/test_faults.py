@@ -85,7 +85,7 @@ def test_run_on_a_full_disk_fails_and_can_be_resumed(tmp_path: Path) -> None:
     first, second = done.stderr.splitlines()
     assert first.startswith("error: ")
     assert "File too large" in first
-    assert "`python train.py resume=run`" in first
+    assert "`ratchet train resume=run`" in first
     assert second == "The run's record: run"
     assert read_status(tmp_path / "run") == "failed"
     assert not (tmp_path / "run" / "metrics.json").exists()

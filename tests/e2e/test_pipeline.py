@@ -20,7 +20,6 @@ from tests.e2e.fifth_model import MODULE as NEW_MODULE
 
 COPIED = ("src", "conf", "data/sample", "data/behaviour", ".dvc/plots")
 FILES = (
-    "requirements.lock",
     "pyproject.toml",
     ".gitignore",
     ".dvcignore",
@@ -47,6 +46,7 @@ class Change(NamedTuple):
 
 
 COMMENT = "\n# why\n"
+SCIPY = "Metadata-Version: 2.1\nName: scipy\nVersion: 9.9\n"
 CHANGES = [
     Change("a comment in a model's configuration", "conf/model/cnn.yaml", "", COMMENT, NONE),
     Change("a setting of a model", "conf/model/cnn.yaml", "dropout: 0.5", "dropout: 0.4", CNN | READ),
@@ -98,7 +98,7 @@ CHANGES = [
     Change("its margin", "conf/objective/default.yaml", "margin: 0.03", "margin: 0.02", {"gate", "report"}),
     Change("its metric", "conf/objective/default.yaml", "metric: f1_weighted", "metric: f1_macro", READ),
     Change("another objective", "conf/objective/strict.yaml", "0.02", "0.01", {"gate", "report"}),
-    Change("a package", "requirements.lock", "zc-lockfile==4.0", "zc-lockfile==4.1", RULE | CNN | READ),
+    Change("a package", "src/scipy-9.9.dist-info/METADATA", "", SCIPY, RULE | CNN | READ),  # found before the real one
     Change("the baseline", "params.yaml", "baseline: rule", "baseline: cnn", {"compare", "report"}),
 ]
 
@@ -132,7 +132,8 @@ def copy_checkout(project: Path, directory: Path) -> Path:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
+    path.parent.mkdir(exist_ok=True)
+    text = path.read_text(encoding="utf-8") if old or path.exists() else ""
     assert old in text, (path, old)
     path.write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
 
@@ -189,7 +190,8 @@ def _restore_scratch(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def restore(scratch: Path) -> None:
-    git(scratch, "checkout", "--quiet", "--", "src", "conf", "data", "params.yaml", "requirements.lock")
+    git(scratch, "checkout", "--quiet", "--", "src", "conf", "data", "params.yaml")
+    git(scratch, "clean", "-fdq", "--", "src")
     assert reproduce(scratch) <= READ, "slow stages are restored from the cache, not run again"
     assert git(scratch, "status", "--porcelain") == "", "the lock is unchanged"
 

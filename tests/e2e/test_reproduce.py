@@ -20,7 +20,7 @@ def repository(project: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "repository"
     for name in ("src", "conf", "data/sample", "data/behaviour"):
         shutil.copytree(project / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("train.py", "requirements.lock", "pyproject.toml", ".gitignore"):
+    for name in ("ratchet.yaml", "train.py", "requirements.lock", "pyproject.toml", ".gitignore"):
         shutil.copy(project / name, copy)
     git(copy, "init", "--quiet")
     git(copy, "add", "-A")

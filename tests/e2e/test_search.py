@@ -108,7 +108,7 @@ def test_printed_command_runs_the_best_trial_on_test(finished: Done, directory: 
     assert f"weighted F1 {best.read_metrics()['val/f1_weighted']:.3f} [".replace(" 0.", " .") in expected
 
     program, script, *arguments = shlex.split(command)
-    assert (program, script) == ("python", "train.py")
+    assert (program, script) == ("ratchet", "train")
     done = search(directory, *arguments)
     assert done.returncode == 0, done.stderr
     [run] = [run for run in find_runs(directory / "runs") if run.record.name == "regression_tuned"]
@@ -178,4 +178,4 @@ def test_search_stops_when_the_first_trials_fail(tmp_path: Path) -> None:
 def test_search_without_multirun_is_refused(tmp_path: Path) -> None:
     done = search(tmp_path, "sweep=rule")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: command line, sweep=rule: a search needs -m: python train.py -m sweep=...\n"
+    assert done.stderr == "error: command line, sweep=rule: a search needs -m: ratchet train -m sweep=...\n"

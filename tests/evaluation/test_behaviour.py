@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.commands import CONF
 
 from ratchet.config import FileConfig, compose
 from ratchet.data.prepared import prepare
@@ -29,7 +30,6 @@ from ratchet.evaluation.behaviour import (
     run_behaviour,
 )
 from ratchet.evaluation.metrics import Binary
-from ratchet.project import CONF
 
 Scores = npt.NDArray[np.float32]
 Read = Callable[[Any], list[Case]]

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from ratchet.errors import UserError
-from ratchet.inference.manifest import FORMAT, check_files, read_manifest, sha256_of
+from ratchet.extras import DISTRIBUTION
+from ratchet.inference.manifest import check_files, read_manifest, sha256_of
 from ratchet.runs import StoredRun
+from ratchet.schema_versions import MANIFEST_SCHEMA
 
 
 def test_manifest_records_run_and_check(exported: Path, cnn: StoredRun) -> None:
@@ -17,7 +19,7 @@ def test_manifest_records_run_and_check(exported: Path, cnn: StoredRun) -> None:
     assert (manifest.check.runs, manifest.check.records) == ([record.id], manifest.check.texts)
     assert manifest.thresholds == "run"
     assert 0 < manifest.check.largest_difference < 1e-4
-    assert {"ratchet", "torch", "onnxruntime"} <= set(manifest.versions)
+    assert {DISTRIBUTION, "torch", "onnxruntime"} <= set(manifest.versions)
 
 
 def test_manifest_lists_all_other_files(exported: Path) -> None:
@@ -45,8 +47,9 @@ def test_missing_file_is_reported(export: Path) -> None:
 
 def test_newer_format_error_asks_for_update(export: Path) -> None:
     content = json.loads((export / "manifest.json").read_text(encoding="utf-8"))
-    (export / "manifest.json").write_text(json.dumps({**content, "format": FORMAT + 1}), encoding="utf-8")
-    with pytest.raises(UserError, match=r"newer version of ratchet \(format 2\): update ratchet"):
+    newer = {**content, "format": MANIFEST_SCHEMA.version + 1, "versions": {"ratchet-ml": "0.9.0"}}
+    (export / "manifest.json").write_text(json.dumps(newer), encoding="utf-8")
+    with pytest.raises(UserError, match=r"manifest\.json: .*manifest schema \d+;.*ratchet-ml 0\.9\.0 or newer"):
         read_manifest(export)
 
 

@@ -17,12 +17,13 @@ HEAVY = ["torch", "lightning", "pytorch_lightning", "transformers", "dvc", "wand
 IMPORT_EVERYTHING = """
 import json, sys
 from ratchet.config import compose, register
-from ratchet.project import CONF
+from ratchet.project import PACKAGED
 from ratchet.models import all_settings, model_modules, tagger_class
 register(all_settings())
 for module in model_modules():
     tagger_class(module)
-groups = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in ("model", "experiment")}
+groups = {group: sorted(path.stem for path in (PACKAGED / "conf" / group).glob("*.yaml"))
+          for group in ("model", "experiment")}
 for group, names in groups.items():
     for name in names:
         compose([f"{group}={name}"])

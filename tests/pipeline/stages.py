@@ -21,7 +21,7 @@ def freeze_the_sample(directory: Path, monkeypatch: pytest.MonkeyPatch, *overrid
         shutil.copytree(PROJECT / "data" / name, directory / "data" / name)
     monkeypatch.chdir(directory)
     with monkeypatch.context() as patched:
-        patched.setattr(frozen, "definitions_of", lambda roots: dict.fromkeys(roots, "hash"))
+        patched.setattr(frozen, "definitions_of", lambda roots, *_: dict.fromkeys(roots, "hash"))
         freeze(PipelineConfig(overrides=list(overrides)))
 
 
@@ -31,7 +31,7 @@ def lay_out(runs_dir: Path, monkeypatch: pytest.MonkeyPatch, plan: PipelineConfi
         for run, repeat in zip(find_named_runs(runs_dir, model), plan.repeats, strict=True):
             shutil.copytree(run.path, run_directory("sample", model, repeat))
     with monkeypatch.context() as patched:
-        patched.setattr(frozen, "definitions_of", lambda roots: {})
+        patched.setattr(frozen, "definitions_of", lambda *_: {})
         freeze(plan)
 
 

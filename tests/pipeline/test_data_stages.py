@@ -97,7 +97,7 @@ def test_texts_of_behavioural_cases_are_preserved(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.chdir(tmp_path)
-        patched.setattr("ratchet.pipeline.data_stages.prepare", lambda data: read_prepared(DATA))
+        patched.setattr("ratchet.pipeline.data_stages.prepare", lambda data, **_: read_prepared(DATA))
         if not DATA.is_dir():
             freeze_the_sample(tmp_path, patched)
             patched.setattr("ratchet.pipeline.data_stages.prepare", prepare)
@@ -105,7 +105,7 @@ def test_texts_of_behavioural_cases_are_preserved(
         test = {"name": "same", "kind": "invariance", "cases": [texts]}
         file.write_text(yaml.safe_dump([test]), encoding="utf-8")  # safe_dump escapes characters that YAML forbids
         prepare_data()
-        expected = read_behaviour(FileConfig(path=str(file)), [], [])
+        expected = read_behaviour(FileConfig(path=str(file.resolve())), [], [])
         assert [list(case.texts) for case in expected] == [texts]
         assert read_prepared_cases([], []) == expected
 

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.commands import read_files
+from tests.own_projects import CONSTANT, keep_registered, write_project
 
 from ratchet.config import Config, compose, compose_objective, config_hash, load, plain
 from ratchet.errors import UserError
@@ -16,6 +19,7 @@ from ratchet.pipeline.data_stages import load_data
 from ratchet.pipeline.decision_stages import load_objective
 from ratchet.pipeline.freeze import freeze
 from ratchet.pipeline.plan import PipelineConfig
+from ratchet.project import VARIABLE
 
 Freeze = Callable[..., None]
 
@@ -158,8 +162,8 @@ def test_outputs_of_other_code_are_deleted(freeze_here: Freeze, monkeypatch: pyt
     Path("build/comparison.json").write_text("made before")
     hashes = frozen.definitions_of
 
-    def change_gate_hash(roots: list[str]) -> dict[str, str]:
-        return {**hashes(roots), **({"gate": "other"} if any("judge_runs" in root for root in roots) else {})}
+    def change_gate_hash(roots: list[str], *sources: object) -> dict[str, str]:
+        return {**hashes(roots, *sources), **({"gate": "other"} if any("judge_runs" in root for root in roots) else {})}
 
     monkeypatch.setattr(frozen, "definitions_of", change_gate_hash)
     freeze_here()
@@ -226,3 +230,36 @@ def test_taxonomy_and_behavioural_tests_are_optional(freeze_here: Freeze) -> Non
     freeze_here(overrides=["data.taxonomy=null", "data.behaviour=null", "data.labels.names=null"])
     data, _ = load_data(Path("build/config/data.yaml"))
     assert (data.taxonomy, data.behaviour, data.labels.names) == (None, None, None)
+
+
+def test_versions_of_libraries_are_frozen(freeze_here: Freeze) -> None:
+    """A project has no lock file of its own: a new scikit-learn must train its models again."""
+    freeze_here()
+    versions = json.loads(Path("build/packages.json").read_text())
+    assert versions["scikit-learn"] == version("scikit-learn")
+    assert not {"ratchet", "ratchet-ml"} & versions.keys(), "its code is hashed, a new version need not change it"
+
+
+def test_new_library_changes_only_its_file(freeze_here: Freeze, monkeypatch: pytest.MonkeyPatch) -> None:
+    freeze_here()
+    before = read_files(Path("build"))
+    monkeypatch.setattr(frozen, "read_library_versions", lambda: {"scikit-learn": "99.0"})
+    freeze_here()
+    after = read_files(Path("build"))
+    assert {name for name in after if after[name] != before.get(name)} == {"packages.json"}
+
+
+def test_own_model_is_frozen_with_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    code = []
+    for name, helper in (("first", "def base():\n    return 0.0\n"), ("second", "def base():\n    return 0.5\n")):
+        model = CONSTANT.replace("import numpy as np\n", "import numpy as np\n\nfrom ..features import base\n")
+        model = model.replace("+ self._shift", "+ self._shift + base()")
+        monkeypatch.chdir(write_project(tmp_path / name, {"features.py": helper}, {"constant": model}))
+        with keep_registered():
+            freeze(replace(PipelineConfig(), models=["rule", "constant"]))
+            assert load_frozen_config("constant").model.name == "constant"
+        code.append({model: Path(f"build/code/model/{model}.json").read_text() for model in ("rule", "constant")})
+        assert str(tmp_path) not in code[-1]["constant"]
+    assert code[0]["rule"] == code[1]["rule"]
+    assert set(json.loads(code[0]["constant"])) ^ set(json.loads(code[1]["constant"])), "the helper is part of it"

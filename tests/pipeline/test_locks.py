@@ -30,13 +30,14 @@ from ratchet.pipeline.locks import (
     write_results,
 )
 from ratchet.pipeline.plan import run_directory
+from ratchet.schema_versions import RESULTS_SCHEMA
 
 BROKEN: dict[str, Any] = {
     "conflict": '<<<<<<< HEAD\n{"machine": {}}\n=======\n{}\n>>>>>>> branch\n',
     "list": "[]",
     "empty": "",
     "other keys": '{"machine": {}, "found": 1}',
-    "newer": json.dumps({**vars(FOUND), "schema_version": 2, "added": {}}),
+    "other version": json.dumps({**vars(FOUND), "schema_version": "new"}),
 }
 
 
@@ -238,4 +239,13 @@ def test_missing_repository_commit_or_file_raises_an_error(revision: str) -> Non
 def test_broken_results_error_names_the_file(text: str) -> None:
     commit({str(RESULTS): text})
     with pytest.raises(UserError, match=r"results\.lock\.json"):
+        read_committed_results("HEAD")
+
+
+@pytest.mark.usefixtures("_outside_git")
+def test_newer_results_ask_for_a_newer_ratchet() -> None:
+    """The lock does not name its Ratchet: it depends on the results alone."""
+    newer = {**vars(FOUND), "schema_version": RESULTS_SCHEMA.version + 1, "added": {}}
+    commit({str(RESULTS): json.dumps(newer)})
+    with pytest.raises(UserError, match=r"results\.lock\.json of HEAD: .*results schema \d+;.*newer ratchet-ml"):
         read_committed_results("HEAD")

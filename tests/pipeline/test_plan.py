@@ -180,7 +180,7 @@ def test_declared_outputs_match_paths_in_the_code(stages: dict[str, dict[str, ob
         for name, stage in stages.items()
     }
     paths = {
-        "config": {plan.FROZEN, plan.CONFIG / "data.yaml", plan.CONFIG / "model"},
+        "config": {plan.FROZEN, plan.CONFIG / "data.yaml", plan.CONFIG / "model", plan.PACKAGES},
         "prepare": {plan.DATA},
         "split": {plan.SPLITS / "${item.repeat}.json"},
         "train": {run_directory("${data}", "${item.model}", 0).parent / "${item.repeat}"},

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ratchet.config import Config, compose
+from ratchet.project import Project
 from ratchet.runs import Recording, StoredRun, open_run, recording
 from ratchet.runs.stored import read_run
 
@@ -27,7 +28,8 @@ def configure(tmp_path: Path) -> Callable[..., Config]:
 @pytest.fixture
 def quick_provenance(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Use a project that is not a git repository, because comparing with a commit is slow."""
-    monkeypatch.setattr(recording, "PROJECT", tmp_path_factory.mktemp("project"))
+    project = Project(tmp_path_factory.mktemp("project"))
+    monkeypatch.setattr(recording, "current_project", lambda: project)
 
 
 @pytest.fixture

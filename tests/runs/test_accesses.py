@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import ratchet
+from ratchet.errors import UserError
 from ratchet.runs.accesses import count_test_accesses, record_test_access
+from ratchet.schema_versions import ACCESS_SCHEMA
 
 
 def test_every_access_is_counted(tmp_path: Path) -> None:
@@ -30,7 +33,30 @@ def test_line_records_run_data_split_and_time(tmp_path: Path) -> None:
     [line] = (tmp_path / "runs" / "sample" / "test_readings.jsonl").read_text().splitlines()
     entry = json.loads(line)
     assert entry.pop("at").endswith("+00:00")
-    assert entry == {"run": "run-0", "dataset_version": "v1", "split_hash": "s1"}
+    versions = {"schema_version": ACCESS_SCHEMA.version, "ratchet_version": ratchet.__version__}
+    assert entry == {"run": "run-0", "dataset_version": "v1", "split_hash": "s1", **versions}
+
+
+def test_lines_without_versions_are_counted(tmp_path: Path) -> None:
+    """Earlier checkouts wrote lines of only four keys."""
+    path = tmp_path / "sample" / "test_readings.jsonl"
+    path.parent.mkdir()
+    line = '{"at": "2026-01-01T00:00:00+00:00", "run": "run-0", "dataset_version": "v1", "split_hash": "s1"}\n'
+    path.write_text(line)
+    assert record_test_access(tmp_path, "sample", "v1", "s1", "run-1") == 2
+    assert path.read_text().startswith(line)
+
+
+def test_newer_line_is_refused_with_its_number(tmp_path: Path) -> None:
+    record_test_access(tmp_path, "sample", "v1", "s1", "run-0")
+    path = tmp_path / "sample" / "test_readings.jsonl"
+    newer = {**json.loads(path.read_text()), "schema_version": ACCESS_SCHEMA.version + 1, "ratchet_version": "0.9.0"}
+    with path.open("a") as file:
+        file.write(json.dumps(newer) + "\n")
+    with pytest.raises(UserError) as error:
+        count_test_accesses(tmp_path, "sample", "v1", "s1")
+    assert str(error.value).startswith(f"{path}, line 2: ")
+    assert "install ratchet-ml 0.9.0 or newer" in str(error.value)
 
 
 def test_concurrent_processes_lose_no_lines(tmp_path: Path) -> None:

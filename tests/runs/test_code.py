@@ -1,5 +1,6 @@
 """Tests for the hash of the code that a run uses: what changes it, what does not, on every Python version."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from tests.own_projects import write_project
 
 from ratchet.errors import UserError
 from ratchet.models import model_modules
+from ratchet.project import VARIABLE
 from ratchet.runs import code as module
 from ratchet.runs.code import changed_definitions, code_of_run, definitions_of, hash_definitions
 
@@ -213,11 +216,13 @@ def test_lazily_imported_networks_are_reached() -> None:
 
 IDENTIFY = """
 import importlib.util, json, sys
+sys.path.insert(0, sys.argv.pop())
 spec = importlib.util.spec_from_file_location("code_of_runs", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = module
 spec.loader.exec_module(module)
-print(json.dumps({name: module.hash_definitions(module.code_of_run(name)) for name in sys.argv[2:]}))
+roots = {name: ["ratchet.training:train", f"ratchet.models.{name}"] for name in sys.argv[2:]}
+print(json.dumps({name: module.hash_definitions(module.definitions_of(roots[name])) for name in roots}))
 """
 
 
@@ -232,7 +237,15 @@ def test_every_python_version_computes_same_hash() -> None:
     models = model_modules()
     expected = {name: hash_definitions(code_of_run(name)) for name in models}
     for python in _find_interpreters():
-        command = [str(python), "-I", "-c", IDENTIFY, str(module.__file__), *models]
+        command = [
+            str(python),
+            "-I",
+            "-c",
+            IDENTIFY,
+            str(module.__file__),
+            *models,
+            str(Path(module.__file__).parents[2]),
+        ]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout) == expected, python
@@ -242,3 +255,104 @@ def test_unknown_model_is_not_a_user_error() -> None:
     with pytest.raises(LookupError) as error:
         code_of_run("nothing")
     assert not isinstance(error.value, UserError), "the model name is checked earlier"
+
+
+OWN_MODEL = """
+from ratchet.taggers import Tagger as Contract
+from ..features import ngrams
+from ._parts import width
+
+
+class Tagger(Contract):
+    size = ngrams(width)
+"""
+OWN_FILES = {
+    "models/own.py": OWN_MODEL,
+    "models/_parts.py": "width = 2\n\n\ndef unused():\n    return 1\n",
+    "features.py": "from .lib.text import split\n\n\ndef ngrams(n):\n    return split(n)\n",
+    "lib/text.py": "def split(n):\n    return [n]\n",
+    "unused.py": "x = 1\n",
+}
+
+
+@pytest.fixture
+def identify_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Mapping[str, str]]:
+    """Return a function that finds the code of a model of a project after edits: `identify_own({"features.py": ...})`.
+
+    Each call writes another project, as other processes would see the same one.
+    """
+    monkeypatch.setenv(VARIABLE, "")
+    projects = (tmp_path / f"project {number}" for number in itertools.count())
+
+    def identify(edits: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        root = next(projects)
+        monkeypatch.chdir(write_project(root, {**OWN_FILES, **(edits or {})}))
+        return code_of_run("own")
+
+    return identify
+
+
+def test_code_of_own_model_is_followed_through_the_project(identify_own: Callable[..., Mapping[str, str]]) -> None:
+    definitions = identify_own()
+    own = {key for key in definitions if key.startswith("project.")}
+    assert own == {
+        "project.models.own:Tagger",
+        "project.models._parts:width",
+        "project.features:ngrams",
+        "project.lib.text:split",
+    }
+    assert "ratchet.taggers:Tagger" in definitions
+    assert not [key for key in definitions if key.startswith("ratchet.models.")]
+    assert identify_own() == definitions, "the project may be anywhere"
+
+
+@pytest.mark.parametrize(
+    ("edits", "changed"),
+    [
+        ({"models/own.py": OWN_MODEL.replace("ngrams(width)", "ngrams(width + 1)")}, ["Tagger"]),
+        ({"models/_parts.py": "width = 3\n"}, ["width"]),
+        ({"features.py": OWN_FILES["features.py"].replace("split(n)", "split(n + 1)")}, ["ngrams"]),
+        ({"lib/text.py": "def split(n):\n    return [n, n]\n"}, ["split"]),
+        ({"models/own.py": f"# Why.{OWN_MODEL}"}, []),
+        ({"models/_parts.py": "width = 2\n"}, []),
+        ({"unused.py": "x = 2\n", "conf/config.yaml": "seed: 1\n", "ratchet.yaml": "schema: 1\n"}, []),
+        (
+            {"models/own.py": OWN_MODEL.replace("._parts", "..moved"), "moved.py": OWN_FILES["models/_parts.py"]},
+            [],
+        ),
+    ],
+    ids=str,
+)
+def test_code_of_own_model_changes_with_what_it_uses(
+    edits: Mapping[str, str], changed: list[str], identify_own: Callable[..., Mapping[str, str]]
+) -> None:
+    before, after = identify_own(), identify_own(edits)
+    assert changed_definitions(before, after, same_model=True) == changed
+    assert (hash_definitions(before) == hash_definitions(after)) == (not changed)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from ..features import *",
+        "from features import ngrams",
+        "from .. import features\nngrams = features.ngrams",
+        "import features\nngrams = features.ngrams",
+    ],
+)
+def test_every_kind_of_import_is_followed(statement: str, identify_own: Callable[..., Mapping[str, str]]) -> None:
+    """An absolute import works in `python train.py`, whose directory is on sys.path."""
+    model = OWN_MODEL.replace("from ..features import ngrams", statement)
+    changed = {"models/own.py": model, "features.py": "def ngrams(n):\n    return n\n"}
+    assert hash_definitions(identify_own({"models/own.py": model})) != hash_definitions(identify_own(changed))
+
+
+def test_own_model_with_the_name_of_a_packaged_one_is_followed_instead(
+    identify_own: Callable[..., Mapping[str, str]],
+) -> None:
+    packaged = code_of_run("rule")
+    identify_own({"models/rule.py": "class Tagger:\n    pass\n"})
+    definitions = code_of_run("rule")
+    assert "project.models.rule:Tagger" in definitions
+    assert "ratchet.models.rule:Tagger" not in definitions
+    assert hash_definitions(definitions) != hash_definitions(packaged)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import ratchet
 from ratchet.errors import UserError
 from ratchet.runs import StoredRun
 from ratchet.runs.promotions import (
@@ -24,6 +25,7 @@ from ratchet.runs.promotions import (
     promotions_file,
     read_decisions,
 )
+from ratchet.schema_versions import PROMOTION_SCHEMA
 
 FREE_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 Store = Callable[..., StoredRun]
@@ -174,9 +176,26 @@ def test_broken_line_error_names_file_and_line(line: str, tmp_path: Path) -> Non
 
 
 def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
-    content = {**dataclasses.asdict(make_decision()), "approved_by": "the team", "schema_version": 2}
+    content = {**dataclasses.asdict(make_decision()), "approved_by": "the team"}
     promotions_file(tmp_path, "sample").write_text(json.dumps(content) + "\n", encoding="utf-8")
-    assert read_decisions(tmp_path, "sample") == [make_decision(schema_version=2)]
+    assert read_decisions(tmp_path, "sample") == [make_decision()]
+
+
+def test_line_holds_the_versions_of_schema_and_ratchet(tmp_path: Path) -> None:
+    content = json.loads(add_decision(tmp_path, make_decision()).read_text(encoding="utf-8"))
+    assert (content["schema_version"], content["ratchet_version"]) == (PROMOTION_SCHEMA.version, ratchet.__version__)
+
+
+def test_newer_line_is_refused_with_its_number(tmp_path: Path) -> None:
+    path = add_decision(tmp_path, make_decision())
+    content = json.loads(path.read_text(encoding="utf-8"))
+    newer = {**content, "schema_version": PROMOTION_SCHEMA.version + 1, "ratchet_version": "0.9.0"}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(newer) + "\n")
+    with pytest.raises(UserError) as error:
+        read_decisions(tmp_path, "sample")
+    assert str(error.value).startswith(f"{path}, line 2: ")
+    assert "install ratchet-ml 0.9.0 or newer" in str(error.value)
 
 
 def test_missing_newer_keys_get_defaults() -> None:

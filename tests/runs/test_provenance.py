@@ -2,15 +2,17 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import time
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from tests import own_projects
 
 from ratchet.machine import machine
-from ratchet.runs.provenance import hash_lock, read_git_state, read_package_versions
+from ratchet.runs.provenance import hash_lock, read_git_state, read_library_versions, read_package_versions
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +116,13 @@ def test_diff_keeps_every_byte(project: Path, tmp_path: Path, content: bytes) ->
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("color.ui", "always"), ("diff.noprefix", "true"), ("diff.mnemonicPrefix", "true"), ("diff.external", "echo")],
+    [
+        ("color.ui", "always"),
+        ("diff.noprefix", "true"),
+        ("diff.mnemonicPrefix", "true"),
+        ("diff.external", "echo"),
+        ("diff.relative", "true"),
+    ],
 )
 def test_user_git_settings_do_not_affect_diff(project: Path, tmp_path: Path, setting: str, value: str) -> None:
     git(project, "config", setting, value)
@@ -223,7 +231,7 @@ def test_lock_file_is_hashed(tmp_path: Path) -> None:
 def test_versions_match_installed_packages() -> None:
     versions = read_package_versions()
     assert {name: version(name) for name in versions} == versions
-    assert set(versions) >= {"ratchet", "numpy", "scikit-learn", "polars", "torch"}
+    assert set(versions) >= {"ratchet-ml", "numpy", "scikit-learn", "polars", "torch"}
 
 
 def test_machine_is_described() -> None:
@@ -231,3 +239,48 @@ def test_machine_is_described() -> None:
     assert set(description) == {"python", "system", "architecture", "processor", "features", "cores", "memory_mb"}
     assert description["python"].count(".") == 2
     assert description["memory_mb"] > 100
+
+
+def test_own_models_and_modules_of_a_project_count_as_code(tmp_path: Path) -> None:
+    """Directories that are missing, empty or ignored must not hide the others."""
+    project = own_projects.write_project(tmp_path / "outer" / "größe a", {"README.md": "", "models/old.py": "x = 1\n"})
+    (project / ".gitignore").write_text("ignored.py\nsrc/\n")
+    git(tmp_path / "outer", "init", "--quiet")
+    git(tmp_path / "outer", "add", ".")
+    git(tmp_path / "outer", "commit", "--quiet", "--message=first")
+    assert read_git_state(project)[0]["dirty"] is False
+    new = {"models/new.py": "y = 1\n", "features.py": "z = 1\n", "conf/model/new.yaml": "", "lib/text.py": "t = 1\n"}
+    own_projects.write_project(
+        project, {**new, "ignored.py": "", "src/ignored.py": "", "models/__pycache__/new.pyc": ""}
+    )
+    (project / "models" / "old.py").unlink()
+    state, diff = read_git_state(project)
+    assert state["dirty"] is True
+    clone = restore(tmp_path / "outer", diff, tmp_path) / "größe a"
+    assert sorted(path.relative_to(clone).as_posix() for path in clone.rglob("*.py")) == [
+        "features.py",
+        "models/new.py",
+    ]
+    assert (clone / "conf" / "model" / "new.yaml").is_file()
+
+
+def test_project_without_code_of_its_own_is_not_dirty(tmp_path: Path) -> None:
+    project = own_projects.write_project(tmp_path / "outer" / "project", {"README.md": ""})
+    git(tmp_path / "outer", "init", "--quiet")
+    git(tmp_path / "outer", "add", ".")
+    git(tmp_path / "outer", "commit", "--quiet", "--message=first")
+    (project / "README.md").write_text("changed")
+    (tmp_path / "outer" / "elsewhere.py").touch()
+    assert read_git_state(project) == (read_git_state(project)[0] | {"dirty": False, "diff_sha256": None}, "")
+
+
+def test_diff_holds_a_deleted_directory(project: Path, tmp_path: Path) -> None:
+    shutil.rmtree(project / "conf")
+    state, diff = read_git_state(project)
+    assert state["dirty"] is True
+    assert not (restore(project, diff, tmp_path) / "conf").exists()
+
+
+def test_versions_of_libraries_are_those_without_ratchet() -> None:
+    libraries = read_library_versions()
+    assert {**libraries, "ratchet-ml": version("ratchet-ml")} == read_package_versions()

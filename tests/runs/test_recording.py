@@ -21,6 +21,7 @@ from tests.commands import HANG_SECONDS
 from ratchet.config import Config, config_hash, load
 from ratchet.errors import DiskFull, RunFailed, UserError
 from ratchet.models import all_settings
+from ratchet.project import Project
 from ratchet.runs import StoredRun, open_run, recording
 from ratchet.runs.stored import read_run
 
@@ -273,7 +274,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(path, "init", "--quiet")
     git(path, "add", ".")
     git(path, "-c", "user.name=n", "-c", "user.email=e@e", "commit", "--quiet", "--message", "first")
-    monkeypatch.setattr(recording, "PROJECT", path)
+    monkeypatch.setattr(recording, "current_project", lambda: Project(path))
     return path
 
 
@@ -412,7 +413,7 @@ def test_full_disk_at_end_still_raises_the_reason(
     assert read_record(tmp_path / "one")["status"] == "running"
     if isinstance(error.value, RunFailed):
         assert isinstance(error.value.reason, DiskFull)
-        assert f"`python train.py resume={tmp_path / 'one'}`" in str(error.value)
+        assert f"`ratchet train resume={tmp_path / 'one'}`" in str(error.value)
 
 
 @pytest.mark.usefixtures("quick_provenance")

@@ -157,7 +157,7 @@ def test_one_of_several_data_sets_must_be_named(finish: Store, choose: Choose) -
 
 
 def test_error_without_runs_suggests_a_command(choose: Choose) -> None:
-    with pytest.raises(UserError, match=r"`python train\.py -m model=rule,regression`"):
+    with pytest.raises(UserError, match=r"`ratchet train -m model=rule,regression`"):
         choose()
 
 

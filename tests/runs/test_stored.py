@@ -17,7 +17,8 @@ from tests.commands import wait_until
 from ratchet.config import plain
 from ratchet.errors import UserError
 from ratchet.runs import RunRecord, StoredRun, find_run, find_runs
-from ratchet.runs.stored import SCHEMA_VERSION, Point, find_repeats, read_run
+from ratchet.runs.stored import Point, find_repeats, read_run
+from ratchet.schema_versions import RECORD_SCHEMA
 
 REQUIRED = {
     "id": "20260101T000000Z-abcdef",
@@ -53,7 +54,7 @@ def test_optional_fields_are_empty_by_default() -> None:
     record = RunRecord.from_json(REQUIRED)
     assert (record.parent, record.finished_at, record.error, record.dataset_version) == (None, None, None, None)
     assert (record.tags, record.records, record.git) == ([], {}, {})
-    assert record.schema_version == SCHEMA_VERSION
+    assert record.schema_version == RECORD_SCHEMA.version
     assert RunRecord.from_json(REQUIRED).tags is not record.tags
 
 
@@ -212,13 +213,22 @@ def test_directory_without_record_raises(tmp_path: Path) -> None:
     assert f"{tmp_path}: " in str(error.value)
 
 
+def test_record_without_a_version_is_of_the_first(store: Store) -> None:
+    run = store()
+    content = json.loads((run.path / "record.json").read_text())
+    del content["schema_version"]
+    (run.path / "record.json").write_text(json.dumps(content))
+    assert read_run(run.path).record == run.record
+
+
 def test_record_of_newer_schema_asks_for_update(store: Store) -> None:
     run = store()
     content = json.loads((run.path / "record.json").read_text())
-    (run.path / "record.json").write_text(json.dumps({**content, "schema_version": SCHEMA_VERSION + 1}))
+    newer = {**content, "schema_version": RECORD_SCHEMA.version + 1, "packages": {"ratchet-ml": "0.9.0"}}
+    (run.path / "record.json").write_text(json.dumps(newer))
     with pytest.raises(UserError) as error:
         read_run(run.path)
-    for part in (str(run.path), f"schema {SCHEMA_VERSION + 1}", "update ratchet"):
+    for part in (f"{run.path}/record.json", f"schema {RECORD_SCHEMA.version + 1}", "install ratchet-ml 0.9.0 or newer"):
         assert part in str(error.value)
 
 

@@ -13,9 +13,7 @@ BEFORE: dict[str, Any] = {"model": {"rate": 0.1, "lexical": {"C": 1.0}, "widths"
 
 
 def make_text(changed: dict[str, Any]) -> str:
-    return experiment_text(
-        "cnn_tuned", "cnn", changed, "the best", "python train.py experiment=cnn_tuned", "About 3 s."
-    )
+    return experiment_text("cnn_tuned", "cnn", changed, "the best", "ratchet train experiment=cnn_tuned", "About 3 s.")
 
 
 def test_only_changed_keys_are_set() -> None:
@@ -30,7 +28,7 @@ def test_file_starts_with_its_command_and_is_valid() -> None:
     first, title, command, expected, *_ = content.splitlines()
     assert first == "# @package _global_"
     assert title.endswith(".")
-    assert command == "# python train.py experiment=cnn_tuned"
+    assert command == "# ratchet train experiment=cnn_tuned"
     assert expected == "# About 3 s."
     assert yaml.safe_load(content) == {
         "defaults": [{"override /model": "cnn"}],

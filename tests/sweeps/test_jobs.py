@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.commands import PROJECT
 
 from ratchet.config import Config, compose
 from ratchet.errors import Pruned, RunFailed, UserError
-from ratchet.project import PROJECT
 from ratchet.runs import StoredRun, provenance
 from ratchet.sweeps import jobs
 from ratchet.sweeps.jobs import find_done, plan_grid, recorded_overrides, run_job

@@ -124,8 +124,7 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> Cores:
 def test_number_of_concurrent_jobs_depends_on_cores_and_threads(threads: str, jobs: int, cores: Cores) -> None:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-
-    from ratchet.project import CONF
+    from tests.commands import CONF
 
     cores(16)
     with initialize_config_dir(str(CONF), version_base="1.3"):

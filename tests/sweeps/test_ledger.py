@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import ratchet
 from ratchet.errors import UserError
 from ratchet.runs import StoredRun
+from ratchet.schema_versions import SWEEP_SCHEMA
 from ratchet.sweeps.ledger import (
     Job,
     LostJob,
@@ -119,6 +121,35 @@ def test_only_a_search_may_succeed_without_new_runs(tmp_path: Path) -> None:
     record_study(tmp_path, "one", "sample-rule_search-12345678")
     assert read_sweep(tmp_path, "one").succeeded
     assert read_study_id(tmp_path, "one") == "sample-rule_search-12345678"
+
+
+def test_sweep_holds_the_versions_of_schema_and_ratchet(tmp_path: Path) -> None:
+    version = tmp_path / ".sweeps" / "one" / "sweep.json"
+    record_job(tmp_path, "one", Job(0, ["seed=0"], "finished"))
+    written = {"schema_version": SWEEP_SCHEMA.version, "ratchet_version": ratchet.__version__}
+    assert json.loads(version.read_text()) == written
+    version.write_text(json.dumps({**written, "ratchet_version": "0.0.9"}))
+    plan_sweep(tmp_path, "one", PLAN)
+    assert json.loads(version.read_text())["ratchet_version"] == "0.0.9", "the Ratchet that began the sweep"
+
+
+def test_sweep_of_a_newer_ratchet_is_refused(tmp_path: Path) -> None:
+    plan_sweep(tmp_path, "one", PLAN)
+    version = tmp_path / ".sweeps" / "one" / "sweep.json"
+    version.write_text(json.dumps({"schema_version": SWEEP_SCHEMA.version + 1, "ratchet_version": "0.9.0"}))
+    for read in (read_jobs, read_study_id, read_sweep):
+        with pytest.raises(UserError) as error:
+            read(tmp_path, "one")
+        assert str(error.value).startswith(f"{version}: ")
+        assert "install ratchet-ml 0.9.0 or newer" in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"schema_version": "new"}'])
+def test_damaged_version_error_names_the_file(content: str, tmp_path: Path) -> None:
+    plan_sweep(tmp_path, "one", PLAN)
+    (tmp_path / ".sweeps" / "one" / "sweep.json").write_text(content)
+    with pytest.raises(UserError, match=r"sweep\.json: cannot be read"):
+        read_jobs(tmp_path, "one")
 
 
 def test_file_format_of_sweeps_is_stable(tmp_path: Path) -> None:

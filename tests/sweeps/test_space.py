@@ -9,10 +9,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.commands import CONF
 
 from ratchet.config import ParameterConfig, SearchConfig
 from ratchet.errors import UserError
-from ratchet.project import CONF
 from ratchet.sweeps.space import (
     as_argument,
     check_space,

@@ -1,6 +1,6 @@
 """Tests for studies: the order of trials, recovery after a killed process, and pruning."""
 
-import builtins
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from tests.sweeps.studies import DEFAULT, SPACE, quality, run_trials
 
+import ratchet
+from ratchet import extras
 from ratchet.config import Cost, ParameterConfig, SearchConfig
 from ratchet.errors import Pruned, UserError
+from ratchet.schema_versions import STUDY_SCHEMA
 from ratchet.sweeps.study import (
     JOURNAL,
     OpenStudy,
@@ -147,15 +150,9 @@ def test_two_processes_cannot_use_one_study(opened: Opened, directory: Path) -> 
 
 
 def test_error_without_optuna_names_the_extra(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = builtins.__import__
-
-    def import_without_optuna(name: str, *rest: Any) -> Any:
-        if name.partition(".")[0] == "optuna":
-            raise ImportError("no optuna here")
-        return original(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", import_without_optuna)
-    with pytest.raises(UserError, match=r"the extra ratchet\[search\]"), opened():
+    original = extras.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "optuna" else original(name))
+    with pytest.raises(UserError, match=r"a search needs optuna.*\[search\]"), opened():
         pass
 
 
@@ -168,7 +165,32 @@ def test_missing_study_raises(directory: Path) -> None:
 
 def test_study_stores_its_description(opened: Opened, directory: Path) -> None:
     with opened():
-        assert read_about(directory) == {"model": "made"}
+        versions = {"schema_version": STUDY_SCHEMA.version, "ratchet_version": ratchet.__version__}
+        assert read_about(directory) == {"model": "made", **versions}
+
+
+def test_description_without_a_version_is_read(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    (directory / "study.json").write_text('{"model": "made"}')
+    assert read_about(directory) == {"model": "made"}
+
+
+def test_study_of_a_newer_ratchet_is_refused_unchanged(opened: Opened, directory: Path) -> None:
+    directory.mkdir(parents=True)
+    newer = json.dumps({"schema_version": STUDY_SCHEMA.version + 1, "ratchet_version": "0.9.0"})
+    (directory / "study.json").write_text(newer)
+    with pytest.raises(UserError, match=r"study\.json: .* install ratchet-ml 0\.9\.0 or newer"), opened():
+        pass
+    assert (directory / "study.json").read_text() == newer
+    assert not (directory / JOURNAL).exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\x00"], ids=repr)
+def test_damaged_description_is_written_again(opened: Opened, directory: Path, content: str) -> None:
+    directory.mkdir(parents=True)
+    (directory / "study.json").write_text(content)
+    with opened():
+        assert read_about(directory)["model"] == "made"
 
 
 def test_study_is_found_by_id_or_unique_prefix(tmp_path: Path) -> None:

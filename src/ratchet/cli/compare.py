@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ratchet.cli.selecting import SelectingOptions, filter_group, parse_selecting, select_runs, show_progress
 from ratchet.comparison.compare import compare_selected
-from ratchet.config import Part, TrackerConfig, compose, plain, register, take_config_dir
+from ratchet.config import Part, TrackerConfig, compose, located, plain, register, require_packages, take_config_dir
 from ratchet.models import all_settings
 from ratchet.reporting.comparison_tables import comparison_blocks
 from ratchet.reporting.terminal import Format, print_blocks, print_json
@@ -22,7 +22,7 @@ class Options(SelectingOptions):
     """Name of the candidate that all others are compared with."""
     part: Part = Part.test
     """Part whose metrics are compared."""
-    promotions_dir: str = "promotions"
+    promotions_dir: str = located("promotions")
     """Directory of the promotions log."""
 
 
@@ -58,4 +58,6 @@ def _compose_tracker(chosen: list[str], arguments: list[str]) -> TrackerConfig:
     if not chosen:
         return TrackerConfig()
     register(all_settings())
-    return compose(chosen, take_config_dir(arguments)[1]).tracker
+    config = compose(chosen, take_config_dir(arguments)[1])
+    require_packages(config)
+    return config.tracker

@@ -8,13 +8,16 @@ from typing import Any
 from ratchet.cli.help import VERBS, Action, find_options
 from ratchet.config import Config, choices_of, configs_of
 from ratchet.errors import UserError, did_you_mean
-from ratchet.models import all_settings
-from ratchet.project import CONF
+from ratchet.models import packaged_modules, settings_class
+from ratchet.project import PACKAGED
 
 SHELLS = ("bash", "zsh", "fish")
 _OFFERS = r"""_ratchet_offers() ( # print the words that can end the line $1, one per line; POSIX sh
   [ -z "${ZSH_VERSION-}" ] || emulate sh
-  conf=@CONF@
+  packaged=@CONF@ project=$PWD
+  until [ -f "$project/ratchet.yaml" ] || [ -e "$project/.git" ] || [ -z "$project" ]; do project=${project%/*}; done
+  [ -f "$project/ratchet.yaml" ] || project=$PWD
+  project=${RATCHET_PROJECT:-$project}
   last=${1##*[[:space:]]}
   set -f
   set -- ${1%"$last"}
@@ -32,19 +35,21 @@ _OFFERS = r"""_ratchet_offers() ( # print the words that can end the line $1, on
 @VALUES@
     esac
     for value in $values; do printf '%s\n' "$begun$value"; done
-    [ -d "$conf/$key" ] || exit 0
-    for file in "$conf/$key"/*.yaml "$conf/$key"/*/*.yaml; do
-      [ -f "$file" ] || continue
-      file=${file#"$conf/$key/"}
-      printf '%s\n' "$begun${file%.yaml}"
-    done
+    for conf in "$project/conf" "$packaged"; do
+      [ -d "$conf/$key" ] || continue
+      for file in "$conf/$key"/*.yaml "$conf/$key"/*/*.yaml; do
+        [ -f "$file" ] || continue
+        file=${file#"$conf/$key/"}
+        printf '%s\n' "$begun${file%.yaml}"
+      done
+    done | sort -u
     ;;
   *)
     if [ "$depth" -le 1 ]; then
       for word in $words; do printf '%s\n' "$word"; done
       if [ -n "$takes_run" ]; then
         echo last
-        for record in runs/*/*/*/record.json; do
+        for record in "$project"/runs/*/*/*/record.json; do
           [ -f "$record" ] || continue
           record=${record%/record.json}
           printf '%s\n' "${record##*/}"
@@ -108,6 +113,7 @@ def list_places() -> dict[str, Place]:
             all_places[words] = _build_place(words, content, options.get(action))
         first = all_places.setdefault(verb, _build_place(verb, Action(), None))
         first.words += [*filter(None, described.actions), *further.get(verb, [])]
+    all_places["models check"].words += configs_of("model")
     return all_places
 
 
@@ -126,7 +132,7 @@ def _list_keys(schema: type, prefix: str = "") -> Iterator[tuple[str, list[str]]
     for declared in fields(schema):
         key = f"{prefix}{declared.name}"
         if key == "model":
-            for settings in all_settings().values():
+            for settings in map(settings_class, packaged_modules()):
                 yield from _list_keys(settings, "model.")
         elif is_dataclass(declared.type):
             yield from _list_keys(_ensure_class(declared.type), f"{key}.")
@@ -163,7 +169,7 @@ def _build_offers(all_places: Mapping[str, Place]) -> str:
             if choices:
                 values.setdefault(" ".join(choices), []).append(shlex.quote(f"{words}:{key}"))
     parts = {
-        "@CONF@": shlex.quote(str(CONF)),
+        "@CONF@": shlex.quote(str(PACKAGED / "conf")),
         "@PLACES@": f"|{'|'.join(all_places)}|",
         "@OFFERED@": "\n".join(_build_case(words, place) for words, place in all_places.items()),
         "@VALUES@": "\n".join(f"    {' | '.join(cases)}) values='{choices}' ;;" for choices, cases in values.items()),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.config import is_option, parse_options
+from ratchet.config import is_option, located, parse_options
 from ratchet.errors import UserError
 from ratchet.reporting.terminal import Format, print_json, print_table
 from ratchet.runs import find_run
@@ -15,7 +15,7 @@ class Options:
 
     format: Format = Format.table
     """Format of the printed result."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
 
 

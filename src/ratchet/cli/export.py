@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratchet.cli.selecting import show_progress
-from ratchet.config import is_option, parse_options, register
+from ratchet.config import is_option, located, parse_options, register
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.reporting.terminal import print_facts, print_text
@@ -24,11 +24,11 @@ class Options:
 
     precision: ExportPrecision = ExportPrecision.float32
     """Numbers of the exported network; int8 is smaller, and written only if its F1 is not worse."""
-    out: str | None = None
+    out: str | None = located(None)
     """Directory of the export; null is the directory export of the run."""
     replace: bool = False
     """Replace an earlier export."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
 
 

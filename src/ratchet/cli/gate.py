@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs, show_progress
-from ratchet.config import parse_options, plain
+from ratchet.config import located, parse_options, plain
 from ratchet.errors import UserError
 from ratchet.objective.gate import gather_and_judge
 from ratchet.reporting.terminal import Format, print_blocks, print_json, print_text
 from ratchet.reporting.verdict_tables import verdict_blocks, verdict_headline
+from ratchet.schema_versions import VERDICT_SCHEMA, read_versioned
 
 NOT_SHIPPED = 3  # exit code: nothing ships, or too little evidence
 
@@ -18,7 +19,7 @@ NOT_SHIPPED = 3  # exit code: nothing ships, or too little evidence
 class CheckOptions:
     """Arguments of `gate --check`: the verdict that the pipeline wrote."""
 
-    verdict: str = "build/verdict.json"
+    verdict: str = located("build/verdict.json")
     """Verdict of the pipeline to check."""
 
 
@@ -46,7 +47,7 @@ def _check(options: CheckOptions) -> int:
     """Print the headline of a stored verdict, and return its exit code."""
     path = Path(options.verdict)
     try:
-        verdict = json.loads(path.read_text(encoding="utf-8"))
+        verdict = read_versioned(json.loads(path.read_text(encoding="utf-8")), VERDICT_SCHEMA, path)
         decision = verdict["decision"]
         headline = verdict_headline(verdict["data"], decision["ships"], decision["outcome"], decision["why"])
         code = _exit_code(decision["outcome"])

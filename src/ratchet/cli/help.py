@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from ratchet.config.directories import list_configs, list_groups
 from ratchet.config.fields import Setting, help_of, settings_in, written
 from ratchet.config.schema import Config
-from ratchet.project import CONF
+from ratchet.project import PACKAGED
 
 _WIDTH = 80  # columns, where the output is piped or the terminal is wider
 _START = 26  # column at which the text next to a key starts
@@ -39,7 +40,9 @@ class Verb:
     examples: tuple[str, ...]
 
 
-_ALL = tuple(sorted(path.name for path in CONF.glob("*") if path.is_dir() and path.name != "objective"))
+_ALL = tuple(
+    sorted(path.name for path in (PACKAGED / "conf").glob("[!.]*") if path.is_dir() and path.name != "objective")
+)
 _DATA = ("data",)
 _OBJECTIVE = ("objective",)
 _CONFIG_DIR = "--config-dir DIR"
@@ -47,8 +50,9 @@ _ARGUMENTS = {
     "RUN": "A run: its id, its directory, or `last`.",
     "MODEL": "A model: the name of a file in conf/model.",
     "SWEEP": "The id of a grid or of a search, or `last`.",
+    "[DIR]": "Directory of the project; the working directory by default.",
     "SHELL": "The shell: bash, zsh or fish.",
-    _CONFIG_DIR: "Directory with further options of the groups of conf/.",
+    _CONFIG_DIR: "Directory with further options of the groups of conf/; they win over those of the project.",
 }
 _GROUPS = {
     "objective": "Objective: what a model must fulfil to ship; objective.KEY=VALUE changes one key.",
@@ -62,6 +66,11 @@ _EVALUATE = (
 )
 _EXPLAIN = (Setting("text", "", "str", "Text to explain."),)
 VERBS: Mapping[str, Verb] = {
+    "init": Verb(
+        "Create a project: for the sample, or for a file of records.",
+        {"": Action(arguments="[DIR]")},
+        ("ratchet init topics", "ratchet init topics data=tickets.csv text=subject,body labels=topics"),
+    ),
     "train": Verb(
         "Train one configuration, or with -m a grid or a search (the same as python train.py).",
         {"": Action(groups=_ALL)},
@@ -102,9 +111,12 @@ VERBS: Mapping[str, Verb] = {
         ("ratchet data describe data=madewithml", "ratchet data fetch data=madewithml"),
     ),
     "models": Verb(
-        "List the models, or every setting of one.",
-        {"": Action(arguments="[MODEL]")},
-        ("ratchet models", "ratchet models cnn"),
+        "List the models, show every setting of one, or check one against the contract.",
+        {
+            "": Action(arguments="[MODEL]"),
+            "check": Action("Run the contract's checks on a model (exit code 1: one fails).", "MODEL"),
+        },
+        ("ratchet models", "ratchet models cnn", "ratchet models check cnn"),
     ),
     "compare": Verb(
         "Compare candidates with the baseline: intervals, p-values, verdicts.",
@@ -171,6 +183,16 @@ VERBS: Mapping[str, Verb] = {
         },
         ("ratchet runs list data=sample ladder=true", "ratchet runs show last", "ratchet runs prune delete=true"),
     ),
+    "doctor": Verb(
+        "Check the installation and the project: each line is ok, or has a remedy (exit code 1: a problem).",
+        {"": Action()},
+        ("ratchet doctor", "ratchet doctor format=json"),
+    ),
+    "config": Verb(
+        "Write what editors need to complete and check configuration files.",
+        {"schema": Action("Write a JSON schema for each group of conf/, and for params.yaml.")},
+        ("ratchet config schema", "ratchet config schema out=schemas"),
+    ),
     "completion": Verb(
         "Print a script that completes verbs, keys and values on TAB.",
         {"": Action(arguments="SHELL")},
@@ -190,6 +212,7 @@ Train one configuration, measure it on fixed splits, and store the run.
   -m, --multirun          Run a job for each combination of the listed values,
                           or a search: -m sweep=cnn.
   --config-dir DIR        Directory with further options of the groups.
+  --project DIR           Project to work in, instead of that of the directory.
   --cfg job               Print the composed configuration.
   --info                  Print how the configuration is composed.
   --hydra-help            Print further flags of Hydra.
@@ -210,7 +233,8 @@ def print_overview() -> None:
     print("usage: ratchet VERB [key=value ...]\n")
     for name, verb in VERBS.items():
         _print_pair(name, [verb.sentence], start=14)
-    print("\n`ratchet VERB --help` describes a verb, `ratchet train --help` all settings.")
+    print("\n--project DIR works in another project than that of the working directory.")
+    print("`ratchet VERB --help` describes a verb, `ratchet train --help` all settings.")
 
 
 def print_verb(name: str, arguments: Sequence[str] = ()) -> None:
@@ -253,20 +277,15 @@ def _list_keys(action: Action, options: type | None) -> list[Setting]:
 
 
 def _group_setting(group: str, chosen: str, config_dir: Path | None) -> Setting:
-    directories = [directory / group for directory in (CONF, config_dir) if directory is not None]
-    names = {
-        path.relative_to(directory).with_suffix("").as_posix()
-        for directory in directories
-        for path in directory.rglob("*.yaml")
-    }
-    return Setting(group, chosen, " | ".join(sorted(names)), _GROUPS.get(group) or help_of(Config)[group])
+    names = " | ".join(list_configs(group, config_dir))
+    return Setting(group, chosen, names, _GROUPS.get(group) or help_of(Config)[group])
 
 
 def print_configuration(config: Config, chosen: Mapping[str, str | None], config_dir: Path | None) -> None:
     """Print what can be set of a run: the options of each group of conf/, and every key with its composed value."""
     print(_TRAIN)
     print("\ngroup=option:")
-    groups = sorted({*_ALL, *(path.name for path in (config_dir.iterdir() if config_dir else ()) if path.is_dir())})
+    groups = [group for group in list_groups(config_dir) if group != "objective"]
     known = [group for group in groups if group in help_of(Config) or group in _GROUPS]
     print_settings([_group_setting(group, chosen.get(group) or "null", config_dir) for group in known])
     for title, settings in _iterate_nodes(config):

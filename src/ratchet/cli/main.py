@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from ratchet.cli.help import VERBS, print_overview, print_verb
+from ratchet.cli.help import VERBS, find_options, print_overview, print_verb
+from ratchet.cli.locating import describe_replaced, enter_project
 from ratchet.errors import RunFailed, UserError, did_you_mean, storage_error
 from ratchet.machine import terminate
 
@@ -17,7 +18,9 @@ HELP = {"-h", "--help"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb, or list all verbs if none is given; return the exit code."""
-    verb, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or ["help"]
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    before = 2 if given[:1] == ["--project"] else int(bool(given) and given[0].startswith("--project="))
+    verb, *rest = [*(given[before:] or ["help"]), *given[:before]]
     if verb in ("help", "-h", "--help"):
         return run_guarded(_print_overview)
     return run_guarded(lambda: _run(verb, rest))
@@ -29,8 +32,22 @@ def _run(verb: str, arguments: list[str]) -> int:
     if verb != "train" and not HELP.isdisjoint(arguments):  # the help of train composes the configuration
         print_verb(verb, arguments)
         return 0
-    code: int = import_module(f"ratchet.cli.{verb}").run(arguments)
-    return code
+    module = import_module(f"ratchet.cli.{verb}")
+    if verb in ("init", "doctor"):  # init makes a project, doctor enters it itself: it may be broken
+        return int(module.run(arguments))
+    arguments = enter_project(arguments, list(find_options(verb).values()))
+    print_replaced(verb, arguments)
+    return int(module.run(arguments))
+
+
+def print_replaced(verb: str, arguments: Sequence[str]) -> None:
+    """Print one line if the project replaces packaged configurations of the groups that a verb reads."""
+    from ratchet.config import take_config_dir  # here: it loads Hydra, which `--help` does not need
+
+    groups = [group for action in VERBS[verb].actions.values() for group in action.groups]
+    line = describe_replaced(groups, take_config_dir(arguments)[1]) if groups else None
+    if line is not None:
+        print(line, file=sys.stderr)
 
 
 def _print_overview() -> int:

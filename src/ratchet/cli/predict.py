@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ratchet.cli.selecting import show_row_bars
-from ratchet.config import bounded, is_option, parse_options, register
+from ratchet.config import bounded, is_option, located, parse_options, register
 from ratchet.errors import UserError
 from ratchet.inference.columns import ScoreDetail
 from ratchet.inference.partial_output import parts_directory
@@ -23,9 +23,9 @@ USAGE = "`ratchet predict RUN input=texts.csv output=predictions.csv`"
 class Options:
     """Arguments of `predict`. `text` names columns, separated by commas; `separator` stands between labels in CSV."""
 
-    input: str = ""
+    input: str = located("")
     """File of texts: CSV, TSV, JSON, JSON Lines or Parquet, or its address."""
-    output: str = ""
+    output: str = located("")
     """File to write; its suffix decides the format."""
     text: str | None = None
     """Columns that are joined into the text, separated by commas; null uses those of the run."""
@@ -43,7 +43,7 @@ class Options:
     """Replace an existing output."""
     format: Format = Format.table
     """How the summary is printed."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
 
 

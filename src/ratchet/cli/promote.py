@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ratchet.cli.gate import NOT_SHIPPED
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs, show_progress
-from ratchet.config import parse_options, plain
+from ratchet.config import located, parse_options, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.gate import gather_and_judge
 from ratchet.objective.promote import Refused, check_request, find_data_set, promote, roll_back
@@ -25,7 +25,7 @@ class PromoteOptions(SelectingOptions):
     """Overrule the gate; requires a reason."""
     reason: str | None = None
     """Reason that is recorded with the promotion."""
-    promotions_dir: str = "promotions"
+    promotions_dir: str = located("promotions")
     """Directory of the promotions log."""
 
 
@@ -37,7 +37,7 @@ class ShowOptions:
     """Name of the data set; needed only if there are promotions of several."""
     format: Format = Format.table
     """Format of the printed result."""
-    promotions_dir: str = "promotions"
+    promotions_dir: str = located("promotions")
     """Directory of the promotions log."""
 
 
@@ -49,7 +49,7 @@ class RollbackOptions:
     """Name of the data set; needed only if there are promotions of several."""
     reason: str | None = None
     """Reason that is recorded with the rollback."""
-    promotions_dir: str = "promotions"
+    promotions_dir: str = located("promotions")
     """Directory of the promotions log."""
 
 

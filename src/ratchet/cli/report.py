@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs, show_progress
-from ratchet.config import Part
+from ratchet.config import Part, located
 from ratchet.errors import UserError
+from ratchet.extras import require_extra
 
 
 @dataclass
@@ -16,9 +17,9 @@ class Options(SelectingOptions):
     """Name of the candidate that all others are compared with."""
     part: Part = Part.test
     """Part whose metrics are reported."""
-    promotions_dir: str = "promotions"
+    promotions_dir: str = located("promotions")
     """Directory of the promotions log."""
-    out: str = "report.html"
+    out: str = located("report.html")
     """File of the page."""
     texts: bool = True
     """Whether the page may show texts of records."""
@@ -26,6 +27,7 @@ class Options(SelectingOptions):
 
 def run(arguments: list[str]) -> int:
     """Run the verb `report`: write the page and print its path."""
+    require_extra("report", what="the report")
     from ratchet.files import write_text
     from ratchet.reporting.findings import Texts, compute_findings, read_texts
     from ratchet.reporting.page import build_page

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.config import is_option, parse_options, plain
+from ratchet.config import is_option, located, parse_options, plain
 from ratchet.errors import UserError
 from ratchet.reporting.blocks import format_number
 from ratchet.reporting.terminal import Format, print_json, print_table, print_text
@@ -20,11 +20,11 @@ NOT_REPRODUCED = 3
 class Options:
     """Arguments of `reproduce`; `keep=DIRECTORY` leaves the new run there."""
 
-    keep: str | None = None
+    keep: str | None = located(None)
     """Directory to keep the new run in; null deletes it."""
     format: Format = Format.table
     """Format of the printed result."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
 
 

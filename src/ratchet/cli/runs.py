@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ratchet.config import is_option, parse_options, plain
+from ratchet.config import is_option, located, parse_options, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.reporting.run_details import show_run
 from ratchet.reporting.run_tables import ladder, list_runs, run_costs
@@ -23,7 +23,7 @@ class ShowOptions:
 
     format: Format = Format.table
     """Format of the printed result."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
 
 
@@ -57,7 +57,7 @@ class ListOptions:
     """Print one row per candidate with its costs."""
     format: Format = Format.table
     """Format of the printed result."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
 
 
@@ -73,9 +73,9 @@ class PruneOptions:
     """Only runs that started at least this many days ago are deleted."""
     delete: bool = False
     """Delete the runs; without it they are only listed."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
-    promotions_dir: str = "promotions"
+    promotions_dir: str = located("promotions")
     """Directory of the promotions log."""
 
 

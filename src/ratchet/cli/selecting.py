@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ratchet.config import Objective, bounded, compose_objective, parse_options, register, take_config_dir
+from ratchet.config import Objective, bounded, compose_objective, located, parse_options, register, take_config_dir
 from ratchet.reporting.terminal import Format
 from ratchet.runs.selection import Selection, select
 
@@ -62,7 +62,7 @@ class SelectingOptions:
     """Number of bootstrap resamples and of permutations."""
     format: Format = Format.table
     """Format of the printed result."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
 
 
@@ -79,7 +79,7 @@ def parse_selecting(
     Raises:
         UserError: an unknown key, a wrong type, a value out of range.
     """
-    register({})
+    register()
     rest, config_dir = take_config_dir(arguments)
     of_objective = filter_group("objective", rest)
     own = [argument for argument in rest if argument not in of_objective]

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratchet.comparison.results import metric_name
-from ratchet.config import SearchConfig, parse_options, plain, search_settings
+from ratchet.config import SearchConfig, located, parse_options, plain, search_settings
 from ratchet.errors import UserError, did_you_mean
+from ratchet.extras import require_extra
 from ratchet.files import write_text
 from ratchet.reporting.blocks import format_amount, format_number
 from ratchet.reporting.terminal import Format, print_facts, print_json, print_table, print_text
@@ -27,7 +28,7 @@ class ListOptions:
 
     format: Format = Format.table
     """Format of the printed result."""
-    runs_dir: str = "runs"
+    runs_dir: str = located("runs")
     """Directory of all runs."""
 
 
@@ -35,7 +36,7 @@ class ListOptions:
 class ShowOptions(ListOptions):
     """Options of `sweep show`. `out` writes the charts of a search as a page."""
 
-    out: str | None = None
+    out: str | None = located(None)
     """File for the charts of a search; null writes none."""
 
 
@@ -82,7 +83,7 @@ def _show(name: str, options: ShowOptions) -> None:
     sweeps = list_sweeps(runs_dir)
     sweep_id = find_last_sweep(runs_dir) if name == "last" else name
     if name == "last" and not sweeps:
-        raise UserError(f"no sweeps in {runs_dir}: `python train.py -m ...` makes one")
+        raise UserError(f"no sweeps in {runs_dir}: `ratchet train -m ...` makes one")
     if sweep_id not in sweeps:
         _show_study(find_study(runs_dir, name), options)
         return
@@ -156,6 +157,7 @@ def _build_trial_row(trial: TrialResult, settings: SearchConfig) -> dict[str, st
 
 
 def _write_page(path: Path, study: str, about: dict[str, object], result: SearchResult, settings: SearchConfig) -> None:
+    require_extra("report", what="the page of a search")
     from ratchet.reporting.search_page import build_search_page
 
     if path.is_dir() or not path.parent.is_dir():

@@ -14,14 +14,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 
-from ratchet.cli.main import HELP, print_error, run_guarded
+from ratchet.cli.locating import enter_project
+from ratchet.cli.main import HELP, print_error, print_replaced, run_guarded
 from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, register, take_config_dir, to_config
 from ratchet.config.composition import compose_node
 from ratchet.config.grammar import take_first_value
+from ratchet.config.search_path import searching
 from ratchet.errors import RunFailed, UserError
 from ratchet.machine import TERMINATED, environment
 from ratchet.models import all_settings
-from ratchet.project import CONF
+from ratchet.project import PACKAGED, VARIABLE
 from ratchet.sweeps.jobs import JobResult, new_sweep_id, plan_grid, recorded_overrides, run_job
 from ratchet.sweeps.ledger import Job, SweepResult, read_sweep
 
@@ -38,9 +40,26 @@ _WITH_RESUME = ("resume=", "runs_dir=", "trainer.progress_bar=")  # keys that do
 _ASKS = ("--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
 
-def main() -> int:
-    """Run `python train.py` with the arguments of the process, and return the exit code."""
-    return run_guarded(lambda: run(sys.argv[1:]))
+def main(project: Path | None = None) -> int:
+    """Run `python train.py` with the arguments of the process, and return the exit code.
+
+    `project` is the root of the project that the script belongs to; by default the project is that of the working
+    directory.
+    """
+    return run_guarded(_run_here if project is None else lambda: _run_in(project))
+
+
+def _run_here() -> int:
+    arguments = enter_project(sys.argv[1:])
+    print_replaced("train", arguments)
+    return run(arguments)
+
+
+def _run_in(project: Path) -> int:
+    """Run in the project of a script, unless the user named another one or works in a subdirectory."""
+    if not os.environ.get(VARIABLE):
+        os.environ[VARIABLE] = str(project.resolve())
+    return _run_here()
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -53,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     multirun = [argument for argument in overrides if argument in _MULTIRUN]
     overrides = [argument for argument in overrides if argument not in _MULTIRUN]
     asks = any(argument.split("=")[0] in _ASKS for argument in arguments)
-    command = [*multirun, *(["--config-dir", str(config_dir)] if config_dir else []), *overrides]
+    command = [*multirun, *overrides]
     planned = None
     try:
         if multirun and not asks:
@@ -62,8 +81,10 @@ def run(arguments: Sequence[str]) -> int:
                 keys = [argument for argument in overrides if not argument.startswith("-")]
                 planned = plan_grid(keys, config_dir, sweep_id)
             command.append(f"sweep_id={sweep_id}")
-        with environment(HYDRA_FULL_ERROR="1"), _replace_argv(command):  # Hydra raises; `run_guarded` prints
-            hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(_run_hydra_job)()
+        with searching(config_dir) as primary, environment(HYDRA_FULL_ERROR="1"), _replace_argv(command):
+            # With the variable Hydra raises, and `run_guarded` prints.
+            conf = str(PACKAGED / "conf")
+            hydra_main(config_path=conf, config_name=primary, version_base="1.3")(_run_hydra_job)()
     except COMPOSITION_ERRORS as error:
         keys = [argument for argument in overrides if "=" in argument]
         raise explain(error, Origin(keys, config_dir=config_dir)) from error
@@ -131,7 +152,7 @@ def _run_hydra_job(cfg: "DictConfig") -> None:
         config = to_config(cfg, origin)
         if config.sweep.space:
             raise UserError(
-                f"command line, sweep={origin.choices['sweep']}: a search needs -m: python train.py -m sweep=..."
+                f"command line, sweep={origin.choices['sweep']}: a search needs -m: ratchet train -m sweep=..."
             )
         if config.resume is None:
             outcome = train(config, overrides)

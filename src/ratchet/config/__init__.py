@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         bounded as bounded,
         choices_of as choices_of,
         help_of as help_of,
+        located as located,
         settings_in as settings_in,
         written as written,
     )
@@ -94,6 +95,8 @@ if TYPE_CHECKING:
         TrackerKind as TrackerKind,
         TrackerMode as TrackerMode,
         TrainerConfig as TrainerConfig,
+        require_model_packages as require_model_packages,
+        require_packages as require_packages,
     )
 
 _MODULES = {
@@ -150,11 +153,14 @@ _MODULES = {
     "help_of": "ratchet.config.fields",
     "is_option": "ratchet.config.options",
     "load": "ratchet.config.saved",
+    "located": "ratchet.config.fields",
     "model_config": "ratchet.config.options",
     "named_objectives": "ratchet.config.objective",
     "parse_options": "ratchet.config.options",
     "plain": "ratchet.config.identity",
     "register": "ratchet.config.composition",
+    "require_model_packages": "ratchet.config.schema",
+    "require_packages": "ratchet.config.schema",
     "search_settings": "ratchet.config.saved",
     "settings_in": "ratchet.config.fields",
     "settings_of": "ratchet.config.options",

@@ -1,10 +1,9 @@
 """Compose conf/ and the command line into a checked `Config`."""
 
 import dataclasses
-import json
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,12 +16,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ratchet.config.data_schema import DataConfig, SliceKind, SplitMethod
 from ratchet.config.fields import range_in_words
-from ratchet.config.messages import COMPOSITION_ERRORS, Origin, explain
+from ratchet.config.messages import COMPOSITION_ERRORS, UNUSABLE_MODELS, Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
 from ratchet.config.schema import Accelerator, Config, InvalidSetting, ModelConfig, TrackerConfig
+from ratchet.config.search_path import searching
 from ratchet.errors import UserError, did_you_mean
 from ratchet.machine import available_cores
-from ratchet.project import CONF
+from ratchet.project import PACKAGED, current_project
 
 _SLICE_NEEDS = {
     SliceKind.short_text: "max_words",
@@ -33,14 +33,13 @@ _SLICE_NEEDS = {
 }
 
 
-def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
+def register(model_settings: Mapping[str, type[ModelConfig] | UserError] | None = None) -> None:
     """Register the schemas with Hydra: configuration, data, objective, tracker, and `model/base_<module>` per model.
 
-    Raises:
-        UserError: the package is not installed from its checkout, so that conf/ is missing.
+    Args:
+        model_settings: the settings of every model of this project; for a module that cannot be imported, the error
+            that a configuration of it is to raise. None leaves the models as they are.
     """
-    if not CONF.is_dir():
-        raise UserError(f"{CONF}: no such directory. Install ratchet from its checkout: pip install -e .")
     OmegaConf.register_new_resolver("jobs_at_once", _jobs_at_once, replace=True)
     store = ConfigStore.instance()
     store.store(name="base_config", node=Config)
@@ -49,8 +48,20 @@ def register(model_settings: Mapping[str, type[ModelConfig]]) -> None:
     store.store(name="base_gate", node=GateConfig)
     store.store(group="hydra/sweeper", name="ratchet_search", node={"_target_": "hydra_plugins.ratchet_plugins.Search"})
     store.store(group="objective", name="base_objective", node=ObjectiveConfig)
-    for module, settings in model_settings.items():
-        store.store(group="model", name=f"base_{module}", node=settings)
+    if model_settings is not None:
+        store.repo["model"] = {}  # another project of this process may have registered its own
+        UNUSABLE_MODELS.clear()
+        for module, settings in model_settings.items():
+            if isinstance(settings, UserError):
+                UNUSABLE_MODELS[module] = settings
+                continue
+            try:
+                store.store(group="model", name=f"base_{module}", node=settings)
+            except OmegaConfBaseException as error:
+                what = f"models/{module}.py: Settings: {str(error).splitlines()[0]}"
+                UNUSABLE_MODELS[module] = UserError(
+                    f"{what}: use numbers, texts, enumerations, lists or dicts of these"
+                )
 
 
 def _jobs_at_once(threads: int | None) -> int:
@@ -73,13 +84,11 @@ def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = 
     Raises:
         UserError: a key is unknown, or a type is wrong; names file and key.
     """
-    if config_dir is not None:
-        _refuse_same_names(config_dir)
-    searchpath = [f"hydra.searchpath=[{json.dumps(f'file://{config_dir.resolve()}')}]"] if config_dir else []
     origin = Origin(list(overrides), config_dir=config_dir)
     try:
-        with _hydra_of_ratchet():
-            cfg = hydra_compose(name, overrides=[*overrides, *searchpath], return_hydra_config=True)
+        with _hydra_of_ratchet(config_dir) as primary:
+            wanted = primary if name == "config" else name
+            cfg = hydra_compose(wanted, overrides=list(overrides), return_hydra_config=True)
     except COMPOSITION_ERRORS as error:
         raise explain(error, origin) from error
     origin.choices = dict(cfg.hydra.runtime.choices)
@@ -88,25 +97,25 @@ def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = 
     return cfg, origin
 
 
-def _hydra_of_ratchet() -> AbstractContextManager[object]:
-    """Initialise Hydra, unless a Hydra application runs: `train.py`, whose search composes its trials."""
-    if not GlobalHydra.instance().is_initialized():
-        return initialize_config_dir(str(CONF), version_base="1.3", job_name="ratchet")
-    search_path = GlobalHydra.instance().config_loader().get_search_path().get_path()
-    if not any(Path(element.path.removeprefix("file://")) == CONF for element in search_path if element.path):
-        raise UserError(
-            "another Hydra application runs in this process, and Hydra has one configuration directory per process: "
-            "compose Ratchet's configuration before it starts, or in another process"
-        )
-    return nullcontext()
+@contextmanager
+def _hydra_of_ratchet(config_dir: Path | None) -> Iterator[str]:
+    """Initialise Hydra, unless a Hydra application runs: `train.py`, whose search composes its trials.
 
-
-def _refuse_same_names(config_dir: Path) -> None:
-    """Refuse configs that conf/ has, too: Hydra would silently use the one of conf/."""
-    for path in sorted(config_dir.rglob("*.yaml")):
-        name = path.relative_to(config_dir)
-        if (CONF / name).is_file() and not config_dir.resolve().is_relative_to(CONF):
-            raise UserError(f"{path}: conf/{name} has the same name and would be used instead: rename one of them")
+    Yield the name of the primary configuration.
+    """
+    with searching(config_dir) as primary:
+        if not GlobalHydra.instance().is_initialized():
+            with initialize_config_dir(str(PACKAGED / "conf"), version_base="1.3", job_name="ratchet"):
+                yield primary
+            return
+        search_path = GlobalHydra.instance().config_loader().get_search_path().get_path()
+        paths = [Path(element.path.removeprefix("file://")) for element in search_path if element.path]
+        if PACKAGED / "conf" not in paths:
+            raise UserError(
+                "another Hydra application runs in this process, and Hydra has one configuration directory per "
+                "process: compose Ratchet's configuration before it starts, or in another process"
+            )
+        yield primary
 
 
 def to_config(cfg: DictConfig, origin: Origin) -> Config:
@@ -131,6 +140,7 @@ def to_config(cfg: DictConfig, origin: Origin) -> Config:
     _check_module(config.model, origin)
     check_fields(config, "", origin)
     _check_together(config, origin)
+    _locate_files(config.data, origin)
     return config
 
 
@@ -176,9 +186,36 @@ def _check_range(key: str, value: float, limits: Mapping[str, Any], origin: Orig
         raise UserError(f"{origin.of(key)}: {key}={value} is out of range: it must be {range_in_words(limits)}")
 
 
+def _locate_files(data: DataConfig, origin: Origin) -> None:
+    """Replace the path of a file that is next to the YAML file which names it.
+
+    Every other relative path is looked up when the file is read: in the project's root, then in the packaged data.
+
+    Raises:
+        UserError: the project's root or the package has a file of the same path with another content.
+    """
+    files = {"records": data.records, "taxonomy": data.taxonomy, "labels.names": data.labels.names}
+    for node, file in {**files, "behaviour": data.behaviour}.items():
+        source = origin.source(f"data.{node}.path")
+        if file is None or file.path is None or not isinstance(source, Path) or Path(file.path).is_absolute():
+            continue
+        project = current_project()
+        beside = source.parent / file.path
+        if not beside.is_file():
+            continue
+        for other in (project.root / file.path, PACKAGED / file.path):
+            if other.is_file() and not other.samefile(beside) and other.read_bytes() != beside.read_bytes():
+                raise UserError(
+                    f"{origin.of(f'data.{node}.path')}: {file.path} is ambiguous: {project.show(beside)} and "
+                    f"{project.show(other)} have different contents: rename your file"
+                )
+        file.path = project.show(beside)
+
+
 def _check_together(config: Config, origin: Origin) -> None:
     """Check what depends on several fields."""
-    for key, name in (("name", config.name), ("data.name", config.data.name)):
+    names = {"model.name" if config.name == config.model.name else "name": config.name, "data.name": config.data.name}
+    for key, name in names.items():
         if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
             raise UserError(
                 f"{origin.of(key)}: {key}={name!r} is the name of a directory: letters, digits, '_', '-' and '.' only"

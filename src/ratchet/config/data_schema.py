@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ratchet.config.fields import MISSING, bounded, unhashed
+from ratchet.config.fields import MISSING, bounded, located, unhashed
 
 
 class Format(Enum):
@@ -57,7 +57,7 @@ class DateStep(Enum):
 class FileConfig:
     """A file, local or fetched. Without a path there is no file."""
 
-    path: str | None = unhashed(None)
+    path: str | None = located(None, hashed=False)
     """Local path, or a URL; null means that there is no such file."""
     url: str | None = unhashed(None)
     """URL to fetch the file from if nothing is at its path."""

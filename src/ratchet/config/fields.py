@@ -54,6 +54,23 @@ def unhashed(default: Any = None, **kwargs: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
+def located(default: Any = MISSING, *, hashed: bool = True) -> Any:
+    """Declare a field that holds a path: on a command line it is relative to the working directory."""
+    return field(default=default, metadata={"path": True, "hashed": hashed})
+
+
+def list_path_keys(schema: Any, prefix: str = "") -> list[str]:
+    """Return the keys of a dataclass that `located` declared, and of the dataclasses inside it."""
+    keys = []
+    for declared in fields(schema):
+        if declared.metadata.get("path"):
+            keys.append(f"{prefix}{declared.name}")
+        for kind in get_args(declared.type) or (declared.type,):
+            if is_dataclass(kind):
+                keys += list_path_keys(kind, f"{prefix}{declared.name}.")
+    return keys
+
+
 def choices_of(kind: Any) -> list[str]:
     """Return the values of an enumeration or a truth value, with `null` if it is allowed; empty for other types."""
     alternatives = get_args(kind) or (kind,)

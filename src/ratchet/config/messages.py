@@ -10,13 +10,16 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
+from yaml.reader import ReaderError
 
+from ratchet.config.directories import find_config, list_directories, show_config
 from ratchet.errors import UserError, did_you_mean
-from ratchet.project import CONF
+from ratchet.extras import install_command
 
 _SUBMITIT = "hydra-submitit-launcher"
 _LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit_local": _SUBMITIT, "submitit_slurm": _SUBMITIT}
-ROOTS = ("config", "gate")  # files of conf/ that are composed themselves; all others are options of a group
+ROOTS = ("config", "project_config", "gate")  # composed themselves; all other files are options of a group
+UNUSABLE_MODELS: dict[str, UserError] = {}  # module of a project that cannot be imported -> why (see `register`)
 
 
 @dataclasses.dataclass
@@ -29,12 +32,15 @@ class Origin:
 
     def of(self, *keys: str) -> str:
         """Return the location that set the first of `keys` that is set anywhere, as messages name it."""
-        locations = (self._set_by(key) for key in keys)
         group = keys[-1].partition(".")[0]
         choice = self.choices.get(group)
-        return next(filter(None, locations), self.file(f"{group}/{choice}" if choice else "config"))
+        source = next((source for key in keys if (source := self.source(key))), None)
+        if source is None:
+            return self.file(f"{group}/{choice}" if choice else "config")
+        return source if isinstance(source, str) else show_config(source)
 
-    def _set_by(self, key: str) -> str | None:
+    def source(self, key: str) -> str | Path | None:
+        """Return what set a key: the text of an override, or a file; None if it has its default."""
         for override in self.overrides:
             name = override.split("=")[0].lstrip("+~").split("@")[0]
             if ("." in name or "." not in key) and (key == name or key.startswith(f"{name}.")):
@@ -44,24 +50,31 @@ class Origin:
         experiment = self.choices.get("experiment")
         files = [(f"experiment/{experiment}", key)] if experiment else []
         files += [(f"{group}/{choice}", rest)] if choice else []
-        files += [("config", key)]
         for name, inner in files:
-            path = self.path(name)
-            if path.is_file() and (not inner or _has(path, inner)):
-                return self.file(name)
+            path = self._find_setter(name, inner, ())
+            if path is not None:
+                return path
+        for directory in list_directories(self.config_dir):  # each config.yaml extends the ones after it
+            path = directory / "config.yaml"
+            if path.is_file() and _has(path, key):
+                return path
         return None
+
+    def _find_setter(self, name: str, key: str, heirs: tuple[str, ...]) -> Path | None:
+        """Return the file that sets a key: that of the configuration `name`, or one of its group that it inherits."""
+        path = find_config(name, self.config_dir)
+        if not path.is_file() or not key or _has(path, key):
+            return path if path.is_file() else None
+        content = OmegaConf.load(path)
+        defaults = content.get("defaults") or [] if isinstance(content, DictConfig) else []
+        parents = [f"{name.rpartition('/')[0]}/{entry}" for entry in defaults if isinstance(entry, str)]
+        inherited = [parent for parent in reversed(parents) if parent not in (name, *heirs)]
+        setters = (self._find_setter(parent, key, (*heirs, name)) for parent in inherited)
+        return next((setter for setter in setters if setter is not None), None)
 
     def file(self, name: str) -> str:
         """Return the YAML file of a config such as `data/sample`, as messages name it."""
-        path = self.path(name)
-        return f"conf/{name}.yaml" if path.is_relative_to(CONF) else str(path)
-
-    def path(self, name: str) -> Path:
-        """Return the path of a config such as `objective/strict`: in the further directory if it is there, or conf/."""
-        for directory in (self.config_dir, CONF):
-            if directory is not None and (directory / f"{name}.yaml").is_file():
-                return directory / f"{name}.yaml"
-        return CONF / f"{name}.yaml"
+        return show_config(find_config("config" if name == "project_config" else name, self.config_dir))
 
 
 def _has(path: Path, key: str) -> bool:
@@ -87,8 +100,10 @@ def explain(error: BaseException, origin: Origin) -> UserError:
         )
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark
-        location = f"{mark.name}, line {mark.line + 1}" if mark else "a file under conf/"
+        location = f"{show_config(Path(mark.name))}, line {mark.line + 1}" if mark else "a file under conf/"
         return UserError(f"{location}: not valid YAML: {error.problem}")
+    if isinstance(error, ReaderError):
+        return UserError(f"{show_config(Path(error.name))}: not valid YAML: {_first_line(error)}")
     if "Config group override must be" in str(error):
         empty = [override for override in origin.overrides if override.endswith(("=null", "="))]
         return UserError(f"command line, {' '.join(empty)}: does not choose an option of its group")
@@ -124,27 +139,31 @@ def _missing(error: MissingConfigException, origin: Origin) -> UserError:
     if not group:
         return UserError(_first_line(error))
     if group == "hydra/launcher" and choice in _LAUNCHERS:
-        remedy = "in the checkout, pip install -e '.[launchers]'"  # by its name, pip would install another project
-        return UserError(f"launcher={choice} needs {_LAUNCHERS[choice]}, the extra ratchet[launchers]: {remedy}")
+        return UserError(f"launcher={choice} needs {_LAUNCHERS[choice]}: {install_command('launchers')}")
+    if schemas and (unusable := UNUSABLE_MODELS.get(choice.removeprefix("base_"))) is not None:
+        return unusable
     asked_by = re.match(r"In '([^']+)'", str(error))
+    typed = [override for override in origin.overrides if override.lstrip("+").replace("=", "/", 1) == name]
     if asked_by and asked_by[1] not in ROOTS:
         location = origin.file(asked_by[1])
+    elif typed:  # also a name with a slash, whose beginning looks like a group
+        location = f"command line, {typed[-1]}"
     else:
         experiment = [override for override in origin.overrides if override.startswith("experiment=")]
-        chosen = any(override.startswith(f"{group}=") for override in origin.overrides) or group == "experiment"
-        location = origin.file(experiment[-1].replace("=", "/")) if experiment and not chosen else origin.of(group)
+        location = origin.file(experiment[-1].replace("=", "/")) if experiment else origin.of(group)
     what = f"there is no schema {choice}" if schemas else f"there is no conf/{name}.yaml"
     return UserError(f"{location}: {what}; {did_you_mean(choice, options)}")
 
 
 def _not_utf_8(origin: Origin) -> str:
     """Return the configuration file that cannot be decoded: the exception does not name it."""
-    for directory in filter(None, (origin.config_dir, CONF)):
-        for path in sorted(directory.rglob("*.yaml")):
-            try:
-                path.read_text(encoding="utf-8")
-            except UnicodeDecodeError:
-                return origin.file(path.relative_to(directory).with_suffix("").as_posix())
+    chosen = [find_config(override.replace("=", "/"), origin.config_dir) for override in origin.overrides]
+    others = [path for folder in list_directories(origin.config_dir) for path in sorted(folder.rglob("*.yaml"))]
+    for path in [path for path in chosen if path.is_file()] + others:
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            return show_config(path)
     return "a configuration file"
 
 

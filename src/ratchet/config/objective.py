@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ratchet.config.composition import check_fields, compose_node
+from ratchet.config.directories import find_config, list_configs
 from ratchet.config.identity import plain
 from ratchet.config.messages import Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
 from ratchet.errors import UserError
-from ratchet.project import CONF
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,18 @@ def compose_objective(overrides: Sequence[str], config_dir: Path | None = None) 
     check_floors(settings, origin)
     name = str(origin.choices["objective"])
     changed = tuple(override for override in overrides if override.lstrip("+~").startswith("objective."))
-    return Objective(settings, name, origin.path(f"objective/{name}"), changed)
+    return Objective(settings, name, find_config(f"objective/{name}", config_dir), changed)
 
 
 def named_objectives() -> dict[str, ObjectiveConfig]:
-    """Return the objectives of conf/ by name."""
-    names = sorted(path.stem for path in (CONF / "objective").glob("*.yaml"))
-    return {name: compose_objective([f"objective={name}"]).settings for name in names}
+    """Return the objectives of conf/ by name. Leave out one that is invalid, and log why: it may not be needed."""
+    objectives = {}
+    for name in list_configs("objective"):
+        try:
+            objectives[name] = compose_objective([f"objective={name}"]).settings
+        except UserError as error:
+            log.warning("objective %s is left out: %s", name, error)
+    return objectives
 
 
 def check_floors(settings: ObjectiveConfig, origin: Origin) -> None:

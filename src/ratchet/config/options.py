@@ -2,23 +2,24 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from ratchet.config.composition import check_fields, compose
+from ratchet.config.directories import list_configs, show_config
 from ratchet.config.fields import Setting, settings_in
 from ratchet.config.messages import Origin, explain
 from ratchet.config.schema import ModelConfig
 from ratchet.errors import UserError, did_you_mean
-from ratchet.project import CONF
 
 Options = TypeVar("Options")
 _CONFIG_DIR = ("--config-dir", "-cd")
+_FOR_TOOLS = ("# @package", "# yaml-language-server:")  # comments that describe nothing
 
 
 def take_config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -94,19 +95,87 @@ def _unquoted(text: str) -> str:
 
 def configs_of(group: str, config_dir: Path | None = None) -> dict[str, Path]:
     """Return the files of a group of conf/ (and of a further directory) by the name that chooses them, sorted."""
-    directories = [directory / group for directory in (CONF, config_dir) if directory is not None]
-    paths = {
-        path.relative_to(directory).with_suffix("").as_posix(): path
-        for directory in directories
-        for path in directory.rglob("*.yaml")
-    }
-    return dict(sorted(paths.items()))
+    return list_configs(group, config_dir)
 
 
 def headline(path: Path) -> str:
-    """Return the first comment of a configuration file, which describes it."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("# @package")]
+    """Return the first comment of a configuration file, which describes it. Lines for Hydra and editors are skipped."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(_FOR_TOOLS)]
     return lines[0].removeprefix("#").strip() if lines and lines[0].startswith("#") else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSummary:
+    """What the files of a model's configuration say; `problem` explains why they cannot be used."""
+
+    name: str
+    module: str | None = None
+    complexity: int | None = None
+    what: str = ""
+    problem: UserError | None = None
+
+
+def summarise_models(config_dir: Path | None = None) -> list[ModelSummary]:
+    """Read the configuration of every model, from simple to complex; those that cannot be used are last.
+
+    Only the YAML files are read: no module of a model is imported.
+    """
+    paths = configs_of("model", config_dir)
+    summaries = [_summarise(name, paths, config_dir) for name in paths]
+    return sorted(summaries, key=lambda summary: (summary.complexity is None, summary.complexity or 0))
+
+
+def _summarise(name: str, paths: Mapping[str, Path], config_dir: Path | None) -> ModelSummary:
+    origin = Origin([], {"model": name}, config_dir)
+    try:
+        values = _read_inherited(name, paths, ())
+        common = {field.name: values[field.name] for field in dataclasses.fields(ModelConfig) if field.name in values}
+        node = OmegaConf.create({"model": OmegaConf.structured(ModelConfig)})
+        model = cast(ModelConfig, OmegaConf.to_object(OmegaConf.merge(node, {"model": common}).model))
+        check_fields(model, "model.", origin)
+        return ModelSummary(name, model.module, model.complexity, headline(paths[name]))
+    except OmegaConfBaseException as error:
+        return ModelSummary(name, problem=explain(error, origin))
+    except UserError as error:
+        return ModelSummary(name, problem=error)
+
+
+def _read_inherited(name: str, paths: Mapping[str, Path], heirs: tuple[str, ...]) -> dict[str, Any]:
+    """Return the values of a model's file, and of the files of the group in its `defaults`, in Hydra's order."""
+    content = _read_yaml(paths[name])
+    defaults = content.pop("defaults", [])
+    entries = [entry for entry in defaults if isinstance(entry, str)] if isinstance(defaults, list) else []
+    values: dict[str, Any] = {}
+    for entry in entries if "_self_" in entries else [*entries, "_self_"]:
+        parent = re.sub("^/model/|@.*$", "", entry)
+        if entry == "_self_":
+            values |= content
+        elif parent in (name, *heirs):
+            raise UserError(f"{show_config(paths[name])}: defaults: {parent} inherits from itself")
+        elif parent in paths:
+            values |= _read_inherited(parent, paths, (name, *heirs))
+        elif not parent.startswith("base_"):  # base_* is the schema of a module
+            where = show_config(paths[name])
+            raise UserError(f"{where}: defaults: there is no conf/model/{parent}.yaml; {did_you_mean(parent, paths)}")
+    return values
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    """Return the content of a YAML file, whose top level must be keys with values; `${...}` is not resolved."""
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UserError(f"{show_config(path)}{line}: not valid YAML: {error.problem}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{show_config(path)}: not UTF-8: {error.reason}") from error
+    except OSError as error:
+        raise UserError(f"{show_config(path)}: cannot be read: {error.strerror or error}") from error
+    except YAMLError as error:
+        raise UserError(f"{show_config(path)}: not valid YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{show_config(path)}: must have keys with values, such as `complexity: 1`")
+    return {str(key): value for key, value in content.items()}
 
 
 def model_config(name: str, config_dir: Path | None = None) -> ModelConfig:

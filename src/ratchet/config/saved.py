@@ -44,12 +44,14 @@ def _escaped(value: Any) -> Any:
     return value
 
 
-def load(path: Path, model_settings: Mapping[str, type[ModelConfig]], overrides: Sequence[str] = ()) -> Config:
+def load(
+    path: Path, model_settings: Mapping[str, type[ModelConfig] | UserError], overrides: Sequence[str] = ()
+) -> Config:
     """Read what `dump` wrote, and apply `overrides` (key=value) to it.
 
     Raises:
-        UserError: the file does not exist, has other content, or names a model that ratchet.models no longer has;
-            or an override is wrong.
+        UserError: the file does not exist, has other content, or names a model that does not exist or cannot be
+            imported; or an override is wrong.
     """
     stored = _read_dumped(path, model_settings)
     origin = Origin(list(overrides))
@@ -77,15 +79,18 @@ def _check_override(override: str) -> None:
         raise UserError(f"{location}: the value is not valid YAML: quote it") from error
 
 
-def _read_dumped(path: Path, model_settings: Mapping[str, type[ModelConfig]]) -> DictConfig:
+def _read_dumped(path: Path, model_settings: Mapping[str, type[ModelConfig] | UserError]) -> DictConfig:
     try:
         stored = OmegaConf.load(path)
         module = str(stored.model.module)
         if module not in model_settings:
             raise UserError(f"{path}: model.module={module!r} is no model; {did_you_mean(module, model_settings)}")
+        settings = model_settings[module]
+        if isinstance(settings, UserError):
+            raise settings
         schema = OmegaConf.structured(Config)
         with open_dict(schema):
-            schema.model = OmegaConf.structured(model_settings[module])
+            schema.model = OmegaConf.structured(settings)
         return cast(DictConfig, OmegaConf.merge(schema, stored))
     except (OSError, AttributeError, *COMPOSITION_ERRORS) as error:
         raise UserError(f"{path}: not a run's configuration: {str(error).splitlines()[0]}") from error

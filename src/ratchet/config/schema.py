@@ -10,9 +10,10 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from ratchet.config.data_schema import DataConfig, SliceConfig, SplitMethod
-from ratchet.config.fields import MISSING, bounded, unhashed
+from ratchet.config.fields import MISSING, bounded, located, unhashed
 from ratchet.config.objective_schema import Metric
 from ratchet.errors import UserError
+from ratchet.extras import require_extra
 
 
 class TrackerKind(Enum):
@@ -163,10 +164,12 @@ class InvalidSetting(UserError):
 class ModelConfig:
     """The settings that every model has.
 
-    A model with `trains_in_epochs` uses the settings of the trainer.
+    A model with `trains_in_epochs` uses the settings of the trainer. `extra` is the extra of Ratchet without which it
+    can neither be trained nor loaded.
     """
 
     trains_in_epochs: ClassVar[bool] = False
+    extra: ClassVar[str | None] = None
 
     name: str = MISSING
     """Name of the model; a directory of the runs is called so."""
@@ -285,13 +288,36 @@ class Config:
     """Id of the grid; set by the grid itself."""
     sweep: SearchConfig = unhashed(default_factory=SearchConfig)
     """Search over settings."""
-    runs_dir: str = unhashed("runs")
+    runs_dir: str = located("runs", hashed=False)
     """Directory of all runs."""
-    promotions_dir: str = unhashed("promotions")
+    promotions_dir: str = located("promotions", hashed=False)
     """Directory of the promotions log."""
-    run_dir: str | None = unhashed()
+    run_dir: str | None = located(None, hashed=False)
     """Directory of this run, which must not exist; null chooses a new one in runs_dir."""
     resume: str | None = unhashed()
     """Stopped run to resume after its last complete epoch: an id, a directory, or last."""
     fresh: bool = unhashed(False)
     """Whether a grid repeats jobs that finished before."""
+
+
+def require_packages(config: Config) -> None:
+    """Check that the packages of the model, the tracker and the search are installed, before a run starts.
+
+    Raises:
+        UserError: one is not; names what needs it and the command that installs it.
+    """
+    require_model_packages(config.model)
+    if config.tracker.kind is not TrackerKind.none:
+        require_extra(config.tracker.kind.name, what=f"tracker={config.tracker.kind.name}")
+    if config.sweep.space:
+        require_extra("search", what="a search (sweep=...)")
+
+
+def require_model_packages(model: ModelConfig) -> None:
+    """Check that the packages of a model are installed, before it is trained or loaded.
+
+    Raises:
+        UserError: one is not; names the model and the command that installs it.
+    """
+    if model.extra is not None:
+        require_extra(model.extra, what=f"model={model.name}")

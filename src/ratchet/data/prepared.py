@@ -47,20 +47,22 @@ class Prepared:
         )
 
 
-def prepare(config: DataConfig) -> Prepared:
+def prepare(config: DataConfig, *, packaged: bool = True) -> Prepared:
     """Read, check and filter a data set. Return its records with a report of what was left out.
+
+    With `packaged`, files that the project lacks are read from the packaged data.
 
     Raises:
         UserError: a file is missing or invalid, rows are bad (unless `drop_bad_rows`), or no label is left.
     """
-    content = read_file(config.records, "records")
+    content = read_file(config.records, "records", packaged=packaged)
     report = Report(files=[content.name])
     taxonomy = None
     if config.taxonomy is not None and config.taxonomy.path is not None:
-        taxonomy_content = read_file(config.taxonomy, "taxonomy")
+        taxonomy_content = read_file(config.taxonomy, "taxonomy", packaged=packaged)
         report.files.append(taxonomy_content.name)
         taxonomy = parse_taxonomy(taxonomy_content)
-    label_names = _read_label_names(config, report)
+    label_names = _read_label_names(config, report, packaged)
 
     table = read_table(content, config)
     report.rows_read = len(table.rows) + len(table.problems)
@@ -110,13 +112,13 @@ def build_target_matrix(labels_of: list[tuple[str, ...]], labels: list[str]) -> 
     return targets
 
 
-def _read_label_names(config: DataConfig, report: Report) -> list[str] | None:
+def _read_label_names(config: DataConfig, report: Report, packaged: bool) -> list[str] | None:
     """Read the label file: a JSON list, or one label per line. Return None if none is configured."""
     if config.labels.names is None or config.labels.names.path is None:
         if config.labels.kind is LabelKind.indices:
             raise UserError("data.labels.kind=indices needs a label file: set data.labels.names.path")
         return None
-    content: Content = read_file(config.labels.names, "label file")
+    content: Content = read_file(config.labels.names, "label file", packaged=packaged)
     report.files.append(content.name)
     text = decode(content, config.encoding)
     if content.name.endswith(".json"):

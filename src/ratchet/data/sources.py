@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ratchet.config import DataConfig, FileConfig
 from ratchet.errors import UserError
-from ratchet.project import PROJECT
+from ratchet.project import PACKAGED, current_project
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,25 @@ class Content:
     sha256: str
 
 
-def read_file(file: FileConfig, role: str) -> Content:
+def read_file(file: FileConfig, role: str, *, packaged: bool = True) -> Content:
     """Read and check `file`. Return its content; `role` names the file in messages ("records", "taxonomy").
 
-    A relative path is looked up in the working directory, then in the project's directory. A downloaded file is
-    kept in the user's cache directory (`RATCHET_CACHE` sets another one).
+    A relative path is looked up in the working directory, in the project's root, then, with `packaged`, in the packaged
+    data. A downloaded file is kept in the user's cache directory (`RATCHET_CACHE` sets another one).
 
     Raises:
-        UserError: the file is missing, cannot be read or downloaded, or its content does not have its sha256.
+        UserError: the file is missing, cannot be read or downloaded, its content does not have its sha256, or the
+            packaged file of this name has another content.
     """
     if file.path is None:
         raise UserError(f"{role}: no path is configured")
     is_url = file.path.startswith(("http://", "https://"))
-    path = None if is_url else _find_file(Path(file.path).expanduser())
+    path = None if is_url else _find_file(Path(file.path).expanduser(), role, PACKAGED if packaged else None)
     if path is None:
         url = file.path if is_url else file.url
         if url is None:
-            raise UserError(f"{role}: {file.path}: no such file (looked in {Path.cwd()} and {PROJECT})")
+            looked_in = dict.fromkeys([Path.cwd(), current_project().root, *[PACKAGED] * packaged])
+            raise UserError(f"{role}: {file.path}: no such file (looked in {', '.join(map(str, looked_in))})")
         path = _fetch(url, file.sha256, role, "" if is_url else file.path)
     try:
         data = path.read_bytes()
@@ -71,9 +73,21 @@ def list_watched_files(data: DataConfig) -> list[tuple[str, FileConfig, Path]]:
     return [(role, file, path) for path, (role, file) in files.items()]
 
 
-def _find_file(path: Path) -> Path | None:
-    candidates = [path] if path.is_absolute() else [path, PROJECT / path]
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+def _find_file(path: Path, role: str, packaged_data: Path | None) -> Path | None:
+    root = current_project().root
+    own = next((place for place in (path, root / path) if place.is_file()), None)
+    packaged = None if packaged_data is None or path.is_absolute() else packaged_data / path
+    if packaged is None or not packaged.is_file():
+        return own
+    if own is None:
+        return packaged
+    is_in_project = own.resolve().is_relative_to(root)
+    if is_in_project and not packaged.samefile(own) and packaged.read_bytes() != own.read_bytes():
+        raise UserError(
+            f"{role}: {own}: Ratchet brings {path} with another content, so the name is ambiguous: rename your file, "
+            "or remove it to use the packaged one"
+        )
+    return own
 
 
 def _fetch(url: str, sha256: str | None, role: str, path: str) -> Path:

@@ -100,7 +100,7 @@ def parse_cases(name: str, tests: list[Any], labels: Collection[str], known: Col
     ]
 
 
-def read_tests(file: FileConfig | None) -> tuple[str, list[Any]]:
+def read_tests(file: FileConfig | None, *, packaged: bool = True) -> tuple[str, list[Any]]:
     """Return the name of a file of behavioural tests and the list in it, not validated; empty without a file.
 
     Raises:
@@ -108,7 +108,7 @@ def read_tests(file: FileConfig | None) -> tuple[str, list[Any]]:
     """
     if file is None or file.path is None:
         return "", []
-    content = read_file(file, "behavioural tests")
+    content = read_file(file, "behavioural tests", packaged=packaged)
     tests = _parse_yaml(content)
     if not isinstance(tests, list) or not tests:
         raise UserError(f"{content.name}: must be a list of tests, each with name, kind and cases")

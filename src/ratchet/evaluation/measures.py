@@ -19,6 +19,7 @@ from ratchet.evaluation.metrics import (
     precision_recall_at_k,
     recall,
 )
+from ratchet.evaluation.own_metrics import compute_own_metrics
 
 Metrics = dict[str, float | int | None]
 
@@ -39,7 +40,8 @@ def compute_metrics(
 
     `targets`, `scores` and `decisions` have shape (num_items, num_labels); `slices` are the slices of each item.
     Averages have `_ci_low` and `_ci_high`. Ranking metrics are None where scores are only 0 and 1; so is a metric
-    that has nothing to measure. A "/" in the name of a label or slice is written as %2F (and "%" as %25).
+    that has nothing to measure. The project's own metrics are under `<part>/own/`. A "/" in the name of a label or
+    slice is written as %2F (and "%" as %25).
     """
     ranking = None if np.isin(scores, (0, 1)).all() else scores
     metrics: dict[str, float | int] = {"records": len(targets)}
@@ -53,6 +55,7 @@ def compute_metrics(
     metrics |= _count_labels(targets, decisions)
     metrics |= _compute_labels(targets, decisions, by_label, labels)
     metrics |= _compute_slices(targets, decisions, slices)
+    metrics |= compute_own_metrics(targets, scores, decisions, resamples)
     return {f"{part}/{key}": _nan_to_none(value) for key, value in metrics.items()}
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ratchet.config import Config, load
+from ratchet.config import Config, load, require_model_packages
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.errors import UserError
 from ratchet.evaluation.cost import measure_size_mb
+from ratchet.extras import DISTRIBUTION, require_extra
 from ratchet.files import replacing_directory
 from ratchet.inference.export_checks import STEPS, Trial, check_float32, check_int8, try_export
 from ratchet.inference.manifest import MANIFEST, Check, Manifest, write_manifest
@@ -22,7 +23,7 @@ from ratchet.taggers import Exporter, ExportPrecision
 
 Advance = Callable[[int], None]
 
-_PACKAGES = ("ratchet", "numpy", "scipy", "scikit-learn", "tokenizers", "torch", "onnx", "onnxruntime")
+_PACKAGES = (DISTRIBUTION, "numpy", "scipy", "scikit-learn", "tokenizers", "torch", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ def export_run(
     if int8 and not is_network:
         raise UserError(f"{run.record.name} has no int8: it is not a network, leave precision=int8 out")
     config = load(run.path / "config.yaml", all_settings())
+    require_model_packages(config.model)
+    if is_network:
+        require_extra("export", what=f"exporting {run.record.name}")
     data, metric = _prepare_data(run, config), f"f1_{config.threshold.average.name}"
     repeats = find_repeats(run) if int8 else [run]
     advance = begin(len(repeats) * STEPS)

@@ -8,11 +8,9 @@ from typing import Any, Literal, Self
 
 from ratchet.errors import UserError
 from ratchet.files import sha256_of, write_json
+from ratchet.schema_versions import MANIFEST_SCHEMA, read_versioned
 
 MANIFEST = "manifest.json"
-
-
-FORMAT = 1
 _REMEDY = "copy the export again, or write it again: `ratchet export RUN replace=true`"
 
 
@@ -57,7 +55,7 @@ class Manifest:
     check: Check
     versions: dict[str, str]
     files: dict[str, str] = field(default_factory=dict)
-    format: int = FORMAT
+    format: int = MANIFEST_SCHEMA.version
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
@@ -85,10 +83,7 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / MANIFEST
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = int(content["format"])
-        if version > FORMAT:
-            raise UserError(f"{path}: written by a newer version of ratchet (format {version}): update ratchet")
+        content = read_versioned(json.loads(path.read_text(encoding="utf-8")), MANIFEST_SCHEMA, path)
         return Manifest.from_json(content)
     except OSError as error:
         raise UserError(f"{directory}: not an export: {error.strerror} ({MANIFEST}); `ratchet export RUN`") from error

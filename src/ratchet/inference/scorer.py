@@ -19,12 +19,13 @@ from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.calibration import Calibration
 from ratchet.evaluation.thresholds import Thresholds
+from ratchet.extras import require_extra
 from ratchet.files import sha256_of
 from ratchet.inference.manifest import MANIFEST, check_files, read_manifest
-from ratchet.models import all_settings, model_modules, tagger_class
+from ratchet.models import all_settings, model_modules, settings_class, tagger_class
 from ratchet.runs.promotions import Promotion, find_promoted
 from ratchet.runs.stored import StoredRun, find_run
-from ratchet.taggers import Evidence, Explainer, Scores, Tagger, check_scores
+from ratchet.taggers import Evidence, Explainer, Exporter, Scores, Tagger, check_scores
 
 EXPORT = "export"  # directory of a run's export, within the run's directory
 _DECISION_FILES = ("labels.json", "calibration.json", "thresholds.json")
@@ -188,7 +189,7 @@ def _load_run(run: StoredRun, promotion: Promotion | None) -> Scorer:
         raise UserError(f"{run.path}: the run is {run.status}, only a finished one can score")
     if not (run.path / "model").is_dir():
         raise UserError(
-            f"{run.path}: its weights were not kept; a search keeps those of its best trial. `python train.py "
+            f"{run.path}: its weights were not kept; a search keeps those of its best trial. `ratchet train "
             "experiment=...` trains the experiment that it wrote, any configuration can be trained again"
         )
     record = run.record
@@ -231,6 +232,7 @@ def _assemble(
     model: Path, module: str, read_json: Callable[[str], Any], text: TextColumns, identity: ModelIdentity
 ) -> Scorer:
     """Read the tagger in the directory `model`, and with `read_json` the files next to it."""
+    _require_packages(module, identity)
     labels: list[str] = read_json("labels.json")
     return Scorer(
         tagger_class(module).load(model),
@@ -240,6 +242,15 @@ def _assemble(
         text,
         identity,
     )
+
+
+def _require_packages(module: str, identity: ModelIdentity) -> None:
+    """Check that the packages of a model are installed; an exported network needs neither torch nor its exporters."""
+    extra = settings_class(module).extra
+    if extra is not None and identity.exported and issubclass(tagger_class(module), Exporter):
+        require_extra("export", "onnxruntime", "tokenizers", what=str(identity))
+    elif extra is not None:
+        require_extra(extra, what=str(identity))
 
 
 def hash_files(paths: Iterable[Path]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ratchet.errors import UserError
+from ratchet.extras import require_extra
 from ratchet.neural.text_classifier import TextClassifier
 from ratchet.neural.tokens import encode
 
@@ -29,11 +29,9 @@ def attribute(classifier: TextClassifier, embedding: nn.Module, texts: Sequence[
     Raises:
         UserError: captum is not installed.
     """
-    try:
-        from captum.attr import LayerIntegratedGradients
-    except ImportError as error:
-        remedy = "in the checkout, pip install -e '.[explain]'"  # on PyPI the name is another project
-        raise UserError(f"explaining a network needs captum, the extra ratchet[explain]: {remedy}") from error
+    require_extra("explain", what="explaining a network")
+    from captum.attr import LayerIntegratedGradients
+
     classifier.network.eval()
     gradients = LayerIntegratedGradients(classifier.network, embedding)
     explained = []

@@ -6,9 +6,8 @@ text.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from tokenizers import Tokenizer
 
 from ratchet.data.dataset import Task
 from ratchet.errors import UserError
+from ratchet.extras import require_extra
 from ratchet.machine import wanted_threads
 from ratchet.neural.tokens import TokenIds, token_ids
 
@@ -96,8 +96,7 @@ def load_exported(directory: Path) -> ExportedClassifier:
     Raises:
         UserError: ONNX Runtime is not installed.
     """
-    with export_extra("scoring with an exported network needs onnxruntime"):
-        import onnxruntime  # noqa: F401  # reported here, not at the first text
+    require_extra("export", "onnxruntime", what=f"{directory}: scoring with an exported network")
     content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
     return ExportedClassifier(
         tokenizer=Tokenizer.from_file(str(directory / "tokenizer.json")),
@@ -125,13 +124,3 @@ def _logits(session: "InferenceSession", ids: TokenIds) -> Floats:
     [logits] = session.run([LOGITS], {IDS: ids[None], MASK: np.ones((1, len(ids)), dtype=bool)})
     one: Floats = logits[0]
     return one
-
-
-@contextmanager
-def export_extra(what: str) -> Iterator[None]:
-    """Report a failed import with the extra `export`; `what` names what needs which packages."""
-    try:
-        yield
-    except ImportError as error:
-        remedy = "in the checkout, pip install -e '.[export]'"  # on PyPI the name is another project
-        raise UserError(f"{what}, the extra ratchet[export]: {remedy}") from error

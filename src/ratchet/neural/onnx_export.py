@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ratchet.neural.exported import IDS, LOGITS, MASK, NETWORK, export_extra
+from ratchet.extras import require_extra
+from ratchet.neural.exported import IDS, LOGITS, MASK, NETWORK
 from ratchet.neural.text_classifier import TextClassifier
 from ratchet.taggers import ExportPrecision
 
@@ -31,10 +32,8 @@ def export_classifier(classifier: TextClassifier, directory: Path, precision: Ex
     Raises:
         UserError: onnx, onnxscript or onnxruntime is not installed.
     """
-    with export_extra("exporting a network needs onnx, onnxscript and onnxruntime"):
-        import onnx
-        import onnxruntime  # noqa: F401  # without it the export could not be used
-        import onnxscript  # noqa: F401
+    require_extra("export", what="exporting a network")  # onnxruntime too: the export could not be used without it
+    import onnx
 
     network = leave_heads_to_attention(_trace(classifier))
     _remove_source_locations(network)

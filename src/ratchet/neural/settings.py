@@ -36,6 +36,7 @@ class NeuralSettings(ModelConfig):
     """
 
     trains_in_epochs: ClassVar[bool] = True
+    extra: ClassVar[str | None] = "neural"
 
     max_length: int = bounded(low=1)
     """Largest number of tokens of a text; the rest is cut off."""

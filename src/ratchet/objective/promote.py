@@ -7,7 +7,7 @@ from pathlib import Path
 from ratchet.config import plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.gate import Verdict
-from ratchet.project import PROJECT
+from ratchet.project import current_project
 from ratchet.runs.promotions import Promotion, add_decision, find_standing_promotions, read_decisions
 from ratchet.runs.provenance import read_git_state
 from ratchet.runs.selection import Selection
@@ -72,7 +72,7 @@ def promote(
     judgement = verdict.decision.of(chosen)
     runs = next(selected for selected in selection.candidates if selected.name == chosen).runs
     forced = chosen != ships
-    git, _ = read_git_state(PROJECT)
+    git, _ = read_git_state(current_project().code_root)
     decision = Promotion(
         at=_format_now(),
         action="promote",
@@ -109,7 +109,7 @@ def roll_back(promotions_dir: Path, data: str, reason: str | None) -> Recorded:
     if not stack:
         raise UserError(f"{data}: nothing is promoted, there is nothing to roll back")
     before = stack[-2] if len(stack) > 1 else None
-    git, _ = read_git_state(PROJECT)
+    git, _ = read_git_state(current_project().code_root)
     decision = Promotion(
         at=_format_now(),
         action="rollback",

@@ -7,6 +7,7 @@ from ratchet.comparison.evidence import Evidence
 from ratchet.config import BehaviourFloors, Metric, ObjectiveConfig
 from ratchet.objective.criteria import MIN_POSITIVES
 from ratchet.objective.gate import Outcome, decide
+from ratchet.schema_versions import REVIEW_SCHEMA
 
 METRICS = (Metric.f1_weighted, Metric.f1_macro, Metric.f1_micro, Metric.f1_samples)
 MARGINS = (0.01, 0.02, 0.03, 0.05)
@@ -35,6 +36,7 @@ class Review:
 
     current: Alternative
     alternatives: list[Alternative]
+    schema_version: int = REVIEW_SCHEMA.version
 
     @property
     def different(self) -> list[Alternative]:

@@ -40,8 +40,8 @@ def prepare_data() -> str:
     """
     data, _ = load_data(CONFIG / "data.yaml")
     _check_there(data)
-    prepared = prepare(data)
-    name, tests = read_tests(data.behaviour)
+    prepared = prepare(data, packaged=False)  # DVC watches only files of the project
+    name, tests = read_tests(data.behaviour, packaged=False)
     parse_cases(name, tests, prepared.labels, list_known_labels(prepared))  # here messages name the original file
     DATA.mkdir(parents=True, exist_ok=True)
     for name, text in serialise_prepared(prepared).items():

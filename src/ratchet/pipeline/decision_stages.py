@@ -11,6 +11,7 @@ from ratchet.comparison.compare import Bar, compare_selected
 from ratchet.comparison.evidence import gather_evidence
 from ratchet.comparison.results import CandidateResult, Comparison
 from ratchet.config import plain
+from ratchet.config.directories import find_config
 from ratchet.config.messages import Origin
 from ratchet.config.objective import Objective, check_floors
 from ratchet.config.objective_schema import ObjectiveConfig
@@ -32,7 +33,6 @@ from ratchet.pipeline.plan import (
     PipelineConfig,
     run_directories,
 )
-from ratchet.project import CONF
 from ratchet.reporting.comparison_tables import comparison_blocks
 from ratchet.reporting.markdown import to_markdown
 from ratchet.reporting.verdict_tables import verdict_blocks
@@ -56,7 +56,7 @@ def load_objective(path: Path) -> Objective:
         UserError: no such file, an unknown key, a wrong type, a value out of range.
     """
     frozen = read_checked(path, _Objective, lambda frozen: check_floors(frozen.objective, Origin([])))
-    return Objective(frozen.objective, frozen.name, CONF / "objective" / f"{frozen.name}.yaml", ())
+    return Objective(frozen.objective, frozen.name, find_config(f"objective/{frozen.name}"), ())
 
 
 def compare_runs(plan: PipelineConfig, bar: Bar) -> Comparison:

@@ -6,6 +6,7 @@ a file only if its content changed:
 
 - build/config: the composed configuration of each model, of the data set and of the objectives.
 - build/code: the definitions that `prepare`, `split` and each model use, with their hashes (`ratchet.runs.code`).
+- build/packages.json: the versions of the installed libraries that results depend on.
 - build/frozen: never changes; it only makes the other stages wait for this one.
 
 The code and objectives of the stages that only read runs are not dependencies: otherwise every commit that changes a
@@ -41,6 +42,7 @@ from ratchet.pipeline.plan import (
     LEADERBOARD,
     METRICS,
     OBJECTIVES,
+    PACKAGES,
     PAGE,
     PARAMS,
     PICTURES,
@@ -53,7 +55,9 @@ from ratchet.pipeline.plan import (
     VERDICT_TEXT,
     PipelineConfig,
 )
-from ratchet.runs.code import definitions_of, hash_definitions
+from ratchet.project import current_project
+from ratchet.runs.code import code_sources, definitions_of, hash_definitions, model_roots
+from ratchet.runs.provenance import read_library_versions
 
 _TRAIN = "ratchet.pipeline.train_stage"
 _PREPARING = {
@@ -89,20 +93,22 @@ def freeze(plan: PipelineConfig) -> None:
     first = configs[plan.models[0]]
     for model, config in configs.items():
         _write(CONFIG / "model" / f"{model}.yaml", dump(config))
-        _write(CODE / "model" / f"{model}.json", _list_definitions(_TRAIN, f"ratchet.models.{config.model.module}"))
+        _write(CODE / "model" / f"{model}.json", _list_definitions(_TRAIN, *model_roots(config.model.module)))
     _write(CONFIG / "data.yaml", dump_plain({"data": plain(first.data), "split": plain(first.split)}))
     _write(CONFIG / "objective.yaml", dump_plain({"name": objective.name, "objective": plain(objective.settings)}))
     for name, settings in named_objectives().items():
         _write(OBJECTIVES / f"{name}.yaml", dump_plain({"name": name, "objective": plain(settings)}))
     for stage, root in _PREPARING.items():
         _write(CODE / f"{stage}.json", _list_definitions(root))
+    _write(PACKAGES, json.dumps(read_library_versions(), indent=1) + "\n")
     _delete_stale_outputs(plan, objective.settings.metric.name)
     _write(FROZEN, "See build/config and build/code.\n")
 
 
 def _list_definitions(*roots: str) -> str:
     """Return the definitions as JSON, by name and without their modules: a definition that moves changes nothing."""
-    hashes = {f"{key.partition(':')[2]} {value}" for key, value in definitions_of(roots).items()}
+    definitions = definitions_of(roots, code_sources(current_project().root))
+    hashes = {f"{key.partition(':')[2]} {value}" for key, value in definitions.items()}
     return json.dumps(sorted(hashes), indent=1) + "\n"
 
 

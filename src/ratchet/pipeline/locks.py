@@ -12,6 +12,7 @@ from ratchet.files import write_json
 from ratchet.pipeline.plan import PipelineConfig, run_directories
 from ratchet.runs.provenance import run_git
 from ratchet.runs.stored import StoredRun, read_run
+from ratchet.schema_versions import RESULTS_SCHEMA, read_versioned
 
 RESULTS = Path("results.lock.json")
 TOLERANCE = 0.005  # allowed difference of a quality metric; costs depend on the machine and are never compared
@@ -31,7 +32,7 @@ class Results:
     predictions: dict[str, str]
     metrics: dict[str, dict[str, float]]
     random: list[str] = field(default_factory=list)
-    schema_version: int = 1
+    schema_version: int = RESULTS_SCHEMA.version
 
 
 def read_results(plan: PipelineConfig) -> Results:
@@ -67,12 +68,13 @@ def read_committed_results(revision: str) -> Results:
     """Return the results that a commit contains.
 
     Raises:
-        UserError: no such commit, or no results in it.
+        UserError: no such commit, no results in it, or results of a newer Ratchet.
     """
+    text, location = read_committed_file(revision, RESULTS), f"{RESULTS} of {revision}"
     try:
-        return Results(**json.loads(read_committed_file(revision, RESULTS)))
+        return Results(**read_versioned(json.loads(text), RESULTS_SCHEMA, location))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{RESULTS} of {revision}: not results of this version: `ratchet pipeline lock`") from error
+        raise UserError(f"{location}: not results of this version: `ratchet pipeline lock`") from error
 
 
 def read_committed_file(revision: str, path: Path) -> str:

@@ -13,6 +13,7 @@ BUILD = Path("build")
 CONFIG = BUILD / "config"
 OBJECTIVES = CONFIG / "objectives"
 CODE = BUILD / "code"
+PACKAGES = BUILD / "packages.json"  # versions of the libraries that results depend on
 FROZEN = BUILD / "frozen"  # an output of `config` that never changes: the others wait for it
 READERS = BUILD / "readers.json"  # hashes of the code and settings that wrote the outputs of compare, gate and report
 DATA = BUILD / "data"

@@ -48,7 +48,7 @@ def findings_in(
     Raises:
         UserError: no runs, runs that cannot be compared, or no such baseline or objective.
     """
-    register({})
+    register()
     selection = select(runs_dir, data=data, names=names)
     composed = compose_objective([f"objective={objective}"])
     return compute_findings(selection, composed, runs_dir=runs_dir, baseline=baseline, resamples=resamples)

@@ -69,10 +69,17 @@ def metric_tables(metrics: dict[str, Any], parts: Sequence[str]) -> list[Table]:
         (title, [number(metrics.get(f"{part}/{key}")).text for part in parts])
         for title, key in _WITHOUT_INTERVAL.items()
     ]
+    rows += [(name, [format_metric(metrics, f"{part}/own/{name}") for part in parts]) for name in _list_own(metrics)]
     columns = [Column("metric"), *(Column(part, numeric=True) for part in parts)]
     main = Table("", columns, [[text(title), *map(text, values)] for title, values in rows])
     slices = _build_slice_table(metrics, parts[-1])
     return [main, slices] if slices.rows else [main]
+
+
+def _list_own(metrics: dict[str, Any]) -> list[str]:
+    """Return the names of the metrics that the project defines itself."""
+    keys = (key.split("/own/") for key in metrics if "/own/" in key and not key.endswith(("_ci_low", "_ci_high")))
+    return list(dict.fromkeys(key[1] for key in keys if "/" not in key[0]))
 
 
 def print_job_line(job: str, path: Path) -> None:
@@ -163,7 +170,7 @@ def _record_facts(run: StoredRun) -> Facts:
         "run": record.id,
         "status": run.status,
         "path": str(run.path),
-        "command": shlex.join(["python", "train.py", *record.overrides]),
+        "command": shlex.join(["ratchet", "train", *record.overrides]),
         "name": f"{record.name} (model {record.model}, config {record.config_hash[:12]})",
         "data": f"{record.data}, version {version}, split {split}",
         "seeds": f"split {record.split_seed}, training {record.seed}",
@@ -183,7 +190,7 @@ def _build_main_metrics(run: StoredRun) -> Table:
     main = {
         key: value
         for key, value in run.read_metrics().items()
-        if key.count("/") == 1 and not key.endswith(("_low", "_high"))
+        if (key.count("/") == 1 or "/own/" in key) and not key.endswith(("_low", "_high"))
     }
     columns = [Column("metric"), Column("value", numeric=True)]
     return Table("", columns, [[text(key), _shorten_value(value)] for key, value in main.items()])

@@ -27,9 +27,18 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from ratchet.project import current_project
+
 # By contract a tracker only observes, and an export is made after the run: neither changes a prediction, nor does this.
-ONLOOKERS = ("ratchet.runs.code", "ratchet.tracking", "ratchet.neural.export", "ratchet.neural.onnx_export")
+ONLOOKERS = (
+    "ratchet.runs.code",
+    "ratchet.extras",
+    "ratchet.tracking",
+    "ratchet.neural.export",
+    "ratchet.neural.onnx_export",
+)
 _LOGGERS = {"log", "logger", "logging", "warnings"}
+_PROJECT = "project"  # package under which the project's own modules are followed, wherever it is
 _EVERYTHING = "*"  # all definitions of a module
 
 
@@ -52,13 +61,30 @@ class _Reference:
     name: str
 
 
-@cache
 def code_of_run(model_module: str) -> Mapping[str, str]:
-    """Return the definitions that training a model of `ratchet.models.<model_module>` uses, with their hashes.
+    """Return the definitions that training a model uses, with their hashes.
 
-    Computed once per process: what was imported at its start is what runs until its end.
+    Computed once per process and project: what was imported at its start is what runs until its end.
     """
-    return definitions_of(["ratchet.training:train", f"ratchet.models.{model_module}"])
+    return _read_code(("ratchet.training:train", *model_roots(model_module)), current_project().root)
+
+
+@cache
+def _read_code(roots: tuple[str, ...], project: Path) -> Mapping[str, str]:
+    return definitions_of(roots, code_sources(project))
+
+
+def model_roots(model_module: str) -> list[str]:
+    """Return the root of a model's code, `project.models.<name>` if it is an own model, and that of own metrics."""
+    project = current_project()
+    is_own = project.is_marked and (project.models / f"{model_module}.py").is_file()
+    metrics = [f"{_PROJECT}.metrics"] if project.is_marked and (project.root / "metrics.py").is_file() else []
+    return [f"{_PROJECT if is_own else 'ratchet'}.models.{model_module}", *metrics]
+
+
+def code_sources(project: Path) -> dict[str, Path]:
+    """Return the directories of the code that is followed: of the package, and of the project in `project`."""
+    return {"ratchet": Path(__file__).resolve().parents[1], _PROJECT: project}
 
 
 def hash_definitions(definitions: Mapping[str, str]) -> str:
@@ -137,9 +163,13 @@ class _Code:
 
     def _path(self, name: str) -> Path | None:
         package, *rest = name.split(".")
-        if package not in self._sources:
+        if package in self._sources:
+            stem = self._sources[package].joinpath(*rest)
+        elif _PROJECT in self._sources:  # on sys.path in `python train.py`: `import features` works
+            stem = self._sources[_PROJECT].joinpath(package, *rest)
+            rest = [package, *rest]
+        else:
             return None
-        stem = self._sources[package].joinpath(*rest)
         candidates = (stem / "__init__.py", stem.with_suffix(".py") if rest else stem / "__init__.py")
         return next((path for path in candidates if path.is_file()), None)
 
@@ -189,6 +219,8 @@ class _Code:
             found = list(self.resolve(target_module, attribute)) if attribute else []
             if len(found) == 1:
                 renamed[local] = found[0].name
+            if local.startswith("*"):  # `from .features import *`: which of its names are used is not known
+                uses |= dict.fromkeys(found)
         uses |= dict.fromkeys(_Reference(reference.module, name) for name in _executed(module))
         uses.pop(reference, None)
         tree = "".join(_write(node, renamed) for node in nodes)
@@ -269,7 +301,9 @@ def _imports_in(node: ast.AST, package: str) -> dict[str, tuple[str, str | None]
         elif isinstance(child, ast.ImportFrom):
             base = ".".join(package.split(".")[: len(package.split(".")) - child.level + 1]) if child.level else ""
             target = ".".join(filter(None, [base, child.module]))
-            names |= {alias.asname or alias.name: (target, alias.name) for alias in child.names}
+            for alias in child.names:
+                local = f"*{target}" if alias.name == _EVERYTHING else alias.asname or alias.name
+                names[local] = (target, alias.name)
     return names
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from ratchet.errors import UserError
 from ratchet.files import append_line
 from ratchet.runs.stored import find_run
+from ratchet.schema_versions import PROMOTION_SCHEMA, read_versioned, version_keys
 
 NONE = "none"  # parent=none: the run has no parent, even if a model is promoted
 
@@ -36,7 +37,7 @@ class Promotion:
     evidence: dict[str, Any] = field(default_factory=dict)
     commit: str | None = None
     commit_dirty: bool | None = None
-    schema_version: int = 1
+    schema_version: int = PROMOTION_SCHEMA.version
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
@@ -61,7 +62,7 @@ def read_decisions(directory: Path, data: str) -> list[Promotion]:
     """Return all decisions on a data set, the oldest first.
 
     Raises:
-        UserError: a line is not a decision, for example after a wrong merge in git.
+        UserError: a line is not a decision, for example after a wrong merge in git, or a newer Ratchet wrote it.
     """
     path = promotions_file(directory, data)
     if not path.is_file():
@@ -69,8 +70,9 @@ def read_decisions(directory: Path, data: str) -> list[Promotion]:
     decisions = []
     for number, line in enumerate(path.read_bytes().rstrip(b"\n").split(b"\n"), start=1):
         try:
-            decisions.append(Promotion.from_json(json.loads(line)))
-        except (ValueError, TypeError, AttributeError) as error:
+            content = read_versioned(json.loads(line), PROMOTION_SCHEMA, f"{path}, line {number}")
+            decisions.append(Promotion.from_json(content))
+        except (ValueError, TypeError) as error:
             raise UserError(
                 f"{path}, line {number}: not a decision: {error}. Correct or restore it with git"
             ) from error
@@ -113,7 +115,8 @@ def find_promoted_runs(directory: Path) -> set[str]:
 def add_decision(directory: Path, decision: Promotion) -> Path:
     """Append the decision to the log of its data set. Return the path of the log."""
     path = promotions_file(directory, decision.data)
-    append_line(path, json.dumps(dataclasses.asdict(decision), ensure_ascii=False, allow_nan=False))
+    content = {**dataclasses.asdict(decision), **version_keys(PROMOTION_SCHEMA)}
+    append_line(path, json.dumps(content, ensure_ascii=False, allow_nan=False))
     return path
 
 

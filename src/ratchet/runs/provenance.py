@@ -10,11 +10,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ratchet.extras import DISTRIBUTION
+
 _PACKAGES = (
-    "ratchet", "hydra-core", "numpy", "polars", "scikit-learn", "scipy", "snowballstemmer", "torch",
+    DISTRIBUTION, "hydra-core", "numpy", "polars", "scikit-learn", "scipy", "snowballstemmer", "torch",
     "pytorch-lightning", "transformers", "tokenizers", "safetensors",
 )  # fmt: skip
-_CODE = ("src", "conf", "train.py", "pyproject.toml", "requirements.lock")
+_CODE = (
+    "src", "conf", "models", "pyproject.toml", "requirements.lock", "requirements.txt",
+    ":(glob)*.py",  # modules next to models/, and train.py; without "glob", "*" would match "/" as well
+    ":(exclude,glob)**/__pycache__/**",  # not every project ignores what Python writes there
+)  # fmt: skip
+_PLAIN = (
+    "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-relative", "--src-prefix=a/", "--dst-prefix=b/",
+)  # fmt: skip
 _MAX_DIFF = 2_000_000  # characters
 
 
@@ -37,16 +46,16 @@ def read_git_state(project: Path) -> tuple[dict[str, Any], str]:
 def _diff(project: Path) -> str:
     """Return the diff against HEAD, including untracked files. Work on a copy of the index, so git's own is kept."""
     index = (run_git(project, "rev-parse", "--git-path", "index") or "").strip()
-    paths = [path for path in _CODE if (project / path).exists()]
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory, "index")
         if (project / index).is_file():
             # Keep the modification time: git reads again the files that are not older than the index.
             shutil.copy2(project / index, copy)
         environment = {"GIT_INDEX_FILE": str(copy)}
-        run_git(project, "add", "--intent-to-add", "--", *paths, **environment)
-        plain = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
-        return run_git(project, "diff", *plain, "HEAD", "--", *paths, **environment) or ""
+        untracked = run_git(project, "ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE) or ""
+        if new := {name.partition("/")[0] for name in untracked.split("\0") if name}:
+            run_git(project, "add", "--intent-to-add", "--", *sorted(new), **environment)
+        return run_git(project, "diff", *_PLAIN, "HEAD", "--", *_CODE, **environment) or ""
 
 
 def run_git(project: Path, *arguments: str, **environment: str) -> str | None:
@@ -68,6 +77,11 @@ def hash_lock(project: Path) -> str | None:
     """Return the sha256 of requirements.lock, or None if it is missing."""
     path = project / "requirements.lock"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def read_library_versions() -> dict[str, str]:
+    """Return the versions of the installed libraries that affect results, without Ratchet's own: its code is hashed."""
+    return read_package_versions(name for name in _PACKAGES if name != DISTRIBUTION)
 
 
 def read_package_versions(names: Iterable[str] = _PACKAGES) -> dict[str, str]:

@@ -19,7 +19,7 @@ from ratchet import machine
 from ratchet.config import Config, config_hash, plain
 from ratchet.errors import Pruned, RunFailed, UserError, storage_error
 from ratchet.files import replacing, write_json, write_text
-from ratchet.project import PROJECT
+from ratchet.project import current_project
 from ratchet.runs import provenance
 from ratchet.runs.code import code_of_run, hash_definitions
 from ratchet.runs.stored import RunRecord, StoredRun, read_run
@@ -140,7 +140,7 @@ def open_run(
 def _record_failure(run: Recording, error: Exception) -> RunFailed:
     """Set the status to `failed`, if the disk permits it. Return the exception to raise."""
     logging.getLogger(__name__).error("failed", exc_info=error)
-    remedy = f"; then resume the run: `python train.py resume={run.path}`"
+    remedy = f"; then resume the run: `ratchet train resume={run.path}`"
     reason = storage_error(error, "the run's directory", remedy) or error
     with suppress(OSError):
         run.update(status="failed", finished_at=_now().isoformat(), error=_describe_error(reason))
@@ -188,7 +188,7 @@ def _reopen_run(stored: StoredRun) -> Recording:
 
     If several processes try this at the same time, one resumes the run, and the others see that it is running.
     """
-    state, _ = provenance.read_git_state(PROJECT)
+    state, _ = provenance.read_git_state(current_project().code_root)
     try:
         with _lock_file(stored.path / "record.json"):
             return _take_over(read_run(stored.path), state)
@@ -264,7 +264,7 @@ def _build_first_record(config: Config, identifier: str, threads: int, overrides
 
 
 def _record_provenance(run: Recording) -> None:
-    state, diff = provenance.read_git_state(PROJECT)
+    state, diff = provenance.read_git_state(current_project().code_root)
     if diff:
         with replacing(run.path / "code.diff") as temporary:
             temporary.write_bytes(diff.encode("utf-8", "surrogateescape"))
@@ -273,7 +273,7 @@ def _record_provenance(run: Recording) -> None:
     run.update(
         git=state,
         code_hash=hash_definitions(definitions),
-        lock_hash=provenance.hash_lock(PROJECT),
+        lock_hash=provenance.hash_lock(current_project().code_root),
         packages=provenance.read_package_versions(),
         machine=machine.machine(),
     )

@@ -100,7 +100,7 @@ def select(
 def _keep_data_set(runs: Sequence[StoredRun], data: str | None, runs_dir: Path) -> list[StoredRun]:
     names = sorted({run.record.data for run in runs})
     if not names:
-        raise UserError(f"no runs in {runs_dir}: make some with `python train.py -m model=rule,regression`")
+        raise UserError(f"no runs in {runs_dir}: make some with `ratchet train -m model=rule,regression`")
     if data is None:
         if len(names) > 1:
             raise UserError(f"{runs_dir} has runs of {len(names)} data sets: choose {_format_choices('data', names)}")

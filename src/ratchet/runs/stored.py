@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 import psutil
 
 from ratchet.errors import UserError
+from ratchet.schema_versions import RECORD_SCHEMA, read_versioned
 
-SCHEMA_VERSION = 1
 Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 
 
@@ -61,7 +61,7 @@ class RunRecord:
     resumes: list[dict[str, Any]] = field(default_factory=list)
     finished_at: str | None = None
     error: dict[str, str] | None = None
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = RECORD_SCHEMA.version
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
@@ -155,13 +155,11 @@ def read_run(path: Path) -> StoredRun:
     """
     try:
         content = json.loads((path / "record.json").read_text(encoding="utf-8"))
-        version = content["schema_version"]
-        if version > SCHEMA_VERSION:
-            raise UserError(f"{path}: written by a newer version of ratchet (record schema {version}): update ratchet")
+        content = read_versioned(content, RECORD_SCHEMA, f"{path}/record.json")
         return StoredRun(path, RunRecord.from_json(content))
     except OSError as error:
         raise UserError(f"{path}: not a run directory: {error.strerror} (record.json)") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path}/record.json: not a run's record: {error}") from error
 
 

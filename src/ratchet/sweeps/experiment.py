@@ -11,7 +11,7 @@ from ratchet.config import Config, compose, config_hash, hashed
 from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.machine import available_cores
-from ratchet.project import CONF
+from ratchet.project import current_project
 from ratchet.runs.stored import read_run
 from ratchet.sweeps.space import SearchRequest, to_overrides
 from ratchet.sweeps.trials import TrialResult
@@ -41,10 +41,10 @@ def write_best(request: SearchRequest, best: TrialResult, num_trials: int) -> Ex
     changed = find_changes(_settings_of_model(plain_model), _settings_of_model(tuned))
     kept = [f"data={config.data.name}", *(override for override in request.fixed if _is_kept(override))]
     config_dir = [f"--config-dir {request.config_dir}"] if request.config_dir else []
-    command = " ".join(["python train.py", f"experiment={name}", *kept, *config_dir])
+    command = " ".join(["ratchet train", f"experiment={name}", *kept, *config_dir])
     title = f"the best settings of {config.model.name} in {num_trials} trials"
     text = experiment_text(name, config.model.name, changed, title, command, _expected_result(config, best))
-    path = write_experiment((request.config_dir or CONF) / "experiment", name, text)
+    path = write_experiment((request.config_dir or current_project().conf) / "experiment", name, text)
     reread = compose([f"experiment={name}", *kept], request.config_dir)
     assert config_hash(reread) == config_hash(tuned), f"{path} does not contain all settings of the trial"
     return Experiment(path, command)

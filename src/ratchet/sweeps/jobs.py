@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ratchet.config import Config, compose, dump
+from ratchet.config import Config, compose, dump, require_packages
 from ratchet.config.grammar import expand_grid, parse_arguments
 from ratchet.config.identity import settings_of_results
 from ratchet.errors import Pruned, RunFailed, UserError
@@ -55,7 +55,8 @@ def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) 
     Returns the runs directory that holds the plan, None if a sweeper other than Hydra's own decides on the jobs.
 
     Raises:
-        UserError: a mistake in any of them; a key that is not valid for several runs.
+        UserError: a mistake in any of them, a package that one needs is not installed, or a key that is not valid for
+            several runs.
     """
     arguments = parse_arguments(overrides)
     keys = {argument.key for argument in arguments}
@@ -68,9 +69,13 @@ def plan_grid(overrides: Sequence[str], config_dir: Path | None, sweep_id: str) 
     if "hydra/sweeper" in keys:
         return None
     if "sweep" in keys:
-        return Path(read_request(overrides, config_dir).config.runs_dir)
+        config = read_request(overrides, config_dir).config
+        require_packages(config)
+        return Path(config.runs_dir)
     jobs = expand_grid(overrides)
     configs = [compose(job, config_dir) for job in jobs]
+    for config in configs:
+        require_packages(config)
     runs_dir = Path(configs[0].runs_dir)
     plan_sweep(runs_dir, sweep_id, [recorded_overrides(job) for job in jobs])
     return runs_dir

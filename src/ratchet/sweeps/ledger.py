@@ -1,4 +1,7 @@
-"""Record the jobs of a sweep: one file per job, written by the process that ran it, so all launchers leave the same."""
+"""Record the jobs of a sweep: one file per job, written by the process that ran it, so all launchers leave the same.
+
+`sweep.json` holds the schema version of all files of the sweep, since a plan is a list and the id of a study a text.
+"""
 
 import json
 import os
@@ -10,8 +13,9 @@ from typing import Any, Literal
 from ratchet.errors import UserError, storage_error
 from ratchet.files import write_json
 from ratchet.runs.stored import StoredRun, find_runs, read_run
+from ratchet.schema_versions import SWEEP_SCHEMA, read_versioned, version_keys
 
-_PLAN, _STUDY = "plan.json", "study.json"
+_PLAN, _STUDY, _VERSION = "plan.json", "study.json", "sweep.json"
 Outcome = Literal["finished", "done before", "pruned", "failed", "not run"]
 
 
@@ -89,19 +93,41 @@ def record_study(runs_dir: Path, sweep_id: str, study_id: str) -> None:
 
 
 def read_study_id(runs_dir: Path, sweep_id: str) -> str | None:
-    """Return the study of a search, None for a grid."""
-    path = _directory(runs_dir, sweep_id) / _STUDY
-    return str(_read(path)) if path.is_file() else None
+    """Return the study of a search, None for a grid.
+
+    Raises:
+        UserError: a file of the sweep cannot be read, or a newer Ratchet wrote it.
+    """
+    study = _read_sweep_files(runs_dir, sweep_id)["study"]
+    return None if study is None else str(study)
 
 
 def read_jobs(runs_dir: Path, sweep_id: str) -> list[Job]:
-    """Return the jobs of a sweep in order. A job that was killed is known from the plan only: it was not run."""
-    directory = _directory(runs_dir, sweep_id)
-    planned = _read(directory / _PLAN) if (directory / _PLAN).is_file() else []
-    jobs = {number: Job(number, overrides) for number, overrides in enumerate(planned)}
-    recorded = [Job(**_read(path)) for path in directory.glob("[0-9]*.json")]
+    """Return the jobs of a sweep in order. A job that was killed is known from the plan only: it was not run.
+
+    Raises:
+        UserError: a file of the sweep cannot be read, or a newer Ratchet wrote it.
+    """
+    files = _read_sweep_files(runs_dir, sweep_id)
+    jobs = {number: Job(number, overrides) for number, overrides in enumerate(files["plan"])}
+    recorded = [Job(**content) for content in files["jobs"]]
     jobs |= {job.number: job for job in recorded}
     return [jobs[number] for number in sorted(jobs)]
+
+
+def _read_sweep_files(runs_dir: Path, sweep_id: str) -> dict[str, Any]:
+    """Return the content of a sweep's files in the current version: `plan`, `jobs`, and `study`, None for a grid."""
+    directory = _directory(runs_dir, sweep_id)
+    version = directory / _VERSION
+    files = {
+        "plan": _read_or([], directory / _PLAN),
+        "jobs": [_read(path) for path in directory.glob("[0-9]*.json")],
+        "study": _read_or(None, directory / _STUDY),
+    }
+    try:
+        return read_versioned({**files, **_read_or({}, version)}, SWEEP_SCHEMA, version)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{version}: cannot be read: {error}") from error
 
 
 def find_sweep_runs(runs_dir: Path, sweep_id: str) -> list[StoredRun]:
@@ -160,12 +186,19 @@ def _directory(runs_dir: Path, sweep_id: str) -> Path:
 
 
 def _write(path: Path, content: object) -> None:
+    version = path.with_name(_VERSION)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not version.is_file():
+            write_json(version, version_keys(SWEEP_SCHEMA))
         write_json(path, content)
     except OSError as error:
         otherwise = UserError(f"{path}: cannot be written: {error.strerror}")
         raise storage_error(error, path, ", then run the same command again") or otherwise from error
+
+
+def _read_or(default: object, path: Path) -> Any:
+    return _read(path) if path.is_file() else default
 
 
 def _read(path: Path) -> Any:

@@ -7,7 +7,7 @@ killed and resumed tries the same values, in the same order, as one that was not
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,9 @@ import numpy as np
 
 from ratchet.config import SearchConfig
 from ratchet.errors import Pruned, UserError
+from ratchet.extras import require_extra
 from ratchet.files import write_json
+from ratchet.schema_versions import STUDY_SCHEMA, read_versioned, version_keys
 from ratchet.sweeps.space import Space, Values, list_values, round_values, to_distributions
 
 if TYPE_CHECKING:
@@ -106,7 +108,8 @@ def open_study(
     `default` is the first trial of a new study. `about` is written to study.json.
 
     Raises:
-        UserError: Optuna is not installed, another process uses the study, or it cannot be written or read.
+        UserError: Optuna is not installed, another process uses the study, it cannot be written or read, or a newer
+            Ratchet wrote it.
     """
     from filelock import FileLock, Timeout
 
@@ -116,7 +119,8 @@ def open_study(
         with FileLock(directory / ".lock").acquire(timeout=0):
             _drop_partial_line(directory / JOURNAL)
             (directory / f"{JOURNAL}.lock").unlink(missing_ok=True)  # left behind by a killed process
-            write_json(directory / "study.json", about)
+            _check_version(directory)
+            write_json(directory / "study.json", {**about, **version_keys(STUDY_SCHEMA)})
             study = _load(directory, settings, create=True)
             _enqueue_first(study, settings, space, default)
             yield OpenStudy(study, settings, space)
@@ -142,23 +146,29 @@ def read_about(directory: Path) -> dict[str, Any]:
     """Return study.json: what is searched, and what makes its trials comparable.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: it is missing or damaged, or a newer Ratchet wrote it.
     """
     path = directory / "study.json"
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return _read_about(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    return content
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    return read_versioned(json.loads(path.read_text(encoding="utf-8")), STUDY_SCHEMA, path)
+
+
+def _check_version(directory: Path) -> None:
+    """Refuse a study that a newer Ratchet wrote, before it is changed. A missing or damaged study.json is replaced."""
+    with suppress(FileNotFoundError, ValueError):
+        _read_about(directory / "study.json")
 
 
 def _require_optuna() -> None:
-    try:
-        import optuna
-    except ImportError as error:
-        raise UserError(
-            "a search needs Optuna, the extra ratchet[search]: in the checkout, pip install -e '.[search]'"
-        ) from error
+    require_extra("search", what="a search")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 

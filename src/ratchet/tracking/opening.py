@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ratchet.config import TrackerConfig, TrackerKind
 from ratchet.errors import Pruned
+from ratchet.extras import require_extra
 from ratchet.tracking.tracker import Description, GuardedTracker, NullTracker, Tracker
 
 log = logging.getLogger(__name__)
@@ -19,12 +20,16 @@ def open_tracker(settings: TrackerConfig, directory: Path, describe: Callable[[]
 
     The tracker raises no errors, asks no questions and prints nothing, except one line on stderr if it cannot be
     opened as configured.
+
+    Raises:
+        UserError: the extra `wandb` is not installed.
     """
     if settings.kind is TrackerKind.none:
         if settings != TrackerConfig():
             log.warning("tracker=none: the other settings of the tracker have no effect")
         yield NullTracker()
         return
+    require_extra(settings.kind.name, what=f"tracker={settings.kind.name}")
     with _open_guarded(settings, directory, describe) as tracker:
         try:
             yield tracker
