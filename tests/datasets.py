@@ -1,23 +1,19 @@
 """Small data sets that models learn, and the context of a fit."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.config import ThresholdConfig, TrainerConfig
+from ratchet.config import TrainerConfig
+from ratchet.contract.toy_data import TOPICS as TOPICS
+from ratchet.contract.toy_data import make_fit_context
+from ratchet.contract.toy_data import make_toy_dataset as make_toy_dataset
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.prepared import build_target_matrix
 from ratchet.data.taxonomy import Taxonomy
-from ratchet.evaluation.thresholds import compute_tuned_f1
-from ratchet.taggers import FitContext, ValidationMetric
-
-TOPICS = {
-    "audio": "speech sound waves microphone recording voice",
-    "graphs": "nodes edges network neighbours links paths",
-    "vision": "pictures camera pixels photographs frames lens",
-}
+from ratchet.taggers import FitContext
 
 
 def fit_context(
@@ -30,47 +26,8 @@ def fit_context(
     resume: bool = False,
 ) -> FitContext:
     """Make the context of a fit. Its validation metric is the weighted F1 with thresholds tuned on val."""
-    return FitContext(
-        directory,
-        seed,
-        log,
-        ValidationMetric(
-            "val/f1_weighted", lambda targets, scores: compute_tuned_f1(targets, scores, ThresholdConfig(), task)
-        ),
-        trainer or TrainerConfig(),
-        threads=1,
-        resume=resume,
-    )
-
-
-def make_toy_dataset(
-    size: int = 24, *, task: Task = Task.multilabel, labels: list[str] | None = None, seed: int = 0
-) -> Dataset:
-    """Make learnable texts that contain an alias of each of their labels. A label that is not a topic has no text."""
-    generator = np.random.default_rng(seed)
-    names = list(TOPICS)
-    label_sets: list[tuple[str, ...]] = [
-        (names[i % 3], names[(i + 1) % 3]) if i % 4 == 0 and task is Task.multilabel else (names[i % 3],)
-        for i in range(size)
-    ]
-    texts = [
-        " ".join(
-            word
-            for label in label_set
-            for word in [TOPICS[label].split()[0], *generator.choice(TOPICS[label].split(), 3)]
-        )
-        for label_set in label_sets
-    ]
-    chosen = labels or names
-    aliases = {label: tuple(TOPICS.get(label, "").split()[:1]) for label in chosen}
-    return Dataset(
-        ids=[f"{index:04d}" for index in range(size)],
-        texts=texts,
-        targets=build_target_matrix(label_sets, chosen),
-        labels=chosen,
-        taxonomy=Taxonomy(aliases, dict.fromkeys(chosen, ())),
-        task=task,
-    )
+    context = make_fit_context(directory, seed=seed, task=task)
+    return replace(context, log=log, trainer=trainer or TrainerConfig(), resume=resume)
 
 
 def build_dataset(
