@@ -1,0 +1,1 @@
+"""What notebooks and scripts use, as `from ratchet import ...`. docs/reference/api.md describes it."""
