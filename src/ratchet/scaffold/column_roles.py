@@ -1,0 +1,234 @@
+"""Guess the role of each column of a table, except the labels: text, id, date, given split, or group of records."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from ratchet.data.reading import Table
+from ratchet.data.texts import to_string
+from ratchet.errors import UserError, did_you_mean
+
+SAMPLE = 5_000  # values of a column that decide about its role, evenly spaced
+PART_NAMES = {"train", "training", "val", "valid", "validation", "dev", "test"}  # those that a given split may have
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?")
+ID_NAME = re.compile(r"(.*[_ .-])?(id|ids|uuid|guid|key|nr|no|number|nummer|index|ticket)|.*[a-z]I[dD]", re.IGNORECASE)
+_TEXT_NAME = re.compile(
+    r"(.*[_ .-])?(text|title|subject|body|description|message|comment|content|summary|abstract|question|review|"
+    r"betreff|nachricht|beschreibung|titel|inhalt)",
+    re.IGNORECASE,
+)
+_DATE_FORMATS = (
+    *(f"{day}{clock}" for day in ("%d.%m.%Y", "%d.%m.%y") for clock in ("", " %H:%M", " %H:%M:%S", ", %H:%M")),
+    *(
+        f"{day}{clock}"
+        for day in ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y")
+        for clock in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+    ),
+    *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y"),
+    *("%Y-%m-%d %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y", "%d/%b/%Y:%H:%M:%S %z"),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table, and what a sample of its values looks like."""
+
+    name: str
+    values: list[Any]
+
+    @cached_property
+    def sample(self) -> list[Any]:
+        """Return at most `SAMPLE` values that are not empty, evenly spaced."""
+        step = max(1, -(-len(self.values) // SAMPLE))
+        return [value for value in self.values[::step] if not is_empty(value)]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Return the sampled values as texts; none of a list or an object."""
+        return [to_string(value).strip() for value in self.sample if not isinstance(value, (list, dict))]
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Return how often each text occurs in the sample."""
+        return Counter(self.texts)
+
+    @cached_property
+    def num_empty(self) -> int:
+        """Return the number of empty values in all rows."""
+        return sum(map(is_empty, self.values))
+
+    @property
+    def is_list(self) -> bool:
+        """Return whether most values are lists."""
+        return sum(isinstance(value, list) for value in self.sample) > len(self.sample) / 2
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether it has values, and none is a list or an object."""
+        return 0 < len(self.sample) == len(self.texts)
+
+    @cached_property
+    def is_numeric(self) -> bool:
+        """Return whether all values are numbers, or texts that look like numbers."""
+        return self.is_plain and all(map(_NUMBER.fullmatch, self.counts))
+
+    @property
+    def words_per_value(self) -> float:
+        """Return the mean number of words."""
+        return sum(len(text.split()) for text in self.texts) / max(1, len(self.texts))
+
+    @property
+    def is_text(self) -> bool:
+        """Return whether it looks like free text: several words, hardly ever repeated."""
+        least = 2 if _TEXT_NAME.fullmatch(self.name) else 4
+        is_varied = len(self.counts) > 0.5 * len(self.texts)
+        return self.is_plain and not self.is_numeric and is_varied and self.words_per_value >= least
+
+
+def is_empty(value: Any) -> bool:
+    """Return whether a value of a table is empty: null, NaN, blank, or a list without items."""
+    return not value if isinstance(value, (list, dict)) else not to_string(value).strip()
+
+
+def profile_columns(table: Table) -> dict[str, Column]:
+    """Return the columns of the table by name."""
+    return {name: Column(name, values) for name, values in table.columns.items()}
+
+
+def require_column(file: str, columns: dict[str, Column], name: str, argument: str, header: str) -> Column:
+    """Return the column that the user named in `argument`; `header` says why the file has a header or none.
+
+    Raises:
+        UserError: there is no such column; names the nearest one.
+    """
+    if name not in columns:
+        near = did_you_mean(name, columns)
+        raise UserError(f"{file}: no column {name!r} ({argument}); {near}{f' ({header})' if header else ''}")
+    return columns[name]
+
+
+def guess_texts(file: str, columns: Sequence[Column]) -> tuple[list[Column], str]:
+    """Return the columns of the text, and what they were chosen by.
+
+    Raises:
+        UserError: no column looks like text.
+    """
+    chosen = [column for column in columns if column.is_text]
+    if chosen:
+        means = " and ".join(f"{column.words_per_value:.0f}" for column in chosen)
+        return chosen, f"free text of {means} words on average, hardly ever repeated"
+    chosen = [column for column in columns if _TEXT_NAME.fullmatch(column.name) and column.is_plain][:2]
+    if not chosen:
+        raise UserError(f"{file}: no column looks like text: name the columns with text=NAME or text=NAME,NAME")
+    return chosen, "chosen by name; the values are short or often repeated"
+
+
+def looks_like_id(column: Column) -> bool:
+    """Return whether the column is named like an id and has a short value in each row."""
+    is_short = all(len(text) <= 64 and len(text.split()) == 1 for text in column.texts)
+    return column.is_plain and bool(ID_NAME.fullmatch(column.name)) and not column.num_empty and is_short
+
+
+def find_repeated(column: Column) -> list[int]:
+    """Return the indices of the rows whose value occurs in an earlier row."""
+    seen: set[str] = set()
+    repeated = []
+    for index, value in enumerate(column.values):
+        text = to_string(value).strip()
+        if text in seen:
+            repeated.append(index)
+        seen.add(text)
+    return repeated
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A column of dates: the formats that fit best (None is ISO 8601), the rows that do not fit, the empty values."""
+
+    name: str
+    formats: list[str | None]
+    bad_rows: list[int]
+    num_empty: int
+
+    @property
+    def is_certain(self) -> bool:
+        """Return whether all dates can be read in one way only."""
+        return len(self.formats) == 1 and not self.bad_rows
+
+    def describe(self) -> str:
+        """Return what was seen, for a comment."""
+        names = " or ".join("ISO 8601" if date_format is None else date_format for date_format in self.formats)
+        if self.bad_rows:
+            return (
+                f"not used: {len(self.bad_rows):,} values are not {names}, the first is record {self.bad_rows[0] + 1:,}"
+            )
+        if len(self.formats) > 1:
+            return f"not used: no value shows whether it is {names}"
+        return f"{names} in all rows" + (f" except {self.num_empty:,} without a date" if self.num_empty else "")
+
+
+def detect_dates(column: Column) -> Dates | None:
+    """Return the date formats of a column; None unless at least nine values in ten are dates."""
+    if not column.is_plain or (column.is_numeric and not _has_two_dots(column)):
+        return None
+    head = column.sample[:20]
+    formats: list[str | None] = []
+    for date_format in (None, *_DATE_FORMATS):
+        if any(_is_date(value, date_format) for value in head):
+            fitting = sum(_is_date(value, date_format) for value in column.sample)
+            if fitting >= 0.9 * len(column.sample):
+                formats.append(date_format)
+    if not formats:
+        return None
+    bad_of = {date_format: _find_non_dates(column, date_format) for date_format in formats}
+    fewest = min(map(len, bad_of.values()))
+    best = [date_format for date_format in formats if len(bad_of[date_format]) == fewest]
+    return Dates(column.name, best, bad_of[best[0]], column.num_empty)
+
+
+def _find_non_dates(column: Column, date_format: str | None) -> list[int]:
+    is_date = {value: _is_date(value, date_format) for value in {to_string(value).strip() for value in column.values}}
+    texts = enumerate(map(to_string, column.values))
+    return [index for index, text in texts if text.strip() and not is_date[text.strip()]]
+
+
+def _has_two_dots(column: Column) -> bool:
+    return all(text.count(".") == 2 for text in islice(column.counts, 20))  # 28.02.2026 is no number
+
+
+def _is_date(value: Any, date_format: str | None) -> bool:
+    if isinstance(value, (date, datetime)):
+        return date_format is None
+    text = to_string(value).strip()
+    if date_format is None and "-" not in text:  # 20260228 may be a number
+        return False
+    try:
+        moment = datetime.strptime(text, date_format) if date_format else datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return 1900 <= moment.year < 2100
+
+
+def holds_parts(column: Column) -> bool:
+    """Return whether each value names a part of a split, and both train and test occur."""
+    if not column.is_plain or len(column.counts) > len(PART_NAMES):
+        return False
+    names = {to_string(value).strip().casefold() for value in column.values}
+    return names <= PART_NAMES and bool(names & {"train", "training"}) and "test" in names
+
+
+def find_groups(columns: Iterable[Column]) -> list[tuple[Column, bool]]:
+    """Return the columns with few distinct values, and whether each is clearly categorical."""
+    groups = []
+    for column in columns:
+        distinct = len(column.counts)
+        if not column.name.strip() or not column.is_plain or not 2 <= distinct <= min(50, len(column.texts) / 5):
+            continue
+        is_clear = distinct <= min(12, len(column.texts) / 20) and not column.is_numeric and not column.num_empty
+        groups.append((column, is_clear and min(column.counts.values()) >= 5))
+    return groups
