@@ -19,29 +19,31 @@ def _read_path_in_first_line(block: str) -> str:
     return block.split("\n", 1)[0].removeprefix("# ")
 
 
-def test_new_model_of_the_docs_trains_in_a_grid(project: Path, tmp_path: Path) -> None:
-    for name in ("src", "conf", "data/sample", "data/behaviour"):
-        shutil.copytree(project / name, tmp_path / name)
-    shutil.copy(project / "train.py", tmp_path)
-    for block in [
-        *_read_blocks(project / "docs/new-model.md", "python"),
-        *_read_blocks(project / "docs/new-model.md", "yaml"),
-    ]:
-        (tmp_path / _read_path_in_first_line(block)).write_text(block, encoding="utf-8")
+def _write_blocks(directory: Path, *blocks: str) -> None:
+    for block in blocks:
+        path = directory / _read_path_in_first_line(block)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block, encoding="utf-8")
 
-    done = run_command(
-        sys.executable, "train.py", "-m", "model=rule,majority", cwd=tmp_path, PYTHONPATH=str(tmp_path / "src")
-    )
 
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^majority +1 +0\.\d{3}", done.stdout, flags=re.M)
+def test_new_model_of_the_docs_trains_in_a_grid(project: Path, tmp_path: Path, ratchet: Command) -> None:
+    page = project / "docs/new-model.md"
+    _write_blocks(tmp_path, *_read_blocks(page, "python"), *_read_blocks(page, "yaml"))
+    (tmp_path / "ratchet.yaml").write_text("schema: 1\n", encoding="utf-8")
+
+    checked = ratchet("models", "check", "majority")
+    trained = ratchet("train", "-m", "model=rule,majority")
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert trained.returncode == 0, trained.stderr
+    assert re.search(r"^majority +1 +0\.\d{3}", trained.stdout, flags=re.M)
+    [metrics] = tmp_path.glob("runs/sample/majority/*/metrics.json")
+    assert "test/own/exact_match" in json.loads(metrics.read_text(encoding="utf-8"))
 
 
 def test_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: Command, ratchet: Command) -> None:
     data, _, behaviour = _read_blocks(project / "docs/own-data.md", "yaml")
-    (tmp_path / "mine/data").mkdir(parents=True)
-    for block in (data, behaviour):
-        (tmp_path / _read_path_in_first_line(block)).write_text(block, encoding="utf-8")
+    _write_blocks(tmp_path, data, behaviour)
     rows = ["ticket,subject,body,topics"]
     draw = random.Random(0)
     login, billing = ["password", "account", "refused", "sign"], ["amount", "invoice", "charged", "agreed"]
@@ -49,11 +51,11 @@ def test_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: Comm
         words, labels = (login, "login") if number % 2 else (billing, "billing;invoice")
         noise = [f"{draw.randrange(10**6)}" for _ in range(8)]
         rows.append(f"t{number},{draw.choice(words)},{' '.join([*draw.sample(words, 3), *noise])},{labels}")
-    (tmp_path / "tickets.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "data/tickets").mkdir()
+    (tmp_path / "data/tickets/tickets.csv").write_text("\n".join(rows), encoding="utf-8")
 
-    described = ratchet("data", "describe", "--config-dir", "mine", "data=tickets", "format=json")
-    behaving = "data.behaviour.path=mine/behaviour.yaml"
-    trained = train("--config-dir", "mine", "data=tickets", "model=regression", behaving)
+    described = ratchet("data", "describe", "data=tickets", "format=json")
+    trained = train("data=tickets", "model=regression", "data.behaviour.path=data/behaviour/tickets.yaml")
 
     assert described.returncode == 0, described.stderr
     assert json.loads(described.stdout)["records"] == 80
@@ -66,11 +68,11 @@ def test_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: Comm
 def test_optional_keys_of_the_data_docs_exist(project: Path, tmp_path: Path, ratchet: Command) -> None:
     """All keys compose at once: the error is about the missing file, not about a key."""
     first, second, _ = _read_blocks(project / "docs/own-data.md", "yaml")
-    path = tmp_path / "mine/data/tickets.yaml"
-    path.parent.mkdir(parents=True)
-    path.write_text(first.replace("labels:", "drop_bad_rows: true\nlabels:") + second.replace("drop_bad_rows", "# "))
+    _write_blocks(
+        tmp_path, first.replace("labels:", "drop_bad_rows: true\nlabels:") + second.replace("drop_bad_rows", "# ")
+    )
 
-    done = ratchet("data", "describe", "--config-dir", "mine", "data=tickets")
+    done = ratchet("data", "describe", "data=tickets")
 
     assert done.returncode == 2
     assert "tickets.csv: " in done.stderr
