@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.commands import HANG_SECONDS, Command, wait_until
+from tests.commands import HANG_SECONDS, PROGRAMS, Command, run_command, wait_until
 from tests.e2e.conftest import Begin, HeldBack
+from tests.own_projects import CONSTANT, write_project
 from tests.slurm import missing, slurm_cluster
 
 from ratchet.runs import StoredRun, find_runs
@@ -62,3 +63,16 @@ def test_cancelled_job_is_reported_and_the_sweep_continues(
     assert (second.returncode, second.stderr) == (0, "")
     assert second.stdout.count("done before") == 3
     assert second.stdout.splitlines()[-1].split()[:2] == ["rule", "4"]
+
+
+def test_model_of_a_project_is_found_in_jobs_of_the_cluster(slurm: dict[str, str], tmp_path: Path) -> None:
+    """Jobs unpickle settings of a module that only the project has."""
+    root = write_project(tmp_path / "project", models={"constant": CONSTANT})
+    (root / "sub").mkdir()
+    grid = ("launcher=submitit_slurm", "hydra.launcher.partition=local", "model=constant", "model.shift=0,1")
+    done = run_command(
+        PROGRAMS / "ratchet", "train", "-m", *grid, "evaluation.resamples=100", cwd=root / "sub", **slurm
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {(run.record.name, run.status) for run in find_runs(root / "runs")} == {("constant", "finished")}
+    assert len(find_runs(root / "runs")) == 2
