@@ -1,6 +1,7 @@
 """Tests for `ratchet config schema`: where it writes, and what it prints."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,9 @@ def test_directory_without_conf_is_refused(verb: Verb, tmp_path: Path, monkeypat
         (["schema", "ot=here"], "'out'"),
         (["schema", "format=xml"], "format"),
         (["schema", "out=ratchet.yaml"], "ratchet.yaml"),
+        pytest.param(
+            ["schema", "out=/proc/x"], "/proc/x", marks=pytest.mark.skipif(sys.platform != "linux", reason="no /proc")
+        ),
     ],
 )
 def test_mistake_is_a_message_with_exit_code_2(verb: Verb, root: Path, arguments: list[str], word: str) -> None:

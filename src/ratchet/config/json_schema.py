@@ -26,7 +26,7 @@ from ratchet.config.identity import plain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
 from ratchet.config.options import summarise_models
 from ratchet.config.schema import Config, ModelConfig, ParameterConfig, TrackerConfig, TrainerConfig
-from ratchet.errors import UserError
+from ratchet.errors import UserError, storage_error
 from ratchet.files import write_text
 
 Schema = dict[str, Any]
@@ -74,7 +74,7 @@ def write_schemas(directory: Path, model_settings: ModelSettings, params: type) 
     stays, so that references to it keep working.
 
     Raises:
-        UserError: a file is in the place of a directory, or a directory in that of a file.
+        UserError: a file cannot be written, for example because a directory is in its place.
     """
     paths = []
     for name, schema in build_schemas(model_settings, params).items():
@@ -84,9 +84,9 @@ def write_schemas(directory: Path, model_settings: ModelSettings, params: type) 
             if not path.is_file() or path.read_bytes() != text.encode():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_text(path, text)
-        except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-            reason = f"cannot be written: {error.strerror}"
-            raise UserError(f"{path}: {reason}: move what is there, or choose another directory") from error
+        except OSError as error:
+            otherwise = f"{path}: cannot be written: {error.strerror}: move what is there, or choose another directory"
+            raise storage_error(error, path, ", or choose another directory") or UserError(otherwise) from error
         paths.append(path)
     return paths
 
