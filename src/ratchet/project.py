@@ -77,7 +77,7 @@ class Project:
         return self.root if self.is_marked or CHECKOUT is None else CHECKOUT
 
     def conf_directories(self, config_dir: Path | None = None) -> list[Path]:
-        """Return the existing directories of configurations, the first of which wins: `config_dir`, own, packaged."""
+        """Return the existing directories of configurations in order of precedence: `config_dir`, own, packaged."""
         wanted = [directory for directory in (config_dir, self.conf, PACKAGED / "conf") if directory is not None]
         existing = [directory.resolve() for directory in wanted if directory.is_dir()]
         return list(dict.fromkeys(existing))

@@ -162,7 +162,6 @@ def test_frame_of_a_verdict_has_a_row_for_each_criterion(comparison: Comparison)
 
 
 def test_pandas_frames_have_the_columns_of_polars(comparison: Comparison) -> None:
-    pytest.importorskip("pandas")
     verdict = comparison.verdict()
     assert list(comparison.to_pandas().columns) == comparison.to_polars().columns
     assert list(verdict.to_pandas().columns) == verdict.to_polars().columns

@@ -126,7 +126,6 @@ def test_failed_run_is_shown_with_its_escaped_error(root: Path) -> None:
 
 
 def test_pandas_frame_has_the_same_values(root: Path) -> None:
-    pytest.importorskip("pandas")
     run = load_run()
     frame, expected = run.to_pandas(), run.to_polars()
     assert list(frame.columns) == expected.columns

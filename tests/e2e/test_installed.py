@@ -265,7 +265,7 @@ def test_own_model_needs_two_files_and_no_edit(complete: Installed, work: Path) 
 
 
 def test_nothing_printed_recommends_another_project_of_that_name(core: Installed, work: Path) -> None:
-    """`ratchet` on PyPI is somebody else's package."""
+    """`ratchet` on PyPI is another project."""
     verbs = ["--help", "init --help", "doctor", "models cnn"]
     printed = [core.run(work, "ratchet", *verb.split()) for verb in verbs]
     text = "".join(done.stdout + done.stderr for done in printed)
@@ -280,7 +280,7 @@ def make_place(name: str, complete: Installed, directory: Path) -> tuple[Path, d
     odd = directory / ("a b äöü ß" if name == "odd path" else "plain")
     odd.mkdir()
     complete.read_output(odd, "ratchet", "init", "project")
-    nowhere = "/proc/1/nowhere"  # nobody can write there, root included
+    nowhere = "/proc/1/nowhere"  # not writable, even by root
     environments = {
         "read-only home": {"HOME": nowhere, "XDG_CACHE_HOME": nowhere, "XDG_CONFIG_HOME": nowhere},
         "no git": {"PATH": str(complete.programs)},

@@ -1,6 +1,6 @@
 """Tests that a report shows the results of compare, gate and review on the same runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,14 +8,29 @@ from tests.reporting.conftest import RESAMPLES, objective
 
 from ratchet.comparison.compare import compare
 from ratchet.comparison.evidence import gather_evidence
-from ratchet.config import named_objectives
+from ratchet.config import compose_objective, named_objectives
 from ratchet.errors import UserError
 from ratchet.objective.gate import gather_and_judge
 from ratchet.objective.review import review
-from ratchet.reporting.findings import compute_findings, findings_in
+from ratchet.reporting.findings import Findings, compute_findings
 from ratchet.runs.promotions import Promotion, add_decision, describe_promotion
 from ratchet.runs.selection import select
 from ratchet.statistics.bootstrap import Advance
+
+
+def findings_in(
+    runs_dir: Path,
+    *,
+    data: str | None = None,
+    names: Sequence[str] = (),
+    baseline: str = "rule",
+    objective: str = "default",
+    resamples: int = RESAMPLES,
+) -> Findings:
+    """Compare and judge the newest runs of each name in a directory, under the objective of that name."""
+    selection = select(runs_dir, data=data, names=names)
+    composed = compose_objective([f"objective={objective}"])
+    return compute_findings(selection, composed, runs_dir=runs_dir, baseline=baseline, resamples=resamples)
 
 
 def test_findings_match_compare_gate_and_review(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

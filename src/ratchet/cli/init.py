@@ -31,7 +31,7 @@ class Options:
     id: str | None = None
     """Column of the record's id; null guesses it."""
     dry: bool = False
-    """Whether to list what would be written, and write nothing."""
+    """List what would be written, and write nothing."""
 
 
 def run(arguments: list[str]) -> int:

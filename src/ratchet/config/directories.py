@@ -6,7 +6,7 @@ from ratchet.project import PACKAGED, current_project
 
 
 def list_directories(config_dir: Path | None = None) -> list[Path]:
-    """Return the directories of configurations, the first of which wins."""
+    """Return the directories of configurations, in order of precedence."""
     return current_project().conf_directories(config_dir)
 
 

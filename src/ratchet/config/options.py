@@ -106,7 +106,7 @@ def headline(path: Path) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class ModelSummary:
-    """What the files of a model's configuration say; `problem` explains why they cannot be used."""
+    """The facts in the files of a model's configuration; `problem` explains why they cannot be used."""
 
     name: str
     module: str | None = None

@@ -224,7 +224,7 @@ def _is_pickle(content: bytes) -> bool:
     """Return whether `content` is a complete pickle: the first byte is not enough, JSON may begin like protocol 0."""
     try:
         return any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(content))
-    except Exception:
+    except Exception:  # genops raises many kinds for bytes that are no pickle
         return False
 
 

@@ -1,19 +1,19 @@
 """The content of a report, computed from run directories: comparison, verdict, review, and the texts of the records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.comparison.compare import Bar, compare_selected
 from ratchet.comparison.evidence import RESAMPLES
 from ratchet.comparison.results import Comparison
-from ratchet.config import Objective, compose_objective, load, named_objectives, register
+from ratchet.config import Objective, load, named_objectives, register
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.errors import UserError
 from ratchet.models import all_settings
 from ratchet.objective.gate import Verdict, judge
 from ratchet.objective.review import Review, review
-from ratchet.runs.selection import Selection, select
+from ratchet.runs.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -32,26 +32,6 @@ class Texts:
 
     by_id: Mapping[str, str] | None
     missing: str | None = None
-
-
-def findings_in(
-    runs_dir: Path,
-    *,
-    data: str | None = None,
-    names: Sequence[str] = (),
-    baseline: str = "rule",
-    objective: str = "default",
-    resamples: int = RESAMPLES,
-) -> Findings:
-    """Compare and judge the newest runs of each name in a directory, under the objective of that name.
-
-    Raises:
-        UserError: no runs, runs that cannot be compared, or no such baseline or objective.
-    """
-    register()
-    selection = select(runs_dir, data=data, names=names)
-    composed = compose_objective([f"objective={objective}"])
-    return compute_findings(selection, composed, runs_dir=runs_dir, baseline=baseline, resamples=resamples)
 
 
 def compute_findings(

@@ -32,7 +32,7 @@ _OCCUPIED = ("conf", PARAMS.name, PIPELINE_FILE.name)  # Ratchet would use these
 
 @dataclass(frozen=True)
 class Created:
-    """What `ratchet init` wrote, or would write, into `root`, and what it found out about the data."""
+    """The result of `ratchet init`: the files that it wrote, or would write, into `root`, and its inspection."""
 
     root: Path
     data: str
@@ -60,7 +60,7 @@ class Created:
 
     @property
     def next_commands(self) -> list[str]:
-        """Return the next three commands, of which all can run with what is installed."""
+        """Return the next three commands. They need only what is installed."""
         has_pipeline, has_report = (has_modules(*MODULES[extra]) for extra in ("pipeline", "report"))
         last = "ratchet report" if has_report else "ratchet gate"
         return [

@@ -44,7 +44,7 @@ _NUMBER_OR_DATE = re.compile(r"[+-]?[\d.,:%/ -]*\d[\d.,:%/ -]*(T[\d:.]+)?(Z|[+-]
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written. `comments` says what was seen, by the key of the data configuration."""
+    """The dialect of a file. `comments` describes the evidence, by the key of the data configuration."""
 
     format: Format
     encoding: str

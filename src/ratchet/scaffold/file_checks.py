@@ -38,7 +38,7 @@ _SCHEMAS = Path("conf", DIRECTORY)
 
 @dataclass(frozen=True)
 class Survey:
-    """What several checks read: the composed configuration, params.yaml (None without one), settings of the models."""
+    """The input of several checks: the configuration, params.yaml (None without one), the settings of the models."""
 
     project: Project
     settings: ModelSettings

@@ -29,7 +29,7 @@ _RARE = 3  # a label on fewer records cannot be in each of train, val and test
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file holds. `yaml` is the text of conf/data/<name>.yaml; `findings` are pairs of a topic and a text."""
+    """The result. `yaml` is the text of conf/data/<name>.yaml; `findings` are pairs of a topic and a text."""
 
     name: str
     path: Path

@@ -19,7 +19,7 @@ _LABEL_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Layout:
-    """How labels are written, what was seen, and other layouts that would fit, with a reason each."""
+    """The layout of the labels, the evidence for it, and other layouts that would fit, each with a reason."""
 
     config: LabelsConfig
     seen: str

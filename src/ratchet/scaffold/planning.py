@@ -37,7 +37,7 @@ ModelSettings = Mapping[str, type[ModelConfig] | UserError]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is written into the directory of a project. Paths are relative to it.
+    """The files of a new project. Paths are relative to its root.
 
     `files` has the content of new files, and of .gitignore with the lines that it lacks; `copies` the file that a new
     one is copied from; `existing` lists what exists and stays as it is.

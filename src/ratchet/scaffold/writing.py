@@ -153,7 +153,7 @@ def _move_marker(root: Path) -> None:
 
 
 def _undo(root: Path, journal: Journal) -> None:
-    """Remove the new files that nobody changed, restore .gitignore, and remove new directories that are empty."""
+    """Remove the new files that are unchanged, restore .gitignore, and remove new directories that are empty."""
     staging = root / STAGING
     for name, digest in journal["files"].items():
         path = root / name
