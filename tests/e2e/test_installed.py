@@ -216,7 +216,9 @@ def test_init_in_core_environment_needs_no_dvc(core: Installed, work: Path) -> N
     assert "regression" in core.read_output(project, "ratchet", "compare", "resamples=200")
 
 
-@pytest.mark.parametrize("with_git", [True, False], ids=["git", "no git"])
+@pytest.mark.parametrize(
+    "with_git", [pytest.param(True, id="git"), pytest.param(False, id="no git", marks=pytest.mark.thorough)]
+)
 def test_project_from_init_trains_repeats_compares_and_reports(with_git: bool, complete: Installed, work: Path) -> None:
     """The path has a space and an umlaut; all commands work in a subdirectory, too."""
     parent = work / "Büro 7"

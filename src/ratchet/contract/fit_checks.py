@@ -159,10 +159,10 @@ def check_inputs_unchanged(subject: Subject) -> None:
 
 def check_nothing_is_written(subject: Subject) -> None:
     """Require that fit and predict_proba leave the working directory empty."""
-    directory = subject.make_directory()
-    with chdir(directory):
-        subject.fit(make_toy_dataset()).predict_proba(list(TEXTS))
-    written = sorted(path.name for path in directory.iterdir())
+    with subject.temporary_directory() as directory:
+        with chdir(directory):
+            subject.fit(make_toy_dataset()).predict_proba(list(TEXTS))
+        written = sorted(path.name for path in directory.iterdir())
     require(
         not written,
         f"fit and predict_proba must write nothing to the working directory; they write {', '.join(written)}. Write to "

@@ -3,7 +3,6 @@
 import io
 import json
 import pickletools
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -51,11 +50,11 @@ print(json.dumps(tagger.predict_proba(json.loads(Path("texts.json").read_text(en
 def check_loading(subject: Subject, *, task: Task) -> None:
     """Require that `load` returns what was saved: scores, sizes, and the files of another save."""
     tagger = subject.fit(make_toy_dataset(task=task), make_toy_dataset(9, task=task, seed=1))
-    directory = subject.make_directory()
-    files = _save(tagger, directory)
-    require(bool(files), "save must write what load needs into its directory; it writes no file there.")
-    loaded = type(tagger).load(directory)
-    shutil.rmtree(directory)
+    with subject.temporary_directory() as directory:
+        tagger.save(directory)
+        files = _read_files(directory)
+        require(bool(files), "save must write what load needs into its directory; it writes no file there.")
+        loaded = type(tagger).load(directory)
     require(
         isinstance(loaded, Tagger),
         f"load must return a tagger; it returns a {type(loaded).__name__}. End it with `return tagger`.",
@@ -73,25 +72,37 @@ def check_loading(subject: Subject, *, task: Task) -> None:
             f"load must return a tagger with the {name} of the saved one; it is {before} before and {after} after. Let "
             "fit and load set it in the same way.",
         )
-    _require_same_files(
-        _save(loaded, subject.make_directory()), files, "A loaded tagger must save the files it was loaded from"
-    )
+    _require_same_files(_save(subject, loaded), files, "A loaded tagger must save the files it was loaded from")
 
 
 def check_export(subject: Subject) -> None:
     """Require a process without torch to score as this one, from an export or, without `export`, from what is saved."""
-    directory, tagger = subject.make_directory(), subject.fitted
-    (directory / "model").mkdir()
+    tagger = subject.fitted
     method = "export" if isinstance(tagger, Exporter) else "save"
-    if isinstance(tagger, Exporter):
-        try:
-            tagger.export(directory / "model", ExportPrecision.float32)
-        except UserError as error:  # the libraries for it are an extra
-            raise NotChecked(str(error)) from error
-    else:
-        tagger.save(directory / "model")
-    for name, content in _read_files(directory / "model").items():
-        _require_safe(name, content, method)
+    with subject.temporary_directory() as directory:
+        (directory / "model").mkdir()
+        if isinstance(tagger, Exporter):
+            try:
+                tagger.export(directory / "model", ExportPrecision.float32)
+            except UserError as error:  # the libraries for it are an extra
+                raise NotChecked(str(error)) from error
+        else:
+            tagger.save(directory / "model")
+        for name, content in _read_files(directory / "model").items():
+            _require_safe(name, content, method)
+        scores = _score_without_torch(tagger, directory, method)
+    require_same_scores(
+        scores,
+        tagger.predict_proba(list(_ALL_TEXTS)),
+        f"The files of {method} must give the same scores in a new process",
+        "Let load read all that predict_proba uses from the files, not from a global variable, and use no order of a "
+        "set, which differs between processes.",
+        tolerance=_EXPORT_TOLERANCE,
+    )
+
+
+def _score_without_torch(tagger: Tagger, directory: Path, method: str) -> np.ndarray:
+    """Score the texts in a new process, from the files in `directory`/model."""
     (directory / "texts.json").write_text(json.dumps(_ALL_TEXTS), encoding="utf-8")
     command = [sys.executable, "-c", _SCORE_WITHOUT_TORCH, type(tagger).__module__, type(tagger).__qualname__]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, encoding="utf-8", check=False)
@@ -103,35 +114,27 @@ def check_export(subject: Subject) -> None:
         "export, too, whose files load without it (ratchet.taggers.Exporter).",
     )
     try:
-        scores = np.array(json.loads(done.stdout), dtype=np.float32)
+        return np.array(json.loads(done.stdout), dtype=np.float32)
     except ValueError:
         message = f"load and predict_proba must print nothing; they print {done.stdout[:80]!r}. Remove the print."
         raise ContractBroken(message) from None
-    require_same_scores(
-        scores,
-        tagger.predict_proba(list(_ALL_TEXTS)),
-        f"The files of {method} must give the same scores in a new process",
-        "Let load read all that predict_proba uses from the files, not from a global variable, and use no order of a "
-        "set, which differs between processes.",
-        tolerance=_EXPORT_TOLERANCE,
-    )
 
 
 def check_saving_twice(subject: Subject) -> None:
     """Require the same bytes."""
-    first, second = (_save(subject.fitted, subject.make_directory()) for _ in range(2))
+    first, second = (_save(subject, subject.fitted) for _ in range(2))
     _require_same_files(second, first, "save must write the same bytes each time")
 
 
 def check_files_of_same_seed(subject: Subject) -> None:
     """Require that two fits with the same seed save the same bytes."""
-    first, second = (_save(tagger, subject.make_directory()) for tagger in subject.fitted_with_same_seed)
+    first, second = (_save(subject, tagger) for tagger in subject.fitted_with_same_seed)
     _require_same_files(second, first, "save must write the same bytes after two calls of fit with the same seed")
 
 
 def check_safe_formats(subject: Subject) -> None:
     """Require files that run no code when they are read."""
-    for name, content in _save(subject.fitted, subject.make_directory()).items():
+    for name, content in _save(subject, subject.fitted).items():
         _require_safe(name, content, "save")
 
 
@@ -161,7 +164,7 @@ def check_later_changes(subject: Subject) -> None:
     """Require that a fitted tagger holds no reference to the training data."""
     train = make_toy_dataset()
     tagger = subject.fit(train)
-    scores, files = tagger.predict_proba(list(TEXTS)), _save(tagger, subject.make_directory())
+    scores, files = tagger.predict_proba(list(TEXTS)), _save(subject, tagger)
     train.labels.reverse()
     train.texts.clear()
     train.targets[:] = 0
@@ -169,26 +172,28 @@ def check_later_changes(subject: Subject) -> None:
     require_same_scores(
         tagger.predict_proba(list(TEXTS)), scores, f"{requirement} the scores", "Copy it, as list(train.labels)."
     )
-    _require_same_files(_save(tagger, subject.make_directory()), files, f"{requirement} what save writes")
+    _require_same_files(_save(subject, tagger), files, f"{requirement} what save writes")
 
 
 def _require_same_after_loading(subject: Subject, train: Dataset, texts: list[str]) -> None:
     tagger = subject.fit(train)
     scores = tagger.predict_proba(texts)
     require_scores(scores, len(texts), len(train.labels))
-    directory = subject.make_directory()
-    tagger.save(directory)
+    with subject.temporary_directory() as directory:
+        tagger.save(directory)
+        loaded = type(tagger).load(directory)
     require_same_scores(
-        type(tagger).load(directory).predict_proba(texts),
+        loaded.predict_proba(texts),
         scores,
         "load must return a tagger with the scores of the saved one, bit for bit",
         "Save every value that predict_proba uses, and every label exactly as it is in train.labels.",
     )
 
 
-def _save(tagger: Tagger, directory: Path) -> dict[str, bytes]:
-    tagger.save(directory)
-    return _read_files(directory)
+def _save(subject: Subject, tagger: Tagger) -> dict[str, bytes]:
+    with subject.temporary_directory() as directory:
+        tagger.save(directory)
+        return _read_files(directory)
 
 
 def _read_files(directory: Path) -> dict[str, bytes]:

@@ -45,15 +45,18 @@ class Subject:
         self._directory = directory
 
     def fit(self, train: Dataset, val: Dataset | None = None, *, seed: int = 0) -> Tagger:
-        """Fit a new tagger; without `val`, on `train` alone."""
+        """Fit a new tagger; without `val`, on `train` alone. It must not need the files of the fit afterwards."""
         tagger = self.tagger(self.settings)
-        context = make_fit_context(self.make_directory(), seed=seed, task=train.task)
-        tagger.fit(train, train if val is None else val, context)
+        with self.temporary_directory() as directory:
+            context = make_fit_context(directory, seed=seed, task=train.task)
+            tagger.fit(train, train if val is None else val, context)
         return tagger
 
-    def make_directory(self) -> Path:
-        """Create an empty directory."""
-        return Path(tempfile.mkdtemp(dir=self._directory))
+    @contextmanager
+    def temporary_directory(self) -> Iterator[Path]:
+        """Create an empty directory and remove it at the end: what large networks write would fill the disk."""
+        with tempfile.TemporaryDirectory(dir=self._directory) as directory:
+            yield Path(directory)
 
     @cached_property
     def fitted(self) -> Tagger:
