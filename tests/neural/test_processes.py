@@ -4,6 +4,8 @@ import importlib
 import os
 import pickle
 import signal
+import threading
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import active_children
@@ -48,6 +50,37 @@ def test_fits_in_processes_can_run_in_sequence(work: Any, tmp_path: Path, capfd:
         assert states[1][1:] == ("2", True)
         assert torch.get_num_threads() == before
         assert_no_process_is_left()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_signal_while_processes_start_leaves_no_process_and_no_trace(
+    work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Another thread receives the signal, as one of a numerical library may."""
+    start = processes.start_processes
+    started: list[Any] = []
+
+    def start_interrupted(*arguments: Any, **options: Any) -> Any:
+        signal.pthread_kill(other.ident or 0, signal.SIGINT)
+        deadline = time.monotonic() + 0.2
+        while time.monotonic() < deadline:  # Python calls handlers between two instructions
+            pass
+        started.append(start(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr(processes, "start_processes", start_interrupted)
+    ended = threading.Event()
+    other = threading.Thread(target=ended.wait)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit_in_processes(partial(work.exchange, []), fit_context(tmp_path), 2)
+    finally:
+        ended.set()
+        other.join()
+    assert len(started) == 1, "the signal waits until the process has started"
+    assert_no_process_is_left()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert capfd.readouterr() == ("", "")
 
 
@@ -111,10 +144,10 @@ class EndedProcess:
     ids=["killed", "the first report", "exit code"],
 )
 def test_peer_error_names_process_at_fault(tmp_path: Path, codes: list[int], reports: list[int], message: str) -> None:
-    for time, rank in enumerate(reports):
+    for second, rank in enumerate(reports):
         path = tmp_path / f"error-{rank}"
         path.write_bytes(pickle.dumps(RuntimeError(f"rank {rank}")))
-        os.utime(path, (time, time))
+        os.utime(path, (second, second))
     pipes = [os.pipe() for _ in codes]
     for _, end in pipes:
         os.close(end)

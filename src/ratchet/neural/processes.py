@@ -19,7 +19,7 @@ from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +126,7 @@ def fit_in_processes(work: Work, context: "FitContext", size: int) -> None:
         # Pickled here: torch would share the memory of weights that it sends itself, and every rank would update them.
         (directory / "work").write_bytes(pickle.dumps((work, _without_callbacks(context))))
         try:
-            with limited_threads(threads), _signals_blocked():
+            with limited_threads(threads), _signals_deferred():
                 started = start_processes(  # type: ignore[no-untyped-call]
                     _run_rank, (directory, size, gpu), nprocs=size - 1, join=False, daemon=True
                 )
@@ -150,14 +150,28 @@ def fit_in_processes(work: Work, context: "FitContext", size: int) -> None:
 
 
 @contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Start processes that never receive Ctrl-C or SIGTERM: this process does, and then kills them."""
+def _signals_deferred() -> Iterator[None]:
+    """Start processes that never receive Ctrl-C or SIGTERM: this process does, afterwards, and then kills them.
+
+    The mask, which the processes inherit, is that of this thread. Any other thread may receive a signal, and Python
+    then calls its handler here: a process that is half started would be lost, and print a stack trace. So the handlers
+    wait, too.
+    """
     resource_tracker.ensure_running()  # it unblocks the signals while it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    stopping = {signal.SIGINT, signal.SIGTERM}
+    received: list[int] = []
+    handlers = {}
+    if current_thread() is main_thread():  # elsewhere Python calls no handler, and lets none be set
+        handlers = {item: signal.signal(item, lambda number, frame: received.append(number)) for item in stopping}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # first: what was blocked is received now
+        for item, handler in handlers.items():
+            signal.signal(item, handler)
+        for number in received:
+            signal.raise_signal(number)
 
 
 def _store(directory: Path) -> Any:
