@@ -41,6 +41,7 @@ class FitContext:
     """The inputs of a fit other than data: a directory to write to, the seed, and `log(step, metrics)` for curves.
 
     With `resume`, the fit continues after the last epoch with a checkpoint in `directory`, if there is one.
+    The files in `directory` are removed after the run: a fitted tagger must work without them.
     """
 
     directory: Path
