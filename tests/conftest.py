@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch is loaded: workers of the suite share the cores
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so under nohup; the tests send SIGINT to their commands
     signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.pop("WANDB_MODE", None)  # the tests of tracking set their own
+os.environ.pop("WANDB_DISABLED", None)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of commands: compile the package only once
 
 from tests.commands import PROGRAMS, PROJECT, Command, run_command

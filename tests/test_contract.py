@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ratchet.config import ModelConfig
+from ratchet.data.known import prepare_fit
 from ratchet.taggers import Evidence
 
 
@@ -36,8 +37,9 @@ class Tagger:
         self.settings = settings
 
     def fit(self, train, val, context):
-        targets = train.targets
-        frequencies = targets.sum(axis=0) / (len(train) + self.settings.smoothing)
+        targets, known = prepare_fit(train.targets, train.known)
+        texts = len(train) if known is None else known.sum(axis=0)
+        frequencies = targets.sum(axis=0) / (texts + self.settings.smoothing)
         self.use(list(train.labels), frequencies)
 
     def use(self, labels, frequencies):
@@ -195,6 +197,13 @@ BROKEN = {  # defect: the check that catches it, the text to replace, its replac
         ["the first of 4 labels", "predict_proba", "0.6", "fit"],
     ),
     "one label on every text": ("a label may be on every", USE, ALL_ZERO + USE, ["predict_proba", "other labels"]),
+    "unknown is 0 or 1": ("unknown targets", "(train.targets, train.known)", "(train.targets, None)", ["train.known"]),
+    "divides by no known target": (
+        "unknown targets",
+        "prepare_fit(train.targets, train.known)",
+        "train.targets, train.known\n        self.settings = Settings(name='mine', complexity=0, smoothing=0.0)",
+        ["divide"],
+    ),
     "sorts texts": ("fit leaves data", USE, "        train.texts.sort()\n" + USE, ["fit", "train.texts", "copy"]),
     "adds a label": ("fit leaves data", USE, "        val.labels.append('x')\n" + USE, ["fit", "val.labels"]),
     "writes to targets": ("fit leaves data", USE, "        train.targets[:] = 0\n" + USE, ["fit", "targets.copy()"]),

@@ -1,4 +1,4 @@
-"""Tests for recognising storage errors of any library that writes."""
+"""Tests for storage errors of any library that writes, and for suggested names."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from ratchet.errors import DiskFull, UserError, storage_error
+from ratchet.errors import DiskFull, UserError, did_you_mean, storage_error
 from ratchet.files import write_text
 
 
@@ -72,3 +72,14 @@ def test_other_errors_and_user_errors_are_not_converted() -> None:
     user_error.__cause__ = PermissionError(errno.EACCES, "x")
     for error in (ValueError("x"), FileNotFoundError(errno.ENOENT, "x"), user_error):
         assert storage_error(error, "runs", ".") is None
+
+
+def test_suggested_name_may_differ_in_case_only() -> None:
+    assert did_you_mean("BUG", ["bug", "login"]) == "did you mean 'bug'?"
+    assert did_you_mean("logn", ["bug", "login"]) == "did you mean 'login'?"
+
+
+def test_long_list_of_valid_names_is_cut_and_counted() -> None:
+    message = did_you_mean("xyz", [f"label-{index:05}" for index in range(10_000)])
+    assert message.startswith("valid: label-00000, ")
+    assert message.endswith("label-00039 and 9,960 more")

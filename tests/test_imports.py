@@ -63,7 +63,7 @@ WITH_EXTRAS = (
 )  # need an extra when they are imported; others import them where they need them
 
 HEAVY = {
-    "altair", "datasketch", "dvc", "hydra", "omegaconf", "optuna", "pandas", "polars", "pooch", "pydantic",
+    "altair", "dvc", "hydra", "omegaconf", "optuna", "pandas", "polars", "pooch", "pydantic",
     "pytorch_lightning", "torch", "transformers", "wandb",
 }  # fmt: skip
 

@@ -66,10 +66,15 @@ def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+_MOST_NAMES = 40  # names that a message lists
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the nearest valid name, or all names if none is near."""
     names = sorted(valid)
-    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    by_folded = {candidate.casefold(): candidate for candidate in names}
+    near = get_close_matches(name, names, n=1, cutoff=0.6) or get_close_matches(name.casefold(), by_folded, n=1)
     if near:
-        return f"did you mean {near[0]!r}?"
-    return f"valid: {', '.join(names)}" if names else "there is none"
+        return f"did you mean {near[0] if near[0] in names else by_folded[near[0]]!r}?"
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return f"valid: {', '.join(names[:_MOST_NAMES])}{more}" if names else "there is none"

@@ -7,16 +7,16 @@ from secrets import token_hex
 
 from ratchet.config import Config, compose, load
 from ratchet.data.dataset import Dataset
-from ratchet.data.prepared import Prepared, build_target_matrix, prepare
+from ratchet.data.prepared import Prepared, build_known_matrix, build_target_matrix, prepare
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.measures import Metrics
-from ratchet.evaluation.slices import assign_slices
+from ratchet.evaluation.slices import assign_slices, divide_by_leaks
 from ratchet.files import replacing_directory, write_json
 from ratchet.inference.scorer import load_scorer
 from ratchet.models import all_settings
-from ratchet.runs.accesses import record_test_access
+from ratchet.runs.accesses import find_runs_dir, record_test_access
 from ratchet.runs.stored import StoredRun
 from ratchet.training import measure
 
@@ -63,12 +63,12 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
         raise UserError(f"part={part!r}: {did_you_mean(part, (*PARTS, 'all'))}")
     scorer = load_scorer(run, use_export=False)
     labels = list(scorer.labels)
-    prepared = prepare(config.data)
+    prepared = prepare(config.data, other_records=True)
     if prepared.task.value != run.record.task:
         raise UserError(f"{config.data.name} is {prepared.task.value}, the run was trained on {run.record.task} data")
     if set(labels).isdisjoint(prepared.labels):
         raise UserError(f"{config.data.name} has none of the run's labels ({', '.join(labels[:5])}, ...)")
-    ids, split_hash = _select_ids(run, prepared, config, part)
+    ids, leaked, split_hash = _select_ids(run, prepared, config, part)
     dataset = _with_labels(prepared, ids, labels)
     unknown = _count_unknown_labels(prepared.select(ids), labels)
     own = load(run.path / "config.yaml", all_settings())
@@ -80,6 +80,7 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
         taxonomy=prepared.taxonomy,
         train_counts=run.record.train_label_counts,
     )
+    slices = divide_by_leaks(slices, ids, leaked)
 
     directory = run.path / "evaluations" / f"{config.data.name}-{part}-{token_hex(3)}"
     with replacing_directory(directory) as unfinished:
@@ -102,27 +103,28 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
         )
     accesses = None
     if part in ("test", "all"):
-        # A pipeline's run (run_dir=PATH) lies anywhere, and counts where its configuration keeps runs.
-        runs_dir = Path(own.runs_dir) if own.run_dir else run.path.resolve().parents[2]
+        runs_dir = find_runs_dir(run, own.runs_dir, has_own_place=own.run_dir is not None)
         accesses = record_test_access(runs_dir, config.data.name, prepared.version, split_hash, run.record.id)
     return Evaluation(directory, metrics, len(ids), seen, unknown, accesses)
 
 
-def _select_ids(run: StoredRun, prepared: Prepared, config: Config, part: str) -> tuple[list[str], str]:
-    """Return the ids of `part`, and the hash of the split that is read; `all` needs no split."""
+def _select_ids(run: StoredRun, prepared: Prepared, config: Config, part: str) -> tuple[list[str], list[str], str]:
+    """Return the ids of `part`, those that leak, and the hash of the split that is read; `all` needs no split."""
     if part == "all":
         same = prepared.version == run.record.dataset_version
-        return [record.id for record in prepared.records], str(run.record.split_hash) if same else "all"
-    split = make_split(prepared, config.split, config.data.split.column)
-    return getattr(split, part), split.hash
+        return [record.id for record in prepared.records], [], str(run.record.split_hash) if same else "all"
+    split = make_split(prepared, config.split, config.data.split.column, config.data.split.group)
+    return getattr(split, part), split.leaked, split.hash
 
 
 def _with_labels(prepared: Prepared, ids: list[str], labels: list[str]) -> Dataset:
     """Return the records with the run's labels as columns."""
     dataset = prepared.select(ids)
     record_of = {record.id: record for record in prepared.records}
-    targets = build_target_matrix([record_of[identifier].labels for identifier in ids], labels)
-    return replace(dataset, targets=targets, labels=labels)
+    records = [record_of[identifier] for identifier in ids]
+    targets = build_target_matrix([record.labels for record in records], labels)
+    known = build_known_matrix([record.unknown for record in records], labels)
+    return replace(dataset, targets=targets, labels=labels, known=known)
 
 
 def _with_known_labels(record: Record, labels: set[str]) -> Record:

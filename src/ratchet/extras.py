@@ -28,6 +28,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "launchers": ("hydra_plugins.hydra_joblib_launcher", "hydra_plugins.hydra_submitit_launcher"),
     "export": ("onnx", "onnxruntime", "onnxscript", "tokenizers"),
     "explain": ("captum", "torch"),
+    "excel": ("python_calamine",),
 }  # what Ratchet imports of each extra in pyproject.toml
 
 

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 
+def expand_home(path: str | Path) -> Path:
+    """Return the path with `~` replaced by the home directory. A file `~notes.csv` of no such user keeps its name."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - `Path.expanduser` raises for an unknown user
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to. Rename it to `path` if the block completes, else delete it."""

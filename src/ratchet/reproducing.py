@@ -20,7 +20,7 @@ from ratchet.machine import machine
 from ratchet.project import MARKER, VARIABLE, current_project
 from ratchet.runs import StoredRun
 from ratchet.runs.predictions import read_predictions
-from ratchet.runs.provenance import read_package_versions
+from ratchet.runs.provenance import GitError, ask_git, format_size, git_environment, hash_file, read_package_versions
 from ratchet.runs.stored import read_run
 
 # The recorded code executes this script. It may be older than this file, so the script uses as few names as possible.
@@ -76,10 +76,11 @@ def reproduce(run: StoredRun, *, keep: Path | None = None) -> Reproduction:
 def _check_code_is_recorded(run: StoredRun) -> None:
     git = run.record.git
     if git.get("commit") is None:
-        raise UserError(f"{run.path}: cannot be reproduced: it was made outside of git, its code is not recorded")
-    if git.get("dirty") and not git.get("diff_complete"):
+        reason = f"git gave no commit ({git['problem']})" if git.get("problem") else "it was made outside of git"
+        raise UserError(f"{run.path}: cannot be reproduced: {reason}, its code is not recorded")
+    if git.get("dirty") and not git.get("diff_complete") and not git.get("files"):
         raise UserError(f"{run.path}: cannot be reproduced: the uncommitted changes were too large to record")
-    if git.get("dirty"):
+    if git.get("diff_sha256"):
         digest = hashlib.sha256((run.path / "code.diff").read_bytes()).hexdigest()
         if digest != git.get("diff_sha256"):
             raise UserError(f"{run.path}/code.diff: the file was changed (its sha256 differs): restore the original")
@@ -93,21 +94,51 @@ def _worktree(run: StoredRun, directory: Path) -> Iterator[Path]:
     """
     commit = str(run.record.git["commit"])
     repository = current_project().code_root
+    try:
+        ask_git(repository, "rev-parse", "--git-dir")
+    except GitError as error:
+        raise UserError(f"{run.path}: cannot be reproduced: git: {error}") from error
     if _run_git(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
         raise UserError(f"{run.path}: its commit {commit[:12]} is not in this repository: fetch it")
     _check_success(_run_git(repository, "worktree", "add", "--detach", str(directory), commit))
     try:
-        if run.record.git.get("dirty"):
+        if run.record.git.get("diff_sha256"):
             diff = str((run.path / "code.diff").resolve())
             _check_success(_run_git(directory, "apply", "--binary", "--whitespace=nowarn", diff))
-        yield directory / _run_git(repository, "rev-parse", "--show-prefix").stdout.strip()
+        root = directory / _run_git(repository, "rev-parse", "--show-prefix").stdout.strip()
+        _restore_large_files(run, repository, root)
+        yield root
     finally:
         _run_git(repository, "worktree", "remove", "--force", str(directory))
 
 
+def _restore_large_files(run: StoredRun, project: Path, root: Path) -> None:
+    """Copy the files that the record holds by their hash from the project to `root`, and remove the deleted ones.
+
+    Raises:
+        UserError: a file is missing, or its content is another one now.
+    """
+    for file in run.record.git.get("files", []):
+        source, target = project / file["path"], root / file["path"]
+        if file["size"] is None:
+            target.unlink(missing_ok=True)
+            continue
+        if not source.is_file() or hash_file(source) != file["sha256"]:
+            change = "has another content now" if source.is_file() else "is missing"
+            raise UserError(
+                f"{run.path}: cannot be reproduced: {file['path']} {change}; the record holds its hash only "
+                f"(sha256 {_short(file['sha256'])}, {format_size(file['size'])}): restore it"
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
 def _run_git(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     try:
-        return subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=False)
+        environment = git_environment(directory)
+        return subprocess.run(
+            ["git", *arguments], cwd=directory, env=environment, capture_output=True, text=True, check=False
+        )
     except OSError as error:
         raise UserError(f"git cannot be run: {error.strerror}") from error
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ratchet.config import TrainerConfig
 from ratchet.data.dataset import Dataset
+from ratchet.data.known import Known
 
 Scores = npt.NDArray[np.float32]
 
@@ -25,15 +26,23 @@ class ExportPrecision(Enum):
     int8 = "int8"
 
 
+class ValidationFunction(Protocol):
+    """Measures scores against targets; both have the shape (num_texts, num_labels)."""
+
+    def __call__(self, targets: npt.NDArray[np.uint8], scores: Scores, known: Known | None = None, /) -> float: ...
+
+
 @dataclass(frozen=True)
 class ValidationMetric:
-    """The metric for early stopping and the best epoch; higher is better. `of` takes val's targets and scores.
+    """The metric for early stopping and the best epoch; higher is better.
+
+    `of` takes val's targets and scores, and the known cells where some are not: `of(val.targets, scores, val.known)`.
 
     It is the F1 that the run's thresholds maximise, so that a fit and its thresholds have the same objective.
     """
 
     name: str
-    of: Callable[[npt.NDArray[np.uint8], Scores], float]
+    of: ValidationFunction
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,10 @@ class Tagger(Protocol):
     def size_bytes(self) -> int: ...
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
-        """Learn from `train`; choose (epochs, temperatures) on `val`. The test part is never passed."""
+        """Learn from `train`; choose (epochs, temperatures) on `val`. The test part is never passed.
+
+        Targets that are not `known` must not contribute: ratchet.data.known has functions for it.
+        """
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Return scores in [0, 1], float32 of shape (num_texts, num_labels), columns in the order of the labels."""
@@ -111,6 +123,15 @@ class Exporter(Protocol):
         Raises:
             UserError: the libraries for it are not installed, or the tagger was loaded from an export itself.
         """
+
+
+@runtime_checkable
+class RuleBased(Protocol):
+    """A capability of taggers that score a text only if one of their rules fires."""
+
+    def find_texts_without_rule(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Return the texts on which no rule fires, of shape (num_texts,)."""
+        ...
 
 
 def check_scores(scores: Any, shape: Sequence[int]) -> npt.NDArray[np.float32]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ratchet.config import Config, Part, TrainerConfig, require_packages
 from ratchet.data.dataset import Dataset, Task
+from ratchet.data.findings import find_label_problems, summarise_problems
 from ratchet.data.prepared import Prepared, list_known_labels, prepare
 from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.data.storing import split_to_json
@@ -24,7 +25,7 @@ from ratchet.evaluation.behaviour import (
 from ratchet.evaluation.calibration import compute_reliability, fit_calibration
 from ratchet.evaluation.cost import measure_peak_memory_mb, measure_serving, measure_size_mb, reset_peak_memory
 from ratchet.evaluation.measures import Metrics, compute_metrics
-from ratchet.evaluation.slices import assign_slices
+from ratchet.evaluation.slices import assign_slices, check_slices, divide_by_leaks
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, compute_tuned_f1
 from ratchet.files import replacing_directory, write_json
 from ratchet.machine import available_cores, available_gpus, limited_threads, seed_everything
@@ -34,7 +35,7 @@ from ratchet.runs.accesses import count_test_accesses, record_test_access
 from ratchet.runs.predictions import Predictions, write_predictions
 from ratchet.runs.promotions import NONE, find_named_parent, find_promoted_parent
 from ratchet.runs.stored import read_run
-from ratchet.taggers import FitContext, Scores, Tagger, ValidationMetric, check_scores
+from ratchet.taggers import FitContext, RuleBased, Scores, Tagger, ValidationMetric, check_scores
 from ratchet.tracking import Tracker, open_tracker
 from ratchet.tracking.reports import describe_run, report_run
 
@@ -58,7 +59,9 @@ def read_inputs(config: Config) -> Inputs:
         UserError: a file is missing or invalid, or there are no records to train on.
     """
     prepared = prepare(config.data)
-    split = make_split(prepared, config.split, config.data.split.column)
+    check_slices(prepared.records, {**config.evaluation.slices, **config.data.slices}, prepared.labels, config.data)
+    leaks_dir = Path(config.runs_dir) / config.data.name
+    split = make_split(prepared, config.split, config.data.split.column, config.data.split.group, leaks_dir=leaks_dir)
     return Inputs(prepared, split, read_behaviour(config.data.behaviour, prepared.labels, list_known_labels(prepared)))
 
 
@@ -118,14 +121,15 @@ def train(
         with replacing_directory(run.path / "model") as directory:
             tagger.save(directory)
 
+        record_texts_without_rule(run, tagger, "val", val_part.texts)
         raw = predict(tagger, val_part)
-        calibration = fit_calibration(val_part.targets, raw, config.calibration, prepared.task)
+        calibration = fit_calibration(val_part.targets, raw, config.calibration, prepared.task, val_part.known)
         scores = calibration.apply(raw)
-        thresholds = choose_thresholds(val_part.targets, scores, config.threshold, prepared.task)
+        thresholds = choose_thresholds(val_part.targets, scores, config.threshold, prepared.task, val_part.known)
         run.write_json("calibration.json", calibration.to_json())
         run.write_json("thresholds.json", thresholds.to_json(prepared.labels))
 
-        slices = list_slices(config, prepared, val_part, run)
+        slices = list_slices(config, inputs, val_part, run)
         metrics = measure(run.path, config, val_part, scores, thresholds, slices, "val")
         test_accesses = None
         if config.evaluate is Part.test:
@@ -134,7 +138,8 @@ def train(
             test_accesses = record_test_access(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
             run.update(test_readings=test_accesses)
             test_part = prepared.select(split.test)
-            slices = list_slices(config, prepared, test_part, run)
+            slices = list_slices(config, inputs, test_part, run)
+            record_texts_without_rule(run, tagger, "test", test_part.texts)
             scores = calibration.apply(predict(tagger, test_part))
             metrics |= measure(run.path, config, test_part, scores, thresholds, slices, "test")
         outcomes = run_behaviour(
@@ -194,7 +199,7 @@ def build_fit_context(
         log=log_metrics,
         validation_metric=ValidationMetric(
             f"val/f1_{config.threshold.average.name}",
-            lambda targets, scores: compute_tuned_f1(targets, scores, config.threshold, task),
+            lambda targets, scores, known=None: compute_tuned_f1(targets, scores, config.threshold, task, known),
         ),
         trainer=config.trainer,
         threads=threads,
@@ -211,16 +216,18 @@ def predict(tagger: Tagger, dataset: Dataset) -> Scores:
     return check_scores(tagger.predict_proba(dataset.texts), dataset.targets.shape)
 
 
-def list_slices(config: Config, prepared: Prepared, dataset: Dataset, run: Recording) -> list[list[str]]:
+def list_slices(config: Config, inputs: Inputs, dataset: Dataset, run: Recording) -> list[list[str]]:
     """Return the names of the slices of each record of `dataset`."""
+    prepared = inputs.prepared
     record_of = {record.id: record for record in prepared.records}
-    return assign_slices(
+    slices = assign_slices(
         [record_of[identifier] for identifier in dataset.ids],
         {**config.evaluation.slices, **config.data.slices},
         labels=prepared.labels,
         taxonomy=prepared.taxonomy,
         train_counts=run.record.train_label_counts,
     )
+    return divide_by_leaks(slices, dataset.ids, inputs.split.leaked)
 
 
 def measure(
@@ -237,10 +244,10 @@ def measure(
     The keys of the metrics begin with `part`.
     """
     (directory / "reliability").mkdir(exist_ok=True)
-    write_json(directory / "reliability" / f"{part}.json", compute_reliability(dataset.targets, scores, dataset.task))
-    write_predictions(
-        directory / "predictions" / f"{part}.parquet", Predictions(dataset.ids, dataset.targets, scores, slices)
-    )
+    reliability = compute_reliability(dataset.targets, scores, dataset.task, dataset.known)
+    write_json(directory / "reliability" / f"{part}.json", reliability)
+    predictions = Predictions(dataset.ids, dataset.targets, scores, slices, dataset.known)
+    write_predictions(directory / "predictions" / f"{part}.parquet", predictions)
     return compute_metrics(
         part,
         dataset.targets,
@@ -251,6 +258,7 @@ def measure(
         task=dataset.task,
         cutoffs=config.evaluation.k,
         resamples=config.evaluation.resamples,
+        known=dataset.known,
     )
 
 
@@ -263,7 +271,11 @@ def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Da
     run.check_same_data(prepared.version, split.hash)
     run.write_json("labels.json", prepared.labels)
     run.write_json("split.json", split_to_json(split))
-    for problem in prepared.report.problems:
+    problems = [*split.problems, *find_label_problems(prepared, split), *prepared.report.problems]
+    findings = [summary for summary in summarise_problems(problems) if summary["outcome"] == "kept"]
+    if findings:
+        run.write_json("findings.json", findings)
+    for problem in problems:
         log.info("data: %s: %s: %s (%s)", problem.place, problem.kind, problem.message, problem.outcome)
     counts = train_part.targets.sum(axis=0, dtype=int).tolist()
     run.update(
@@ -276,6 +288,13 @@ def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Da
     absent = [label for label, count in run.record.train_label_counts.items() if count == 0]
     if absent:
         log.warning("labels without a train record cannot be learnt: %s", ", ".join(absent))
+
+
+def record_texts_without_rule(run: Recording, tagger: Tagger, part: str, texts: Sequence[str]) -> None:
+    """Record on how many texts of a part no rule fires, if the model consists of rules."""
+    if isinstance(tagger, RuleBased):
+        count = int(tagger.find_texts_without_rule(texts).sum())
+        run.update(without_rule={**run.record.without_rule, part: count})
 
 
 def record_parent(run: Recording, config: Config, split: Split) -> None:

@@ -79,6 +79,13 @@ def test_describe_reports_facts_of_sample(verb: Verb) -> None:
     assert facts["dates"] == f"{description['dates']['first'][:10]} to {description['dates']['last'][:10]}"
 
 
+@pytest.mark.parametrize("data", ["sample", "sample split.method=temporal"])
+def test_sample_has_no_findings(data: str, verb: Verb) -> None:
+    description = json.loads(verb("data", "describe", "format=json", *f"data={data}".split())[1])
+    assert description["problems"] == []
+    assert (description["split_dropped"], description["split_leaked"]) == (0, 0)
+
+
 def test_labels_are_sorted_by_frequency_and_add_up(verb: Verb) -> None:
     table = verb("data", "describe")[1].split("\n\n")[1].splitlines()
     assert table[0].split() == ["label", "records", "train", "val", "test"]
@@ -119,6 +126,55 @@ def test_describe_reports_left_out_rows_of_custom_data(verb: Verb) -> None:
     assert "'yesterday'" in dropped["bad date"]
     for text in ("1 records without a label", "1 labels excluded", "1 x duplicate id", "tickets.csv, row 64"):
         assert text in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        (",bug,", ",nan,", ["label that may be a missing value", "'nan'", "20 of 60", "data.missing=[nan]"]),
+        ("login,2026-01-01", "Login,2026-01-01", ["labels that look alike", "'Login'", "'login'", "case"]),
+        (",bug,2026-01-03", ",bug,9999-12-31", ["date that may mean no date", "9999-12-31", "data.missing"]),
+        ("zzzzz,bug,", "zzzzz bug,bug,", ["label that stands in its texts", "label 'bug'", "data.text"]),
+    ],
+)
+def test_describe_prints_findings_with_number_place_and_key(
+    old: str, new: str, parts: list[str], tickets_dir: Path, verb: Verb
+) -> None:
+    path = tickets_dir / "tickets.csv"
+    path.write_text(path.read_text().replace(old, new))
+    code, out, err = verb("data", "describe", "--config-dir", "mine", "data=tickets")
+    assert (code, err) == (0, "")
+    findings = [line for line in out.splitlines() if line.startswith("finding")]
+    for part in parts:
+        assert any(part in line for line in findings), (part, out)
+
+
+def test_describe_reports_columns_that_mark_rows_to_leave_out(tickets_dir: Path, verb: Verb) -> None:
+    path = tickets_dir / "tickets.csv"
+    header, *rows = path.read_text().splitlines()
+    answers = [f"{row},{'reject' if index % 10 == 3 else 'accept'}" for index, row in enumerate(rows)]
+    path.write_text("\n".join([f"{header},answer", *answers]))
+    out = verb("data", "describe", "--config-dir", "mine", "data=tickets")[1]
+    [line] = [line for line in out.splitlines() if "column 'answer'" in line]
+    assert line.startswith("finding")
+    assert "data.filter.where={answer: [accept]}" in line
+
+
+def test_describe_refuses_settings_that_match_nothing(tickets_dir: Path, verb: Verb) -> None:
+    describe = ("data", "describe", "--config-dir", "mine", "data=tickets")
+    path = tickets_dir / "mine" / "data" / "tickets.yaml"
+    config = path.read_text()
+    for old, new, parts in (
+        ("exclude: [misc]", "exclude: [msic]", ["data.filter.exclude", "'msic'", "'misc'"]),
+        ("drop_bad", "slices: {a: {kind: labels, labels: [bgu]}}\ndrop_bad", ["slices.a.labels", "'bgu'", "'bug'"]),
+        ("drop_bad", "slices: {a: {kind: column, column: topics}}\ndrop_bad", ["slices.a.column", "'topics'"]),
+        ("drop_bad", "slices: {a: {kind: column, column: body}}\ndrop_bad", ["slices.a.column", "60 values", "1.0"]),
+    ):
+        path.write_text(config.replace(old, new))
+        code, out, err = verb(*describe)
+        assert (code, out) == (2, ""), new
+        for part in parts:
+            assert part in err
 
 
 @pytest.mark.usefixtures("tickets_dir")

@@ -195,7 +195,13 @@ def test_evaluate_accepts_runs_dir(run: Path, verb: Verb) -> None:
         (["{failed}"], ["failed"]),
         (["{run}", "--config-dir", "nowhere"], ["nowhere"]),
         (
-            ["{run}", "data.labels.kind=single", "data.labels.column=title", "data.taxonomy=null"],
+            [
+                "{run}",
+                "data.labels.kind=single",
+                "data.labels.column=title",
+                "data.text=[description]",
+                "data.taxonomy=null",
+            ],
             ["multiclass", "multilabel"],
         ),
     ],

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ratchet.config import ModelConfig
+from ratchet.data.known import prepare_fit
 
 
 @dataclass
@@ -44,7 +45,8 @@ class Tagger:
 
     def fit(self, train, val, context):
         print("fitting")
-        self.use(train.targets.mean(axis=0).tolist())
+        targets, known = prepare_fit(train.targets, train.known)
+        self.use(np.average(targets, axis=0, weights=known).tolist())
 
     def use(self, shares):
         self.shares = shares

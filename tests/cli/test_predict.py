@@ -42,11 +42,12 @@ def test_predict_prints_summary_and_writes_file(rule: Path, verb: Verb) -> None:
     code, out, err = verb("predict", str(rule), "input=texts.csv", "output=out.csv")
     assert (code, err) == (0, "")
     facts = [line.split(maxsplit=1) for line in out.replace("without ", "without_").splitlines()]
-    assert facts[:5] == [
+    assert facts[:6] == [
         ["model", f"rule ({rule.name})"],
         ["text", "title description"],
         ["rows", "3"],
         ["without_text", "1"],
+        ["without_words", "0"],
         ["without_label", "1"],
     ]
     assert out.splitlines()[-1] == "written to     out.csv"
@@ -81,6 +82,37 @@ def test_summary_supports_json_and_markdown(rule: Path, verb: Verb) -> None:
     assert (summary["rows"], summary["labels"], summary["without_text"], summary["resumed_at"]) == (3, 1, 1, 0)
     assert summary["texts_per_second"] > 0
     assert verb("predict", str(rule), "input=texts.csv", "output=md.csv", "format=md")[1].startswith("| fact | value |")
+
+
+def test_input_in_another_dialect_is_read_with_its_options(rule: Path, verb: Verb) -> None:
+    Path("semicolons.csv").write_text("Tickets of May\ntitle;description\n'Speech; loud';with a GAN\n")
+    call = ("predict", str(rule), "input=semicolons.csv", "output=out.jsonl", "scores=none")
+    code, _, err = verb(*call)
+    assert code == 2
+    assert "input_separator" in err
+    assert "input_skip_rows=1" in err
+    code, _, err = verb(*call, "input_separator=;", "input_skip_rows=1", "input_quote='")
+    assert (code, err) == (0, "")
+    assert json.loads(Path("out.jsonl").read_text()) == {
+        "title": "Speech; loud",
+        "description": "with a GAN",
+        "predicted": ["audio", "generative-models"],
+    }
+
+
+def test_training_reads_what_predict_writes(project: Path, rule: Path, verb: Verb, tmp_path: Path) -> None:
+    source = project / "data/sample/projects.jsonl"
+    for name in ("out.csv", "out.tsv", "out.jsonl.gz", "out.parquet"):
+        assert verb("predict", str(rule), f"input={source}", f"output={name}", "prefix=p_")[0] == 0
+    original = verb("data", "describe")[1]
+    for name in ("out.csv", "out.tsv", "out.jsonl.gz", "out.parquet"):
+        code, out, err = verb("data", "describe", f"data.records.path={tmp_path / name}")
+        assert (code, err) == (0, "")
+        assert find_version(out) == find_version(original)
+
+
+def find_version(description: str) -> str:
+    return next(line for line in description.splitlines() if line.startswith("dataset version"))
 
 
 def test_single_label_model_predicts_one_label(make_run: Make, tmp_path: Path, verb: Verb) -> None:

@@ -1,6 +1,7 @@
 """Tests for the reliability table and the behavioural tests that `runs show` prints."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,3 +46,38 @@ def test_binary_scores_have_no_reliability_table(make_run: Make, verb: Verb) -> 
 
 def test_run_without_behavioural_tests_does_not_mention_them(make_run: Make, verb: Verb) -> None:
     assert "behavioural" not in verb("runs", "show", str(make_run("model=rule", "data.behaviour.path=null")))[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (
+            {"commit": None, "problem": "fatal: detected dubious ownership"},
+            "no commit: fatal: detected dubious ownership",
+        ),
+        ({"commit": None}, "not in git"),
+        ({"commit": "0123456789abcdef", "dirty": False}, "0123456789ab"),
+        ({"commit": "0123456789abcdef", "dirty": True}, "0123456789ab with changes (code.diff)"),
+        (
+            {
+                "commit": "0123456789abcdef",
+                "dirty": True,
+                "diff_sha256": "f" * 64,
+                "files": [
+                    {"path": "src/a.bin", "size": 3_000_000, "sha256": "e" * 64},
+                    {"path": "src/b.bin", "size": None, "sha256": None},
+                ],
+            },
+            "0123456789ab with changes (code.diff; by hash: src/a.bin (3.0 MB), src/b.bin (deleted))",
+        ),
+    ],
+)
+def test_code_is_shown_with_what_git_refused(
+    state: dict[str, object], expected: str, make_run: Make, verb: Verb, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(make_run("model=rule"), tmp_path / "run"))
+    record = json.loads((run / "record.json").read_text())
+    (run / "record.json").write_text(json.dumps(record | {"git": state}))
+    code, out, _ = verb("runs", "show", str(run), "format=md")
+    assert code == 0
+    assert expected in " ".join(out.split())

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.builders import made_candidate, selected
 from tests.sample_runs import Change, change_predictions, find_named_runs
 
 from ratchet.comparison.evidence import gather_evidence
@@ -16,6 +17,7 @@ from ratchet.evaluation.metrics import compute_averages
 from ratchet.runs import find_runs
 from ratchet.runs.predictions import Predictions, read_predictions, write_predictions
 from ratchet.runs.selection import select
+from ratchet.statistics.permutation import permutation_p_values
 
 
 @pytest.mark.parametrize("part", ["test", "val"])
@@ -173,3 +175,48 @@ def test_slices_with_different_records_are_excluded(runs_dir: Path) -> None:
     assert all("slices/mine" not in entry.metrics for entry in evidence.candidates)
     assert any(key.startswith("slices/") for key in evidence.candidates[0].metrics), "other slices must remain"
     assert "slices/mine" not in evidence.positives
+
+
+def make_partly_known(seed: int, known_seed: int = 0) -> Predictions:
+    generator, known = np.random.default_rng(5), np.random.default_rng(known_seed).random((12, 3)) < 0.6
+    known[np.arange(12), np.arange(12) % 3] = True
+    known[4] = False
+    targets = (generator.random((12, 3)) < 0.5).astype(np.uint8)
+    scores = np.random.default_rng(seed).random((12, 3)).astype(np.float32)
+    ids, slices = [f"{row:02d}" for row in range(12)], [["first"] if row < 6 else [] for row in range(12)]
+    return Predictions(ids, targets, scores, slices, known)
+
+
+def test_unknown_targets_count_in_no_difference(tmp_path: Path) -> None:
+    """Decisions at unknown cells do not matter: candidates that differ there alone are equal."""
+    one = make_partly_known(1)
+    assert one.known is not None
+    other = dataclasses.replace(one, scores=np.where(one.known, one.scores, 1 - one.scores))
+    chosen = selected(made_candidate(tmp_path, "one", one), made_candidate(tmp_path, "other", other))
+    evidence = gather_evidence(chosen, resamples=20)
+    left, right = evidence.candidates
+    assert left.metrics.keys() == right.metrics.keys() >= {"f1_weighted", "f1_samples", "slices/first"}
+    for name, metric in left.metrics.items():
+        np.testing.assert_array_equal(metric.values, right.metrics[name].values)
+        np.testing.assert_array_equal(metric.resampled, right.metrics[name].resampled)
+    p_values = permutation_p_values(left.run_decisions, right.run_decisions, "f1_samples", evidence.num_records, 50)
+    assert float(p_values["f1_samples"]) == 1
+    assert evidence.num_records == 11, "nothing is known of one record"
+    assert [evidence.positives[label] for label in evidence.labels] == (one.targets * one.known).sum(axis=0).tolist()
+    rows = one.known.any(axis=1)
+    decisions = (one.scores >= 0.5).astype(np.uint8) * one.known
+    expected = compute_averages((one.targets * one.known)[rows], decisions[rows])
+    for name in ("f1_weighted", "f1_samples", "precision_micro"):
+        assert left.metrics[name].values[0] == pytest.approx(float(expected[name]))
+
+
+@pytest.mark.parametrize("changed", [{"known_seed": 1}, None], ids=["other cells", "all known"])
+def test_runs_with_other_known_cells_are_not_comparable(tmp_path: Path, changed: dict[str, int] | None) -> None:
+    one = make_partly_known(1)
+    assert one.known is not None
+    hidden = one.targets * one.known
+    other = dataclasses.replace(one, known=None) if changed is None else make_partly_known(2, **changed)
+    pair = [dataclasses.replace(run, targets=hidden * (1 if run.known is None else run.known)) for run in (one, other)]
+    candidates = [made_candidate(tmp_path, name, run) for name, run in zip(("one", "other"), pair, strict=True)]
+    with pytest.raises(UserError, match="not comparable"):
+        gather_evidence(selected(*candidates), resamples=5)

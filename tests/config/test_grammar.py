@@ -5,7 +5,14 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # the refer
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ratchet.config import COMPOSITION_ERRORS, ParameterConfig
-from ratchet.config.grammar import Argument, expand_grid, parse_arguments, parse_parameter, take_first_value
+from ratchet.config.grammar import (
+    Argument,
+    expand_grid,
+    list_sweep_values,
+    parse_arguments,
+    parse_parameter,
+    take_first_value,
+)
 from ratchet.errors import UserError
 
 
@@ -78,3 +85,37 @@ def test_first_of_several_values_is_taken(override: str, first: str | None) -> N
 def test_unsupported_sweep_is_rejected_in_a_search() -> None:
     with pytest.raises(UserError, match=r"command line, k=glob\(\*\)"):
         parse_parameter("k=glob(*)")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("model=glob(r*)", "model=regression,rule"),
+        ("model=glob(*, exclude=[trans*,r*])", "model=cnn"),
+        ("model=glob([rule, cnn])", "model=cnn,rule"),
+        ("model=glob(rule)", "model=rule"),
+        ("+experiment=glob(rule_*)", "+experiment=rule_exact"),
+        ("hypothesis='=glob(r*)'", "hypothesis='=glob(r*)'"),
+        ("seed=range(0,3)", "seed=range(0,3)"),
+        ("seed=sort(3,1)", "seed=sort(3,1)"),
+        ("model=rule,regression", "model=rule,regression"),
+        ("seed=[1", "seed=[1"),
+    ],
+)
+def test_pattern_stands_for_the_files_of_its_group(override: str, expected: str) -> None:
+    assert list_sweep_values([override]) == [expected]
+
+
+def test_shuffled_values_are_written_out_in_one_order() -> None:
+    [listed] = list_sweep_values(["name=shuffle('a b',c,'d,e')"])
+    jobs = OverridesParser.create().parse_overrides([job[0] for job in expand_grid([listed])])
+    assert {str(job.value()) for job in jobs} == {"a b", "c", "d,e"}
+    [listed] = list_sweep_values(["seed=shuffle(range(0,5))"])
+    assert sorted(job[0] for job in expand_grid([listed])) == [f"seed={seed}" for seed in range(5)]
+
+
+@pytest.mark.parametrize("override", ["model=glob(z*)", "model=glob(base_*)", "model.C=glob(*)", "seed=glob(1*)"])
+def test_pattern_without_a_match_is_refused(override: str) -> None:
+    with pytest.raises(UserError) as refused:
+        list_sweep_values([override])
+    assert f"command line, {override}" in str(refused.value)

@@ -43,12 +43,12 @@ class After:
 
 def test_renamed_field_is_hashed_by_its_old_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(identity._HASHED_AS, "weight", "share")
-    monkeypatch.setitem(identity._NEUTRAL, "bags", 1)
+    monkeypatch.setitem(identity._NEUTRAL, "After.bags", 1)
     assert identity.hashed(After()) == identity.hashed(Before())
     assert identity.hashed(After(weight=0.4)) == identity.hashed(Before(share=0.4))
 
 
 def test_added_field_is_hashed_only_if_not_neutral(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(identity._HASHED_AS, "weight", "share")
-    monkeypatch.setitem(identity._NEUTRAL, "bags", 1)
+    monkeypatch.setitem(identity._NEUTRAL, "After.bags", 1)
     assert identity.hashed(After(bags=2)) == {"share": 0.5, "bags": 2}

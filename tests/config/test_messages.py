@@ -54,7 +54,8 @@ WRONG = [
     (["model.stemming=maybe"], ["model.stemming", "'maybe'", "bool"]),
     (["tags=x"], ["tags", "list"]),
     (["data.text=title"], ["data.text", "list"]),
-    (["data.records=foo.csv"], ["data.records", "FileConfig"]),
+    (["data.records=foo.csv"], ["data.records.path"]),
+    (["data.labels.column=[bug, login]"], ["data.labels.columns", "data.labels.kind=columns"]),
     (["evaluation.k=[a]"], ["evaluation.k[0]", "'a'"]),
     (["runs_dir=null"], ["runs_dir"]),
     (["data.name=null"], ["data.name"]),
@@ -65,7 +66,7 @@ WRONG = [
     (["threshold.method=tuend"], ["threshold.method", "did you mean 'tuned'?"]),
     (["threshold.average=weigthed"], ["threshold.average", "did you mean 'weighted'?"]),
     (["data.labels.kind=lst"], ["data.labels.kind", "did you mean 'list'?"]),
-    (["data.format=xls"], ["data.format", "valid: auto, csv"]),
+    (["data.format=xls"], ["data.format", "valid: arrow, auto, csv"]),
     (["evaluation.slices.date.every=week"], ["evaluation.slices.date.every", "valid: month, quarter, year"]),
     # ranges
     (["seed=-1"], ["seed=-1", "at least 0"]),
@@ -366,3 +367,42 @@ def test_missing_model_choice_is_named_in_the_error(edit: Edit) -> None:
 )
 def test_origin_names_where_a_value_was_set(overrides: list[str], key: str, location: str) -> None:
     assert Origin(overrides, {"data": "sample", "model": "rule"}).of(key) == location
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# Mine.\n# @package _global_\nseed: 3\n", 2),
+        ("# yaml-language-server: $schema=x.json\n\n#@package _global_\nseed: 3\n", 3),
+        ("\n# @schema x\n# Mine.\n#\n#  @package _global_\nseed: 3\n", 5),
+        ("\ufeff# @package _global_\nseed: 3\n", 1),
+        ("\ufeff# Mine.\n# @package _global_\nseed: 3\n", 2),
+        ("# größe\n# @package _global_\nthreshold: {method: fixed, value: 0.9}\n", 2),
+    ],
+)
+@pytest.mark.parametrize("override", ["experiment=mine", "+experiment=mine"])
+def test_package_line_that_hydra_ignores_is_located(text: str, line: int, override: str, edit: Edit) -> None:
+    edit("experiment/mine", text)
+    with pytest.raises(UserError, match=rf"conf/experiment/mine\.yaml, line {line}: `# @package`"):
+        compose([override])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# @package _global_\n# Mine.\nseed: 3\n",
+        "\n#@package _global_\n# yaml-language-server: $schema=x.json\nseed: 3\n",
+        "# @schema x\n# @package _global_\nseed: 3\n",
+        "# @package _global_\nseed: 3\n# Mine.\n# @package _group_\n",
+    ],
+)
+def test_package_line_that_hydra_reads_is_accepted(text: str, edit: Edit) -> None:
+    edit("experiment/mine", text)
+    assert compose(["experiment=mine"]).seed == 3
+
+
+def test_ignored_package_line_hides_no_other_mistake(edit: Edit) -> None:
+    edit("experiment/mine", "# @package _global_\nsed: 3\n")
+    edit("experiment/other", "# Mine.\n# @package _global_\nseed: 3\n")
+    with pytest.raises(UserError, match="'seed'"):
+        compose(["experiment=mine"])

@@ -270,6 +270,7 @@ def test_plain_returns_json_and_yaml_types_only() -> None:
         "exclude": [],
         "min_records": 1,
         "drop_unlabelled": False,
+        "where": {},
     }
 
 

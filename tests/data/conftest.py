@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ratchet.config import DataConfig, FileConfig, LabelsConfig
+from ratchet.config import DataConfig, LabelsConfig, RecordsConfig
 from ratchet.data.dataset import Task
 from ratchet.data.prepared import Prepared, build_target_matrix
-from ratchet.data.reading import Report
+from ratchet.data.problems import Report
 from ratchet.data.records import Record
 from ratchet.data.taxonomy import Taxonomy
 
@@ -30,7 +30,7 @@ def make_config(tmp_path: Path) -> MakeConfig:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         defaults: dict[str, Any] = {
             "name": "small",
-            "records": FileConfig(path=str(path)),
+            "records": RecordsConfig(path=str(path)),
             "text": ["text"],
             "labels": LabelsConfig(column="labels"),
         }

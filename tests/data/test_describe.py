@@ -1,13 +1,15 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
 import pytest
 
 from ratchet.data.dataset import Task
-from ratchet.data.describe import describe
+from ratchet.data.describe import describe, find_status_columns
 from ratchet.data.prepared import Prepared
-from ratchet.data.reading import Problem
+from ratchet.data.problems import Problem
 from ratchet.data.splits import Split
 
 MakePrepared = Callable[..., Prepared]
@@ -76,10 +78,43 @@ def test_dates_are_null_for_data_without_dates(make_prepared: MakePrepared) -> N
 
 
 def test_problems_are_counted_with_their_first_location(prepared: Prepared) -> None:
-    assert describe(prepared, SPLIT)["problems"] == [
-        {"kind": "empty text", "outcome": "dropped", "count": 2, "first": "file.csv, row 7: no text in title"},
-        {"kind": "bad date", "outcome": "dropped", "count": 1, "first": "file.csv, row 8: not a date"},
+    problems = [{**problem, "places": len(problem["places"])} for problem in describe(prepared, SPLIT)["problems"]]
+    place = "file.csv, row"
+    assert problems == [
+        {"kind": "empty text", "outcome": "dropped", "count": 2, "first": f"{place} 7: no text in title", "places": 2},
+        {"kind": "bad date", "outcome": "dropped", "count": 1, "first": f"{place} 8: not a date", "places": 1},
+        {
+            "kind": "label that train lacks",
+            "outcome": "kept",
+            "count": 1,
+            "first": f"label 'c': on no record of train, on 1 of test: no model can find it (first {place} 5)",
+            "places": 1,
+        },
     ]
+
+
+def test_problems_of_the_split_and_of_the_file_are_described(prepared: Prepared) -> None:
+    split = replace(SPLIT, problems=(Problem("data leak", "here", "two parts share a text", "kept"),), leaked=["0005"])
+    more = [Problem("column that marks rows to leave out", "column 'answer'", "reject", "kept")]
+    description = describe(prepared, split, more)
+    kinds = {problem["kind"] for problem in description["problems"]}
+    assert {"data leak", "column that marks rows to leave out"} <= kinds
+    assert (description["split_dropped"], description["split_leaked"]) == (0, 1)
+
+
+def test_records_that_the_split_dropped_are_in_no_part(prepared: Prepared) -> None:
+    split = Split(train=["0000", "0001"], val=["0003"], test=["0004", "0005"], dropped=["0002"])
+    description = describe(prepared, split)
+    assert description["parts"] == {"train": 2, "val": 1, "test": 2}
+    assert description["split_dropped"] == 1
+
+
+def test_unknown_targets_are_described_by_label(make_prepared: MakePrepared) -> None:
+    prepared = make_prepared(LABELS)
+    assert "unknown" not in describe(prepared, SPLIT)
+    known = np.ones(prepared.targets.shape, dtype=bool)
+    known[:3, 1] = False
+    assert describe(replace(prepared, known=known), SPLIT)["unknown"] == {"a": 0, "b": 0.5, "c": 0}
 
 
 def test_filtered_records_and_labels_are_counted_by_reason(prepared: Prepared) -> None:
@@ -95,3 +130,42 @@ def test_description_can_be_serialised_to_json(make_prepared: MakePrepared) -> N
     parsed["labels_per_record"] = {int(number): count for number, count in parsed["labels_per_record"].items()}
     assert parsed == description
     assert description["task"] == "multiclass"
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "where"),
+    [
+        ("answer", ["accept", "reject", "ignore", "accept"], "{answer: [accept]}"),
+        ("was_cancelled", ["0", "1", "0", "0"], "{was_cancelled: ['0']}"),
+        ("is_approved", [True, False, True, True], "{is_approved: ['true']}"),
+        ("Deleted", ["FALSE", "TRUE", "", "FALSE"], "{Deleted: ['', 'FALSE']}"),
+        ("status", ["submitted", "discarded", "submitted", "discarded"], "{status: [submitted]}"),
+    ],
+)
+def test_columns_that_mark_rows_to_leave_out_are_reported(column: str, values: list[object], where: str) -> None:
+    rows = [{"text": "a", column: value} for value in values]
+    [problem] = find_status_columns(rows, ["text"])
+    assert problem.place == f"column {column!r}"
+    assert f"data.filter.where={where}" in problem.message
+    assert find_status_columns(rows, ["text", column]) == [], "the configuration uses the column"
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("status", ["open", "closed"]),
+        ("answer", ["accept", "accept"]),
+        ("answer", ["yes", "no"]),
+        ("answer", ["reject the null", "accept"]),
+        ("was_cancelled", ["0", "0"]),
+        ("is_approved", ["true", "true"]),
+        ("is_open", ["true", "false"]),
+        ("deleted", ["2026-01-01", ""]),
+        ("answer", [None, {"a": 1}]),
+    ],
+)
+def test_other_columns_are_not_reported(column: str, values: list[object]) -> None:
+    assert find_status_columns([{column: value} for value in values], []) == []

@@ -15,6 +15,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from tests.datasets import fit_context
 
 from ratchet.config import Config, compose
+from ratchet.data.findings import find_label_problems
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.data.splits import PARTS, make_split
 from ratchet.models import tagger_class
@@ -60,6 +61,12 @@ def test_all_rows_are_read_without_dropped_records(prepared: Prepared) -> None:
     assert prepared.report.rows_read == 2032
     assert len(prepared.taxonomy.aliases) == 400
     assert [problem for problem in prepared.report.problems if problem.outcome != "kept"] == []
+
+
+def test_course_data_have_no_findings(prepared: Prepared, config: Config) -> None:
+    assert prepared.report.problems == []
+    split = make_split(prepared, config.split, None)
+    assert [*split.problems, *find_label_problems(prepared, split)] == []
 
 
 def test_course_filters_keep_expected_projects_and_tags(prepared: Prepared, config: Config) -> None:

@@ -1,6 +1,8 @@
-import random
+import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -8,137 +10,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratchet.config import SplitConfig, SplitMethod
+from ratchet.config import Duplicates, Leaks, SplitConfig, SplitMethod, compose
 from ratchet.data.dataset import Task
-from ratchet.data.prepared import Prepared
-from ratchet.data.splits import PARTS, Split, group_duplicates, make_split
+from ratchet.data.near_duplicates import group_duplicates
+from ratchet.data.prepared import Prepared, prepare
+from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.errors import UserError
 
-LONG = (
-    "A convolutional network that reads handwritten weather diaries from lighthouses, line by line, "
-    "and turns two hundred years of wind and fog into a table"
-)
 MakePrepared = Callable[..., Prepared]
 START = datetime(2026, 1, 1)
 SENTENCE = "an unusually long sentence about lighthouses that stands in two of the parts that somebody handed out"
 
 
-def share_group(texts: list[str]) -> bool:
-    return len(set(group_duplicates(texts).tolist())) == 1
-
-
-def cut_shingles(text: str) -> set[str]:
-    return {text[start : start + 5] for start in range(len(text) - 4)}
-
-
-def compute_similarity(left: str, right: str) -> float:
-    return len(cut_shingles(left) & cut_shingles(right)) / len(cut_shingles(left) | cut_shingles(right))
-
-
-def make_sentences(count: int, seed: int) -> list[list[str]]:
-    """Return `count` sentences of twenty random words each."""
-    generator = random.Random(seed)
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    return [["".join(generator.choices(letters, k=generator.randint(3, 9))) for _ in range(20)] for _ in range(count)]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        LONG,
-        LONG.upper(),
-        LONG.replace(",", " -- ").replace(" ", "\n"),
-        f"  {LONG}!",
-        LONG.replace("two", "2"),
-        LONG.replace("diaries", "diarys"),
-    ],
-)
-def test_near_duplicates_share_a_group(text: str) -> None:
-    assert share_group([LONG, text])
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "A convolutional network",
-        LONG.replace("weather diaries from lighthouses", "recipes"),
-        LONG[: len(LONG) // 2],
-    ],
-)
-def test_texts_with_a_common_part_have_separate_groups(text: str) -> None:
-    assert not share_group([LONG, text])
-
-
-def test_each_text_has_a_group_number() -> None:
-    groups = group_duplicates([LONG, "something else entirely", LONG, "a third thing, unlike the others"])
-    assert groups.shape == (4,)
-    assert groups[0] == groups[2]
-    assert len(set(groups.tolist())) == 3
-
-
-def test_chain_of_small_changes_is_one_group() -> None:
-    chain = [LONG]
-    for old, new in [("weather", "tide"), ("lighthouses", "harbours"), ("wind", "rain"), ("table", "map")]:
-        chain.append(chain[-1].replace(old, new))
-        assert compute_similarity(chain[-2], chain[-1]) >= 0.8
-    assert share_group(chain)
-    assert not share_group([chain[0], chain[-1]])
-
-
-@pytest.mark.parametrize("text", ["", "!!!", "🎉🎉", "a", "日本", "\ud800 half a surrogate pair"])
-def test_short_and_odd_texts_match_only_themselves(text: str) -> None:
-    groups = group_duplicates([text, LONG, text]).tolist()
-    assert groups[0] == groups[2] != groups[1]
-
-
-def test_texts_without_words_are_distinguished() -> None:
-    assert not share_group(["🎉🎉🎉🎉🎉🎉", "!!!"])
-
-
-def test_one_changed_word_in_twenty_is_a_near_duplicate() -> None:
-    # An undetected pair may be split between train and test. All pairs here have a similarity of at least .8.
-    generator = random.Random(1)
-    texts: list[str] = []
-    for words, replacements in zip(make_sentences(150, seed=0), make_sentences(150, seed=2), strict=True):
-        position = generator.randrange(20)
-        texts += [" ".join(words), " ".join([*words[:position], replacements[0], *words[position + 1 :]])]
-    assert all(compute_similarity(texts[index], texts[index + 1]) >= 0.8 for index in range(0, len(texts), 2))
-    groups = group_duplicates(texts)
-    same_group = groups[::2] == groups[1::2]
-    assert same_group.mean() > 0.99
-
-
-def test_dissimilar_sentences_are_never_grouped() -> None:
-    texts = [" ".join(words) for words in make_sentences(300, seed=3)]
-    assert len(set(group_duplicates(texts).tolist())) == 300
-
-
-def test_groups_do_not_depend_on_text_order() -> None:
-    texts = [" ".join(words) for words in make_sentences(40, seed=4)]
-    texts += [f"{text} more" for text in texts[::3]] + texts[::5]
-    order = np.random.default_rng(0).permutation(len(texts))
-    expected = group_duplicates(texts)
-    permuted = np.empty_like(expected)
-    permuted[order] = group_duplicates([texts[index] for index in order])
-    assert ((expected[:, None] == expected) == (permuted[:, None] == permuted)).all()
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    texts=st.lists(st.text(st.characters(exclude_categories=[])), min_size=1, max_size=6), position=st.integers(0, 5)
-)
-def test_equal_texts_are_always_grouped_together(texts: list[str], position: int) -> None:
-    repeated = [*texts, texts[position % len(texts)]]
-    groups = group_duplicates(repeated)
-    assert groups.shape == (len(repeated),)
-    assert groups[-1] == groups[position % len(texts)]
-
-
 def make_split_config(
-    method: SplitMethod = SplitMethod.stratified, *, val: float = 0.2, test: float = 0.2, seed: int = 0
+    method: SplitMethod = SplitMethod.stratified,
+    *,
+    val: float = 0.2,
+    test: float = 0.2,
+    seed: int = 0,
+    leaks: Leaks = Leaks.stop,
+    duplicates: Duplicates = Duplicates.near,
+    similarity: float = 0.8,
 ) -> SplitConfig:
-    return SplitConfig(seed=seed, method=method, val=val, test=test)
+    return SplitConfig(
+        seed=seed,
+        method=method,
+        val=val,
+        test=test,
+        leaks=leaks,
+        duplicates=duplicates,
+        similarity=similarity,
+    )
 
 
 def make_multilabels(size: int, seed: int = 0) -> list[tuple[str, ...]]:
@@ -245,6 +147,144 @@ def test_every_record_is_in_exactly_one_part(
     assert len(split.test) == pytest.approx(0.2 * len(prepared.records), abs=4)
 
 
+# --- shares -----------------------------------------------------------------------------------------------------------
+RARE_LABELS = {
+    "one record each": [(f"user-{index}",) for index in range(200)],
+    "two records each": [(f"class-{index // 2}",) for index in range(200)],
+    "three records each": [(f"class-{index // 3}",) for index in range(200)],
+    "rare and common": [("bug", f"user-{index}") if index % 5 == 0 else (f"user-{index}",) for index in range(200)],
+    "rare and none": [(f"user-{index}",) if index % 3 == 0 else () for index in range(200)],
+}
+
+
+@pytest.mark.parametrize("labels", RARE_LABELS.values(), ids=RARE_LABELS)
+@pytest.mark.parametrize(("val", "test"), [(0.15, 0.15), (0.1, 0.3)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_parts_have_their_shares_although_labels_are_rare(
+    make_prepared: MakePrepared, labels: list[tuple[str, ...]], val: float, test: float, seed: int
+) -> None:
+    prepared = make_prepared(labels)
+    split = make_split(prepared, make_split_config(val=val, test=test, seed=seed), None)
+    assert is_partition(split, prepared)
+    assert len(split.val) == pytest.approx(200 * val, abs=max(2, 0.05 * 200 * val))
+    assert len(split.test) == pytest.approx(200 * test, abs=max(2, 0.05 * 200 * test))
+    assert split.problems == ()
+
+
+def test_common_labels_stay_stratified_if_rare_ones_move(make_prepared: MakePrepared) -> None:
+    prepared = make_prepared(RARE_LABELS["rare and common"])
+    split = make_split(prepared, make_split_config(), None)
+    counts = count_labels(split, prepared)
+    assert counts["test"]["bug"] == pytest.approx(8, abs=1)
+    assert counts["val"]["bug"] == pytest.approx(8, abs=1)
+
+
+def test_moved_records_leave_train_a_record_of_each_label(make_prepared: MakePrepared) -> None:
+    prepared = make_prepared(RARE_LABELS["two records each"])
+    split = make_split(prepared, make_split_config(val=0.15, test=0.15), None)
+    assert set(count_labels(split, prepared)["train"]) == set(prepared.labels)
+
+
+def test_moved_records_depend_on_the_seed_alone(make_prepared: MakePrepared) -> None:
+    prepared = make_prepared(RARE_LABELS["two records each"])
+    hashes = [make_split(prepared, make_split_config(seed=seed), None).hash for seed in (0, 1, 0)]
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
+@pytest.mark.parametrize("method", [SplitMethod.stratified, SplitMethod.temporal])
+@pytest.mark.parametrize("task", list(Task))
+def test_one_group_of_all_records_is_explained(make_prepared: MakePrepared, method: SplitMethod, task: Task) -> None:
+    texts = [
+        f"your request {index} is with us now and we shall answer it within two working days" for index in range(60)
+    ]
+    prepared = make_prepared([("a",), ("b",)] * 30, texts=texts, dates=make_dates(60), task=task)
+    with pytest.raises(UserError, match="all 60 records are near-duplicates") as caught:
+        make_split(prepared, make_split_config(method), None)
+    assert "split.duplicates=exact" in str(caught.value)
+    assert "split.similarity" in str(caught.value)
+    split = make_split(prepared, make_split_config(method, duplicates=Duplicates.exact), None)
+    assert len(split.test) == 12
+
+
+@pytest.mark.parametrize("size", [20, 60, 100, 130])
+def test_large_group_leaves_the_shares_of_the_other_parts(make_prepared: MakePrepared, size: int) -> None:
+    texts = [SENTENCE if index < size else f"{index * 7919}" * 9 for index in range(200)]
+    prepared = make_prepared([("a",), ("b",)] * 100, texts=texts)
+    for seed in range(5):
+        split = make_split(prepared, make_split_config(val=0.15, test=0.15, seed=seed), None)
+        assert is_partition(split, prepared)
+        assert [len(split.val), len(split.test)] == pytest.approx([30, 30], abs=3)
+        assert split.problems == ()
+
+
+@pytest.mark.parametrize(("method", "size"), [(SplitMethod.stratified, 170), (SplitMethod.temporal, 150)])
+def test_share_that_a_group_makes_impossible_is_reported(
+    make_prepared: MakePrepared, method: SplitMethod, size: int
+) -> None:
+    texts = [SENTENCE if 5 <= index < 5 + size else f"{index * 7919}" * 9 for index in range(200)]
+    prepared = make_prepared([("a",), ("b",)] * 100, texts=texts, dates=make_dates(200))
+    split = make_split(prepared, make_split_config(method), None)
+    assert len(split.train) >= size
+    assert {problem.kind for problem in split.problems} == {"share of a part"}
+    assert f"{size} of 200 records are near-duplicates" in split.problems[0].message
+    assert "file.csv, row 6" in split.problems[0].message
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+def make_authors(make_prepared: MakePrepared, authors: list[str], **settings: object) -> Prepared:
+    prepared = make_prepared([("a",), ("b",)] * (len(authors) // 2), dates=make_dates(len(authors)), **settings)
+    for record, author in zip(prepared.records, authors, strict=True):
+        record.columns["author"] = author
+    return prepared
+
+
+@pytest.mark.parametrize("method", [SplitMethod.stratified, SplitMethod.temporal])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_records_of_one_author_are_in_one_part(make_prepared: MakePrepared, method: SplitMethod, seed: int) -> None:
+    authors = [f"author {index // 4}" for index in range(200)]
+    prepared = make_authors(make_prepared, authors)
+    split = make_split(prepared, make_split_config(method, seed=seed), None, "author")
+    assert is_partition(split, prepared)
+    part_of = map_ids_to_parts(split)
+    parts: dict[str, set[str]] = {}
+    for record, author in zip(prepared.records, authors, strict=True):
+        parts.setdefault(author, set()).add(part_of[record.id])
+    assert {len(of_author) for of_author in parts.values()} == {1}
+
+
+def test_authors_of_stratified_parts_fill_their_shares(make_prepared: MakePrepared) -> None:
+    authors = [f"author {int(index**0.5)}" for index in range(400)]  # 1, 3, 5, ... records
+    prepared = make_authors(make_prepared, authors)
+    split = make_split(prepared, make_split_config(), None, "author")
+    assert len(split.test) == pytest.approx(80, abs=40)
+    assert len(split.val) == pytest.approx(80, abs=40)
+
+
+def test_records_without_an_author_are_not_a_group(make_prepared: MakePrepared) -> None:
+    prepared = make_authors(make_prepared, ["", " "] * 50)
+    assert make_split(prepared, make_split_config(), None, "author") == make_split(prepared, make_split_config(), None)
+
+
+def test_near_duplicates_join_the_groups_of_two_authors(make_prepared: MakePrepared) -> None:
+    texts = [f"{index * 7919}" * 9 for index in range(40)]
+    texts[0] = texts[1] = SENTENCE
+    prepared = make_authors(make_prepared, ["ann", "bob", "ann", "bob", *map(str, range(36))], texts=texts)
+    for seed in range(6):
+        split = make_split(prepared, make_split_config(seed=seed), None, "author")
+        assert len({map_ids_to_parts(split)[f"000{index}"] for index in range(4)}) == 1
+
+
+def test_author_of_all_records_is_explained(make_prepared: MakePrepared) -> None:
+    prepared = make_authors(make_prepared, ["ann"] * 40)
+    with pytest.raises(UserError, match=r"all 40 records.*author.*data\.split\.group"):
+        make_split(prepared, make_split_config(), None, "author")
+
+
+def test_missing_group_column_is_named(make_prepared: MakePrepared) -> None:
+    with pytest.raises(UserError, match=r"'autor' \(data\.split\.group\)"):
+        make_split(make_authors(make_prepared, ["ann", "bob"] * 10), make_split_config(), None, "autor")
+
+
 # --- temporal ---------------------------------------------------------------------------------------------------------
 def test_temporal_split_trains_on_oldest_and_tests_on_newest(make_prepared: MakePrepared) -> None:
     order = np.random.default_rng(0).permutation(100)
@@ -294,6 +334,16 @@ def test_duplicate_of_an_old_text_stays_in_its_part(make_prepared: MakePrepared)
     split = make_split(prepared, make_split_config(SplitMethod.temporal), None)
     assert "0009" in split.train
     assert split.test == ["0008"]
+
+
+@pytest.mark.parametrize("sentinel", [datetime(9999, 12, 31), datetime(1970, 1, 1), datetime(1900, 1, 1)])
+def test_dates_that_mean_none_stop_a_temporal_split(make_prepared: MakePrepared, sentinel: datetime) -> None:
+    prepared = make_prepared([("a",)] * 20, dates=[*make_dates(16), *[sentinel] * 4])
+    with pytest.raises(UserError, match=r"file\.csv, row 17: 4 records are dated") as caught:
+        make_split(prepared, make_split_config(SplitMethod.temporal), None)
+    assert "data.missing" in str(caught.value)
+    assert "data.drop_bad_rows" in str(caught.value)
+    assert make_split(prepared, make_split_config(), None).test
 
 
 # --- given ------------------------------------------------------------------------------------------------------------
@@ -369,6 +419,27 @@ def test_long_list_of_leaks_is_counted_and_truncated(make_prepared: MakePrepared
     assert f"{20 - shown} more" in str(caught.value)
 
 
+def test_part_of_the_file_comes_before_the_column(make_prepared: MakePrepared) -> None:
+    prepared = make_prepared([("a",)] * 4, parts=["test", "test", "test", "train"])
+    parts = ["train", None, "val", None]
+    records = [replace(record, part=part) for record, part in zip(prepared.records, parts, strict=True)]
+    split = make_split(replace(prepared, records=records), make_split_config(SplitMethod.given), "part")
+    assert split == Split(train=["0000", "0003"], val=["0002"], test=["0001"])
+
+
+def test_parts_of_files_need_no_column(make_prepared: MakePrepared) -> None:
+    prepared = make_prepared([("a",)] * 3)
+    parts = ["train", "dev", "test"]
+    records = [replace(record, part=part) for record, part in zip(prepared.records, parts, strict=True)]
+    split = make_split(replace(prepared, records=records), make_split_config(SplitMethod.given), None)
+    assert split == Split(train=["0000"], val=["0001"], test=["0002"])
+
+
+def test_record_without_a_part_is_named_with_both_keys(make_prepared: MakePrepared) -> None:
+    with pytest.raises(UserError, match=r"file\.csv, row 1: .*data\.split\.column.*data\.records\.train"):
+        make_split(make_prepared([("a",)] * 3), make_split_config(SplitMethod.given), None)
+
+
 # --- near-duplicates stay together with every method ------------------------------------------------------------------
 @settings(max_examples=40, deadline=None)
 @given(
@@ -411,3 +482,39 @@ def test_hash_does_not_depend_on_id_order() -> None:
 )
 def test_hash_changes_if_any_record_moves(changed: Split) -> None:
     assert changed.hash != Split(train=["1", "2"], val=["3"], test=["4"]).hash
+
+
+# --- stored runs and published results depend on these splits ---------------------------------------------------------
+KNOWN = {
+    "sample": (
+        "be9fafd689274905",
+        [
+            "743850fb3aa3e4e1",
+            "edf8c981db7156a3",
+            "ed0f40d93eff1ea3",
+            "befd0284af3ce957",
+            "3a8fc980a06b231d",
+        ],
+    ),
+    "madewithml": (
+        "e85f1a2d8e381fa8",
+        [
+            "52cd1bc517d22b84",
+            "90f44c9f0d33531d",
+            "f9b1298a46615b78",
+            "0b628ac52c9125dc",
+            "405750ae30161526",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("data", KNOWN)
+def test_groups_and_splits_of_the_data_sets_do_not_change(data: str) -> None:
+    if data == "madewithml" and "MADEWITHML_DIR" not in os.environ:
+        pytest.skip("set MADEWITHML_DIR to the data of Made With ML")
+    config = compose([f"data={data}"])
+    prepared = prepare(config.data)
+    groups = group_duplicates([record.text for record in prepared.records])
+    hashes = [make_split(prepared, replace(config.split, seed=seed), None).hash[:16] for seed in range(5)]
+    assert (hashlib.sha256(groups.tobytes()).hexdigest()[:16], hashes) == KNOWN[data]

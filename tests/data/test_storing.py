@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ratchet.data import storing
 from ratchet.data.dataset import Task
 from ratchet.data.prepared import Prepared, build_target_matrix, hash_dataset
-from ratchet.data.reading import Problem, Report
+from ratchet.data.problems import Problem, Report
 from ratchet.data.records import Record
 from ratchet.data.splits import Split
-from ratchet.data.storing import read_prepared, read_split, serialise_prepared, split_to_json
+from ratchet.data.storing import read_prepared, read_split, split_to_json, write_prepared
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.errors import UserError
-from ratchet.files import write_json, write_text
+from ratchet.files import write_json
 
 MakePrepared = Callable[..., Prepared]
 # Only high surrogates: JSON reads a high surrogate followed by a low one as one character.
@@ -80,9 +81,8 @@ def prepared_sets(draw: st.DrawFn) -> Prepared:
     )  # fmt: skip
 
 
-def write_prepared(prepared: Prepared, directory: Path) -> Path:
-    for name, text in serialise_prepared(prepared).items():
-        write_text(directory / name, text)
+def store(prepared: Prepared, directory: Path) -> Path:
+    write_prepared(prepared, directory)
     return directory
 
 
@@ -107,19 +107,42 @@ def prepared(make_prepared: MakePrepared) -> Prepared:
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(expected=prepared_sets())
 def test_stored_data_set_reads_back_unchanged(expected: Prepared, tmp_path: Path) -> None:
-    assert_equal(read_prepared(write_prepared(expected, tmp_path)), expected)
+    assert_equal(read_prepared(store(expected, tmp_path)), expected)
 
 
-def test_each_record_is_written_to_one_line(prepared: Prepared) -> None:
+def test_each_record_is_written_to_one_line(prepared: Prepared, tmp_path: Path) -> None:
     texts = ["a\nb", "a\r\nb", "a\u2028b", "a\x85b"]
     records = [replace(record, text=text) for record, text in zip(prepared.records, texts, strict=True)]
-    lines = serialise_prepared(replace(prepared, records=records))["records.jsonl"].split("\n")
+    path = store(replace(prepared, records=records), tmp_path) / "records.jsonl"
+    lines = path.read_bytes().decode().split("\n")
     assert [json.loads(line)["text"] for line in lines[:-1]] == texts
     assert lines[-1] == ""
 
 
 def test_same_data_give_the_same_files(prepared: Prepared, tmp_path: Path) -> None:
-    assert serialise_prepared(read_prepared(write_prepared(prepared, tmp_path))) == serialise_prepared(prepared)
+    names = ("dataset.json", "records.jsonl")
+    first = [(store(prepared, tmp_path) / name).read_bytes() for name in names]
+    assert [(store(read_prepared(tmp_path), tmp_path) / name).read_bytes() for name in names] == first
+
+
+def test_unknown_labels_and_parts_read_back(prepared: Prepared, tmp_path: Path) -> None:
+    first, *rest = prepared.records
+    expected = update_version(replace(prepared, records=[replace(first, unknown=("b",), part="val"), *rest]))
+    actual = read_prepared(store(expected, tmp_path))
+    assert (actual.records[0].unknown, actual.records[0].part) == (("b",), "val")
+    assert actual.known is not None
+    assert actual.known.tolist() == [[True, False], [True, True], [True, True], [True, True]]
+
+
+def test_an_interrupted_write_leaves_the_earlier_records(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (store(prepared, tmp_path) / "records.jsonl").read_bytes()
+    monkeypatch.setattr(storing, "_record_to_json", lambda record: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_prepared(prepared, tmp_path)
+    assert (tmp_path / "records.jsonl").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset.json", "records.jsonl"]
 
 
 CHANGES: dict[str, Any] = {
@@ -133,7 +156,7 @@ CHANGES: dict[str, Any] = {
 
 @pytest.mark.parametrize(("key", "value"), CHANGES.items(), ids=CHANGES)
 def test_changed_record_is_rejected(key: str, value: Any, prepared: Prepared, tmp_path: Path) -> None:
-    path = write_prepared(prepared, tmp_path) / "records.jsonl"
+    path = store(prepared, tmp_path) / "records.jsonl"
     first, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join([json.dumps({**json.loads(first), key: value}) + "\n", *rest]), encoding="utf-8")
     with pytest.raises(UserError, match=f"records.jsonl: .*{prepared.version[:12]}"):
@@ -146,14 +169,14 @@ def test_changed_record_is_rejected(key: str, value: Any, prepared: Prepared, tm
 def test_missing_reordered_or_repeated_records_are_rejected(
     change: Callable[[list[str]], list[str]], prepared: Prepared, tmp_path: Path
 ) -> None:
-    path = write_prepared(prepared, tmp_path) / "records.jsonl"
+    path = store(prepared, tmp_path) / "records.jsonl"
     path.write_text("".join(change(path.read_text(encoding="utf-8").splitlines(keepends=True))), encoding="utf-8")
     with pytest.raises(UserError, match=r"records\.jsonl: .*version"):
         read_prepared(tmp_path)
 
 
 def test_reordered_labels_are_rejected(prepared: Prepared, tmp_path: Path) -> None:
-    path = write_prepared(prepared, tmp_path) / "dataset.json"
+    path = store(prepared, tmp_path) / "dataset.json"
     description = json.loads(path.read_text(encoding="utf-8"))
     write_json(path, {**description, "labels": description["labels"][::-1]})
     with pytest.raises(UserError, match=r"records\.jsonl: .*version"):
@@ -163,7 +186,7 @@ def test_reordered_labels_are_rejected(prepared: Prepared, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["dataset.json", "records.jsonl"])
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff", b"{}\n{}\n", b"[1]\n", b'"text"\n'], ids=repr)
 def test_invalid_file_is_named_by_its_path(name: str, content: bytes, prepared: Prepared, tmp_path: Path) -> None:
-    (write_prepared(prepared, tmp_path) / name).write_bytes(content)
+    (store(prepared, tmp_path) / name).write_bytes(content)
     with pytest.raises(UserError) as caught:
         read_prepared(tmp_path)
     assert str(tmp_path) in str(caught.value)
@@ -171,7 +194,7 @@ def test_invalid_file_is_named_by_its_path(name: str, content: bytes, prepared: 
 
 @pytest.mark.parametrize("name", ["dataset.json", "records.jsonl"])
 def test_missing_data_set_file_is_reported(name: str, prepared: Prepared, tmp_path: Path) -> None:
-    (write_prepared(prepared, tmp_path) / name).unlink()
+    (store(prepared, tmp_path) / name).unlink()
     with pytest.raises(UserError, match=f"{name}: .*No such file"):
         read_prepared(tmp_path)
 
@@ -186,7 +209,7 @@ JUNK = st.recursive(
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from(["name", "version", "task", "labels", "taxonomy", "files", "problems"]), value=JUNK)
 def test_changed_description_is_read_or_rejected(key: str, value: Any, prepared: Prepared, tmp_path: Path) -> None:
-    path = write_prepared(prepared, tmp_path) / "dataset.json"
+    path = store(prepared, tmp_path) / "dataset.json"
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), key: value}), encoding="utf-8")
     try:
         read_prepared(tmp_path)
@@ -202,6 +225,14 @@ def test_stored_split_reads_back_unchanged(prepared: Prepared, tmp_path: Path) -
     write_json(tmp_path / "0.json", split_to_json(SPLIT))
     loaded = read_split(tmp_path / "0.json", prepared)
     assert (loaded, loaded.hash) == (SPLIT, SPLIT.hash)
+
+
+def test_ids_in_no_part_are_stored(prepared: Prepared, tmp_path: Path) -> None:
+    split = Split(["0000"], ["0002"], ["0003"], dropped=["0001"], leaked=["0003"])
+    write_json(tmp_path / "0.json", split_to_json(split))
+    loaded = read_split(tmp_path / "0.json", prepared)
+    assert (loaded, loaded.dropped, loaded.leaked) == (split, ["0001"], ["0003"])
+    assert list(split_to_json(SPLIT)) == ["hash", "train", "val", "test"], "as before where nothing is dropped"
 
 
 @pytest.mark.parametrize(

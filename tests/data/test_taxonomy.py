@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.data.sources import Content
-from ratchet.data.taxonomy import Match, NameMatcher, Taxonomy, load_english_stemmer, parse_taxonomy, words
+from ratchet.data.taxonomy import (
+    Match,
+    NameMatcher,
+    Taxonomy,
+    find_texts_without_rule,
+    join_words,
+    load_english_stemmer,
+    parse_taxonomy,
+    words,
+)
 from ratchet.errors import UserError
 
 ENTRIES = [
@@ -31,7 +40,7 @@ TEXTS = st.lists(st.sampled_from(NAMES) | st.text(max_size=12)).map(" ".join) | 
         ("Straße STRASSE", ["strasse", "strasse"]),
         ("ﬁne-tuning", ["fine", "tuning"]),
         ("ＧＰＴ", ["gpt"]),
-        ("Модель 模型 ３", ["модель", "模型", "3"]),
+        ("Модель 模型 ３", ["модель", "模", "型", "3"]),
         ("don't", ["don", "t"]),
         ("", []),
         (" -–_…🎉 ", []),
@@ -241,3 +250,79 @@ def test_every_match_is_a_name_in_the_text(text: str, stemming: bool) -> None:
 def test_name_between_any_two_texts_is_found(before: str, after: str, name: str, stemming: bool) -> None:
     label = next(entry["tag"] for entry in ENTRIES if name in (entry["tag"], *(entry.get("aliases") or ())))
     assert (label, " ".join(words(name))) in find_matches(f"{before} {name.upper()} {after}", stemming=stemming)
+
+
+# --- scripts without spaces -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("我想登录", ["我", "想", "登", "录"]),
+        ("PyTorch入門2024年", ["pytorch", "入", "門", "2024", "年"]),
+        ("データの入力", ["デー", "タ", "の", "入", "力"]),
+        ("ﾃﾞｰﾀ", ["デー", "タ"]),
+        ("น้ำแข็ง", ["น้ํ", "า", "แ", "ข็", "ง"]),
+        ("ราคา ๒๕๐ บาท", ["ร", "า", "ค", "า", "๒๕๐", "บ", "า", "ท"]),
+        ("二〇二六", ["二", "〇", "二", "六"]),
+        ("로그인 오류", ["로그인", "오류"]),
+        ("བོད་སྐད", ["བོད", "སྐད"]),
+    ],
+)
+def test_letters_are_words_in_scripts_without_spaces(text: str, expected: list[str]) -> None:
+    assert words(text) == [unicodedata.normalize("NFKC", word) for word in expected]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_of_ascii_text_are_those_beside_other_text(text: str) -> None:
+    assert words(f"{text} é") == [*words(text), "é"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (["登", "录"], "登录"),
+        (["py", "torch"], "py torch"),
+        (["登", "page"], "登 page"),
+        (["デー", "タ"], "データ"),
+        (["ที่", "นี่"], "ที่นี่"),
+        ([], ""),
+    ],
+)
+def test_joined_words_have_spaces_where_their_script_has(parts: list[str], text: str) -> None:
+    assert join_words(parts) == text
+
+
+# --- characters of names ----------------------------------------------------------------------------------------------
+def test_names_in_taxonomy_have_the_unicode_form_of_labels() -> None:
+    taxonomy = parse([{"tag": " cafe\u0301", "aliases": ["the\u0301"], "parents": ["cafe\u0301s"]}])
+    assert taxonomy.aliases == {"caf\u00e9": ("th\u00e9",)}
+    assert taxonomy.parents == {"caf\u00e9": ("caf\u00e9s",)}
+
+
+def test_tags_that_differ_only_in_unicode_form_occur_twice() -> None:
+    with pytest.raises(UserError, match=r"tags\.json, item 2.*twice"):
+        parse([{"tag": "caf\u00e9"}, {"tag": "cafe\u0301"}])
+
+
+@pytest.mark.parametrize(
+    ("entry", "parts"),
+    [
+        ({"tag": "a\ud83d"}, ["'tag'", "half a character"]),
+        ({"tag": "a", "aliases": ["b", "c\x07"]}, ["'aliases'", "control character"]),
+        ({"tag": "a", "aliases": ["b\nc"]}, ["'aliases'", "control character"]),
+        ({"tag": "a", "parents": ["\udc00"]}, ["'parents'", "half a character"]),
+        ({"tag": "a", "near": "yes"}, ["'near'"]),
+    ],
+)
+def test_names_that_cannot_be_shown_are_refused_with_their_item(entry: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(UserError, match=r"tags\.json, item 2") as caught:
+        parse([{"tag": "first"}, entry])
+    assert all(part in str(caught.value) for part in parts)
+
+
+# --- texts without a rule ---------------------------------------------------------------------------------------------
+def test_texts_without_rule_hold_no_name_that_stands_for_a_label() -> None:
+    texts = ["a face detection", "vision", "machine vision", "weather", ""]
+    found = find_texts_without_rule(texts, ["computer-vision"], parse(ENTRIES))
+    assert found.tolist() == [False, True, False, True, True]
+    assert find_texts_without_rule(texts[:1], ["computer-vision"], parse(ENTRIES), parents=False).tolist() == [True]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ratchet.config import compose
-from ratchet.data.texts import NotText, TextColumns
+from ratchet.data.texts import TextColumns
+from ratchet.data.values import NotText
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,12 @@ def test_adjacent_surrogates_are_merged_to_one_character() -> None:
 def test_list_is_rejected_as_text() -> None:
     with pytest.raises(NotText, match=r"description .*list"):
         TextColumns(("title", "description")).text(["a", ["b"]])
+
+
+@pytest.mark.parametrize("value", [{"a": "b"}, b"bytes", ("a",), {}])
+def test_no_text_is_the_repr_of_a_value(value: Any) -> None:
+    with pytest.raises(NotText, match=r"^title must hold text"):
+        TextColumns(("title", "description")).text([value, "text"])
 
 
 def test_text_columns_are_read_from_the_config() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ratchet.config import ModelConfig, bounded
 from ratchet.data.dataset import Dataset
+from ratchet.data.known import prepare_fit
 from ratchet.taggers import FitContext, Scores
 
 
@@ -40,7 +41,9 @@ class Tagger:
         self._shares: list[float] = []
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
-        self._shares = (train.targets.sum(axis=0) / (len(train) + self._smoothing)).tolist()
+        targets, known = prepare_fit(train.targets, train.known)
+        texts = len(train) if known is None else known.sum(axis=0)
+        self._shares = (targets.sum(axis=0) / (texts + self._smoothing)).tolist()
         context.log(0, {"most_common": max(self._shares)})
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:

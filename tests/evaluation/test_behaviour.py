@@ -63,6 +63,13 @@ def read(tmp_path: Path) -> Read:
     return read_content
 
 
+def test_labels_of_cases_are_compared_in_one_unicode_form(tmp_path: Path) -> None:
+    path = tmp_path / "tests.yaml"
+    path.write_text(yaml.safe_dump([{**MINIMUM, "cases": [{"text": "a cup", "has": ["cafe\u0301"]}]}]))
+    [case] = read_behaviour(FileConfig(path=str(path)), ["caf\u00e9"], [])
+    assert (case.wanted, case.skipped) == (("caf\u00e9",), ())
+
+
 def edit_test(test: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
     """Return the content of a file with one test, with some keys changed (None: removed)."""
     return [{key: value for key, value in {**test, **changes}.items() if value is not None}]

@@ -5,11 +5,11 @@ from datetime import datetime
 
 import pytest
 
-from ratchet.config import DateStep, SliceConfig, SliceKind
+from ratchet.config import DataConfig, DateStep, LabelsConfig, SliceConfig, SliceKind
 from ratchet.data.records import Record
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.errors import UserError
-from ratchet.evaluation.slices import assign_slices
+from ratchet.evaluation.slices import assign_slices, check_slices, divide_by_leaks
 
 LABELS = ["computer-vision", "graphs", "segmentation"]
 TAXONOMY = Taxonomy(
@@ -111,6 +111,58 @@ def test_unknown_label_error_suggests_nearest_label() -> None:
         assert part in str(error.value)
 
 
+# --- checks before anything is trained --------------------------------------------------------------------------------
+
+
+def check(slices: dict[str, SliceConfig], values: list[str], labels: LabelsConfig | None = None) -> None:
+    records = [make_record(columns={"source": value}) for value in values]
+    check_slices(records, slices, LABELS, DataConfig(labels=labels or LabelsConfig(column="tags")))
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("segmentatoin", "segmentation"), ("graph", "graphs"), ("Computer-vision", "computer-vision")]
+)
+def test_labels_of_a_slice_that_no_record_has_are_refused_with_the_nearest(name: str, nearest: str) -> None:
+    slices = {"odd": SliceConfig(kind=SliceKind.labels, labels=["graphs", name])}
+    with pytest.raises(UserError) as error:
+        check(slices, [])
+    for part in ("slices.odd.labels", repr(name), repr(nearest)):
+        assert part in str(error.value)
+
+
+def test_labels_of_a_slice_are_compared_in_one_unicode_form() -> None:
+    slices = {"cafe": SliceConfig(kind=SliceKind.labels, labels=["cafe\u0301"])}
+    check_slices([], slices, ["caf\u00e9"], DataConfig(labels=LabelsConfig(column="tags")))
+    record = make_record("a", "caf\u00e9")
+    assert assign_slices([record], slices, labels=["caf\u00e9"], taxonomy=TAXONOMY, train_counts={}) == [["cafe"]]
+
+
+@pytest.mark.parametrize("labels", [LabelsConfig(column="source"), LabelsConfig(columns=["other", "source"])])
+def test_slices_by_the_labels_are_refused(labels: LabelsConfig) -> None:
+    slices = {"by_label": SliceConfig(kind=SliceKind.column, column="source")}
+    with pytest.raises(UserError, match=r"slices\.by_label\.column: 'source' holds the labels .*kind=labels"):
+        check(slices, ["a", "b"], labels)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [str(number) for number in range(100)],
+        [str(number // 2 * 2 if number < 40 else number) for number in range(100)],
+        [*map(str, range(11)), *[""] * 500],
+    ],
+)
+def test_slices_with_a_value_for_nearly_each_record_are_refused(values: list[str]) -> None:
+    slices = {"by_source": SliceConfig(kind=SliceKind.column, column="source")}
+    with pytest.raises(UserError, match=r"slices\.by_source\.column: 'source' has \d+ values .* per value"):
+        check(slices, values)
+
+
+@pytest.mark.parametrize("values", [[], ["a", "b"], [*"abcdefghij"], [*"abcdefghijkl"] * 2, [""] * 50])
+def test_slices_by_columns_with_groups_are_accepted(values: list[str]) -> None:
+    check({"by_source": SliceConfig(kind=SliceKind.column, column="source")}, values)
+
+
 def test_slices_of_record_follow_configuration_order() -> None:
     slices = {
         "terse": SliceConfig(kind=SliceKind.short_text, max_words=5),
@@ -125,3 +177,8 @@ def test_slices_of_record_follow_configuration_order() -> None:
     assigned = assign_slices(records, slices, labels=LABELS, taxonomy=TAXONOMY, train_counts={})
     assert assigned == [["terse", "date=2021", "unnamed", "graphs"], []]
     assert assign_slices(records, {}, labels=LABELS, taxonomy=TAXONOMY, train_counts={}) == [[], []]
+
+
+def test_texts_of_earlier_parts_are_a_slice_of_their_own_if_leaks_are_reported() -> None:
+    assert divide_by_leaks([["terse"], []], ["a", "b"], ["b", "c"]) == [["terse", "without_leaks"], ["leaked"]]
+    assert divide_by_leaks([["terse"], []], ["a", "b"], []) == [["terse"], []]

@@ -39,8 +39,9 @@ def assert_matches_brute_force(targets: Binary, scores: npt.NDArray[Any], averag
     candidates, values = compute_f1_by_threshold(targets, scores, average)
     assert candidates.tolist() == list(expected)
     np.testing.assert_allclose(values, list(expected.values()), atol=1e-9)
-    highest = max(expected.values())
-    first = next(threshold for threshold, value in expected.items() if value >= highest - 1e-9)
+    expected = {threshold: value for threshold, value in expected.items() if threshold > 0}
+    highest = max(expected.values(), default=0.0)
+    first = next((threshold for threshold, value in expected.items() if value >= highest - 1e-9), 1.0)
     assert find_best_threshold(targets, scores, average) == first
 
 

@@ -11,8 +11,20 @@ PREDICTED = Predicted(SCORES, (np.nan_to_num(SCORES) >= 0.1).astype(np.uint8), n
 
 def test_counts_distinguish_missing_text_from_missing_label() -> None:
     without_labels = Predicted(SCORES, np.zeros((3, 3), dtype=np.uint8), PREDICTED.has_text)
-    assert without_labels.counts() == {"rows": 3, "without_text": 1, "without_label": 2, "labels": 0}
-    assert PREDICTED.counts() == {"rows": 3, "without_text": 1, "without_label": 0, "labels": 5}
+    assert without_labels.counts() == {
+        "rows": 3,
+        "without_text": 1,
+        "without_words": 0,
+        "without_label": 2,
+        "labels": 0,
+    }
+    assert PREDICTED.counts() == {
+        "rows": 3,
+        "without_text": 1,
+        "without_words": 0,
+        "without_label": 0,
+        "labels": 5,
+    }
 
 
 def test_written_scores_are_exact() -> None:

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.inference.naming import predict, read_text
 
+from ratchet.config import Format
+from ratchet.data.formats import Dialect
 from ratchet.errors import UserError
-from ratchet.inference.readers import delimited_reader
+from ratchet.inference.readers import reader_of
 
 CELLS = st.text(st.characters(codec="utf-8") | st.sampled_from('",;\n\r\t'), max_size=12)
 
@@ -27,7 +29,9 @@ def test_all_values_are_preserved(
     separator = "\t" if suffix == "tsv" else ","
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, delimiter=separator).writerows([["title", "description"], *cells])
-    summary = predict(path, directory / f"out.{suffix}")
+    # A text with a tab and a line end may look like two rows of TSV without quoting, so that it is read as CSV.
+    dialect = Dialect(Format.csv, separator=separator, option_prefix="input_")
+    summary = predict(path, directory / f"out.{suffix}", dialect=dialect)
     [header, *rows] = parse_rows(read_text(directory / f"out.{suffix}"), separator)
     assert summary.rows == len(cells)
     assert header == ["title", "description", "predicted", "scores"]
@@ -51,7 +55,7 @@ def test_labels_and_scores_are_appended_to_rows(tmp_path: Path) -> None:
         (b"id,title\n1,a\n", ["no column 'description'", "The file has: id, title", "text=title,description"]),
         (b"title,description\na,b\nc\n", ["texts.csv, row 3: 1 fields"]),
         (b'title,description\na,b\n"c,d\n', ["texts.csv, after row 2: "]),
-        (b"title,description\na,b\nc,\xe9\n", ["texts.csv, line 3: byte 0xe9 is not UTF-8"]),
+        (b"title,description\na,b\nc,\xe9\n", ["texts.csv, line 3: byte 0xe9 is not utf-8: set input_encoding"]),
     ],
 )
 def test_invalid_input_is_reported_before_scoring(content: bytes, parts: list[str], tmp_path: Path) -> None:
@@ -66,7 +70,7 @@ def test_invalid_input_is_reported_before_scoring(content: bytes, parts: list[st
 def test_rows_are_read_lazily(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("title\n" + "a\n" * 5 + "b,b\n" + "c\n" * 100_000)
-    batches = delimited_reader(path, ",").batches(2, start=1)
+    batches = reader_of(path).batches(2, start=1)
     assert [next(batches).column("title") for _ in range(2)] == [["a", "a"], ["a", "a"]]
     with pytest.raises(UserError, match="row 7"):
         next(batches)

@@ -9,7 +9,7 @@ from tests.inference.naming import JSON, predict, read_text
 
 from ratchet.errors import UserError
 from ratchet.inference.columns import ScoreDetail
-from ratchet.inference.readers import json_lines_reader
+from ratchet.inference.readers import reader_of
 
 
 @settings(max_examples=40, deadline=None)
@@ -69,7 +69,7 @@ def test_score_detail_selects_written_scores(tmp_path: Path) -> None:
         (b'{"title": "a", "description": "b"}\n[1]\n', ["texts.jsonl, line 2: ", "list"]),
         (b'{"title": "a", "description": "b"}\n{"title": ["a"]}\n', ["line 2: title ", "list"]),
         (b'{"title": "a"}\n', ["no column 'description'", "The file has: title"]),
-        (b'{"title": "\xff"}\n', ["line 1: byte 0xff is not UTF-8"]),
+        (b'{"title": "\xff"}\n', ["line 1: byte 0xff is not utf-8"]),
         (b'{"title": "a", "description": "b"}\n{"predicted": 1}\n', ["a column 'predicted' already", "prefix="]),
         (b"[" * 100_000, ["line 1: not valid JSON"]),
     ],
@@ -86,7 +86,7 @@ def test_invalid_input_is_reported_before_scoring(content: bytes, parts: list[st
 def test_lines_are_parsed_lazily(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.write_text("broken\n" + '{"title": "a"}\n' * 3 + "broken\n")
-    batches = json_lines_reader(path).batches(2, start=1)
+    batches = reader_of(path).batches(2, start=1)
     assert next(batches).column("title") == ["a", "a"]
     with pytest.raises(UserError, match="line 5"):
         next(batches)

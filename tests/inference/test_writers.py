@@ -12,8 +12,7 @@ from tests.inference.naming import ROWS, predict, read_text
 
 from ratchet.config import Format
 from ratchet.errors import UserError
-from ratchet.inference.readers import format_of
-from ratchet.inference.writers import encode_text, join_parts
+from ratchet.inference.writers import encode_text, join_parts, output_format
 
 
 def test_compressed_parts_are_joined_into_one_file(tmp_path: Path) -> None:
@@ -41,7 +40,7 @@ NAMES = ["x.csv", "x.tsv", "x.jsonl", "x.parquet", "x.csv.gz", "x.jsonl.gz"]
     [("a.CSV", Format.csv), ("a.b.tab", Format.tsv), ("a.ndjson.gz", Format.jsonl), ("a.pq", Format.parquet)],
 )
 def test_format_follows_file_name(name: str, form: Format) -> None:
-    assert format_of(Path(name), "input") is form
+    assert output_format(Path(name)) is form
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,7 @@ def test_format_follows_file_name(name: str, form: Format) -> None:
 )
 def test_unknown_file_format_is_explained(name: str, part: str) -> None:
     with pytest.raises(UserError, match=f"output={name}.*{part}"):
-        format_of(Path(name), "output")
+        output_format(Path(name))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit, logit
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
-from tests.datasets import build_dataset
+from tests.datasets import build_dataset, make_toy_dataset
 
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.taxonomy import Taxonomy
@@ -455,3 +455,57 @@ def test_any_texts_and_labels_can_be_fitted_and_saved(
     np.testing.assert_array_equal(loaded.predict_proba(texts), scores)
     assert loaded.explain(texts) == classifier.explain(texts)
     assert (loaded.labels, loaded.task) == (labels, task)
+
+
+def make_partly_known(size: int = 40) -> Dataset:
+    """Return texts of three labels, two of which are known for the same texts."""
+    train = make_toy_dataset(size)
+    known = np.ones(train.targets.shape, dtype=bool)
+    known[::3, 0] = known[1::4, 1] = known[1::4, 2] = False
+    return replace(train, known=known)
+
+
+@pytest.mark.parametrize("exact", [5000, 10], ids=["exact", "iterative"])
+def test_label_is_fitted_on_its_known_texts(exact: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "_EXACT", exact)
+    train = make_partly_known()
+    assert train.known is not None
+    features = Features.fit(train.texts, train.labels, train.taxonomy, LexicalSettings()).transform(train.texts)
+    weights, bias, left_out = fit_ridge(features, train.targets, 1.5, train.known)
+    for column, rows in enumerate(train.known.T):
+        alone = fit_ridge(features[rows], train.targets[rows][:, [column]], 1.5)
+        np.testing.assert_allclose(weights[:, [column]], alone[0], atol=1e-4)
+        np.testing.assert_allclose(bias[column], alone[1][0], atol=1e-4)
+        np.testing.assert_allclose(left_out[rows, column], alone[2][:, 0], atol=1e-4)
+        others = features[~rows] @ alone[0] + alone[1]
+        np.testing.assert_allclose(left_out[~rows, column], others[:, 0], atol=1e-4)
+    slopes, offsets = fit_odds(left_out, train.targets, train.known)
+    for column, rows in enumerate(train.known.T):
+        slope, offset = fit_odds(left_out[rows][:, [column]], train.targets[rows][:, [column]])
+        np.testing.assert_allclose((slopes[column], offsets[column]), (slope[0], offset[0]), rtol=1e-2)
+
+
+def test_labels_of_the_same_known_texts_are_fitted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, shapes, fit = make_partly_known(), [], classifier._fit_known
+    monkeypatch.setattr(
+        classifier, "_fit_known", lambda *arguments: [shapes.append(arguments[1].shape), fit(*arguments)][1]
+    )
+    fit_classifier(train)
+    assert sorted(shapes) == [(26, 1), (30, 2)]
+
+
+def test_unknown_targets_do_not_change_the_classifier() -> None:
+    train = make_partly_known()
+    assert train.known is not None
+    other = replace(train, targets=np.where(train.known, train.targets, 1 - train.targets))
+    one, two = fit_classifier(train), fit_classifier(other)
+    np.testing.assert_array_equal(one.weights, two.weights)
+    np.testing.assert_array_equal(one.bias, two.bias)
+    assert not np.array_equal(one.weights, fit_classifier(replace(train, known=None)).weights)
+
+
+def test_label_that_is_never_known_scores_0() -> None:
+    train = make_partly_known()
+    assert train.known is not None
+    train.known[:, 1] = False
+    assert not fit_classifier(train).predict_proba(train.texts)[:, 1].any()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tests.datasets import fit_context
 
-from ratchet.data.dataset import Dataset
+from ratchet.data.dataset import Dataset, Task
 from ratchet.data.taxonomy import Taxonomy
 from ratchet.models.rule import Settings, Tagger
 from ratchet.taggers import Evidence
@@ -181,3 +181,102 @@ def test_tagger_has_no_parameters_and_size_of_its_files(tmp_path: Path) -> None:
     tagger.save(tmp_path)
     assert tagger.num_parameters == 0
     assert tagger.size_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+
+
+# --- without a taxonomy -----------------------------------------------------------------------------------------------
+def fit_on_labels(
+    directory: Path, labels: list[str], task: Task = Task.multilabel, counts: tuple[int, ...] = ()
+) -> Tagger:
+    """Fit rules on labels alone; train has `counts` records of each label."""
+    targets = np.repeat(np.eye(len(labels), dtype=np.uint8), counts or [0] * len(labels), axis=0)
+    texts = ["nothing"] * len(targets)
+    train = Dataset([str(row) for row in range(len(texts))], texts, targets, labels, Taxonomy.from_labels(labels), task)
+    tagger = Tagger(Settings(name="rule", complexity=0))
+    tagger.fit(train, train, fit_context(directory))
+    return tagger
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("card_arrival", "When will my card arrive?"),
+        ("cardArrival", "My cards arrived"),
+        ("card-arrival", "Has the card still not arrived?"),
+        ("card_arrival", "the arrival of the new card"),
+        ("lost_or_stolen_card", "my card was stolen, or lost"),
+        ("HTTPError pages", "error of http pages"),
+        ("CardNotWorking", "the card is not working"),
+        ("PyTorch", "written in pytorch"),
+        ("not_working", "it is not working"),
+    ],
+)
+def test_words_of_label_may_be_apart_without_taxonomy(tmp_path: Path, label: str, text: str) -> None:
+    labels = [label, "weather"]
+    assert predict_labels(fit_on_labels(tmp_path, labels), text, labels) == {label}
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("card_arrival", "my card"),
+        ("card_arrival", "a card is there, and after many days of waiting something else arrived"),
+        ("not_working", "I am working"),
+        ("iPhone", "I dropped my phone"),
+        ("cardArrival", "cardarrivals2"),
+        ("登录", "录一个登"),
+    ],
+)
+def test_words_of_label_are_all_needed_and_near(tmp_path: Path, label: str, text: str) -> None:
+    labels = [label, "weather"]
+    assert predict_labels(fit_on_labels(tmp_path, labels), text, labels) == set()
+
+
+def test_words_of_label_in_taxonomy_stay_together_unless_it_says_near(tmp_path: Path) -> None:
+    labels, text = ["card_arrival"], "my card finally arrived"
+    for near, expected in ((frozenset(), set()), (frozenset(labels), set(labels))):
+        taxonomy = Taxonomy({"card_arrival": ()}, {"card_arrival": ()}, near)
+        assert predict_labels(fit_with_taxonomy(tmp_path, labels, taxonomy), text, labels) == expected
+
+
+def test_near_words_are_explained(tmp_path: Path) -> None:
+    tagger = fit_on_labels(tmp_path, ["card_arrival"])
+    assert tagger.explain(["The card finally arrived"]) == [[Evidence("card_arrival", "card arrived", 1.0)]]
+
+
+@pytest.mark.parametrize("text", ["请告诉我账单在哪里", "我的账单", "账单"])
+def test_label_in_script_without_spaces_is_found_inside_text(tmp_path: Path, text: str) -> None:
+    labels = ["账单", "登录"]
+    tagger = fit_on_labels(tmp_path, labels)
+    assert predict_labels(tagger, text, labels) == {"账单"}
+    assert tagger.explain([text]) == [[Evidence("账单", "账单", 1.0)]]
+
+
+def test_no_label_is_predicted_where_no_rule_fires(tmp_path: Path) -> None:
+    tagger = fit_on_labels(tmp_path, ["bug", "login"], counts=(1, 4))
+    assert not tagger.predict_proba(["the weather", ""]).any()
+    np.testing.assert_array_equal(tagger.find_texts_without_rule(["a bug", "the weather", ""]), [False, True, True])
+
+
+def test_most_frequent_label_is_predicted_where_one_is_needed(tmp_path: Path) -> None:
+    labels = ["bug", "login", "slow"]
+    tagger = fit_on_labels(tmp_path, labels, Task.multiclass, (1, 2, 5))
+    assert predict_labels(tagger, "the weather", labels) == {"slow"}
+    assert predict_labels(tagger, "a bug", labels) == {"bug"}
+    assert predict_labels(tagger, "a bug at login", labels) == {"login"}
+    assert tagger.explain(["the weather", "a bug at login"]) == [[], [Evidence("login", "login", 1.0)]]
+
+
+def test_longest_name_decides_where_one_label_is_needed(tmp_path: Path) -> None:
+    labels = ["card", "card_arrival"]
+    tagger = fit_on_labels(tmp_path, labels, Task.multiclass, (9, 1))
+    assert predict_labels(tagger, "has my card arrived", labels) == {"card_arrival"}
+
+
+def test_loaded_tagger_keeps_frequencies_and_near_names(tmp_path: Path) -> None:
+    labels, texts = ["bug", "card_arrival", "slow"], ["nothing", "my card has arrived", "a slow bug"]
+    for task in Task:
+        tagger = fit_on_labels(tmp_path, labels, task, (1, 2, 5))
+        tagger.save(tmp_path)
+        loaded = Tagger.load(tmp_path)
+        np.testing.assert_array_equal(loaded.predict_proba(texts), tagger.predict_proba(texts))
+        assert loaded.explain(texts) == tagger.explain(texts)

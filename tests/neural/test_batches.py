@@ -102,7 +102,7 @@ def test_targets_stay_aligned_with_texts(seed: int | None) -> None:
     texts = make_many_texts()
     targets = np.random.default_rng(2).integers(0, 2, (len(texts), 4)).astype(np.uint8)
     seen = []
-    for ids, mask, batch_targets, weight in Batches(texts, targets, batch_size=16, padding=0, seed=seed):
+    for ids, mask, batch_targets, weight, _ in Batches(texts, targets, batch_size=16, padding=0, seed=seed):
         rows = ids[:, 0].numpy() - 10
         np.testing.assert_array_equal(batch_targets.numpy(), targets[rows])
         np.testing.assert_array_equal(mask.sum(dim=1).numpy(), [len(texts[row]) for row in rows])

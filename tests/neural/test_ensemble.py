@@ -1,7 +1,7 @@
 """Tests for a network distilled from a lexical model and averaged with it: targets, scores, explanations, files."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +255,29 @@ def test_network_without_lexical_classifier_saves_no_extra_files(make_dataset: M
     np.testing.assert_array_equal(
         loaded.predict_proba(train.texts), make_small_network(train).predict_proba(train.texts), strict=True
     )
+
+
+def make_partly_known(make_dataset: MakeDataset) -> Dataset:
+    train = make_dataset(30)
+    known = np.random.default_rng(0).random(train.targets.shape) < 0.7
+    return replace(train, known=known)
+
+
+def test_unknown_cells_have_no_target_without_a_teacher(make_dataset: MakeDataset) -> None:
+    train = make_partly_known(make_dataset)
+    assert train.known is not None
+    for settings in (make_settings(), make_settings(lexical_share=0.5)):
+        _, targets = learn_lexical(train, settings)
+        assert np.array_equal(np.isnan(targets), ~train.known)
+        np.testing.assert_array_equal(targets[train.known], train.targets[train.known])
+
+
+def test_teacher_alone_is_the_target_of_unknown_cells(make_dataset: MakeDataset) -> None:
+    train = make_partly_known(make_dataset)
+    assert train.known is not None
+    _, targets = learn_lexical(train, make_settings(teacher_share=0.25))
+    _, left_out = fit_lexical(train, LexicalSettings())
+    mixed = 0.75 * train.targets + 0.25 * left_out
+    np.testing.assert_allclose(targets, np.where(train.known, mixed, left_out), atol=1e-6)
+    other = replace(train, targets=np.where(train.known, train.targets, 1 - train.targets))
+    np.testing.assert_array_equal(learn_lexical(other, make_settings(teacher_share=0.25))[1], targets)

@@ -206,3 +206,51 @@ def test_loss_is_linear_in_soft_targets(task: Task) -> None:
         loss = make_loss(make_settings(imbalance), make_multiclass_targets(), task)
         mixed = 0.7 * loss(logits, hard) + 0.3 * loss(logits, rolled)
         torch.testing.assert_close(loss(logits, 0.7 * hard + 0.3 * rolled), mixed)
+
+
+KNOWN = np.random.default_rng(3).random((20, len(COUNTS))) < 0.7
+
+
+def test_counts_of_labels_are_those_of_known_texts() -> None:
+    targets = make_train_targets()
+    biases = prior_logits(targets, Task.multilabel, KNOWN)
+    weights = positive_weights(targets, 1.0, KNOWN)
+    for column, rows in enumerate(KNOWN.T):
+        alone = targets[rows][:, [column]]
+        torch.testing.assert_close(biases[[column]], prior_logits(alone, Task.multilabel))
+        torch.testing.assert_close(weights[[column]], positive_weights(alone, 1.0))
+    never = np.zeros_like(KNOWN)
+    torch.testing.assert_close(
+        prior_logits(targets, Task.multilabel, never), prior_logits(np.zeros_like(targets), Task.multilabel)
+    )
+
+
+@pytest.mark.parametrize("imbalance", [item.value for item in Imbalance])
+def test_loss_is_a_weighted_sum_over_cells(imbalance: str) -> None:
+    logits, targets = make_batch(6, Task.multilabel)
+    cells = torch.rand((7, 6), generator=torch.Generator().manual_seed(1))
+    loss = make_loss(make_settings(imbalance), make_train_targets(), Task.multilabel, KNOWN)
+    expected = 0.0
+    for row in range(7):
+        for column in range(6):  # a batch in which only this cell has a weight
+            only = torch.zeros((7, 6))
+            only[row, column] = 1
+            expected += float(cells[row, column] * loss(logits, targets, only))
+    torch.testing.assert_close(float(loss(logits, targets, cells)), expected, rtol=1e-4, atol=1e-4)
+    ones = torch.ones((7, 6))
+    torch.testing.assert_close(loss(logits, targets, ones), loss(logits, targets))
+
+
+def test_cell_without_weight_has_neither_loss_nor_gradient() -> None:
+    logits, targets = make_batch(6, Task.multilabel)
+    cells = torch.from_numpy(KNOWN[:7].astype(np.float32))
+    loss = make_loss(make_settings("pos_weight"), make_train_targets(), Task.multilabel, KNOWN)
+    gradients = []
+    for truth in (targets, torch.where(cells > 0, targets, 1 - targets)):
+        free = logits.clone().requires_grad_()
+        loss(free, truth, cells).backward()  # type: ignore[no-untyped-call]
+        assert free.grad is not None
+        gradients.append(free.grad)
+    assert torch.equal(*gradients)
+    assert not gradients[0][cells == 0].any()
+    assert gradients[0][cells > 0].all()

@@ -15,12 +15,13 @@ from torch.nn import functional
 
 from ratchet.config import TrainerConfig
 from ratchet.data.dataset import Dataset, Task
+from ratchet.data.known import mark_unknown, prepare_fit
 from ratchet.errors import UserError
 from ratchet.neural import modules
 from ratchet.neural.batches import Batches, by_length, shuffled
 from ratchet.neural.fitting import fit_classifier
 from ratchet.neural.losses import make_loss
-from ratchet.neural.modules import Data, Fit, make_optimizer, parameter_groups, warmup_then_decay
+from ratchet.neural.modules import Data, Fit, make_optimizer, parameter_groups, warmup_then_decay, weigh_cells
 from ratchet.neural.settings import Imbalance, NeuralSettings, Tokens
 from ratchet.neural.text_classifier import TextClassifier
 from ratchet.neural.tokens import PADDING, learn_tokenizer, token_ids
@@ -252,7 +253,7 @@ def test_val_is_sorted_by_length_and_train_is_shuffled(make_dataset: MakeDataset
         (train, data.train_dataloader(), lambda texts, size: shuffled(texts, size, 7, 0)),
     ):
         texts = token_ids(classifier.tokenizer, dataset.texts, PADDING)
-        batch_targets = [targets.tolist() for _, _, targets, _ in batches]
+        batch_targets = [targets.tolist() for _, _, targets, *_ in batches]
         assert batch_targets == [dataset.targets[rows].tolist() for rows in order(texts, 8)]
 
 
@@ -524,4 +525,88 @@ def test_nan_loss_on_val_stops_training(make_dataset: MakeDataset, tmp_path: Pat
 
 
 def _nan_without_gradient(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda logits, targets: loss(logits, targets) + (0 if logits.requires_grad else float("nan"))
+    return lambda logits, *rest: loss(logits, *rest) + (0 if logits.requires_grad else float("nan"))
+
+
+def make_partly_known(make_dataset: MakeDataset, size: int, seed: int = 0) -> Dataset:
+    part = make_dataset(size, seed=seed)
+    return replace(part, known=np.random.default_rng(seed).random(part.targets.shape) < 0.6)
+
+
+def test_metric_of_an_epoch_gets_the_known_cells_of_val(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train, val = make_partly_known(make_dataset, 30), make_partly_known(make_dataset, 20, seed=1)
+    seen: list[tuple[Any, ...]] = []
+    metric = ValidationMetric("val/anything", lambda *arguments: [seen.append(arguments), 0.5][1])
+    fit_network(train, val, replace(make_context(tmp_path, Story()), validation_metric=metric))
+    order = [
+        row for rows in by_length(token_ids(make_classifier(train).tokenizer, val.texts, PADDING), 8) for row in rows
+    ]
+    assert val.known is not None
+    targets, scores, known = seen[0]
+    np.testing.assert_array_equal(known, val.known[order])
+    np.testing.assert_array_equal(targets, (val.targets * val.known)[order])
+    assert scores.shape == known.shape
+
+
+def test_fully_known_val_is_measured_without_a_mask(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    story = Story()  # whose metric takes no mask
+    fit_network(make_partly_known(make_dataset, 30), make_dataset(20, seed=1), make_context(tmp_path, story))
+    assert len(story.scores) == len(story.rows) > 0
+
+
+@pytest.mark.parametrize("targets", ["hard", "none", "soft"])
+def test_values_at_unknown_cells_do_not_change_a_fit(make_dataset: MakeDataset, tmp_path: Path, targets: str) -> None:
+    train, val = make_partly_known(make_dataset, 30), make_partly_known(make_dataset, 20, seed=1)
+    weights, rows = [], []
+    for flip in (False, True):
+        changed = [
+            replace(part, targets=np.where(part.known, part.targets, part.targets ^ flip)) for part in (train, val)
+        ]
+        learnt = {
+            "hard": mark_unknown(*prepare_fit(changed[0].targets, changed[0].known)),
+            "none": None,
+            "soft": np.where(train.known, train.targets, 0.4).astype(np.float32),
+        }[targets]
+        story = Story()
+        directory = tmp_path / str(flip)
+        directory.mkdir()
+        metric = ValidationMetric("val/anything", lambda truth, scores, known=None: float(truth.mean() + scores.mean()))
+        context = replace(make_context(directory, story), validation_metric=metric)
+        share = {"teacher_share": 0.5} if targets == "soft" else {}
+        classifier = fit_network(*changed, context, targets=learnt, **share)
+        weights.append(get_network(classifier).words.weight.detach().clone())
+        rows.append(story.rows)
+    assert torch.equal(*weights)
+    assert rows[0] == rows[1]
+
+
+def test_cells_weigh_one_on_average_and_the_teacher_has_its_share() -> None:
+    known = np.array([[True, False], [True, False]])
+    targets = np.array([[1, np.nan], [0, 0.3]], dtype=np.float32)
+    weights = weigh_cells(targets, known, 0.5)
+    assert weights is not None
+    np.testing.assert_allclose(weights, np.array([[1, 0], [1, 0.5]]) / 0.625)
+    assert weigh_cells(targets, None, 0.5) is None
+    nothing = weigh_cells(np.full((2, 2), np.nan, dtype=np.float32), np.zeros((2, 2), dtype=bool), 0.5)
+    assert nothing is not None
+    assert not nothing.any()
+
+
+def test_shares_of_processes_add_up_with_unknown_targets(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    train = make_partly_known(make_dataset, 21)
+    classifier = make_classifier(train)
+    network = get_network(classifier)
+    torch.nn.init.normal_(network.words.weight)
+    network.dropout.p = 0.0
+    context = make_context(tmp_path, Story())
+    data = Data(
+        classifier, train, train, make_settings(), context, mark_unknown(*prepare_fit(train.targets, train.known))
+    )
+    fit = Fit(classifier, {}, data, train.targets, make_settings(), context, train.known)
+
+    def compute_losses(rank: int, processes: int) -> list[Tensor]:
+        data.take_share(rank, processes)
+        return [fit.training_step(batch, 0).detach() for batch in data.train_dataloader()]
+
+    alone, *shares = compute_losses(0, 1), compute_losses(0, 2), compute_losses(1, 2)
+    torch.testing.assert_close(torch.stack(shares[0]) + torch.stack(shares[1]), torch.stack(alone))

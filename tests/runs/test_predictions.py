@@ -1,5 +1,6 @@
 """Tests for predictions/<part>.parquet, which other programs read, and for the check of its scores."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,27 @@ def test_scores_outside_0_and_1_raise(value: float) -> None:
     scores[1, 1] = value
     with pytest.raises(ValueError, match=r"not in \[0, 1\]"):
         check_scores(scores, (2, 2))
+
+
+def test_unknown_targets_are_stored_in_a_column_of_their_own(tmp_path: Path) -> None:
+    known = np.random.default_rng(1).random((5, 3)) < 0.5
+    predictions = dataclasses.replace(make_predictions(), known=known)
+    path = tmp_path / "test.parquet"
+    write_predictions(path, predictions)
+    assert dict(pl.read_parquet_schema(path))["known"] == pl.Array(pl.Boolean, 3)
+    read = read_predictions(path)
+    assert read.known is not None
+    assert read.known.dtype == np.bool_
+    np.testing.assert_array_equal(read.known, known)
+    np.testing.assert_array_equal(read.targets, predictions.targets * known)
+    np.testing.assert_array_equal(read.hide_unknown(np.ones((5, 3), np.uint8)), known.astype(np.uint8))
+
+
+def test_predictions_without_unknown_targets_have_no_such_column(tmp_path: Path) -> None:
+    path = tmp_path / "test.parquet"
+    write_predictions(path, make_predictions())
+    assert "known" not in pl.read_parquet_schema(path)
+    read = read_predictions(path)
+    assert read.known is None
+    decisions = np.ones((5, 3), np.uint8)
+    assert read.hide_unknown(decisions) is decisions

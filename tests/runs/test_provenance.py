@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import time
+import tracemalloc
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +13,14 @@ import pytest
 from tests import own_projects
 
 from ratchet.machine import machine
-from ratchet.runs.provenance import hash_lock, read_git_state, read_library_versions, read_package_versions
+from ratchet.runs import provenance
+from ratchet.runs.provenance import (
+    find_git_warning,
+    hash_lock,
+    read_git_state,
+    read_library_versions,
+    read_package_versions,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -193,33 +201,190 @@ def test_diff_of_project_in_larger_repository(tmp_path: Path) -> None:
     assert read_code(clone / "projects" / "ratchet") == read_code(project)
 
 
-def test_huge_diff_is_truncated_and_marked(project: Path) -> None:
-    (project / "src" / "huge.txt").write_text("0123456789abcde\n" * 150_000)
+def write_large(path: Path, megabytes: float, line: str = "0123456789abcde\n") -> dict[str, object]:
+    """Write a text file of this size; return it as a record holds it."""
+    path.write_text(line * int(megabytes * 1e6 / len(line)))
+    content = path.read_bytes()
+    name = path.relative_to(path.parents[1]).as_posix()
+    return {"path": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def test_large_new_file_is_recorded_by_its_hash(project: Path, tmp_path: Path) -> None:
+    large = write_large(project / "src" / "huge.txt", 2.4)
+    (project / "src" / "small.bin").write_bytes(bytes(range(256)) * 100)
     state, diff = read_git_state(project)
-    assert state["dirty"] is True
-    assert state["diff_complete"] is False
-    assert 1_000_000 < len(diff) <= 2_000_000
-    assert state["diff_sha256"] != hashlib.sha256(diff.encode()).hexdigest()  # it is the hash of the complete diff
+    assert (state["dirty"], state["diff_complete"], state["files"]) == (True, False, [large])
+    assert read_code(restore(project, diff, tmp_path)).keys() == read_code(project).keys() - {"src/huge.txt"}
 
 
-NOTHING = ({"commit": None, "branch": None, "dirty": None}, "")
+def test_large_new_file_alone_makes_no_diff(project: Path) -> None:
+    large = write_large(project / "src" / "huge [a], 'b' größe.txt", 1.1)
+    state, diff = read_git_state(project)
+    assert (state["dirty"], state["files"], state["diff_sha256"], diff) == (True, [large], None, "")
+
+
+def test_large_file_is_not_read_into_memory(project: Path) -> None:
+    with (project / "src" / "sparse.bin").open("wb") as file:
+        file.truncate(300_000_000)
+    tracemalloc.start()
+    state, _ = read_git_state(project)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [file["size"] for file in state["files"]] == [300_000_000]
+    assert peak < 20_000_000
+
+
+def test_many_new_files_together_are_bounded(project: Path, tmp_path: Path) -> None:
+    for number in range(5):
+        write_large(project / "src" / f"{number}.txt", 0.7)
+    (project / "src" / "small.py").write_text("x = 1\n")
+    state, diff = read_git_state(project)
+    assert len(diff) < 3_000_000
+    assert [file["path"] for file in state["files"]] == ["src/2.txt", "src/3.txt", "src/4.txt"]
+    assert {"src/small.py", "src/0.txt", "src/1.txt"} <= read_code(restore(project, diff, tmp_path)).keys()
+
+
+def test_small_change_of_a_large_file_is_in_the_diff(project: Path, tmp_path: Path) -> None:
+    write_large(project / "src" / "table.txt", 3)
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message=second")
+    with (project / "src" / "table.txt").open("a") as file:
+        file.write("one more\n")
+    state, diff = read_git_state(project)
+    assert state["diff_complete"] is True
+    assert read_code(restore(project, diff, tmp_path)) == read_code(project)
+
+
+@pytest.mark.parametrize("size", [2.5, 21])
+def test_rewritten_or_deleted_large_file_of_the_commit_is_recorded_by_its_hash(
+    project: Path, tmp_path: Path, size: float
+) -> None:
+    for name in ("changed.txt", "deleted.txt"):
+        write_large(project / "src" / name, size)
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message=second")
+    changed = write_large(project / "src" / "changed.txt", size, line="another line, of another length\n")
+    (project / "src" / "deleted.txt").unlink()
+    (project / "src" / "ratchet" / "model.py").write_text("x = 9\n")
+    state, diff = read_git_state(project)
+    assert state["files"] == [changed, {"path": "src/deleted.txt", "size": None, "sha256": None}]
+    clone = restore(project, diff, tmp_path)
+    assert (clone / "src" / "ratchet" / "model.py").read_text() == "x = 9\n"
+
+
+def test_new_repository_below_the_code_does_not_hide_other_files(project: Path) -> None:
+    (project / "src" / "inner").mkdir()
+    git(project / "src" / "inner", "init", "--quiet")
+    (project / "src" / "new.py").write_text("z = 3\n")
+    _, diff = read_git_state(project)
+    assert "new.py" in diff
+
+
+NOTHING = {"commit": None, "branch": None, "dirty": None}
 
 
 def test_state_without_repository_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     (tmp_path / "plain").mkdir()
-    assert read_git_state(tmp_path / "plain") == NOTHING
+    assert read_git_state(tmp_path / "plain") == (NOTHING, "")
+    assert find_git_warning(NOTHING) is None
 
 
-def test_state_without_git_program_is_empty(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def read_problem(project: Path) -> str:
+    """Return why git gave no commit; the rest of the state must be empty, and a warning must give the reason."""
+    state, diff = read_git_state(project)
+    problem = str(state.pop("problem"))
+    assert (state, diff) == (NOTHING, "")
+    warning = find_git_warning({**state, "problem": problem})
+    assert problem in str(warning)
+    return problem
+
+
+def test_missing_git_program_is_a_problem(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert read_git_state(project) == NOTHING
+    assert "not installed" in read_problem(project)
 
 
-def test_state_without_commit_is_empty(tmp_path: Path) -> None:
+def write_fake_git(directory: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a program called git on PATH that runs a shell script."""
+    directory.mkdir()
+    (directory / "git").write_text(f"#!/bin/sh\n{script}\n")
+    (directory / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_refused_ownership_is_a_problem_with_the_remedy(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = f"fatal: detected dubious ownership in repository at '{project}'"
+    remedy = f"git config --global --add safe.directory {project}"
+    script = f'printf "%s\\n\\n\\t%s\\n" "{refusal}" "{remedy}" >&2; exit 128'
+    write_fake_git(tmp_path / "bin", script, monkeypatch)
+    assert read_problem(project) == f"{refusal}: {remedy}"
+
+
+def test_git_that_hangs_is_a_problem(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "_GIT_SECONDS", 0.3)
+    write_fake_git(tmp_path / "bin", "exec sleep 600", monkeypatch)
+    assert "did not answer" in read_problem(project)
+
+
+def test_git_that_dies_without_a_word_is_a_problem(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_fake_git(tmp_path / "bin", "exit 7", monkeypatch)
+    assert "exit code 7" in read_problem(project)
+
+
+@pytest.mark.parametrize("damaged", ["HEAD", "index", "objects"])
+def test_damaged_repository_is_a_problem(project: Path, damaged: str) -> None:
+    path = project / ".git" / damaged
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.mkdir()
+    else:
+        path.write_text("nonsense")
+    assert "fatal" in read_problem(project) or "error" in read_problem(project)
+
+
+def test_repository_without_commit_is_recorded_without_a_warning(tmp_path: Path) -> None:
     write_project(tmp_path / "new")
     git(tmp_path / "new", "init", "--quiet")
-    assert read_git_state(tmp_path / "new") == NOTHING
+    state, diff = read_git_state(tmp_path / "new")
+    assert (state, diff) == ({**NOTHING, "problem": "the repository has no commit yet"}, "")
+    assert find_git_warning(state) is None
+
+
+def test_repository_of_the_environment_does_not_replace_that_of_the_project(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hook of another repository sets these variables."""
+    expected = read_git_state(project)
+    write_project(tmp_path / "other")
+    git(tmp_path / "other", "init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/index.lock")
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    assert read_git_state(project) == expected
+
+
+def test_repository_of_the_environment_counts_where_the_project_has_none(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = read_git_state(project)[0]["commit"]
+    (project / ".git").rename(tmp_path / "elsewhere.git")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(project))
+    state, _ = read_git_state(project)
+    assert (state["commit"], state["dirty"]) == (commit, False)
+
+
+def test_warning_names_the_large_files(project: Path) -> None:
+    write_large(project / "src" / "huge.txt", 1.5)
+    state, _ = read_git_state(project)
+    warning = str(find_git_warning(state))
+    assert "src/huge.txt (1.5 MB)" in warning
+    assert ".gitignore" in warning
 
 
 def test_lock_file_is_hashed(tmp_path: Path) -> None:

@@ -306,6 +306,45 @@ def test_code_diff_restores_code_of_run(configure: Configure, repository: Path, 
     assert (clone / "src" / "new.py").read_bytes() == content
 
 
+def test_large_file_is_recorded_by_hash_and_warned_of_once(
+    configure: Configure,
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(recording, "_PRINTED", set())
+    (repository / "src" / "vectors.bin").write_bytes(bytes(3_000_000))
+    for number in range(2):  # as two jobs of a grid
+        with open_run(configure(f"run_dir={tmp_path / str(number)}"), threads=1, overrides=[]) as run:
+            [file] = read_record(run.path)["git"]["files"]
+            assert (file["path"], file["size"]) == ("src/vectors.bin", 3_000_000)
+        assert not (run.path / "code.diff").exists()
+        assert "src/vectors.bin" in (run.path / "log.txt").read_text()
+    [line] = capsys.readouterr().err.splitlines()
+    assert "src/vectors.bin (3.0 MB)" in line
+
+
+def test_refusal_of_git_is_recorded_and_warned_of(
+    configure: Configure,
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(recording, "_PRINTED", set())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        pass
+    state = read_record(run.path)["git"]
+    assert state["commit"] is None
+    assert "not installed" in state["problem"]
+    assert state["problem"] in (run.path / "log.txt").read_text()
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: git: ")
+    assert state["problem"] in line
+
+
 def write_history(run: Path, text: str) -> Path:
     path = run / "history.csv"
     path.write_text("epoch,step,key,value\n" + text)

@@ -76,6 +76,13 @@ def test_runs_directory_may_move(store: Store, tmp_path: Path) -> None:
     assert [run.record.id for run in find_sweep_runs(tmp_path / "moved", "one")] == [stored.record.id]
 
 
+def test_directory_of_a_reused_run_may_be_renamed(store: Store, tmp_path: Path) -> None:
+    stored = store()
+    record_job(tmp_path / "runs", "one", Job(0, [], "done before"), stored.path)
+    renamed = stored.path.rename(stored.path.with_name("the good one"))
+    assert [run.path for run in find_sweep_runs(tmp_path / "runs", "one")] == [renamed]
+
+
 def test_last_sweep_may_contain_only_earlier_runs(store: Store, tmp_path: Path) -> None:
     runs_dir = tmp_path / "runs"
     assert find_last_sweep(runs_dir) == "none yet"

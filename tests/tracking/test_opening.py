@@ -5,12 +5,21 @@ from pathlib import Path
 import pytest
 from tests.tracking.listeners import Listener, make_description
 
-from ratchet.config import TrackerConfig, TrackerKind
+from ratchet.config import TrackerConfig, TrackerKind, TrackerMode
 from ratchet.errors import Pruned
 from ratchet.tracking import NullTracker, Report, open_tracker, wandb_tracker
 from ratchet.tracking.tracker import Description
 
 WANDB = TrackerConfig(kind=TrackerKind.wandb)
+
+
+ONLINE = TrackerConfig(kind=TrackerKind.wandb, mode=TrackerMode.online)
+
+
+@pytest.fixture(autouse=True)
+def _ignore_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_MODE", "WANDB_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def refuse_description() -> Description:
@@ -90,3 +99,97 @@ def test_failure_to_open_tracker_logs_one_warning(
     assert captured.err.count("\n") == 1
     assert "broken installation" in captured.err
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+@pytest.fixture
+def opened_modes(monkeypatch: pytest.MonkeyPatch) -> list[TrackerMode]:
+    """Return the modes in which W&B was opened; nothing is imported or started."""
+    modes: list[TrackerMode] = []
+
+    def open_listener(settings: TrackerConfig, *_: object) -> Listener:
+        modes.append(settings.mode)
+        return Listener()
+
+    monkeypatch.setattr(wandb_tracker, "open_wandb", open_listener)
+    return modes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WANDB_MODE", "disabled"),
+        ("WANDB_MODE", " Disabled"),
+        ("WANDB_DISABLED", "true"),
+        ("WANDB_DISABLED", "1"),
+        ("WANDB_DISABLED", "yes"),
+    ],
+)
+@pytest.mark.parametrize("settings", [WANDB, ONLINE], ids=["offline", "online"])
+def test_environment_switches_the_tracker_off(
+    name: str,
+    value: str,
+    settings: TrackerConfig,
+    tmp_path: Path,
+    opened_modes: list[TrackerMode],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(name, value)
+    with open_tracker(settings, tmp_path, refuse_description) as tracker:
+        assert isinstance(tracker, NullTracker)
+    assert (opened_modes, list(tmp_path.iterdir())) == ([], [])
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"{name}={value}" in line
+
+
+@pytest.mark.parametrize("mode", ["offline", "dryrun", "OFFLINE", "ofline", "never"])
+def test_environment_keeps_an_online_tracker_offline(
+    mode: str,
+    tmp_path: Path,
+    opened_modes: list[TrackerMode],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    with open_tracker(ONLINE, tmp_path, make_description):
+        pass
+    assert opened_modes == [TrackerMode.offline]
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"WANDB_MODE={mode}" in line
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "opened"),
+    [
+        ("online", WANDB, TrackerMode.offline),
+        ("run", WANDB, TrackerMode.offline),
+        ("shared", WANDB, TrackerMode.offline),
+        ("online", ONLINE, TrackerMode.online),
+        ("", ONLINE, TrackerMode.online),
+        ("offline", WANDB, TrackerMode.offline),
+    ],
+)
+def test_environment_never_makes_a_tracker_louder(
+    mode: str,
+    settings: TrackerConfig,
+    opened: TrackerMode,
+    tmp_path: Path,
+    opened_modes: list[TrackerMode],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setenv("WANDB_DISABLED", "false")
+    with open_tracker(settings, tmp_path, make_description):
+        pass
+    assert opened_modes == [opened]
+    assert capsys.readouterr().err == ""
+
+
+def test_environment_is_ignored_without_a_tracker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    with open_tracker(TrackerConfig(), tmp_path, refuse_description):
+        pass
+    assert capsys.readouterr().err == ""

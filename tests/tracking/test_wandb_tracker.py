@@ -16,7 +16,7 @@ from tests.commands import HANG_SECONDS
 from tests.tracking.listeners import inspect_wandb_run, make_description
 
 from ratchet.charts.theme import to_png
-from ratchet.config import TrackerConfig, TrackerKind
+from ratchet.config import TrackerConfig, TrackerKind, TrackerMode
 from ratchet.tracking import Files, Report, Table, open_tracker, wandb_tracker
 from ratchet.tracking.wandb_tracker import find_reason_for_offline, redirect_files
 
@@ -31,7 +31,15 @@ def _reset_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     import wandb
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC", "http_proxy", "HTTP_PROXY"):
+    for name in (
+        "WANDB_MODE",
+        "WANDB_DISABLED",
+        "WANDB_API_KEY",
+        "WANDB_IDENTITY_TOKEN_FILE",
+        "NETRC",
+        "http_proxy",
+        "HTTP_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
     wandb.teardown()
     with redirect_files(tmp_path):
@@ -55,6 +63,22 @@ def server_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize(("mode", "files"), [("disabled", 0), ("offline", 1), ("of line", 1)])
+def test_server_is_not_asked_against_the_environment(
+    mode: str, files: int, silent_server: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent_server.getsockname()[1]}")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_MODE", mode)
+    settings = TrackerConfig(kind=TrackerKind.wandb, mode=TrackerMode.online)
+    with open_tracker(settings, tmp_path / "run", make_description) as tracker:
+        tracker.log(1, {"loss": 1.0})
+    silent_server.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        silent_server.accept()
+    assert len(list((tmp_path / "run").rglob("*.wandb"))) == files
 
 
 class _NotFound(http.server.BaseHTTPRequestHandler):

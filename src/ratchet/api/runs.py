@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ratchet.api import display
 from ratchet.errors import UserError
+from ratchet.files import expand_home
 from ratchet.inference import scorer
 from ratchet.machine import environment
 from ratchet.project import VARIABLE, Project, current_project
@@ -95,7 +96,8 @@ class Run:
     def predictions(self, part: Literal["val", "test"] | None = None) -> "pl.DataFrame":
         """Return the predictions of one part; without `part`, of the one that the run measured.
 
-        Columns: id, `true` and `predicted` (lists of labels), `slices`, and `score/<label>` for each label.
+        Columns: id, `true` and `predicted` (lists of labels), `slices`, and `score/<label>` for each label; `unknown`
+        (the labels of which it is not known whether the record has them) only where there are any.
 
         Raises:
             UserError: the run has no predictions of that part.
@@ -123,6 +125,7 @@ class Run:
                 "id": pl.Series(predictions.ids, dtype=pl.String),
                 "true": list_labels(predictions.targets),
                 "predicted": list_labels(decided),
+                **({} if predictions.known is None else {"unknown": list_labels(~predictions.known)}),
                 "slices": pl.Series(predictions.slices, dtype=pl.List(pl.String)),
                 **{f"score/{label}": predictions.scores[:, column] for column, label in enumerate(labels)},
             }
@@ -316,4 +319,4 @@ def acting_in(project: Project) -> Iterator[None]:
 
 def find_runs_dir(project: Project, runs_dir: str | Path | None) -> Path:
     """Return the directory of runs: that of the project, or the one that an argument names."""
-    return project.runs_dir if runs_dir is None else project.root / Path(runs_dir).expanduser()
+    return project.runs_dir if runs_dir is None else project.root / expand_home(runs_dir)

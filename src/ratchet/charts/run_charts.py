@@ -157,7 +157,7 @@ def _compute_curve(candidate: Candidate, average: str) -> Iterator[Row]:
     read = _read_val(candidate)
     for threshold in GRID.tolist() if read else []:
         at = Thresholds("", np.array(threshold))  # as runs decide, also for a score equal to it
-        measured = [compute_averages(shown.targets, at.decide(shown.scores)) for _, shown in read]
+        measured = [compute_averages(shown.targets, shown.hide_unknown(at.decide(shown.scores))) for _, shown in read]
         yield from _build_rows(candidate.name, threshold, average, measured)
 
 
@@ -166,7 +166,8 @@ def _mark_chosen(candidate: Candidate, average: str) -> Iterator[Row]:
     for thresholds, predictions in _read_val(candidate):
         values = set() if thresholds.values is None else set(thresholds.values.tolist())
         if len(values) == 1:
-            measured = compute_averages(predictions.targets, thresholds.decide(predictions.scores))
+            decisions = predictions.hide_unknown(thresholds.decide(predictions.scores))
+            measured = compute_averages(predictions.targets, decisions)
             yield from _build_rows(candidate.name, values.pop(), average, [measured])
 
 
@@ -234,7 +235,8 @@ def _sort_most_first(item: tuple[Pair, int]) -> tuple[int, str, str]:
 def _count_pairs(run: StoredRun, part: str) -> Counter[Pair]:
     labels: list[str] = run.read_json("labels.json")
     predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
-    decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(predictions.scores)
+    thresholds = Thresholds.from_json(run.read_json("thresholds.json"), labels)
+    decisions = predictions.hide_unknown(thresholds.decide(predictions.scores))
     counts: Counter[Pair] = Counter()
     for true, decided in zip(predictions.targets, decisions, strict=True):
         missed: list[str | None] = [labels[index] for index in np.flatnonzero(true & (1 - decided)).tolist()]

@@ -1,12 +1,17 @@
-"""`ratchet data describe [data=...]`, `ratchet data fetch data=...` and `ratchet data list`."""
+"""`ratchet data describe [data=...]`, `data fetch data=...`, `data list` and `data suggest-taxonomy data=...`."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ratchet.config import compose, configs_of, headline, parse_options, register, take_config_dir
+from ratchet.cli.suggesting import SuggestOptions, suggest_taxonomy
+from ratchet.config import DataConfig, compose, configs_of, headline, parse_options, register, take_config_dir
 from ratchet.errors import UserError, did_you_mean
 from ratchet.models import all_settings
 from ratchet.reporting.terminal import Format, print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from ratchet.data.problems import Problem
 
 
 @dataclass
@@ -17,15 +22,18 @@ class Options:
     """Format of the printed result."""
 
 
-ACTIONS = dict.fromkeys(("describe", "list", "fetch"), Options)
+ACTIONS = {**dict.fromkeys(("describe", "list", "fetch"), Options), "suggest-taxonomy": SuggestOptions}
 
 
 def run(arguments: list[str]) -> int:
     """Run the verb `data`."""
     action, *rest = arguments or ["list"]
+    if action == "suggest-taxonomy":
+        suggest_taxonomy(rest)
+        return 0
     actions = {"list": _list, "describe": _describe, "fetch": _fetch}
     if action not in actions:
-        raise UserError(f"data {action}: {did_you_mean(action, actions)}")
+        raise UserError(f"data {action}: {did_you_mean(action, ACTIONS)}")
     options = parse_options(Options, [argument for argument in rest if argument.startswith("format=")])
     actions[action]([argument for argument in rest if not argument.startswith("format=")], options.format)
     return 0
@@ -43,26 +51,52 @@ def _list(arguments: list[str], form: Format) -> None:
 
 
 def _describe(arguments: list[str], form: Format) -> None:
-    """Print the content of a data set: records, labels, lengths, dates, what was left out, and the split."""
+    """Print the content of a data set: records, labels, lengths, dates, what is odd or left out, and the split."""
     register(all_settings())
     config = compose(*take_config_dir(arguments))
 
     from ratchet.data.describe import describe
     from ratchet.data.prepared import prepare
     from ratchet.data.splits import make_split
+    from ratchet.evaluation.slices import check_slices
 
     prepared = prepare(config.data)
-    description = describe(prepared, make_split(prepared, config.split, config.data.split.column))
+    check_slices(prepared.records, {**config.evaluation.slices, **config.data.slices}, prepared.labels, config.data)
+    leaks_dir = Path(config.runs_dir) / config.data.name
+    split = make_split(prepared, config.split, config.data.split.column, config.data.split.group, leaks_dir=leaks_dir)
+    description = describe(prepared, split, _find_status_columns(config.data))
     if form is Format.json:
         print_json(description)
         return
     print_facts(_list_facts(description), at=18)
     print()
+    unknown = description.get("unknown", {})
     rows = [
-        {"label": label, "records": str(sum(counts.values())), **{part: str(n) for part, n in counts.items()}}
+        {
+            "label": label,
+            "records": str(sum(counts.values())),
+            **{part: str(n) for part, n in counts.items()},
+            **({"unknown": f"{unknown[label]:.1%}"} if unknown else {}),
+        }
         for label, counts in sorted(description["label_counts"].items(), key=lambda item: -sum(item[1].values()))
     ]
     print_table(rows, markdown=form is Format.md)
+
+
+def _find_status_columns(config: DataConfig) -> "list[Problem]":
+    """Return the columns of the first file that mark rows to leave out, as far as its columns can be read."""
+    from ratchet.data.describe import find_status_columns
+    from ratchet.data.formats import Dialect, open_rows
+    from ratchet.data.formats.rows import Row
+    from ratchet.data.sources import list_sources
+    from ratchet.data.used_columns import list_used_columns
+
+    source = list_sources(config)[0]
+    try:
+        rows = open_rows(source.path, source.name, Dialect.from_config(config))
+        return find_status_columns((row.values for row in rows if isinstance(row, Row)), list_used_columns(config))
+    except UserError:  # of a column that nothing uses
+        return []
 
 
 def _fetch(arguments: list[str], form: Format) -> None:
@@ -73,16 +107,14 @@ def _fetch(arguments: list[str], form: Format) -> None:
     if chosen and chosen[-1] != config.name:
         raise UserError(f"data={chosen[-1]}: its name is {config.name}; the pipeline needs it to be that of its file")
 
-    from ratchet.data.sources import list_watched_files, read_file
-    from ratchet.files import replacing
+    from ratchet.data.watched import copy_to_target, list_watched_files
+    from ratchet.files import sha256_of
 
-    rows = []
-    for what, file, path in list_watched_files(config):
-        content = read_file(file, what)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_bytes(content.data)
-        rows.append({"file": str(path), "what": what, "bytes": f"{len(content.data):,}", "sha256": content.sha256[:12]})
+    rows = [
+        {"file": str(path), "what": file.role, "bytes": f"{path.stat().st_size:,}", "sha256": sha256_of(path)[:12]}
+        for file in list_watched_files(config)
+        for path in copy_to_target(file, config.records.layout)
+    ]
     if form is Format.json:
         print_json(rows)
     else:
@@ -90,6 +122,8 @@ def _fetch(arguments: list[str], form: Format) -> None:
 
 
 def _list_facts(description: dict[str, Any]) -> list[tuple[str, str]]:
+    from ratchet.data.findings import format_problem
+
     words, dates, left_out = description["words"], description["dates"], description["left_out"]
     per_record = ", ".join(f"{number}: {count}" for number, count in description["labels_per_record"].items())
     facts = [
@@ -103,13 +137,24 @@ def _list_facts(description: dict[str, Any]) -> list[tuple[str, str]]:
     if dates["first"]:
         undated = f", {dates['without']} without" if dates["without"] else ""
         facts.append(("dates", f"{dates['first'][:10]} to {dates['last'][:10]}{undated}"))
-    for what, count in left_out["records"].items():
-        facts.append(("left out", f"{count:,} {what}"))
+    facts += [("left out", f"{count:,} {what}") for what, count in left_out["records"].items() if count]
     for reason, count in left_out["labels"].items():
         facts.append(("left out", f"{count:,} labels {reason}"))
-    for problem in description["problems"]:
-        facts.append((problem["outcome"], f"{problem['count']:,} x {problem['kind']}, as {problem['first']}"))
+    facts += [format_problem(problem) for problem in description["problems"]]
+    if "unknown" in description:
+        shares = description["unknown"]
+        most = max(shares, key=shares.__getitem__)
+        mean = sum(shares.values()) / len(shares)
+        facts.append(("unknown", f"{mean:.1%} of the targets, at most {shares[most]:.1%} (label {most!r})"))
+    share = f"{description['without_rule'] / description['records']:.0%}"
+    is_weak = description["without_rule"] > 0.2 * description["records"]
+    hint = ": `ratchet data suggest-taxonomy` proposes aliases" if is_weak else ""
+    facts.append(("no rule fires", f"on {description['without_rule']:,} records ({share}){hint}"))
     parts = ", ".join(f"{count:,} {part}" for part, count in description["parts"].items())
     facts.append(("split", f"{parts} ({description['split_hash'][:12]})"))
+    if description["split_dropped"]:
+        facts.append(("", f"{description['split_dropped']:,} records dropped that other parts have, too"))
+    if description["split_leaked"]:
+        facts.append(("", f"{description['split_leaked']:,} records of val and test that earlier parts have, too"))
     facts.append(("dataset version", description["dataset_version"][:12]))
     return facts

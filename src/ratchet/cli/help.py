@@ -102,11 +102,12 @@ VERBS: Mapping[str, Verb] = {
         ("ratchet explain last text='Segmenting tumours in CT scans'",),
     ),
     "data": Verb(
-        "List, describe and fetch data sets.",
+        "List, describe and fetch data sets; suggest aliases.",
         {
             "list": Action("List the data sets of conf/data."),
             "describe": Action("Count and check the records, labels and slices of a data set.", groups=_DATA),
             "fetch": Action("Download the files of a data set.", groups=_DATA),
+            "suggest-taxonomy": Action("Suggest aliases from the train part.", groups=_DATA),
         },
         ("ratchet data describe data=madewithml", "ratchet data fetch data=madewithml"),
     ),

@@ -2,12 +2,15 @@
 
 import io
 import os
+import platform
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 
+from ratchet import __version__
 from ratchet.cli.help import VERBS, find_options, print_overview, print_verb
 from ratchet.cli.locating import describe_replaced, enter_project
 from ratchet.errors import RunFailed, UserError, did_you_mean, storage_error
@@ -23,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb, *rest = [*(given[before:] or ["help"]), *given[:before]]
     if verb in ("help", "-h", "--help"):
         return run_guarded(_print_overview)
+    if verb in ("--version", "-V"):
+        return run_guarded(print_version)
     return run_guarded(lambda: _run(verb, rest))
 
 
@@ -52,6 +57,13 @@ def print_replaced(verb: str, arguments: Sequence[str]) -> None:
 
 def _print_overview() -> int:
     print_overview()
+    return 0
+
+
+def print_version() -> int:
+    """Print the version of Ratchet and those of Hydra and Python, on which its command line depends."""
+    hydra = version("hydra-core")
+    print(f"Ratchet {__version__} (Hydra {hydra}, Python {platform.python_version()})")
     return 0
 
 

@@ -12,8 +12,7 @@ from ratchet.extras import require_extra
 from ratchet.files import write_text
 from ratchet.reporting.blocks import format_amount, format_number
 from ratchet.reporting.terminal import Format, print_facts, print_json, print_table, print_text
-from ratchet.runs.stored import read_run
-from ratchet.sweeps.ledger import Job, find_last_sweep, list_sweeps, read_jobs, read_study_id
+from ratchet.sweeps.ledger import Job, find_last_sweep, find_recorded_run, list_sweeps, read_jobs, read_study_id
 from ratchet.sweeps.space import to_overrides
 from ratchet.sweeps.study import find_study, read_about, read_study
 from ratchet.sweeps.trials import SearchResult, TrialResult, read_results
@@ -107,8 +106,7 @@ def _show_grid(runs_dir: Path, sweep_id: str, form: Format) -> None:
 
 
 def _build_job_row(runs_dir: Path, job: Job) -> dict[str, str]:
-    path = runs_dir / job.run if job.run is not None else None
-    stored = read_run(path) if path is not None and (path / "record.json").is_file() else None
+    stored = find_recorded_run(runs_dir, job.run) if job.run is not None else None
     metrics = stored.read_metrics() if stored is not None else {}
     part = stored.record.evaluate if stored is not None else "test"
     return {

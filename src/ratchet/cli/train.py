@@ -14,11 +14,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 
+from ratchet.cli.arguments import VERSION, check_arguments, check_hydra_settings
 from ratchet.cli.locating import enter_project
-from ratchet.cli.main import HELP, print_error, print_replaced, run_guarded
+from ratchet.cli.main import HELP, print_error, print_replaced, print_version, run_guarded
 from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, register, take_config_dir, to_config
 from ratchet.config.composition import compose_node
-from ratchet.config.grammar import take_first_value
+from ratchet.config.grammar import list_sweep_values, take_first_value
 from ratchet.config.search_path import searching
 from ratchet.errors import RunFailed, UserError
 from ratchet.machine import TERMINATED, environment
@@ -66,6 +67,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run Hydra's command line with these arguments, and return the exit code."""
     register(all_settings())
     overrides, config_dir = take_config_dir(arguments)
+    check_arguments(overrides)
+    if VERSION in overrides:
+        return print_version()
     overrides = [_quote_run(argument) for argument in overrides]
     if not HELP.isdisjoint(overrides):
         return _print_help(overrides, config_dir)
@@ -75,6 +79,9 @@ def run(arguments: Sequence[str]) -> int:
     command = [*multirun, *overrides]
     planned = None
     try:
+        if multirun:
+            command = [*multirun, *list_sweep_values(overrides, config_dir)]
+            overrides = command[len(multirun) :]
         if multirun and not asks:
             sweep_id = new_sweep_id()
             if not any(argument.split("=")[0] in _OTHER_CONFIG for argument in arguments):
@@ -149,6 +156,7 @@ def _run_hydra_job(cfg: "DictConfig") -> None:
     from ratchet.training import train
 
     try:
+        check_hydra_settings(hydra.run.dir, bool(hydra.job.chdir), origin.of("hydra.run", "hydra.job"))
         config = to_config(cfg, origin)
         if config.sweep.space:
             raise UserError(
@@ -172,6 +180,7 @@ def _run_hydra_job(cfg: "DictConfig") -> None:
 def _read_resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun, Config]":
     """Return the run that `resume` names, and the configuration that it started with."""
     from ratchet.runs import find_run
+    from ratchet.runs.accesses import find_runs_dir
 
     others = [override for override in overrides if not override.startswith(_WITH_RESUME)]
     if others:
@@ -182,6 +191,7 @@ def _read_resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun,
     stored = find_run(Path(config.runs_dir), str(config.resume))
     own = load(stored.path / "config.yaml", all_settings())
     own.trainer.progress_bar = config.trainer.progress_bar
+    own.runs_dir = str(find_runs_dir(stored, own.runs_dir, has_own_place=own.run_dir is not None))
     return stored, own
 
 

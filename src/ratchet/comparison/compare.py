@@ -24,7 +24,7 @@ from ratchet.runs import find_runs
 from ratchet.runs.accesses import count_test_accesses
 from ratchet.runs.promotions import describe_promotion, find_promoted
 from ratchet.runs.selection import Selection
-from ratchet.runs.stored import StoredRun, candidate_key
+from ratchet.runs.stored import StoredRun, candidate_key, describe_texts_without_rule
 from ratchet.statistics.bootstrap import Advance
 from ratchet.statistics.estimates import Estimate, estimate, estimate_training_spread
 
@@ -267,6 +267,11 @@ def list_notes(evidence: Evidence) -> list[str]:
         notes.append(
             f"slices with other records in some of the runs are left out: {', '.join(evidence.slices_left_out)}"
         )
+    for candidate in evidence.candidates:
+        runs = candidate.candidate.runs
+        if described := describe_texts_without_rule(runs[0], evidence.selection.part):
+            split = f" (split {runs[0].record.split_seed})" if len(runs) > 1 else ""
+            notes.append(f"{candidate.name}: no rule fires {described}{split}")
     if evidence.selection.part == "val":
         notes.append("on val, where thresholds were tuned and epochs chosen: use it to choose, not to report")
     return notes

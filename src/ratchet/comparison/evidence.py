@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ratchet.data.known import list_measured_rows
 from ratchet.errors import UserError
 from ratchet.evaluation.metrics import Binary
 from ratchet.evaluation.thresholds import Thresholds
@@ -76,12 +77,14 @@ def gather_evidence(
     `begin` gets the number of steps and returns a function that reports finished steps, for a progress bar.
 
     Raises:
-        UserError: a prediction file is missing, or two runs of one split differ in records, labels or true labels.
+        UserError: a prediction file is missing, or two runs of one split differ in records, labels, true labels or
+            which of them are known.
     """
     candidates = [*selection.candidates, *others]
     predictions = [[(run, _read_predictions(run, selection.part)) for run in c.runs] for c in candidates]
     labels = _read_labels([run for candidate in candidates for run in candidate.runs])
     _check_same_records([pair for pairs in predictions for pair in pairs])
+    predictions = [[(run, _select_measured(stored)) for run, stored in pairs] for pairs in predictions]
     ids = sorted({identifier for pairs in predictions for _, stored in pairs for identifier in stored.ids})
     index_of = {identifier: index for index, identifier in enumerate(ids)}
     decisions = [[_read_decisions(run, stored, labels, index_of) for run, stored in pairs] for pairs in predictions]
@@ -114,18 +117,38 @@ def _read_labels(runs: Sequence[StoredRun]) -> list[str]:
 
 
 def _check_same_records(predictions: Sequence[tuple[StoredRun, Predictions]]) -> None:
-    """Check that runs of one split have the same ids and true labels.
+    """Check that runs of one split have the same ids, true labels and unknown labels.
 
     Equal split hashes promise this, but a file edited by hand would silently invalidate every comparison.
     """
     first_of: dict[str | None, tuple[StoredRun, Predictions]] = {}
     for run, stored in predictions:
         first, expected = first_of.setdefault(run.record.split_hash, (run, stored))
-        if stored.ids != expected.ids or not np.array_equal(stored.targets, expected.targets):
+        if stored.ids != expected.ids or not _have_same_targets(stored, expected):
             raise UserError(
                 f"not comparable: {first.path} and {run.path} record the same split, but their predictions have other "
                 "ids or true labels: one of the files was changed. Restore it, or leave that run out"
             )
+
+
+def _have_same_targets(one: Predictions, other: Predictions) -> bool:
+    if one.known is None or other.known is None:
+        return one.known is other.known and np.array_equal(one.targets, other.targets)
+    return np.array_equal(one.known, other.known) and np.array_equal(one.targets, other.targets)
+
+
+def _select_measured(predictions: Predictions) -> Predictions:
+    """Return the predictions of the records that have a known target, as metrics.json is measured on."""
+    if predictions.known is None:
+        return predictions
+    rows = list_measured_rows(predictions.known, len(predictions.ids))
+    return Predictions(
+        [predictions.ids[row] for row in rows],
+        predictions.targets[rows],
+        predictions.scores[rows],
+        [predictions.slices[row] for row in rows],
+        predictions.known[rows],
+    )
 
 
 def _read_decisions(
@@ -141,7 +164,7 @@ def _read_decisions(
         split=str(run.record.split_hash),
         rows=np.array([index_of[identifier] for identifier in predictions.ids], dtype=np.intp),
         targets=predictions.targets,
-        decisions=thresholds.decide(predictions.scores),
+        decisions=predictions.hide_unknown(thresholds.decide(predictions.scores)),
         slices={name: np.array(rows, dtype=np.intp) for name, rows in sorted(members.items())},
     )
 

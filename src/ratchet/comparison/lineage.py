@@ -89,7 +89,9 @@ def _list_changed_code(run: StoredRun, parent: StoredRun) -> list[str]:
     if before is not None and now is not None:
         return changed_definitions(before, now, same_model=run.record.model == parent.record.model)
     commits = [str(other.record.git.get("commit"))[:8] for other in (parent, run)]
-    if len(set(commits)) == 1 and run.record.git.get("diff_sha256") == parent.record.git.get("diff_sha256"):
+    if len(set(commits)) == 1 and all(
+        run.record.git.get(key) == parent.record.git.get(key) for key in ("diff_sha256", "files")
+    ):
         return []
     return [f"commit {commits[0]} -> {commits[1]} (definitions not recorded)"]
 

@@ -14,16 +14,19 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ratchet.config.data_schema import DataConfig, SliceKind, SplitMethod
+from ratchet.config.data_schema import DataConfig, LabelKind, RecordsLayout, SliceKind, SplitMethod
 from ratchet.config.fields import range_in_words
+from ratchet.config.literals import restore_texts
 from ratchet.config.messages import COMPOSITION_ERRORS, UNUSABLE_MODELS, Origin, explain
 from ratchet.config.objective_schema import GateConfig, ObjectiveConfig
 from ratchet.config.schema import Accelerator, Config, InvalidSetting, ModelConfig, TrackerConfig
 from ratchet.config.search_path import searching
+from ratchet.config.suggestions import suggest_key
 from ratchet.errors import UserError, did_you_mean
 from ratchet.machine import available_cores
 from ratchet.project import PACKAGED, current_project
 
+_PARTS = ("train", "val", "test")
 _SLICE_NEEDS = {
     SliceKind.short_text: "max_words",
     SliceKind.rare_labels: "max_train_records",
@@ -139,6 +142,7 @@ def to_config(cfg: DictConfig, origin: Origin) -> Config:
         )
     _check_module(config.model, origin)
     check_fields(config, "", origin)
+    restore_texts(config, "", origin)
     _check_together(config, origin)
     _locate_files(config.data, origin)
     return config
@@ -168,7 +172,7 @@ def check_fields(node: Any, prefix: str, origin: Origin) -> None:
     for name, value in vars(node).items():
         key = f"{prefix}{name}"
         if name not in known:
-            raise UserError(f"{origin.of(key)}: unknown key {key!r}; {did_you_mean(name, known)}")
+            raise UserError(f"{origin.of(key)}: unknown key {key!r}; {suggest_key(key, known)}")
         if dataclasses.is_dataclass(value):
             check_fields(value, f"{key}.", origin)
         elif isinstance(value, dict):
@@ -187,29 +191,46 @@ def _check_range(key: str, value: float, limits: Mapping[str, Any], origin: Orig
 
 
 def _locate_files(data: DataConfig, origin: Origin) -> None:
-    """Replace the path of a file that is next to the YAML file which names it.
+    """Replace the path of a file, directory or pattern that is next to the YAML file which names it.
 
     Every other relative path is looked up when the file is read: in the project's root, then in the packaged data.
 
     Raises:
         UserError: the project's root or the package has a file of the same path with another content.
     """
-    files = {"records": data.records, "taxonomy": data.taxonomy, "labels.names": data.labels.names}
-    for node, file in {**files, "behaviour": data.behaviour}.items():
-        source = origin.source(f"data.{node}.path")
-        if file is None or file.path is None or not isinstance(source, Path) or Path(file.path).is_absolute():
+    nodes = {"records": data.records, "taxonomy": data.taxonomy, "behaviour": data.behaviour}
+    nodes |= {"labels.names": data.labels.names, "labels.file": data.labels.file}
+    files = [(node, "path", file) for node, file in nodes.items()]
+    files += [("records", part, data.records) for part in ("train", "val", "test")]
+    for node, field, file in files:
+        source = origin.source(f"data.{node}.{field}")
+        path = None if file is None else getattr(file, field)
+        if path is None or not isinstance(source, Path) or Path(path).is_absolute():
             continue
         project = current_project()
-        beside = source.parent / file.path
-        if not beside.is_file():
+        beside = source.parent / path
+        if beside.is_file():
+            for other in (project.root / path, PACKAGED / path):
+                if other.is_file() and not other.samefile(beside) and other.read_bytes() != beside.read_bytes():
+                    raise UserError(
+                        f"{origin.of(f'data.{node}.{field}')}: {path} is ambiguous: {project.show(beside)} and "
+                        f"{project.show(other)} have different contents: rename your file"
+                    )
+        elif not _has_files(source.parent, path):
             continue
-        for other in (project.root / file.path, PACKAGED / file.path):
-            if other.is_file() and not other.samefile(beside) and other.read_bytes() != beside.read_bytes():
-                raise UserError(
-                    f"{origin.of(f'data.{node}.path')}: {file.path} is ambiguous: {project.show(beside)} and "
-                    f"{project.show(other)} have different contents: rename your file"
-                )
-        file.path = project.show(beside)
+        setattr(file, field, project.show(beside))
+
+
+def _has_files(directory: Path, path: str) -> bool:
+    """Return whether a directory has the directory `path`, or files that match it as a pattern."""
+    if (directory / path).is_dir():
+        return True
+    if not any(character in path for character in "*?["):
+        return False
+    try:
+        return any(directory.glob(path))
+    except (ValueError, NotImplementedError):  # not a pattern: reported when it is read
+        return False
 
 
 def _check_together(config: Config, origin: Origin) -> None:
@@ -226,8 +247,6 @@ def _check_together(config: Config, origin: Origin) -> None:
             f"{where}: split.val + split.test = {config.split.val + config.split.test:g} "
             "leaves less than 5 % of the records to train on"
         )
-    if config.split.method is SplitMethod.given and config.data.split.column is None:
-        raise UserError(f"{origin.of('data.split.column')}: split.method=given needs data.split.column")
     if config.split.method is SplitMethod.temporal and config.data.created_at is None:
         raise UserError(f"{origin.of('data.created_at')}: split.method=temporal needs data.created_at, the date column")
     if config.trainer.devices is None and config.trainer.accelerator is not Accelerator.gpu:
@@ -237,10 +256,8 @@ def _check_together(config: Config, origin: Origin) -> None:
         )
     if not config.data.text:
         raise UserError(f"{origin.of('data.text')}: data.text names no column: at least one, as [title, description]")
-    if config.data.records.path is None:
-        raise UserError(f"{origin.of('data.records.path', 'data.records')}: data.records.path has no value")
-    if not config.data.labels.separator:
-        raise UserError(f"{origin.of('data.labels.separator')}: data.labels.separator is empty")
+    _check_records(config, origin)
+    _check_labels(config.data, origin)
     if not config.evaluation.k or min(config.evaluation.k) < 1:
         raise UserError(f"{origin.of('evaluation.k')}: evaluation.k must hold cut-offs of at least 1, as [1, 3]")
     for node, slices in (("evaluation", config.evaluation.slices), ("data", config.data.slices)):
@@ -251,3 +268,80 @@ def _check_together(config: Config, origin: Origin) -> None:
                 raise UserError(
                     f"{origin.of(f'{key}.{needs}', key)}: {key}: a slice of kind {described.kind.name} needs {needs!r}"
                 )
+
+
+def _check_records(config: Config, origin: Origin) -> None:
+    """Check the files of the records, and that parts and the method of the split fit together."""
+    data, records = config.data, config.data.records
+    parts = {part: path for part in _PARTS if (path := getattr(records, part)) is not None}
+    if records.path is not None and parts:
+        part = next(iter(parts))
+        raise UserError(
+            f"{origin.of(f'data.records.{part}')}: data.records.path and data.records.{part} exclude each other: "
+            "remove one (data.records.path=null)"
+        )
+    if records.path is None and not parts:
+        raise UserError(f"{origin.of('data.records.path', 'data.records')}: data.records.path has no value")
+    for node, given in (("records", parts), ("records.keys", records.keys)):
+        where = origin.of(f"data.{node}")
+        unknown = next((part for part in given if part not in _PARTS), None)
+        if unknown is not None:
+            raise UserError(f"{where}: data.{node}: there is no part {unknown!r}; {did_you_mean(unknown, _PARTS)}")
+        missing = next((part for part in ("train", "test") if given and part not in given), None)
+        if missing is not None:
+            raise UserError(f"{where}: data.{node}.{missing} has no value: given parts need train and test")
+    is_given = config.split.method is SplitMethod.given
+    if (parts or records.keys) and not is_given:
+        key = "data.records.train" if parts else "data.records.keys"
+        raise UserError(
+            f"{origin.of(key)}: {key} gives the parts, but split.method={config.split.method.name}: set "
+            "data.split.method=given, or read all records as one part with data.records.path"
+        )
+    may_hold_parts = records.path is not None and not Path(records.path).suffix  # a directory: known when it is read
+    if is_given and data.split.column is None and not (parts or records.keys or may_hold_parts):
+        raise UserError(
+            f"{origin.of('data.split.column')}: split.method=given needs data.split.column, or a file for each part: "
+            "data.records.train and data.records.test"
+        )
+
+
+def _check_labels(data: DataConfig, origin: Origin) -> None:
+    """Check that the kind of the labels has the keys that it needs."""
+    labels, kind = data.labels, data.labels.kind
+    where = origin.of("data.labels.kind", "data.labels")
+    if data.records.layout is RecordsLayout.directory:
+        if data.text != ["text"]:
+            raise UserError(
+                f"{origin.of('data.text')}: data.text={data.text}: with data.records.layout=directory the text is the "
+                "content of a file: set data.text=[text]"
+            )
+    elif kind is LabelKind.columns and not labels.columns:
+        raise UserError(f"{where}: data.labels.kind=columns needs data.labels.columns, the column of each label")
+    elif labels.column is None and not labels.columns:
+        raise UserError(
+            f"{origin.of('data.labels.column', 'data.labels')}: data.labels.column has no value: the column of the "
+            "labels (or data.labels.columns, if every label has a column)"
+        )
+    if kind in (LabelKind.binary, LabelKind.indices) and (labels.names is None or labels.names.path is None):
+        raise UserError(
+            f"{where}: data.labels.kind={kind.name} needs a label file, which names the labels: set "
+            "data.labels.names.path"
+        )
+    if labels.columns and kind not in (LabelKind.columns, LabelKind.names):
+        raise UserError(
+            f"{origin.of('data.labels.columns')}: data.labels.columns is for the kinds columns and names, but "
+            f"data.labels.kind={kind.name}: set data.labels.column, or the kind"
+        )
+    if labels.columns and labels.column is not None:
+        raise UserError(
+            f"{origin.of('data.labels.columns')}: data.labels.column and data.labels.columns exclude each other: "
+            "remove one"
+        )
+    if not labels.separator:
+        raise UserError(f"{origin.of('data.labels.separator')}: data.labels.separator is empty")
+    has_file = labels.file is not None and labels.file.path is not None
+    if has_file and data.id is None and data.records.layout is RecordsLayout.table:
+        raise UserError(
+            f"{origin.of('data.labels.file', 'data.labels')}: data.labels.file is joined to the records by their id: "
+            "set data.id to its column"
+        )

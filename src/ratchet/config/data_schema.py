@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from ratchet.config.fields import MISSING, bounded, located, unhashed
 
@@ -15,15 +16,31 @@ class Format(Enum):
     json = "json"
     jsonl = "jsonl"
     parquet = "parquet"
+    arrow = "arrow"
+    excel = "excel"
+    sqlite = "sqlite"
+    fasttext = "fasttext"
+
+
+class RecordsLayout(Enum):
+    """What the path of the records holds: rows of tables, or a directory of text files for each class."""
+
+    table = "table"
+    directory = "directory"
 
 
 class LabelKind(Enum):
-    """How a record's labels are written: a list, a separated string, indices into a label file, or one column."""
+    """How a record's labels are written; see docs/own-data.md for an example of each kind."""
 
     list = "list"
     separated = "separated"
     indices = "indices"
     single = "single"
+    binary = "binary"
+    columns = "columns"
+    names = "names"
+    rows = "rows"
+    scores = "scores"
 
 
 class SplitMethod(Enum):
@@ -32,6 +49,21 @@ class SplitMethod(Enum):
     stratified = "stratified"
     temporal = "temporal"
     given = "given"
+
+
+class Leaks(Enum):
+    """What happens to (nearly) identical texts in two given parts."""
+
+    stop = "stop"
+    drop_from_train = "drop_from_train"
+    report = "report"
+
+
+class Duplicates(Enum):
+    """Which texts count as the same when records are divided: nearly identical ones, or only identical ones."""
+
+    near = "near"
+    exact = "exact"
 
 
 class SliceKind(Enum):
@@ -66,17 +98,57 @@ class FileConfig:
 
 
 @dataclass
+class RecordsConfig(FileConfig):
+    """The file of the records, or several: a directory, a pattern, or a file for each given part."""
+
+    train: str | None = located(None, hashed=False)
+    """File, directory or pattern of the train records, for split.method=given."""
+    val: str | None = located(None, hashed=False)
+    """File, directory or pattern of the val records; without it, they are sampled from train."""
+    test: str | None = located(None, hashed=False)
+    """File, directory or pattern of the test records."""
+    layout: RecordsLayout = RecordsLayout.table
+    """Whether the path holds tables, or a directory of text files for each class."""
+    under: str | None = None
+    """Key of a JSON file below which its records are, as data.items."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Key of a JSON file below which the records of a part are: {train: train, val: dev, test: test}."""
+    query: str | None = None
+    """Query that selects the records of an SQLite file."""
+    sheet: str | None = None
+    """Sheet of an Excel workbook; null reads the first."""
+
+
+@dataclass
 class LabelsConfig:
     """Where the labels of a record are, and how they are written."""
 
-    column: str = MISSING
-    """Column that holds the labels."""
+    column: str | None = None
+    """Column that holds the labels; a path as meta.tags leads into objects."""
+    columns: list[str] | None = None
+    """Columns of the labels, for the kinds columns (1 or 0 each) and names (a label or nothing each)."""
     kind: LabelKind = LabelKind.list
-    """How the labels are written in the column."""
+    """How the labels are written."""
+    one: bool | None = None
+    """Whether a record has exactly one label; null means yes for the kind single, no for the others."""
     separator: str = ","
-    """Text between two labels, for labels of kind separated."""
+    """Text between two labels, for labels of kind separated, and of kind scores in a text."""
+    key: str | None = None
+    """Key of the name in a label that is an object, as name in {"id": 1, "name": "bug"}."""
+    levels: str | None = None
+    """Text between the levels of a label, as " > ": a record with "a > b" then also has "a"."""
+    prefix: str | None = None
+    """Text that is removed from the start of every label, as __label__."""
+    first: int = bounded(0, low=0)
+    """Number of the first label, for labels of kind indices."""
+    positive: float = bounded(0.5, low=0, high=1)
+    """Lowest score of a label that a record has, for labels of kind scores."""
+    unknown: list[str] = field(default_factory=list)
+    """Values that mean that it is not known whether a record has the label, as "-1"."""
     names: FileConfig | None = field(default_factory=FileConfig)
-    """Label file that indices point into: JSON, or one label per line."""
+    """Label file that indices point into: JSON, one label per line, or a number and a label per line."""
+    file: FileConfig | None = field(default_factory=FileConfig)
+    """File of the labels if they are not in that of the records; both have the column data.id."""
 
 
 @dataclass
@@ -91,6 +163,8 @@ class FilterConfig:
     """Drop labels that fewer records have."""
     drop_unlabelled: bool = False
     """Drop records that have no label left."""
+    where: dict[str, Any] = field(default_factory=dict)
+    """Values that a column must have, as {answer: accept}; other rows are left out and counted."""
 
 
 @dataclass
@@ -105,6 +179,14 @@ class DataSplitConfig:
     """Share of all records that goes to test."""
     column: str | None = None
     """Column with train, val or test, for the method given."""
+    group: str | None = None
+    """Column whose records with the same value stay in one part, such as an author or a thread."""
+    leaks: Leaks = Leaks.stop
+    """What happens if two given parts share a text: stop, drop it from train (then val), or only report it."""
+    duplicates: Duplicates = Duplicates.near
+    """Which texts count as the same."""
+    similarity: float = bounded(0.8, above=0, high=1)
+    """Lowest similarity of nearly identical texts (Jaccard, five characters)."""
 
 
 @dataclass
@@ -131,8 +213,8 @@ class DataConfig:
 
     name: str = MISSING
     """Name of the data set; a directory of the runs is called so."""
-    records: FileConfig = field(default_factory=FileConfig)
-    """File of the records."""
+    records: RecordsConfig = field(default_factory=RecordsConfig)
+    """File of the records, or several."""
     format: Format = Format.auto
     """Format of the file; auto uses its suffix."""
     encoding: str = "utf-8"
@@ -141,18 +223,34 @@ class DataConfig:
     """Whether the first line of a CSV or TSV file names its columns."""
     column_names: list[str] | None = None
     """Names of the columns of a file without a header."""
+    separator: str | None = None
+    """Character between two fields of CSV; null is a comma, or a tab for TSV."""
+    quote: str | None = '"'
+    """Character around fields of CSV or TSV; null means that nothing is quoted."""
+    escape: str | None = None
+    """Character before a quote within a quoted field; null means that the quote is doubled."""
+    skip_initial_space: bool = False
+    """Whether spaces after a separator are skipped."""
+    comment: str | None = None
+    """Text at the start of lines that are skipped, as #."""
+    skip_rows: int = bounded(0, low=0)
+    """Number of lines before the header that are skipped."""
+    missing: list[str] = field(default_factory=list)
+    """Texts that mean that a value is missing, as nan or NULL."""
     id: str | None = None
     """Column of the record's id; null numbers the records."""
     text: list[str] = MISSING
     """Columns that are joined into the text."""
     text_separator: str = " "
     """What is put between the columns of the text."""
+    text_files: list[str] = field(default_factory=list)
+    """Columns of the text that hold names of files: their content is the text."""
     labels: LabelsConfig = field(default_factory=LabelsConfig)
     """Labels of the records."""
     created_at: str | None = None
     """Column of the record's date; needed for temporal splits and date slices."""
     date_format: str | None = None
-    """Format of the dates as in strptime; null expects ISO 8601."""
+    """Format of the dates as in strptime, or unix (seconds or milliseconds since 1970); null expects ISO 8601."""
     taxonomy: FileConfig | None = field(default_factory=FileConfig)
     """File of the labels with their aliases and parents."""
     behaviour: FileConfig | None = unhashed(default_factory=FileConfig)

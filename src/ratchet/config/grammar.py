@@ -1,17 +1,22 @@
 """Parse Hydra's override grammar: several values of a key, as jobs of a grid or as a range of a search."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException
 
+from ratchet.config.directories import list_configs
 from ratchet.config.schema import ParameterConfig
 from ratchet.errors import UserError
+
+_HAS_CALL = re.compile(r"=\s*(\w+\()*\s*(glob|shuffle)\(")
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,38 @@ def expand_grid(overrides: Sequence[str]) -> list[list[str]]:
                 "a search (sweep=<model>) takes interval()"
             )
     return [list(job) for job in product(*values.values())]
+
+
+def list_sweep_values(overrides: Sequence[str], config_dir: Path | None = None) -> list[str]:
+    """Return the overrides with the values of `glob()` and `shuffle()` written out, as `model=regression,rule`.
+
+    Hydra would match schemas, too, and shuffle once for the plan and once for the jobs.
+
+    Raises:
+        UserError: a pattern that matches no file, or the pattern of a key that is no group of configurations.
+        hydra.errors.OverrideParseException: a syntax error (one of COMPOSITION_ERRORS).
+    """
+    return [_list_values(override, config_dir) if _HAS_CALL.search(override) else override for override in overrides]
+
+
+def _list_values(text: str, config_dir: Path | None) -> str:
+    [override] = _parse([text])
+    value: Any = override.value()
+    if isinstance(value, Glob):
+        names = list_configs(override.key_or_group, config_dir)
+        if not names:
+            raise UserError(
+                f"command line, {text}: glob() takes the names of files, and {override.key_or_group} is no group of "
+                f"configurations: list the values, as {override.key_or_group}=a,b"
+            )
+        chosen = value.filter(list(names))
+        if not chosen:
+            raise UserError(f"command line, {text}: no name matches; valid: {', '.join(names)}")
+    elif getattr(value, "shuffle", False) and override.is_discrete_sweep():
+        chosen = list(override.sweep_string_iterator())
+    else:
+        return text
+    return f"{text.partition('=')[0]}={','.join(chosen)}"
 
 
 def take_first_value(override: str) -> str | None:

@@ -17,7 +17,21 @@ _NOT_OF_RESULTS = {
 }
 # A configuration keeps its hash when a field is renamed or added; the hashes of finished runs are never recomputed.
 _HASHED_AS: dict[str, str] = {}  # name of a renamed field -> the name under which it is hashed
-_NEUTRAL: dict[str, Any] = {}  # name of a field added later -> the value with which runs were made before
+_NEUTRAL: dict[str, Any] = {  # class and name of a field added later -> the value with which runs were made before
+    **{f"RecordsConfig.{part}": None for part in ("train", "val", "test")},
+    **{"RecordsConfig.layout": "table", "RecordsConfig.under": None, "RecordsConfig.keys": {}},
+    **{"RecordsConfig.query": None, "RecordsConfig.sheet": None},
+    **{"LabelsConfig.columns": None, "LabelsConfig.one": None, "LabelsConfig.key": None, "LabelsConfig.levels": None},
+    **{"LabelsConfig.prefix": None, "LabelsConfig.first": 0, "LabelsConfig.positive": 0.5, "LabelsConfig.unknown": []},
+    **{"LabelsConfig.file": {"sha256": None}},
+    **{"FilterConfig.where": {}, "DataSplitConfig.group": None},
+    **{f"{node}.leaks": "stop" for node in ("DataSplitConfig", "SplitConfig")},
+    **{f"{node}.duplicates": "near" for node in ("DataSplitConfig", "SplitConfig")},
+    **{f"{node}.similarity": 0.8 for node in ("DataSplitConfig", "SplitConfig")},
+    **{"DataConfig.separator": None, "DataConfig.quote": '"', "DataConfig.escape": None, "DataConfig.comment": None},
+    **{"DataConfig.skip_initial_space": False, "DataConfig.skip_rows": 0, "DataConfig.missing": []},
+    **{"DataConfig.text_files": []},
+}
 
 
 def plain(value: Any) -> Any:
@@ -47,10 +61,11 @@ def hashed(node: Any) -> Any:
         for field in dataclasses.fields(node)
         if field.metadata.get("hashed", True)
     }
+    node_name = type(node).__name__
     return {
         _HASHED_AS.get(name, name): value
         for name, value in content.items()
-        if name not in _NEUTRAL or value != _NEUTRAL[name]
+        if (field_name := f"{node_name}.{name}") not in _NEUTRAL or value != _NEUTRAL[field_name]
     }
 
 

@@ -13,11 +13,17 @@ from yaml import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
 from ratchet.config.directories import find_config, list_directories, show_config
+from ratchet.config.suggestions import suggest_key
 from ratchet.errors import UserError, did_you_mean
 from ratchet.extras import install_command
 
 _SUBMITIT = "hydra-submitit-launcher"
 _LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit_local": _SUBMITIT, "submitit_slurm": _SUBMITIT}
+_ADVICE = {  # keys that people give a value of another type
+    "data.labels.column": "data.labels.column is one column: for several, set data.labels.columns, and "
+    "data.labels.kind=columns (1 or 0 in each) or names (a label or nothing in each)",
+    "data.records": "data.records holds several keys: the file is data.records.path",
+}
 ROOTS = ("config", "project_config", "gate")  # composed themselves; all other files are options of a group
 UNUSABLE_MODELS: dict[str, UserError] = {}  # module of a project that cannot be imported -> why (see `register`)
 
@@ -115,6 +121,8 @@ def explain(error: BaseException, origin: Origin) -> UserError:
         )
     if isinstance(error, UnicodeDecodeError):
         return UserError(f"{_not_utf_8(origin)}: not UTF-8: {error.reason}")
+    if ignored := _explain_ignored_package(error, origin):
+        return ignored
     cause = _omegaconf_error(error)
     where = _locate(error, cause, origin)
     if cause is None:
@@ -126,8 +134,48 @@ def explain(error: BaseException, origin: Origin) -> UserError:
         return UserError(f"{where}: there is no {key}; put a + before it to add one: +{key}=...")
     if "not in" in _first_line(cause) and dataclasses.is_dataclass(cause.object_type):
         valid = [field.name for field in dataclasses.fields(cause.object_type)]
-        return UserError(f"{where}: unknown key {key!r}; {did_you_mean(key.rpartition('.')[2], valid)}")
+        return UserError(f"{where}: unknown key {key!r}; {suggest_key(key, valid)}")
+    if key in _ADVICE and re.search("not a subclass of|Cannot convert", _first_line(cause)):
+        return UserError(f"{where}: {_ADVICE[key]}")
     return UserError(f"{where}: {key}: {_first_line(cause)}{_nearest_choice(_first_line(cause))}")
+
+
+def _explain_ignored_package(error: BaseException, origin: Origin) -> UserError | None:
+    """Return the error for a file whose line `# @package` Hydra ignores, so that its keys are in the wrong place."""
+    in_file = re.match(r"In '([^']+)'", str(error))
+    names = [in_file[1]] if in_file else []
+    names += [override.lstrip("+").replace("=", "/", 1) for override in origin.overrides]
+    names += [f"{group}/{choice}" for group, choice in origin.choices.items()]
+    for name in names:
+        path = find_config(name, origin.config_dir)
+        line = find_ignored_package(path) if path.is_file() else None
+        if line == 1:
+            return UserError(
+                f"{show_config(path)}, line 1: `# @package` after a byte order mark has no effect: save the file as "
+                "UTF-8 without one"
+            )
+        if line is not None:
+            return UserError(
+                f"{show_config(path)}, line {line}: `# @package` below another comment has no effect: it must be the "
+                "first line"
+            )
+    return None
+
+
+def find_ignored_package(path: Path) -> int | None:
+    """Return the number of a line `# @package` that Hydra ignores, because it is below another comment."""
+    is_at_top = True
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            text = line.strip()
+            if number == 1 and text.startswith("\ufeff"):
+                is_at_top, text = False, text.removeprefix("\ufeff")
+            if re.match(r"#\s*@package\b", text):
+                return None if is_at_top else number
+            if text and not text.startswith("#"):
+                return None
+            is_at_top = is_at_top and (not text or re.match(r"#\s*@", text) is not None)
+    return None
 
 
 def _missing(error: MissingConfigException, origin: Origin) -> UserError:

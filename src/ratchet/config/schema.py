@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar
 
-from ratchet.config.data_schema import DataConfig, SliceConfig, SplitMethod
+from ratchet.config.data_schema import DataConfig, Duplicates, Leaks, SliceConfig, SplitMethod
 from ratchet.config.fields import MISSING, bounded, located, unhashed
 from ratchet.config.objective_schema import Metric
 from ratchet.errors import UserError
@@ -191,6 +191,12 @@ class SplitConfig:
     """Share of all records that goes to val; the data set's own share by default."""
     test: float = bounded("${data.split.test}", above=0, high=0.8)
     """Share of all records that goes to test; the data set's own share by default."""
+    leaks: Leaks = "${data.split.leaks}"  # type: ignore[assignment]
+    """What happens if two given parts share a text; as the data set says by default."""
+    duplicates: Duplicates = "${data.split.duplicates}"  # type: ignore[assignment]
+    """Which texts count as the same; as the data set says by default."""
+    similarity: float = bounded("${data.split.similarity}", above=0, high=1)
+    """Lowest similarity of nearly identical texts; the data set's own by default."""
 
 
 @dataclass

@@ -41,8 +41,10 @@ def searching(config_dir: Path | None) -> Iterator[str]:
     """Let Hydra search our directories if it starts in this block; yield the name of the primary configuration.
 
     Raises:
-        UserError: conf/config.yaml of the project or of `config_dir` is not a mapping in YAML.
+        UserError: conf/config.yaml of the project or of `config_dir` is not a mapping in YAML, or the path of a
+            directory cannot be a value in Hydra's configuration.
     """
+    _check_paths([Path.cwd(), *list_directories(config_dir)])
     before = _Directories.wanted
     further = [directory for directory in list_directories(config_dir) if directory != PACKAGED / "conf"]
     own = config_dir.resolve() if config_dir is not None else None
@@ -54,6 +56,16 @@ def searching(config_dir: Path | None) -> Iterator[str]:
         yield _store_primary(further)
     finally:
         _Directories.wanted = before
+
+
+def _check_paths(directories: list[Path]) -> None:
+    """Check that Hydra can store the directories in its own configuration, where it would resolve `${`."""
+    for directory in directories:
+        if "${" in str(directory.absolute()):
+            raise UserError(
+                f"{directory.absolute()}: the name of a directory contains ${{, which Hydra reads as the name of a "
+                "key: rename it, or work in another one"
+            )
 
 
 def _store_primary(directories: list[Path]) -> str:

@@ -129,6 +129,28 @@ def check_label_on_every_text(subject: Subject) -> None:
     )
 
 
+def check_unknown_targets(subject: Subject) -> None:
+    """Require that targets which are not known have no effect, even if none of a label is known."""
+    train = make_toy_dataset(labels=[*TOPICS, "never known"])
+    known = np.random.default_rng(0).random(train.targets.shape) < 0.8
+    known[:, 3] = False
+    first, second = (
+        subject.fit(
+            replace(train, targets=np.where(known, train.targets, value).astype(np.uint8), known=known)
+        ).predict_proba(list(TEXTS))
+        for value in (0, 1)
+    )
+    require_scores(first, len(TEXTS), 4)
+    require_same_scores(
+        second,
+        first,
+        "Where train.known is False it is unknown whether the text has the label, so train.targets must not change "
+        "the scores there",
+        "Learn each label from the texts whose target is known: ratchet.data.known.prepare_fit(train.targets, "
+        "train.known) returns targets and weights.",
+    )
+
+
 def check_inputs_unchanged(subject: Subject) -> None:
     """Require that fit changes neither the data nor the settings."""
     train, val = make_toy_dataset(), make_toy_dataset(9, seed=1)
@@ -181,6 +203,7 @@ FIT_CHECKS = (
         for task in Task
     ),
     Check("a label may be on every training text", check_label_on_every_text),
+    Check("unknown targets have no effect", check_unknown_targets),
     Check("fit leaves data and settings unchanged", check_inputs_unchanged),
     Check("nothing is written to the working directory", check_nothing_is_written),
 )

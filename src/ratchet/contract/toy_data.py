@@ -67,7 +67,8 @@ def make_fit_context(directory: Path, *, seed: int = 0, task: Task = Task.multil
         seed,
         lambda step, metrics: None,
         ValidationMetric(
-            "val/f1_weighted", lambda targets, scores: compute_tuned_f1(targets, scores, ThresholdConfig(), task)
+            "val/f1_weighted",
+            lambda targets, scores, known=None: compute_tuned_f1(targets, scores, ThresholdConfig(), task, known),
         ),
         TrainerConfig(progress_bar=False),
     )

@@ -20,7 +20,9 @@ class Task(Enum):
 class Dataset:
     """The records of one part (train, val or test).
 
-    `targets` is uint8 of shape (num_texts, num_labels), with columns in the order of `labels`.
+    `targets` is uint8 of shape (num_texts, num_labels), with columns in the order of `labels`. `known` has the same
+    shape and is False where it is not known whether the text has the label; None means that all targets are known.
+    What targets are at unknown cells has no meaning: see ratchet.data.known.
     """
 
     ids: list[str]
@@ -29,10 +31,16 @@ class Dataset:
     labels: list[str]
     taxonomy: Taxonomy
     task: Task = Task.multilabel
+    known: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         assert len(self.ids) == len(self.texts) == len(self.targets)
         assert self.targets.shape[1:] == (len(self.labels),)
+        if self.known is not None:
+            assert self.known.shape == self.targets.shape
+            assert self.task is Task.multilabel, "a record of exactly one label has no unknown target"
+            if self.known.all():
+                object.__setattr__(self, "known", None)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -2,26 +2,35 @@
 
 import hashlib
 import json
+import unicodedata
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.config import DataConfig, FilterConfig, LabelKind
+from ratchet.config import DataConfig, FilterConfig
 from ratchet.data.dataset import Dataset, Task
-from ratchet.data.reading import Problem, Report, decode, parse_json, read_table
+from ratchet.data.findings import find_problems
+from ratchet.data.label_names import read_label_names
+from ratchet.data.labels import is_multiclass, parents_of_levels
+from ratchet.data.problems import Problem, Report
 from ratchet.data.records import Record, build_records
-from ratchet.data.sources import Content, read_file
+from ratchet.data.sources import list_sources, locate_file, read_file
+from ratchet.data.tables import open_tables
 from ratchet.data.taxonomy import Taxonomy, parse_taxonomy
-from ratchet.errors import UserError
+from ratchet.data.used_columns import complete_layout, list_used_columns
+from ratchet.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A data set that is ready to be split: records sorted by id, labels in a fixed order, and a report.
 
-    `version` is the sha256 of the canonical records and the label order: equal versions mean equal data.
+    `version` is the sha256 of the canonical records and the label order: equal versions mean equal data. `known` has
+    the shape of `targets` and is False where it is not known whether the record has the label; None: all are known.
     """
 
     name: str
@@ -32,6 +41,7 @@ class Prepared:
     taxonomy: Taxonomy
     version: str
     report: Report
+    known: npt.NDArray[np.bool_] | None = None
 
     def select(self, ids: list[str]) -> Dataset:
         """Return the records with `ids`, in that order, in the form that a tagger receives."""
@@ -44,47 +54,55 @@ class Prepared:
             labels=self.labels,
             taxonomy=self.taxonomy,
             task=self.task,
+            known=None if self.known is None else self.known[rows],
         )
 
 
-def prepare(config: DataConfig, *, packaged: bool = True) -> Prepared:
+def prepare(config: DataConfig, *, packaged: bool = True, other_records: bool = False) -> Prepared:
     """Read, check and filter a data set. Return its records with a report of what was left out.
 
-    With `packaged`, files that the project lacks are read from the packaged data.
+    With `packaged`, files that the project lacks are read from the packaged data. With `other_records`, the records
+    are not those that the filter was written for: labels in data.filter.exclude may be on none of them.
 
     Raises:
-        UserError: a file is missing or invalid, rows are bad (unless `drop_bad_rows`), or no label is left.
+        UserError: a file is missing or invalid, rows are bad (unless `drop_bad_rows`), a label to exclude is on no
+            record, or no label is left.
     """
-    content = read_file(config.records, "records", packaged=packaged)
-    report = Report(files=[content.name])
+    config = complete_layout(config)
+    sources = list_sources(config, packaged=packaged)
+    report = Report(files=[source.name for source in sources])
     taxonomy = None
     if config.taxonomy is not None and config.taxonomy.path is not None:
         taxonomy_content = read_file(config.taxonomy, "taxonomy", packaged=packaged)
         report.files.append(taxonomy_content.name)
         taxonomy = parse_taxonomy(taxonomy_content)
-    label_names = _read_label_names(config, report, packaged)
+    if config.labels.file is not None and config.labels.file.path is not None:
+        report.files.append(str(locate_file(config.labels.file, "labels", packaged=packaged)))
+    label_names = read_label_names(config, report, packaged=packaged)
 
-    table = read_table(content, config)
-    report.rows_read = len(table.rows) + len(table.problems)
     known = None
     if label_names is not None:
         known = set(label_names)
     elif taxonomy is not None and not config.filter.taxonomy_only:
         known = set(taxonomy.aliases)
-    records, problems = build_records(table, config, label_names, known)
-    report.problems += table.problems + problems
+    tables = open_tables(config, sources, list_used_columns(config), packaged=packaged)
+    records, problems = build_records(tables, config, label_names, known, report)
+    report.problems += problems
     report.stop_if_fatal()
 
     curated = set(taxonomy.aliases) if taxonomy is not None and config.filter.taxonomy_only else None
-    task = Task.multiclass if config.labels.kind is LabelKind.single else Task.multilabel
+    task = Task.multiclass if is_multiclass(config.labels) else Task.multilabel
+    if not other_records:
+        _check_exclude(records, config.filter, known, report)
     records = _filter_records(records, config.filter, curated, task, report)
     labels = sorted({label for record in records for label in record.labels})
     if not labels:
         raise UserError(
-            f"{content.name}: no label is left of the {len(table.rows)} rows: check data.filter and data.labels"
+            f"{report.files[0]}: no label is left of the {report.rows_read} rows: check data.filter and data.labels"
         )
+    named = label_names or (taxonomy.aliases if taxonomy is not None else ())
+    report.problems += find_problems(records, config, set(named))
     records.sort(key=lambda record: record.id)
-    _report_rare_labels(records, report)
     _report_repeated_texts(records, report)
     return Prepared(
         name=config.name,
@@ -92,9 +110,10 @@ def prepare(config: DataConfig, *, packaged: bool = True) -> Prepared:
         records=records,
         labels=labels,
         targets=build_target_matrix([record.labels for record in records], labels),
-        taxonomy=taxonomy or Taxonomy.from_labels(labels),
+        taxonomy=taxonomy or _derive_taxonomy(labels, config),
         version=hash_dataset(records, labels),
         report=report,
+        known=build_known_matrix([record.unknown for record in records], labels),
     )
 
 
@@ -112,27 +131,42 @@ def build_target_matrix(labels_of: list[tuple[str, ...]], labels: list[str]) -> 
     return targets
 
 
-def _read_label_names(config: DataConfig, report: Report, packaged: bool) -> list[str] | None:
-    """Read the label file: a JSON list, or one label per line. Return None if none is configured."""
-    if config.labels.names is None or config.labels.names.path is None:
-        if config.labels.kind is LabelKind.indices:
-            raise UserError("data.labels.kind=indices needs a label file: set data.labels.names.path")
+def build_known_matrix(unknown_of: list[tuple[str, ...]], labels: list[str]) -> npt.NDArray[np.bool_] | None:
+    """Return a matrix of shape (len(unknown_of), len(labels)) with False at unknown labels; None if all are known."""
+    if not any(unknown_of):
         return None
-    content: Content = read_file(config.labels.names, "label file", packaged=packaged)
-    report.files.append(content.name)
-    text = decode(content, config.encoding)
-    if content.name.endswith(".json"):
-        names = parse_json(content.name, text)
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{content.name}: a label file in JSON must be a list of strings")
-        return names
-    names = [line.strip() for line in text.rstrip().splitlines()]
-    if "" in names:
+    return np.equal(build_target_matrix(unknown_of, labels), 0)
+
+
+def _derive_taxonomy(labels: list[str], config: DataConfig) -> Taxonomy:
+    """Return a taxonomy of the labels themselves; the parent of a label that is a path is the path above it."""
+    taxonomy = Taxonomy.from_labels(labels)
+    if config.labels.levels is None:
+        return taxonomy
+    return replace(taxonomy, parents=parents_of_levels(labels, config.labels.levels))
+
+
+def _check_exclude(records: list[Record], config: FilterConfig, known: Collection[str] | None, report: Report) -> None:
+    """Refuse labels to exclude that nothing has; report those that only the label file or the taxonomy has."""
+    used = {label for record in records for label in (*record.labels, *record.unknown)}
+    absent = sorted(_normalise(config.exclude) - used)
+    for label in absent:
+        if label in (known or ()):
+            message = "on no record: data.filter.exclude has no effect"
+            report.problems.append(Problem("excluded label without records", f"label {label!r}", message, "kept"))
+    unknown = [label for label in absent if label not in (known or ())]
+    if unknown:
         raise UserError(
-            f"{content.name}, line {names.index('') + 1}: the line is empty, but an index is a line number (from 0): "
-            "write a label name on every line"
+            "\n".join(
+                f"data.filter.exclude: no record has the label {label!r}; {did_you_mean(label, used)}"
+                for label in unknown
+            )
         )
-    return names
+
+
+def _normalise(labels: Collection[str]) -> set[str]:
+    """Return labels of the configuration in the Unicode form of the labels of records."""
+    return {unicodedata.normalize("NFC", str(label)) for label in labels}
 
 
 def _filter_records(
@@ -140,8 +174,9 @@ def _filter_records(
 ) -> list[Record]:
     """Remove labels, then records that have none left. Add each removed label and its reason to the report."""
     counts = Counter(label for record in records for label in record.labels)
+    exclude = _normalise(config.exclude)
     for label, count in sorted(counts.items()):
-        if label in config.exclude:
+        if label in exclude:
             report.labels_left_out[label] = "excluded"
         elif curated is not None and label not in curated:
             report.labels_left_out[label] = "not in the taxonomy"
@@ -149,20 +184,17 @@ def _filter_records(
             report.labels_left_out[label] = f"on fewer than {config.min_records} records"
     left_out = report.labels_left_out
     kept = [
-        replace(record, labels=tuple(label for label in record.labels if label not in left_out)) for record in records
+        replace(
+            record,
+            labels=tuple(label for label in record.labels if label not in left_out),
+            unknown=tuple(label for label in record.unknown if label not in left_out),
+        )
+        for record in records
     ]
     if config.drop_unlabelled or task is Task.multiclass:  # a multi-class record must have exactly one label
         report.filtered["records without a label"] = sum(not record.labels for record in kept)
         kept = [record for record in kept if record.labels]
     return kept
-
-
-def _report_rare_labels(records: list[Record], report: Report) -> None:
-    counts = Counter(label for record in records for label in record.labels)
-    for label, count in sorted(counts.items()):
-        if count < 3:
-            message = f"{count} of {len(records)} records: too few for train, val and test (data.filter.min_records)"
-            report.problems.append(Problem("label with too few records", f"label {label!r}", message, "kept"))
 
 
 def _report_repeated_texts(records: list[Record], report: Report) -> None:
@@ -179,7 +211,9 @@ def hash_dataset(records: list[Record], labels: list[str]) -> str:
     digest = hashlib.sha256(json.dumps(labels, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     for record in records:
         date = record.created_at.isoformat() if record.created_at else None
-        canonical = [record.id, record.text, record.labels, date, record.columns]
+        canonical: list[Any] = [record.id, record.text, record.labels, date, record.columns]
+        if record.unknown or record.part is not None:
+            canonical.append({"unknown": record.unknown, "part": record.part})
         line = json.dumps(canonical, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         digest.update(b"\n" + line.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

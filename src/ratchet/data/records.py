@@ -1,20 +1,45 @@
-"""Build records (id, text, labels, date and slice columns) from a table, and report every bad row."""
+"""Build records (id, text, labels, date and slice columns) from rows, and report every bad row."""
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from ratchet.config import DataConfig, LabelKind, LabelsConfig, SliceKind
-from ratchet.data.reading import Outcome, Problem, Table
-from ratchet.data.texts import NotText, TextColumns, to_string
+from ratchet.config import DataConfig, LabelKind, SplitMethod
+from ratchet.data.dates import DateParser
+from ratchet.data.formats.rows import Row, Rows
+from ratchet.data.label_kinds import LabelSet
+from ratchet.data.labels import LabelParser, is_multiclass, several_labels
+from ratchet.data.problems import Outcome, Problem, Report
+from ratchet.data.row_filter import Where
+from ratchet.data.sources import Source
+from ratchet.data.texts import TextColumns
+from ratchet.data.used_columns import (
+    check_columns,
+    check_roles,
+    complete_layout,
+    list_slice_columns,
+    name_columns,
+    refuse_absent,
+)
+from ratchet.data.values import (
+    BadValue,
+    NotText,
+    check_characters,
+    has_value,
+    is_blank,
+    make_getter,
+    to_string,
+)
 from ratchet.errors import UserError, did_you_mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One record. `labels` is sorted and unique; `columns` holds the columns that slices and given splits need.
 
     `place` is the location of the record in its file, for messages; `created_at` is in UTC, without a time zone.
+    `unknown` are the labels of which it is not known whether the record has them; `part` is given by the file.
     """
 
     id: str
@@ -23,164 +48,251 @@ class Record:
     created_at: datetime | None
     columns: dict[str, str]
     place: str
-
-
-class _BadValue(ValueError):
-    """A value cannot be used. The report counts it under `kind`."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+    unknown: tuple[str, ...] = ()
+    part: str | None = None
 
 
 def build_records(
-    table: Table, config: DataConfig, label_names: list[str] | None, known: set[str] | None
+    tables: Iterable[tuple[Source, Rows]],
+    config: DataConfig,
+    label_names: list[str] | None,
+    known: set[str] | None,
+    report: Report | None = None,
 ) -> tuple[list[Record], list[Problem]]:
-    """Return the records of `table`, and the problems of the rows that are not usable.
+    """Return the records of all rows, and the problems of the rows that are not usable.
 
     `label_names` is the content of the label file (indices refer to it); `known` is the set of valid labels (None:
-    all are valid).
+    all are valid). The number of rows, and of those that are left out or joined with others, is added to `report`.
 
     Raises:
-        UserError: a column that the configuration names is missing.
+        UserError: a column that the configuration names is missing, or has two roles; no row has a value of
+            data.filter.where.
     """
-    _check_columns(table, config)
-    bad_row: Outcome = "dropped" if config.drop_bad_rows else "stops"
-    records: list[Record] = []
-    problems: list[Problem] = []
-    location_of: dict[str, str] = {}
-    for index in range(len(table.rows)):
-        location = table.location(index)
-        try:
-            record = _build_record(table, index, config, label_names, known)
-        except _BadValue as error:
-            outcome: Outcome = "dropped" if error.kind == "empty text" else bad_row
-            problems.append(Problem(error.kind, location, str(error), outcome))
-            continue
-        if record.id in location_of:
-            message = f"id {record.id!r} is already used by {location_of[record.id]}"
-            problems.append(Problem("duplicate id", location, message, bad_row))
-            continue
-        location_of[record.id] = location
-        records.append(record)
-    return records, problems
+    config = complete_layout(config)
+    check_roles(config)
+    builder = _Builder(config, label_names, known)
+    for source, rows in tables:
+        builder.add(source, rows)
+    return builder.finish(Report() if report is None else report)
 
 
-def _check_columns(table: Table, config: DataConfig) -> None:
-    column_of = {
-        "data.labels.column": config.labels.column,
-        **{f"data.text[{index}]": column for index, column in enumerate(config.text)},
-    }
-    optional = {"data.id": config.id, "data.created_at": config.created_at, "data.split.column": config.split.column}
-    column_of |= {key: column for key, column in optional.items() if column is not None}
-    column_of |= {f"data.slices.*.column={column}": column for column in list_slice_columns(config)}
-    for key, column in column_of.items():
-        if column not in table.columns:
-            raise UserError(f"{table.name}: no column {column!r} ({key}); {did_you_mean(column, table.columns)}")
+class _Builder:
+    """Build records row by row. What depends on the configuration alone is looked up once."""
 
+    def __init__(self, config: DataConfig, label_names: list[str] | None, known: set[str] | None) -> None:
+        self.config = config
+        self.bad_row: Outcome = "dropped" if config.drop_bad_rows else "stops"
+        self.joins = config.labels.kind is LabelKind.rows
+        self.is_one = is_multiclass(config.labels)
+        valid = None if known is None else known.union(config.filter.exclude)
+        self.parse_labels = LabelParser(config.labels, label_names, valid, config.missing)
+        self.text = TextColumns.from_config(config)
+        self.text_getters = [self._make_text_getter(column) for column in config.text]
+        self.get_id = None if config.id is None else self._make_string_getter(config.id)
+        kept = [*list_slice_columns(config), config.split.column, config.split.group]
+        self.column_getters = {column: self._make_string_getter(column) for column in kept if column is not None}
+        self.get_date = None if config.created_at is None else make_getter(config.created_at)
+        self.parse_date = DateParser(str(config.created_at), config.date_format, config.missing)
+        self.where = [Where(column, wanted, config.missing) for column, wanted in config.filter.where.items()]
+        self.columns = name_columns(config)
+        self.records: list[Record] = []
+        self.problems: list[Problem] = []
+        self.rows_read = 0
+        self.joined = 0
+        self.divided: list[str] = []  # rows that have an earlier row's id and text, and other labels
+        self.row_of: dict[str, int] = {}  # index into `records` by id, or by text if labels without an id are joined
+        self.others_unknown: list[int] = []  # indices of records of which only some labels are known
 
-def list_slice_columns(config: DataConfig) -> list[str]:
-    """Return the columns that the slices of the data set read."""
-    return [
-        definition.column
-        for definition in config.slices.values()
-        if definition.kind is SliceKind.column and definition.column
-    ]
+    def _make_text_getter(self, column: str) -> Callable[[Mapping[str, Any]], Any]:
+        get, missing = make_getter(column), frozenset(self.config.missing)
+        if not missing:
+            return get
 
+        def get_text(values: Mapping[str, Any]) -> Any:
+            value = get(values)
+            return None if isinstance(value, str) and value.strip() in missing else value
 
-def _build_record(
-    table: Table, index: int, config: DataConfig, label_names: list[str] | None, known: set[str] | None
-) -> Record:
-    def value(column: str) -> Any:
-        return table.columns[column][index]
+        return get_text
 
-    try:
-        text = TextColumns.from_config(config).text([value(column) for column in config.text])
-    except NotText as error:
-        raise _BadValue("bad text", str(error)) from None
-    if not text.strip():
-        raise _BadValue("empty text", f"no text in {', '.join(config.text)}")
-    labels = _parse_labels(value(config.labels.column), config.labels, label_names)
-    unknown = [label for label in labels if known is not None and label not in known.union(config.filter.exclude)]
-    if unknown:
-        raise _BadValue(
-            "unknown label",
-            f"label {unknown[0]!r} is unknown; {did_you_mean(unknown[0], known or ())} "
-            "(data.filter.taxonomy_only=true removes unknown labels)",
+    def _make_string_getter(self, column: str) -> Callable[[Mapping[str, Any]], str]:
+        """Return the function that looks up an id or the value of a slice."""
+        get, missing = make_getter(column), frozenset(self.config.missing)
+
+        def get_string(values: Mapping[str, Any]) -> str:
+            try:
+                text = to_string(get(values), column).strip()
+            except NotText as error:
+                raise BadValue("bad value", str(error)) from None
+            if text in missing:
+                return ""
+            check_characters(text, column)
+            return text
+
+        return get_string
+
+    def add(self, source: Source, rows: Rows) -> None:
+        """Add the rows of a file."""
+        absent = dict(self.columns)
+        if rows.columns:
+            check_columns(rows, absent)
+        self.problems += rows.notes
+        is_empty = True
+        for row in rows:
+            self.rows_read += 1
+            if isinstance(row, Problem):
+                outcome = self.bad_row if row.outcome == "stops" else row.outcome
+                self.problems.append(replace(row, outcome=outcome))
+                continue
+            is_empty = False
+            if absent:
+                absent = {key: column for key, column in absent.items() if not has_value(row.values, column)}
+            try:
+                if not self.where or self._keeps(row.values):
+                    self._add_row(row, source, rows)
+            except BadValue as error:
+                outcome = "dropped" if error.kind == "empty text" else self.bad_row
+                self.problems.append(Problem(error.kind, rows.location(row), str(error), outcome))
+        if absent and not is_empty:
+            refuse_absent(rows, absent)
+
+    def _keeps(self, values: Mapping[str, Any]) -> bool:
+        """Return whether data.filter.where keeps a row; count a row that is left out once."""
+        failed = [where for where in self.where if not where.keeps(values)]
+        if failed:
+            failed[0].left_out += 1
+        return not failed
+
+    def _add_row(self, row: Row, source: Source, rows: Rows) -> None:
+        values = row.values
+        text = self._read_text(values, source)
+        labels = self.parse_labels(values)
+        identifier = f"{source.id_prefix}{row.number}" if self.get_id is None else self.get_id(values)
+        if not identifier:
+            raise BadValue("no id", f"{self.config.id} is empty")
+        columns = {column: get(values) for column, get in self.column_getters.items()}
+        moment = None if self.get_date is None else self.parse_date(self.get_date(values))
+        if moment is None and self.config.split.method is SplitMethod.temporal:
+            raise BadValue("no date", f"{self.config.created_at} is empty, but data.split.method=temporal needs a date")
+        key = text if self.joins and self.get_id is None else identifier
+        earlier = self.row_of.get(key)
+        if earlier is not None:
+            self._join(earlier, text, labels, source.part, key, rows.location(row))
+            return
+        index = self.row_of[key] = len(self.records)
+        if labels.others_unknown:
+            self.others_unknown.append(index)
+        self.records.append(
+            Record(
+                id=identifier,
+                text=text,
+                labels=labels.positive,
+                created_at=moment,
+                columns=columns,
+                place=rows.location(row),
+                unknown=labels.unknown,
+                part=source.part,
+            )
         )
-    identifier = str(table.rows[index]) if config.id is None else to_string(value(config.id)).strip()
-    if not identifier:
-        raise _BadValue("no id", f"{config.id} is empty")
-    keep = [*list_slice_columns(config), *([config.split.column] if config.split.column else [])]
-    return Record(
-        id=identifier,
-        text=text,
-        labels=tuple(sorted(set(labels))),
-        created_at=None if config.created_at is None else _parse_date(value(config.created_at), config),
-        columns={column: to_string(value(column)).strip() for column in keep},
-        place=table.location(index),
-    )
 
-
-def _parse_labels(value: Any, config: LabelsConfig, label_names: list[str] | None) -> list[str]:
-    if config.kind is LabelKind.single:
-        label = to_string(value).strip()
-        if not label:
-            raise _BadValue("no label", f"{config.column} is empty, but every record must have exactly one label")
-        return [label]
-    items = _split_items(value, config)
-    if config.kind is LabelKind.indices:
-        return [_look_up_label(item, label_names or [], config) for item in items]
-    return [label for label in (to_string(item).strip() for item in items) if label]
-
-
-def _split_items(value: Any, config: LabelsConfig) -> list[Any]:
-    if value is None:
-        return []
-    if isinstance(value, str) and config.kind is not LabelKind.list:
-        return [item for item in value.split(config.separator) if item.strip()]
-    if isinstance(value, int) and config.kind is LabelKind.indices:
-        return [value]
-    if not isinstance(value, list):
-        kind = type(value).__name__
-        raise _BadValue(
-            "bad labels",
-            f"{config.column} must hold labels of kind {config.kind.name}, but holds a {kind}: {str(value)[:40]!r} "
-            "(data.labels.kind: list, separated, indices, single)",
-        )
-    return value
-
-
-def _look_up_label(item: Any, names: list[str], config: LabelsConfig) -> str:
-    try:
-        index = int(item)
-        if isinstance(item, bool) or (isinstance(item, float) and item != index):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        raise _BadValue(
-            "unknown label", f"{config.column} holds {item!r}, which is not an index into the label file"
-        ) from None
-    if not 0 <= index < len(names):
-        raise _BadValue("unknown label", f"index {index} is outside of the label file (0 to {len(names) - 1})")
-    return names[index]
-
-
-def _parse_date(value: Any, config: DataConfig) -> datetime | None:
-    """Return the date in UTC, without a time zone; None if the record has no date."""
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, date):
-        moment = datetime.combine(value, time())
-    elif not (text := to_string(value).strip()):
-        return None
-    else:
-        date_format = config.date_format
+    def _read_text(self, values: Mapping[str, Any], source: Source) -> str:
         try:
-            moment = datetime.strptime(text, date_format) if date_format else datetime.fromisoformat(text)
-        except ValueError:
-            expected = date_format or "ISO 8601, as 2026-02-28 or 2026-02-28T13:45:00"
-            raise _BadValue("bad date", f"{config.created_at} {text!r} is not {expected} (data.date_format)") from None
-    try:
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    except OverflowError:
-        raise _BadValue("bad date", f"{config.created_at} {value!r} cannot be converted to UTC") from None
+            text = self.text.text([get(values) for get in self.text_getters], source.path.parent)
+        except NotText as error:
+            raise BadValue("bad text", str(error)) from None
+        if is_blank(text):
+            raise BadValue("empty text", f"no text in {', '.join(self.config.text)}")
+        return text
+
+    def _join(self, earlier: int, text: str, labels: LabelSet, part: str | None, key: str, location: str) -> None:
+        """Join the labels of a row with those of an earlier one, or refuse the repeated id."""
+        record = self.records[earlier]
+        where = f"id {key!r} is already used by {record.place}"
+        if record.text != text:
+            other = ", with another text" if self.joins else ""
+            raise BadValue("duplicate id", f"{where}{other}")
+        if not self.joins:
+            if record.labels != labels.positive:
+                self.divided.append(f"{location}: id {key!r} and the text of {record.place}, with other labels")
+            raise BadValue("duplicate id", f"{where}, with the same text")
+        if part != record.part:
+            raise BadValue("duplicate id", f"{where}, in another part ({record.part})")
+        joined = tuple(sorted({*record.labels, *labels.positive}))
+        if self.is_one and len(joined) > 1:
+            raise several_labels(f"{self.parse_labels.column} of {record.place} and of this row", joined)
+        if labels.others_unknown and not record.labels:
+            self.others_unknown.append(earlier)
+        self.records[earlier] = replace(record, labels=joined)
+        self.joined += 1
+
+    def finish(self, report: Report) -> tuple[list[Record], list[Problem]]:
+        """Return the records and the problems. Add the numbers of rows to the report."""
+        self._refuse_divided()
+        self._refuse_all_bad()
+        self._check_where()
+        self._fill_unknown()
+        if self.joins and self.is_one:
+            self._refuse_unlabelled()
+        lowest, first = self.parse_labels.lowest, self.config.labels.first
+        if lowest is not None and lowest > first == 0:
+            names = self.parse_labels.names
+            message = (
+                f"the lowest number of a label is {lowest}, so that the name {names[0]!r} is on no record: set "
+                "data.labels.first=1 if the numbers begin at 1"
+            )
+            self.problems.append(Problem("first label never used", f"label {names[0]!r}", message, "kept"))
+        report.rows_read += self.rows_read
+        for where in self.where:
+            report.filtered[where.reason] = where.left_out
+        if self.joins:
+            report.filtered["rows joined with an earlier row of the record"] = self.joined
+        return self.records, self.problems
+
+    def _refuse_divided(self) -> None:
+        """Refuse records that are divided into rows: to drop such rows would lose their labels."""
+        if self.divided:
+            shown = [f"  {line}" for line in self.divided[:4]]
+            more = len(self.divided) - len(shown)
+            raise UserError(
+                "\n".join(
+                    [
+                        f"{len(self.divided)} rows repeat a record with other labels:",
+                        *shown,
+                        *([f"  ... and {more} more"] if more else []),
+                        "If each row has one label of a record, set data.labels.kind=rows, which joins them; else give "
+                        "each row its own id",
+                    ]
+                )
+            )
+
+    def _refuse_all_bad(self) -> None:
+        """Name the cause if every row is to be dropped: later messages would name its consequences."""
+        bad = [problem for problem in self.problems if problem.kind != "empty text"]
+        if bad and not self.records and self.config.drop_bad_rows:
+            raise UserError(f"all {len(bad)} rows would be dropped, as {bad[0].place}: {bad[0].message}")
+
+    def _check_where(self) -> None:
+        for where in self.where:
+            if where.unmet and self.rows_read:
+                value = min(where.unmet)
+                seen = {*where.seen, *(set(where.wanted) - where.unmet)} - {""}
+                raise UserError(
+                    f"data.filter.where.{where.column}: no row has the value {value!r}; {did_you_mean(value, seen)}"
+                )
+
+    def _refuse_unlabelled(self) -> None:
+        """Move records without a label to the problems: each row may lack one, but not all rows of a record."""
+        for record in self.records:
+            if not record.labels:
+                message = f"{self.parse_labels.column} is empty, but every record must have exactly one label"
+                self.problems.append(Problem("no label", record.place, message, self.bad_row))
+        self.records = [record for record in self.records if record.labels]
+
+    def _fill_unknown(self) -> None:
+        """Make all other labels unknown in records of which only some are known."""
+        if not self.others_unknown:
+            return
+        every = {label for record in self.records for label in (*record.labels, *record.unknown)}
+        every |= set(self.parse_labels.names)
+        for index in self.others_unknown:
+            record = self.records[index]
+            self.records[index] = replace(record, unknown=tuple(sorted(every.difference(record.labels))))

@@ -2,23 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from zlib import crc32
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from ratchet.config import SplitConfig, SplitMethod
+from ratchet.config import Duplicates, SplitConfig, SplitMethod
 from ratchet.data.dataset import Task
+from ratchet.data.leaks import find_leaks, handle_leaks
+from ratchet.data.near_duplicates import DisjointSets, Indices, group_duplicates
 from ratchet.data.prepared import Prepared
-from ratchet.data.taxonomy import words
+from ratchet.data.problems import Problem
+from ratchet.data.sentinel_dates import find_sentinel_dates
+from ratchet.data.stratify import Targets, keep_share, sample_stratified, tolerate
 from ratchet.errors import UserError
 
-_SHINGLE = 5  # characters
-_SIMILAR = 0.8  # Jaccard similarity of shingles
-_CANDIDATE = 0.6  # estimated similarity from which a pair is compared exactly; low, so that few pairs are missed
-_PERMUTATIONS = 128
 PARTS = ("train", "val", "test")
 _NAMES = {
     "train": "train",
@@ -29,61 +28,22 @@ _NAMES = {
     "dev": "val",
     "test": "test",
 }
-_Indices = npt.NDArray[np.int64]
-
-
-def group_duplicates(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return a group number for each text, of shape (num_texts,). Near-identical texts have the same number.
-
-    MinHash finds candidate pairs (Broder 1997; datasketch). A pair is near-identical if the exact Jaccard similarity
-    of its character shingles is at least .8: a sentence of twenty words with one word changed still is. The groups
-    are the connected components of these pairs.
-    """
-    from datasketch import MinHash, MinHashLSH
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    normalised = [" ".join(words(text)) or text for text in texts]
-    representative: dict[str, int] = {}  # equal normalised texts are compared once
-    pairs = [(representative.setdefault(text, row), row) for row, text in enumerate(normalised)]
-    shingles = {row: _cut_shingles(normalised[row]) for row in representative.values()}
-    index = MinHashLSH(threshold=_CANDIDATE, num_perm=_PERMUTATIONS, weights=(0.1, 0.9))
-    minhashes = MinHash.bulk(
-        [sorted(shingle_set) for shingle_set in shingles.values()],
-        num_perm=_PERMUTATIONS,
-        seed=1,
-        hashfunc=crc32,
-    )
-    for row, minhash in zip(shingles, minhashes, strict=True):
-        for other in index.query(minhash):
-            if _jaccard(shingles[row], shingles[other]) >= _SIMILAR:
-                pairs.append((other, row))
-        index.insert(row, minhash)
-
-    left, right = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    links = coo_array((np.ones(len(pairs)), (left, right)), shape=(len(texts), len(texts)))
-    _, component = connected_components(links, directed=False)
-    return np.asarray(component, dtype=np.int64)
-
-
-def _cut_shingles(text: str) -> frozenset[bytes]:
-    return frozenset(
-        text[start : start + _SHINGLE].encode("utf-8", "surrogatepass")
-        for start in range(max(1, len(text) - _SHINGLE + 1))
-    )
-
-
-def _jaccard(left: frozenset[bytes], right: frozenset[bytes]) -> float:
-    return len(left & right) / len(left | right)
 
 
 @dataclass(frozen=True)
 class Split:
-    """The sorted ids of each part. `hash` is their sha256: equal hashes mean equal parts."""
+    """The sorted ids of each part. `hash` is their sha256: equal hashes mean equal parts.
+
+    `dropped` are the ids that are in no part, because they would leak into one; `leaked` are those of val and test
+    whose text (or group) is in an earlier part, too. `problems` says where the parts are not what was asked for.
+    """
 
     train: list[str]
     val: list[str]
     test: list[str]
+    dropped: list[str] = field(default_factory=list, compare=False)
+    leaked: list[str] = field(default_factory=list, compare=False)
+    problems: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
     def hash(self) -> str:
@@ -92,141 +52,230 @@ class Split:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def make_split(prepared: Prepared, config: SplitConfig, column: str | None) -> Split:
+def make_split(
+    prepared: Prepared,
+    config: SplitConfig,
+    column: str | None,
+    group: str | None = None,
+    *,
+    leaks_dir: Path | None = None,
+) -> Split:
     """Divide the records of `prepared` into train, val and test.
 
     Stratified splits use iterative stratification (Sechidis et al. 2011) for multi-label data, and stratify by class
     for multi-class data. Temporal splits put the oldest records into train and the newest into test. Given splits
-    read the part of each record from `column`.
+    read the part of each record from its file, or from `column`. Near-duplicates, and records with the same value of
+    the column `group`, are in one part. All pairs that leak between given parts are listed in `leaks_dir`.
 
     Raises:
         UserError: there are too few records, a part would be empty, or given parts share a text.
     """
-    groups = group_duplicates([record.text for record in prepared.records])
+    texts = [record.text for record in prepared.records]
+    groups = group_duplicates(texts, config.similarity, near=config.duplicates is Duplicates.near)
+    if group is not None:
+        groups = _join_groups(prepared, groups, group)
+    units = _Units(prepared, config, groups, group)
     if config.method is SplitMethod.given:
-        assert column is not None
-        part_of = _read_given_parts(prepared, groups, config, column)
-    elif config.method is SplitMethod.temporal:
-        part_of = _split_by_date(prepared, groups, config)
-    else:
-        part_of = _stratify(
-            prepared, groups, config, np.arange(len(prepared.records)), {"test": config.test, "val": config.val}
-        )
+        return _read_given_parts(units, column, leaks_dir)
+    if config.method is SplitMethod.temporal:
+        return _collect(units, _split_by_date(units))
+    rows = np.arange(len(prepared.records))
+    return _collect(units, _stratify(units, rows, {"test": config.test, "val": config.val}))
+
+
+@dataclass(frozen=True)
+class _Units:
+    """The records with the group of each: records of a group stay in one part."""
+
+    prepared: Prepared
+    config: SplitConfig
+    groups: Indices
+    column: str | None
+
+    @property
+    def shared(self) -> str:
+        """Return the name of records of one group, for messages."""
+        texts = "(nearly) identical texts" if self.config.duplicates is Duplicates.near else "identical texts"
+        return texts if self.column is None else f"records of one {self.column} or {texts}"
+
+    def explain(self) -> str | None:
+        """Return which group is the largest and how to make smaller ones; None if no group has several records."""
+        group, size = Counter(self.groups.tolist()).most_common(1)[0]
+        if size == 1:
+            return None
+        count = len(self.groups)
+        first = self.prepared.records[int(np.argmax(self.groups == group))].place
+        which = f"all {count:,}" if size == count else f"{size:,} of {count:,}"
+        if self.column is not None:
+            why, remedy = f"are {self.shared}", "set another column as data.split.group, or none, or "
+        elif self.config.duplicates is Duplicates.near:
+            why, remedy = "are near-duplicates of one another", ""
+        else:
+            why, remedy = "have the same words", "remove the copies"
+        if self.config.duplicates is Duplicates.near:
+            remedy += f"raise split.similarity (now {self.config.similarity:g}), or set split.duplicates=exact"
+        elif self.column is not None:
+            remedy = remedy.removesuffix(", or ")
+        return f"{which} records {why} and so stay in one part (the first: {first}): {remedy}"
+
+
+def _join_groups(prepared: Prepared, groups: Indices, column: str) -> Indices:
+    """Return larger groups: records with the same value of `column` are in one, except where it is empty."""
+    sets = DisjointSets(len(groups))
+    first_row: dict[int | str, int] = {}
+    for row, (record, group) in enumerate(zip(prepared.records, groups.tolist(), strict=True)):
+        value = record.columns.get(column)
+        if value is None:
+            raise UserError(f"{record.place}: no column {column!r} (data.split.group)")
+        for key in (group, value) if value.strip() else (group,):
+            sets.join(first_row.setdefault(key, row), row)
+    return sets.number()
+
+
+def _collect(units: _Units, part_of: list[str], *, asked: bool = True) -> Split:
+    """Return the ids of each part. With `asked`, compare the parts with the shares that were asked for."""
+    config, records = units.config, units.prepared.records
     ids: dict[str, list[str]] = {part: [] for part in PARTS}
-    for record, part in zip(prepared.records, part_of, strict=True):
-        ids[part].append(record.id)
+    for record, part in zip(records, part_of, strict=True):
+        if part:
+            ids[part].append(record.id)
     empty = [part for part in PARTS if not ids[part]]
+    explanation = units.explain() if asked else None
+    if explanation and config.method is SplitMethod.temporal:
+        explanation = f"a group of records is in the part of its oldest one; {explanation}"
+    if "" in part_of:
+        explanation = f"split.leaks=drop_from_train dropped {part_of.count('')} records; split.leaks=report keeps them"
     if empty:
         raise UserError(
-            f"{prepared.name}: the {empty[0]} part would be empty ({len(prepared.records)} records, split.method="
+            f"{units.prepared.name}: the {empty[0]} part would be empty ({len(records)} records, split.method="
             f"{config.method.name}, split.val={config.val:g}, split.test={config.test:g})"
+            f"{f'; {explanation}' if explanation else ''}"
         )
-    return Split(**ids)
+    problems = []
+    if asked:
+        mean = len(records) / len(np.unique(units.groups))
+        for part, share in {"test": config.test, "val": config.val}.items():
+            wanted = share * len(records)
+            if abs(len(ids[part]) - wanted) > tolerate(wanted, mean) + 0.5:
+                message = (
+                    f"{part} has {len(ids[part]):,} of {len(records):,} records, not {share:.0%} as split.{part} asks"
+                    f"{f': {explanation}' if explanation else ''}"
+                )
+                problems.append(Problem("share of a part", units.prepared.name, message, "kept"))
+    return Split(**ids, problems=tuple(problems))
 
 
-def _stratify(
-    prepared: Prepared, groups: _Indices, config: SplitConfig, rows: _Indices, shares: dict[str, float]
-) -> list[str]:
+def _stratify(units: _Units, rows: Indices, shares: dict[str, float]) -> list[str]:
     """Sample the parts of `shares` (fractions of `rows`) in their order. Return the part of each record.
 
     The sampling unit is a group of near-identical records, with the labels of all of them. All other records are in
     train.
     """
+    prepared, seed = units.prepared, units.config.seed
     part_of = ["train"] * len(prepared.records)
-    units, unit_of = np.unique(groups[rows], return_inverse=True)
-    targets = np.zeros((len(units), len(prepared.labels)), dtype=np.uint8)
+    numbers, unit_of = np.unique(units.groups[rows], return_inverse=True)
+    sizes = np.bincount(unit_of)
+    targets = np.zeros((len(numbers), len(prepared.labels)), dtype=np.uint8)
     np.maximum.at(targets, unit_of, prepared.targets[rows])
-    remaining, remaining_share = np.arange(len(units)), 1.0
+    # A group that is larger than every sampled part can only be in train: the parts divide what is left.
+    movable = sizes[sizes <= max(shares.values()) * len(rows)].sum()
+    scale = min(1.0, movable / (sum(shares.values()) * len(rows)))
+    remaining, remaining_share = np.arange(len(numbers)), 1.0
     for part, share in shares.items():
-        sampled = _sample_rows(prepared, targets[remaining], share / remaining_share, config.seed)
+        sampled = _sample_units(units, targets[remaining], share / remaining_share)
+        wanted = round(share * scale * len(rows))
+        sampled = keep_share(prepared.task, targets[remaining], sizes[remaining], sampled, wanted, seed)
         for row in rows[np.isin(unit_of, remaining[sampled])]:
             part_of[row] = part
         remaining, remaining_share = np.delete(remaining, sampled), remaining_share - share
     return part_of
 
 
-def _sample_rows(prepared: Prepared, targets: npt.NDArray[np.uint8], share: float, seed: int) -> _Indices:
+def _sample_units(units: _Units, targets: Targets, share: float) -> Indices:
     """Sample a stratified `share` of the rows of `targets` (num_units, num_labels). Return their positions."""
+    prepared = units.prepared
     size = round(share * len(targets))
+    explanation = units.explain() if not 0 < size < len(targets) else None
+    if explanation:
+        size = min(max(size, 1), len(targets) - 1)  # few but large units
     if not 0 < size < len(targets):
-        raise UserError(f"{prepared.name}: {len(targets)} records are too few for a part of {share:.0%}")
-    if prepared.task is Task.multiclass:
-        from sklearn.model_selection import StratifiedShuffleSplit
-
+        raise UserError(
+            f"{prepared.name}: " + (explanation or f"{len(targets)} records are too few for a part of {share:.0%}")
+        )
+    try:
+        return sample_stratified(prepared.task, targets, size, units.config.seed)
+    except ValueError as error:
+        assert prepared.task is Task.multiclass
         classes = targets.argmax(axis=1)
-        try:
-            splitter = StratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
-            return np.sort(next(splitter.split(classes, classes))[1])
-        except ValueError as error:
-            rare = prepared.labels[np.bincount(classes, minlength=len(prepared.labels)).argmin()]
-            raise UserError(
-                f"{prepared.name}: cannot be stratified: {error} (rarest class: {rare!r}). "
-                "Remove rare classes: data.filter.min_records=10 data.filter.drop_unlabelled=true"
-            ) from error
-    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
-
-    if targets.shape[1] == 1:  # the splitter refuses a single column: add a second one for "does not have the label"
-        targets = np.hstack([targets, 1 - targets])
-    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
-    return np.sort(next(splitter.split(np.zeros((len(targets), 1)), targets))[1])
+        rare = prepared.labels[np.bincount(classes, minlength=len(prepared.labels)).argmin()]
+        raise UserError(
+            f"{prepared.name}: cannot be stratified: {error} (rarest class: {rare!r}). "
+            "Remove rare classes: data.filter.min_records=10 data.filter.drop_unlabelled=true"
+        ) from error
 
 
-def _split_by_date(prepared: Prepared, groups: _Indices, config: SplitConfig) -> list[str]:
+def _split_by_date(units: _Units) -> list[str]:
     """Return the part of each record by date, then id. All records of a group go to the part of its oldest one."""
+    prepared, config = units.prepared, units.config
     undated = [record for record in prepared.records if record.created_at is None]
     if undated:
         raise UserError(
             f"{undated[0].place}: no date, but split.method=temporal needs a date for every record "
             f"({len(undated)} have none)"
         )
-    order = sorted(range(len(groups)), key=lambda row: (prepared.records[row].created_at, prepared.records[row].id))
-    count = len(order)
+    _refuse_sentinel_dates(prepared)
+    count = len(prepared.records)
+    order = sorted(range(count), key=lambda row: (prepared.records[row].created_at, prepared.records[row].id))
     starts = {"test": count - round(config.test * count), "val": count - round((config.val + config.test) * count)}
     part_of = ["train"] * count
     oldest: dict[int, str] = {}
     for position, row in enumerate(order):
         part = "test" if position >= starts["test"] else "val" if position >= starts["val"] else "train"
-        part_of[row] = oldest.setdefault(int(groups[row]), part)
+        part_of[row] = oldest.setdefault(int(units.groups[row]), part)
     return part_of
 
 
-def _read_given_parts(prepared: Prepared, groups: _Indices, config: SplitConfig, column: str) -> list[str]:
-    """Return the part of each record from `column`. If none is val, sample `split.val` of all records from train."""
+def _refuse_sentinel_dates(prepared: Prepared) -> None:
+    """Raise an error if a date that means "no date" would decide which records are the oldest or the newest."""
+    sentinels = find_sentinel_dates(record.created_at for record in prepared.records)
+    for date, count in sentinels.items():
+        first = next(record for record in prepared.records if record.created_at == date)
+        raise UserError(
+            f"{first.place}: {count} records are dated {date.isoformat(sep=' ').removesuffix(' 00:00:00')}, far from "
+            "all others: a date that means none would put them into one part of split.method=temporal. Set "
+            f"data.missing to the text that the file has for it (as ['{date.date()}']) and data.drop_bad_rows=true, to "
+            "leave records without a date out, or split.method=stratified"
+        )
+
+
+def _read_given_parts(units: _Units, column: str | None, leaks_dir: Path | None) -> Split:
+    """Return the given parts. If none is val, sample `split.val` of all records from train."""
+    prepared, config = units.prepared, units.config
     part_of = []
     for record in prepared.records:
-        part = _NAMES.get(record.columns[column].casefold())
+        value = record.part if record.part is not None else record.columns.get(column or "")
+        if value is None:
+            raise UserError(
+                f"{record.place}: split.method=given, but the record has no part: set data.split.column, or a file "
+                "for each part: data.records.train and data.records.test"
+            )
+        part = _NAMES.get(value.casefold())
         if part is None:
-            raise UserError(f"{record.place}: {column}={record.columns[column]!r}: must be train, val or test")
+            raise UserError(f"{record.place}: {column or 'part'}={value!r}: must be train, val or test")
         part_of.append(part)
-    _refuse_leaks(prepared, groups, part_of)
+    leaks = find_leaks(units.groups, part_of)
+    handled = handle_leaks(prepared, leaks, part_of, config.leaks, units.shared, leaks_dir)
+    part_of = ["" if row in handled.dropped else part for row, part in enumerate(part_of)]
     if "val" not in part_of and "train" in part_of:
         rows = np.flatnonzero(np.array(part_of) == "train")
-        sampled = _stratify(prepared, groups, config, rows, {"val": config.val * len(part_of) / len(rows)})
+        sampled = _stratify(units, rows, {"val": config.val * len(part_of) / len(rows)})
         part_of = ["val" if new == "val" else old for old, new in zip(part_of, sampled, strict=True)]
-    return part_of
-
-
-def _refuse_leaks(prepared: Prepared, groups: _Indices, part_of: list[str]) -> None:
-    """Raise an error if near-identical records are in different parts."""
-    first_row: dict[int, int] = {}
-    leaks = []
-    for row, group in enumerate(groups):
-        other = first_row.setdefault(int(group), row)
-        if part_of[other] != part_of[row]:
-            leaks.append((other, row))
-    if leaks:
-        examples = [
-            f"  {prepared.records[one].place} ({part_of[one]}) and {prepared.records[two].place} ({part_of[two]})"
-            for one, two in leaks[:8]
-        ]
-        more = [f"  ... and {len(leaks) - 8} more"] if len(leaks) > 8 else []
-        raise UserError(
-            "\n".join(
-                [
-                    f"{prepared.name}: data leak: {len(leaks)} (nearly) identical texts are in two of the given parts",
-                    *examples,
-                    *more,
-                    "Remove one record of each pair, or make a new split: split.method=stratified",
-                ]
-            )
-        )
+    split = _collect(units, part_of, asked=False)
+    return Split(
+        train=split.train,
+        val=split.val,
+        test=split.test,
+        dropped=[prepared.records[row].id for row in sorted(handled.dropped)],
+        leaked=[prepared.records[row].id for row in sorted(handled.leaked)],
+        problems=handled.problems,
+    )

@@ -12,6 +12,7 @@ Every scalar is read as text: `on` and `2020` may be labels.
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -22,7 +23,7 @@ import numpy.typing as npt
 import yaml
 
 from ratchet.config import FileConfig
-from ratchet.data.reading import decode
+from ratchet.data.opening import decode
 from ratchet.data.sources import Content, read_file
 from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.metrics import Binary
@@ -190,7 +191,7 @@ def _read_labels(entry: dict[str, Any], key: str, location: str) -> tuple[str, .
     values = entry.get(key, [])
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise UserError(f"{location}: {key!r} must be a list of labels")
-    return tuple(dict.fromkeys(values))
+    return tuple(dict.fromkeys(unicodedata.normalize("NFC", value) for value in values))  # as labels of records
 
 
 def run_behaviour(

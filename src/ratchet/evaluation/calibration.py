@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ratchet.config import CalibrationConfig, CalibrationMethod
 from ratchet.data.dataset import Task
+from ratchet.data.known import Known, select_known_cells
 from ratchet.evaluation.metrics import Binary, Floats
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,9 @@ def _scale_classes(scores: Floats, temperature: float) -> npt.NDArray[np.float32
     return shares
 
 
-def fit_calibration(targets: Binary, scores: npt.NDArray[Any], config: CalibrationConfig, task: Task) -> Calibration:
+def fit_calibration(
+    targets: Binary, scores: npt.NDArray[Any], config: CalibrationConfig, task: Task, known: Known | None = None
+) -> Calibration:
     """Fit the calibration of a run on validation `targets` and `scores` of shape (num_items, num_labels).
 
     One temperature for all labels, the one of least log loss (Guo et al. 2017, "On Calibration of Modern Neural
@@ -82,7 +85,7 @@ def fit_calibration(targets: Binary, scores: npt.NDArray[Any], config: Calibrati
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
 
-    logs, true = _log_probabilities(targets, scores, task)
+    logs, true = _log_probabilities(select_known_cells(targets, known), select_known_cells(scores, known), task)
     if not len(logs):
         log.warning("calibration.method=temperature: val scores are only 0 and 1, there is nothing to calibrate")
         return Calibration("none", None, task)
@@ -99,7 +102,7 @@ def fit_calibration(targets: Binary, scores: npt.NDArray[Any], config: Calibrati
 def _log_probabilities(targets: Binary, scores: npt.NDArray[Any], task: Task) -> tuple[Floats, npt.NDArray[np.intp]]:
     """Return log probabilities (num_rows, num_classes) and the true class of each row, without rows that cannot move.
 
-    Multi-label: each (record, label) pair is a row of two classes, "no" and "yes".
+    Multi-label: each known (record, label) pair is a row of two classes, "no" and "yes".
     """
     exact = scores.astype(np.float64)
     with np.errstate(divide="ignore"):
@@ -112,14 +115,17 @@ def _log_probabilities(targets: Binary, scores: npt.NDArray[Any], task: Task) ->
     return logs[moves], true[moves]
 
 
-def compute_calibration_metrics(targets: Binary, scores: npt.NDArray[Any], task: Task) -> dict[str, float]:
+def compute_calibration_metrics(
+    targets: Binary, scores: npt.NDArray[Any], task: Task, known: Known | None = None
+) -> dict[str, float]:
     """Return `brier` and `expected_calibration_error`; lower is better, NaN where scores are only 0 and 1.
 
-    Brier score (Brier 1950): multi-label, the mean squared difference over all (record, label) pairs, in [0, 1];
+    Brier score (Brier 1950): multi-label, the mean squared difference over all known (record, label) pairs, in [0, 1];
     multi-class, squared differences summed over classes, mean over records, in [0, 2]. Expected calibration error:
     |share of positives - mean score| over the bins of `reliability`, weighted by their counts (Naeini et al. 2015).
     Where most labels are rare, most scores are near 0 and both are small for any model: only compare them.
     """
+    targets, scores = select_known_cells(targets, known), select_known_cells(scores, known)
     if _is_binary(scores):
         return {"brier": np.nan, "expected_calibration_error": np.nan}
     squared = (scores.astype(np.float64) - targets) ** 2
@@ -128,13 +134,16 @@ def compute_calibration_metrics(targets: Binary, scores: npt.NDArray[Any], task:
     return {"brier": float(brier), "expected_calibration_error": float(np.abs(positive - score).sum() / count.sum())}
 
 
-def compute_reliability(targets: Binary, scores: npt.NDArray[Any], task: Task) -> list[dict[str, float | int | None]]:
+def compute_reliability(
+    targets: Binary, scores: npt.NDArray[Any], task: Task, known: Known | None = None
+) -> list[dict[str, float | int | None]]:
     """Return the rows of a reliability diagram, one per bin: ten bins (low, high] of equal width.
 
     The first bin includes 0. Keys are `low`, `high`, `count`, `mean_score`, `share_positive`; the last two are None
-    for an empty bin. Multi-label: all (record, label) pairs; multi-class: the top score of each record, positive if it
-    is right (Guo et al. 2017). Empty where scores are only 0 and 1.
+    for an empty bin. Multi-label: all known (record, label) pairs; multi-class: the top score of each record, positive
+    if it is right (Guo et al. 2017). Empty where scores are only 0 and 1.
     """
+    targets, scores = select_known_cells(targets, known), select_known_cells(scores, known)
     if _is_binary(scores):
         return []
     return [

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.data.dataset import Task
+from ratchet.data.known import Known, hide_unknown, list_measured_rows
+from ratchet.errors import UserError
 from ratchet.evaluation.calibration import compute_calibration_metrics
 from ratchet.evaluation.metrics import (
     Binary,
@@ -35,6 +37,7 @@ def compute_metrics(
     task: Task,
     cutoffs: Sequence[int],
     resamples: int,
+    known: Known | None = None,
 ) -> Metrics:
     """Return the metrics of one part by key: `<part>/f1_weighted`, `<part>/labels/<label>/f1`, and so on.
 
@@ -42,14 +45,29 @@ def compute_metrics(
     Averages have `_ci_low` and `_ci_high`. Ranking metrics are None where scores are only 0 and 1; so is a metric
     that has nothing to measure. The project's own metrics are under `<part>/own/`. A "/" in the name of a label or
     slice is written as %2F (and "%" as %25).
+
+    Cells that are not `known` count in no metric, and an item without a known cell is left out.
+
+    Raises:
+        UserError: no cell is known, or one of the project's own metrics fails.
     """
+    if known is not None:
+        rows = list_measured_rows(known, len(targets))
+        if not len(rows):
+            raise UserError(
+                f"{part}: no target is known, so nothing can be measured: check data.labels.unknown, or let "
+                "data.filter.drop_unlabelled leave out records without a known label"
+            )
+        targets, scores, decisions, known = targets[rows], scores[rows], decisions[rows], known[rows]
+        targets, decisions = hide_unknown(targets, known), hide_unknown(decisions, known)
+        slices = [slices[row] for row in rows]
     ranking = None if np.isin(scores, (0, 1)).all() else scores
     metrics: dict[str, float | int] = {"records": len(targets)}
     metrics |= {name: float(value) for name, value in compute_averages(targets, decisions).items()}
-    ranked, by_label = _rank_metrics(targets, ranking, cutoffs)
+    ranked, by_label = _rank_metrics(targets, ranking, cutoffs, known)
     metrics |= ranked
-    metrics |= compute_calibration_metrics(targets, scores, task)
-    for name, (low, high) in compute_intervals(targets, decisions, ranking, resamples).items():
+    metrics |= compute_calibration_metrics(targets, scores, task, known)
+    for name, (low, high) in compute_intervals(targets, decisions, ranking, resamples, known).items():
         measured = np.isfinite(metrics[name])
         metrics[f"{name}_ci_low"], metrics[f"{name}_ci_high"] = (low, high) if measured else (np.nan, np.nan)
     metrics |= _count_labels(targets, decisions)
@@ -60,15 +78,15 @@ def compute_metrics(
 
 
 def _rank_metrics(
-    targets: Binary, scores: npt.NDArray[Any] | None, cutoffs: Sequence[int]
+    targets: Binary, scores: npt.NDArray[Any] | None, cutoffs: Sequence[int], known: Known | None
 ) -> tuple[dict[str, float], npt.NDArray[np.float64]]:
     """Return the ranking metrics, and the average precision of each label; NaN without `scores`."""
     undefined = np.full(targets.shape[1], np.nan)
-    by_label = undefined if scores is None else average_precision(targets, scores)
+    by_label = undefined if scores is None else average_precision(targets, scores, known=known)
     supported = by_label[~np.isnan(by_label)]
     ranked = {"average_precision_macro": float(supported.mean()) if supported.size else np.nan}
     for k in cutoffs:
-        pair = (np.nan, np.nan) if scores is None else precision_recall_at_k(targets, scores, k)
+        pair = (np.nan, np.nan) if scores is None else precision_recall_at_k(targets, scores, k, known)
         ranked[f"precision_at_{k}"], ranked[f"recall_at_{k}"] = pair
     return ranked, by_label
 

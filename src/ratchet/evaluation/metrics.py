@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.config import Average
+from ratchet.data.known import Known, hide_unknown
 
 Floats = npt.NDArray[np.float64]
 Binary = npt.NDArray[np.uint8]
@@ -118,19 +119,27 @@ def _average_over_items(values: Floats, weights: npt.ArrayLike | None) -> Floats
     return _ratio(weight @ values, weight.sum(axis=-1))
 
 
-def average_precision(targets: Binary, scores: npt.NDArray[Any], weights: npt.ArrayLike | None = None) -> Floats:
-    """Return the average precision of each label, shape (..., num_labels); NaN without support.
+def average_precision(
+    targets: Binary, scores: npt.NDArray[Any], weights: npt.ArrayLike | None = None, known: Known | None = None
+) -> Floats:
+    """Return the average precision of each label over its known items, shape (..., num_labels); NaN without support.
 
     The area under the precision-recall curve without interpolation, where equal scores are one step, as in
     scikit-learn's average_precision_score, which is not vectorised over `weights`.
     """
     weight = np.ones(len(targets)) if weights is None else np.asarray(weights, dtype=np.float64)
-    columns = [_average_precision_of(targets[:, j], scores[:, j], weight) for j in range(targets.shape[1])]
+    columns = [
+        _average_precision_of(targets[rows, j], scores[rows, j], weight[..., rows])
+        for j in range(targets.shape[1])
+        for rows in [slice(None) if known is None else known[:, j]]
+    ]
     return np.stack(columns, axis=-1) if columns else np.zeros((*weight.shape[:-1], 0))
 
 
 def _average_precision_of(target: Binary, score: npt.NDArray[Any], weight: Floats) -> Floats:
     """Return the average precision of one label, shape (...), from `target` and `score` of shape (num_items,)."""
+    if not len(target):
+        return np.full(weight.shape[:-1], np.nan)
     order = np.argsort(-score, kind="stable")
     # equal scores get one threshold: only the last of them ends a step of the curve
     last_of_step = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
@@ -143,15 +152,20 @@ def _average_precision_of(target: Binary, score: npt.NDArray[Any], weight: Float
     return value
 
 
-def precision_recall_at_k(targets: Binary, scores: npt.NDArray[Any], k: int) -> tuple[float, float]:
-    """Return mean precision@k over items, and mean recall@k over items that have a label.
+def precision_recall_at_k(
+    targets: Binary, scores: npt.NDArray[Any], k: int, known: Known | None = None
+) -> tuple[float, float]:
+    """Return mean precision@k over items, and mean recall@k over items that have a label, among known labels.
 
     Of equal scores the first label comes first.
     """
+    targets, num_labels = hide_unknown(targets, known), np.full(len(targets), targets.shape[1])
+    if known is not None:
+        scores, num_labels = np.where(known, scores, -np.inf), known.sum(axis=1)
     top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     hits = np.take_along_axis(targets, top, axis=1).sum(axis=1)
     actual = targets.sum(axis=1)
-    precision_at_k = float((hits / min(k, targets.shape[1])).mean())
+    precision_at_k = float(_ratio(hits, np.minimum(k, num_labels)).mean())
     with_labels = actual > 0
     recall_at_k = float((hits[with_labels] / actual[with_labels]).mean()) if with_labels.any() else float("nan")
     return precision_at_k, recall_at_k
@@ -172,18 +186,22 @@ def generate_bootstrap_weights(
 
 
 def compute_intervals(
-    targets: Binary, decisions: Binary, ranking: npt.NDArray[Any] | None, resamples: int
+    targets: Binary,
+    decisions: Binary,
+    ranking: npt.NDArray[Any] | None,
+    resamples: int,
+    known: Known | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Return 95 % percentile intervals of every averaged metric, and of macro average precision if scores rank.
 
-    `ranking` are the scores, None where they cannot rank. Thresholds stay fixed: the intervals cover the sampling of
-    the records, not that of training or tuning.
+    `targets` and `decisions` are 0 at unknown cells. `ranking` are the scores, None where they cannot rank. Thresholds
+    stay fixed: the intervals cover the sampling of the records, not that of training or tuning.
     """
     resampled: dict[str, list[npt.NDArray[np.float64]]] = {}
     for weights in generate_bootstrap_weights(len(targets), resamples):
         values = compute_averages(targets, decisions, weights)
         if ranking is not None:
-            by_label = average_precision(targets, ranking, weights)
+            by_label = average_precision(targets, ranking, weights, known)
             supported = ~np.isnan(by_label)
             total, labels = np.where(supported, by_label, 0).sum(-1), supported.sum(-1)
             values["average_precision_macro"] = np.where(labels > 0, total / np.maximum(labels, 1), np.nan)

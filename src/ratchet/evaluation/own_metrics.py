@@ -1,7 +1,7 @@
 """Compute the metrics that a project defines itself: the public functions of `metrics.py` in its root.
 
 A metric gets the targets and the decisions (0 or 1) and the scores, each of shape (num_items, num_labels), and returns
-one number; higher is better:
+one number; higher is better. Targets and decisions are 0 where it is not known whether an item has the label:
 
     def exact_match(targets, scores, decisions):
         return (targets == decisions).all(axis=1).mean()

@@ -1,11 +1,58 @@
 """Assign records to slices: groups on which a model may be weak while its overall metric looks good."""
 
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ratchet.config import DateStep, SliceConfig, SliceKind
+from ratchet.config import DataConfig, DateStep, SliceConfig, SliceKind
 from ratchet.data.records import Record
 from ratchet.data.taxonomy import NameMatcher, Taxonomy, words
 from ratchet.errors import UserError, did_you_mean
+
+_MOST_VALUES = 10  # of a column whose values have fewer than _FEWEST_RECORDS records on average
+_FEWEST_RECORDS = 2
+
+
+def check_slices(
+    records: Sequence[Record], slices: Mapping[str, SliceConfig], labels: Sequence[str], data: DataConfig
+) -> None:
+    """Check the slices of a data set before anything is trained. `labels` are those of its records.
+
+    Raises:
+        UserError: a slice names a label that no record has, or divides the records by their labels, or by a column
+            with (nearly) a value for each record.
+    """
+    for name, config in slices.items():
+        if config.kind is SliceKind.labels:
+            _require_labels(name, config, labels)
+        elif config.kind is SliceKind.column:
+            column = str(config.column)
+            if column in (data.labels.column, *(data.labels.columns or ())):
+                raise UserError(
+                    f"slices.{name}.column: {column!r} holds the labels (data.labels): use kind=labels with the labels "
+                    "of the group"
+                )
+            _require_groups(name, column, records)
+
+
+def _require_labels(name: str, config: SliceConfig, labels: Sequence[str]) -> set[str]:
+    """Return the labels of a slice of kind `labels`."""
+    required = [unicodedata.normalize("NFC", str(label)) for label in config.labels or ()]
+    known = set(labels)
+    for label in required:
+        if label not in known:
+            raise UserError(f"slices.{name}.labels: no record has the label {label!r}; {did_you_mean(label, known)}")
+    return set(required)
+
+
+def _require_groups(name: str, column: str, records: Sequence[Record]) -> None:
+    values = [value for record in records if (value := record.columns.get(column))]
+    different = len(set(values))
+    if different > _MOST_VALUES and len(values) < _FEWEST_RECORDS * different:
+        raise UserError(
+            f"slices.{name}.column: {column!r} has {different:,} values in {len(values):,} records, "
+            f"{len(values) / different:.1f} records per value: no group is large enough to be measured; choose a "
+            "column whose values many records share"
+        )
 
 
 def assign_slices(
@@ -25,6 +72,20 @@ def assign_slices(
     """
     members = {name: _build_membership(name, config, labels, taxonomy, train_counts) for name, config in slices.items()}
     return [[part for member in members.values() for part in member(record)] for record in records]
+
+
+def divide_by_leaks(slices: list[list[str]], ids: Sequence[str], leaked: Collection[str]) -> list[list[str]]:
+    """Add each record to the slice `leaked` or `without_leaks`, if any text of val or test is in an earlier part, too.
+
+    `split.leaks=report` keeps such texts; the second slice is what the model does on the others.
+    """
+    if not leaked:
+        return slices
+    known = frozenset(leaked)
+    return [
+        [*names, "leaked" if identifier in known else "without_leaks"]
+        for names, identifier in zip(slices, ids, strict=True)
+    ]
 
 
 def _build_membership(
@@ -53,9 +114,7 @@ def _build_test(
     if config.kind is SliceKind.rare_labels:
         rare = {label for label in labels if train_counts.get(label, 0) <= (config.max_train_records or 0)}
         return lambda record: not rare.isdisjoint(record.labels)
-    required = set(config.labels or ())
-    for label in required - set(labels):
-        raise UserError(f"slices.{name}: there is no label {label!r}; {did_you_mean(label, labels)}")
+    required = _require_labels(name, config, labels)
     return lambda record: required <= set(record.labels)
 
 

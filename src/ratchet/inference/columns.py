@@ -25,21 +25,25 @@ class ScoreDetail(Enum):
 
 @dataclass(frozen=True)
 class Predicted:
-    """Scores and decisions (0 or 1) of shape (num_rows, num_labels); `has_text` has shape (num_rows,).
+    """Scores and decisions (0 or 1) of shape (num_rows, num_labels); `has_text` and `has_words` of shape (num_rows,).
 
-    The scores of a row without text are NaN, its decisions 0.
+    The scores of a row without text are NaN, its decisions 0. A text without words has only marks or invisible
+    characters.
     """
 
     scores: Scores
     decisions: npt.NDArray[np.uint8]
     has_text: npt.NDArray[np.bool_]
+    has_words: npt.NDArray[np.bool_] | None = None
 
     def counts(self) -> dict[str, int]:
-        """Count the rows, those without text, those with a text but no label, and the labels."""
+        """Count the rows, those without text, with a text but no words, with a text but no label, and the labels."""
+        has_words = self.has_text if self.has_words is None else self.has_words
         labels = self.decisions.sum(axis=1, dtype=int)
         return {
             "rows": len(labels),
             "without_text": int((~self.has_text).sum()),
+            "without_words": int((self.has_text & ~has_words).sum()),
             "without_label": int((self.has_text & (labels == 0)).sum()),
             "labels": int(labels.sum()),
         }

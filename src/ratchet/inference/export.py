@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from ratchet.config import Config, load, require_model_packages
 from ratchet.data.prepared import Prepared, prepare
+from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError
 from ratchet.evaluation.cost import measure_size_mb
 from ratchet.extras import DISTRIBUTION, require_extra
@@ -118,7 +119,7 @@ def _prepare_data(run: StoredRun, config: Config) -> Prepared:
 
 
 def _describe(run: StoredRun, config: Config, precision: ExportPrecision | None, check: Check) -> Manifest:
-    record = run.record
+    record, text = run.record, TextColumns.from_config(config.data)
     return Manifest(
         module=record.model,
         name=record.name,
@@ -127,8 +128,10 @@ def _describe(run: StoredRun, config: Config, precision: ExportPrecision | None,
         dataset_version=str(record.dataset_version),
         split_hash=str(record.split_hash),
         task=str(record.task),
-        text=list(config.data.text),
-        text_separator=config.data.text_separator,
+        text=list(text.names),
+        text_separator=text.separator,
+        text_files=list(text.files),
+        text_encoding=text.encoding,
         precision=precision.value if precision else None,
         thresholds="export" if precision is ExportPrecision.int8 else "run",
         check=check,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ratchet.config import SplitConfig, SplitMethod, ThresholdConfig
 from ratchet.data.dataset import Dataset
+from ratchet.data.known import hide_unknown, list_measured_rows
 from ratchet.data.prepared import Prepared
 from ratchet.evaluation.metrics import Binary
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds
@@ -92,7 +94,7 @@ def try_export(
     export_scores = exported.score(val.texts).scores
     thresholds = scorer.thresholds
     if precision is ExportPrecision.int8:
-        thresholds = choose_thresholds(val.targets, export_scores, threshold, val.task)
+        thresholds = choose_thresholds(val.targets, export_scores, threshold, val.task, val.known)
         write_json(directory / "thresholds.json", thresholds.to_json(list(scorer.labels)))
     advance(1)
     return Trial(run, val, run_scores, export_scores, scorer.thresholds, thresholds)
@@ -172,11 +174,18 @@ def _compare_f1(trials: Sequence[Trial], metric: str) -> tuple[float, float, int
     position = {identifier: number for number, identifier in enumerate(ids)}
     rows = [np.array([position[identifier] for identifier in trial.val.ids], dtype=np.intp) for trial in trials]
     repeats = list(zip(_units(trials), rows, trials, strict=True))
-    exports = [RunDecisions(unit, own, trial.val.targets, trial.export_decisions, {}) for unit, own, trial in repeats]
-    runs = [RunDecisions(unit, own, trial.val.targets, trial.run_decisions, {}) for unit, own, trial in repeats]
+    exports = [_select_known(unit, own, trial.val, trial.export_decisions) for unit, own, trial in repeats]
+    runs = [_select_known(unit, own, trial.val, trial.run_decisions) for unit, own, trial in repeats]
     left, right = (metrics[metric] for metrics in bootstrap_metrics([exports, runs], len(ids), _RESAMPLES))
     estimate = estimate_difference(left, right)
     return float(estimate.value), float(estimate.lower(_ALPHA)), len(ids)
+
+
+def _select_known(unit: str, rows: npt.NDArray[np.intp], val: Dataset, decisions: Binary) -> RunDecisions:
+    """Return the decisions on the texts that have a known target, without those on unknown ones."""
+    measured = list_measured_rows(val.known, len(val))
+    targets, decisions = hide_unknown(val.targets, val.known), hide_unknown(decisions, val.known)
+    return RunDecisions(unit, rows[measured], targets[measured], decisions[measured], {})
 
 
 def _units(trials: Sequence[Trial]) -> list[str]:

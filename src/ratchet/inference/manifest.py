@@ -37,7 +37,8 @@ class Check:
 class Manifest:
     """The fields of manifest.json: `module` is the module of the model, `files` maps each path to its sha256.
 
-    `text` names the columns that make the text of a record, joined by `text_separator`. `thresholds` is `export` if
+    `text` names the columns that make the text of a record, joined by `text_separator`; those of `text_files` hold
+    names of files in `text_encoding`. `thresholds` is `export` if
     they were chosen on the export's own scores of the run's val texts.
     """
 
@@ -55,6 +56,8 @@ class Manifest:
     check: Check
     versions: dict[str, str]
     files: dict[str, str] = field(default_factory=dict)
+    text_files: list[str] = field(default_factory=list)
+    text_encoding: str = "utf-8"
     format: int = MANIFEST_SCHEMA.version
 
     @classmethod

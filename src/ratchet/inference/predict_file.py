@@ -3,21 +3,25 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import ratchet
+from ratchet.data.formats import Dialect
+from ratchet.data.taxonomy import words
 from ratchet.data.texts import TextColumns
+from ratchet.data.values import BadValue, NotText, is_blank
 from ratchet.errors import UserError
 from ratchet.inference.columns import Layout, Predicted, ScoreDetail
 from ratchet.inference.partial_output import Parts, claim_parts, input_state, refuse_changed
-from ratchet.inference.readers import Advance, Reader, Scan, format_of, reader_of
+from ratchet.inference.readers import INPUT_DIALECT, Advance, Reader, Scan, reader_of
 from ratchet.inference.rows import Batch
 from ratchet.inference.scorer import Scorer
-from ratchet.inference.writers import writer_of
+from ratchet.inference.writers import output_format, writer_of
 
 Begin = Callable[[str, int | None], Advance]
 
@@ -33,17 +37,26 @@ class Request:
     batch_size: int
     replace: bool = False
     restart: bool = False
+    dialect: Dialect = INPUT_DIALECT
 
     def options(self) -> dict[str, Any]:
         """Return the options that must be equal to resume finished parts."""
         return {
             "text": list(self.text.names),
             "text_separator": self.text.separator,
+            **({"text_files": list(self.text.files)} if self.text.files else {}),
             "scores": self.layout.detail.name,
             "prefix": self.layout.prefix,
             "separator": self.layout.separator,
             "batch_size": self.batch_size,
+            **self._dialect_options(),
         }
+
+    def _dialect_options(self) -> dict[str, Any]:
+        """Return the options of the input that are not the defaults, as text."""
+        names = [field.name for field in fields(Dialect) if field.name != "option_prefix"]
+        values = {name: getattr(self.dialect, name) for name in names}
+        return {self.dialect.key(name): str(value) for name, value in values.items() if value != getattr(Dialect, name)}
 
 
 def make_request(
@@ -58,6 +71,7 @@ def make_request(
     batch_size: int = 1024,
     replace: bool = False,
     restart: bool = False,
+    dialect: Dialect = INPUT_DIALECT,
 ) -> Request:
     """Return a request with the model's labels, and its text columns unless `text` names others (`title,description`).
 
@@ -69,10 +83,11 @@ def make_request(
         names = tuple(name.strip() for name in text.split(",") if name.strip())
         if not names:
             raise UserError(f"text={text!r} names no column: text=title,description")
-        columns = TextColumns(names, columns.separator)
+        files = tuple(name for name in columns.files if name in names)
+        columns = TextColumns(names, columns.separator, files, columns.encoding)
     one_label = scorer.thresholds.values is None  # multi-class: the largest score decides
     layout = Layout(scorer.labels, detail, prefix, separator, one_label)
-    return Request(input, output, columns, layout, batch_size, replace, restart)
+    return Request(input, output, columns, layout, batch_size, replace, restart, dialect)
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,7 @@ class Summary:
     labels: int
     without_label: int
     without_text: int
+    without_words: int
     resumed_at: int
     texts_scored: int
     seconds: float
@@ -117,8 +133,8 @@ def predict_file(
         UserError: the input is not readable or has a broken row; the output exists, or another process writes it; its
             parts were made from something else.
     """
-    reader = reader_of(request.input)
-    format_of(request.output, "output")
+    reader = reader_of(request.input, request.dialect)
+    output_format(request.output)
     _refuse_output(request)
     with claim_parts(request.output) as parts:
         _refuse_output(request)  # another process may have finished it in the meantime
@@ -135,7 +151,7 @@ def predict_file(
         advance = begin("predicting", scan.rows)
         advance(start)
         for batch in reader.batches(request.batch_size, start):
-            predicted = predict_batch(scorer, batch, request.text)
+            predicted = predict_batch(scorer, batch, request.text, request.input.parent)
             parts.add(len(done), writer.part(batch, predicted), predicted.counts())
             done.append(predicted.counts())
             advance(len(batch))
@@ -145,17 +161,28 @@ def predict_file(
     return _summarise(done, start, seconds)
 
 
-def predict_batch(scorer: Scorer, batch: Batch, text: TextColumns) -> Predicted:
-    """Score the texts of a batch. Rows without a text are not scored, and get no label."""
-    texts = [text.text(values) for values in zip(*(batch.column(name) for name in text.names), strict=True)]
-    has_text = np.array([bool(content.strip()) for content in texts], dtype=bool)
+def predict_batch(scorer: Scorer, batch: Batch, text: TextColumns, directory: Path = Path()) -> Predicted:
+    """Score the texts of a batch. Rows without a text are not scored, and get no label.
+
+    Names of files with texts are relative to `directory`.
+
+    Raises:
+        UserError: a value of the text is not text, or a file of a text cannot be read.
+    """
+    columns = zip(*(batch.column(name) for name in text.names), strict=True)
+    try:
+        texts = [text.text(values, directory) for values in columns]
+    except (NotText, BadValue) as error:
+        raise UserError(str(error)) from None
+    has_text = np.array([not is_blank(content) for content in texts], dtype=bool)
     scores = np.full((len(texts), len(scorer.labels)), np.nan, dtype=np.float32)
     decisions = np.zeros(scores.shape, dtype=np.uint8)
     if has_text.any():
-        scored = scorer.score([content for content in texts if content.strip()])
+        scored = scorer.score(list(compress(texts, has_text)))
         scores[has_text] = scored.scores
         decisions[has_text] = scored.decisions
-    return Predicted(scores, decisions, has_text)
+    has_words = np.array([bool(words(content)) for content in texts], dtype=bool)
+    return Predicted(scores, decisions, has_text, has_words)
 
 
 def _refuse_output(request: Request) -> None:
@@ -208,6 +235,7 @@ def _summarise(done: Sequence[dict[str, int]], start: int, seconds: float) -> Su
         labels=total["labels"],
         without_label=total["without_label"],
         without_text=total["without_text"],
+        without_words=total["without_words"],
         resumed_at=start,
         texts_scored=by_this_process["rows"] - by_this_process["without_text"],
         seconds=seconds,

@@ -4,10 +4,15 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
 from typing import Any, Protocol
 
 import polars as pl
 import polars.selectors as cs
+
+from ratchet.data.formats.rows import is_used
+from ratchet.data.values import get_value
 
 _SCALARS = {"bool": pl.Boolean, "int": pl.Int64, "long": pl.Int64, "float": pl.Float64, "str": pl.String}
 
@@ -27,7 +32,9 @@ def json_text(value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return value.isoformat() if isinstance(value, (date, time)) else str(value)
 
 
 def _finite(value: Any) -> Any:
@@ -39,10 +46,10 @@ def _finite(value: Any) -> Any:
 
 
 def cell(value: Any) -> str:
-    """Return a value as a field of CSV: text unchanged (bytes as UTF-8), None as "", all else as JSON."""
+    """Return a value as a field of CSV: text unchanged (bytes as UTF-8), None as "", dates ISO 8601, else JSON."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bytes):
+    if isinstance(value, (bytes, date, time, Decimal)):
         return _plain(value)
     if value is None:
         return ""
@@ -120,9 +127,9 @@ class Batch(Protocol):
     def __len__(self) -> int: ...
 
     def column(self, name: str) -> list[Any]:
-        """Return the values of one column, None for a row without it."""
+        """Return the values of one column, or of a path as data.text; None for a row without it."""
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Sequence[Mapping[str, Any]]:
         """Return the values of each row by column, as JSON has them."""
 
     def lines(self) -> list[str]:
@@ -133,10 +140,10 @@ class Batch(Protocol):
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowBatch:
     """Rows of a text file; `written` has the JSON of each row as the file spells it, if it is JSON."""
 
-    values: Sequence[dict[str, Any]]
+    values: Sequence[Mapping[str, Any]]
     written: Sequence[str] | None = None
 
     def __len__(self) -> int:
@@ -144,9 +151,9 @@ class Rows:
 
     def column(self, name: str) -> list[Any]:
         """See `Batch`."""
-        return [row.get(name) for row in self.values]
+        return [get_value(row, name) for row in self.values]
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Mapping[str, Any]]:
         """See `Batch`."""
         return list(self.values)
 
@@ -156,7 +163,9 @@ class Rows:
 
     def frame(self, schema: pl.Schema) -> pl.DataFrame:
         """See `Batch`."""
-        return pl.DataFrame([series(name, self.column(name), dtype) for name, dtype in schema.items()])
+        return pl.DataFrame(
+            [series(name, [row.get(name) for row in self.values], dtype) for name, dtype in schema.items()]
+        )
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,9 @@ class Frame:
 
     def column(self, name: str) -> list[Any]:
         """See `Batch`; bytes are decoded as UTF-8."""
+        if name not in self.data.columns:
+            columns = [column for column in self.data.columns if is_used(column, [name])]
+            return [get_value(row, name) for row in self.data.select(columns).rows(named=True)]
         values = self.data[name].to_list()
         return [None if value is None else cell(value) for value in values] if self._is_bytes(name) else values
 

@@ -223,7 +223,7 @@ def _load_export(directory: Path, promotion: Promotion | None = None) -> Scorer:
         directory / "model",
         manifest.module,
         read_json,
-        TextColumns(tuple(manifest.text), manifest.text_separator),
+        TextColumns(tuple(manifest.text), manifest.text_separator, tuple(manifest.text_files), manifest.text_encoding),
         ModelIdentity(manifest.name, manifest.run, manifest.config_hash, sha256, True, promotion),
     )
 

@@ -16,14 +16,14 @@ import numpy as np
 import polars as pl
 
 from ratchet.config import Format
+from ratchet.data.formats import SUFFIXES
+from ratchet.data.formats.delimited import SEPARATORS
+from ratchet.errors import UserError
 from ratchet.inference.columns import Layout, Predicted, ScoreDetail, refuse_taken
-from ratchet.inference.readers import (
-    SEPARATORS,
-    Reader,
-    Scan,
-    format_of,
-)
+from ratchet.inference.readers import Reader, Scan
 from ratchet.inference.rows import Batch, cell, json_text
+
+_WRITTEN = (Format.csv, Format.tsv, Format.jsonl, Format.parquet)
 
 
 class Writer(Protocol):
@@ -209,13 +209,31 @@ class ParquetWriter:
         return new
 
 
+def output_format(path: Path) -> Format:
+    """Return the format of an output by its name.
+
+    Raises:
+        UserError: the name has no known format, or one that is not written.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    gzipped = suffixes[-1:] == [".gz"]
+    form = SUFFIXES.get(next(reversed(suffixes[:-1] if gzipped else suffixes), ""))
+    if form is Format.json:
+        raise UserError(f"output={path}: a JSON list cannot be written in parts: one object per line, as .jsonl")
+    if form not in _WRITTEN or (gzipped and form is Format.parquet):
+        raise UserError(
+            f"output={path}: the name must end in the format: .csv, .tsv, .jsonl (these also with .gz) or .parquet"
+        )
+    return form
+
+
 def writer_of(path: Path, reader: Reader, scan: Scan, layout: Layout) -> Writer:
     """Return the writer of an output.
 
     Raises:
         UserError: the name has no known format, or the new columns conflict with those of the input.
     """
-    form = format_of(path, "output")
+    form = output_format(path)
     writer: ParquetWriter | JsonLinesWriter | DelimitedWriter
     if form is Format.parquet:
         writer = ParquetWriter(reader.schema(scan), layout)

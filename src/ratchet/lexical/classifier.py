@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.data.dataset import Dataset, Task
+from ratchet.data.known import Known, group_labels, prepare_fit
 from ratchet.errors import UserError
 from ratchet.lexical.features import Features, LexicalSettings
 
@@ -24,8 +25,28 @@ Floats = npt.NDArray[np.float32]
 _WORTH_EXPLAINING, _MOST = 0.1, 5  # the lowest score of a label that is explained; words per label
 
 
-def fit_ridge(features: "csr_matrix", targets: npt.NDArray[np.uint8], C: float) -> tuple[Doubles, Doubles, Doubles]:
+def fit_ridge(
+    features: "csr_matrix", targets: npt.NDArray[np.uint8], C: float, known: Known | None = None
+) -> tuple[Doubles, Doubles, Doubles]:
     """Return weights, of shape (num_features, num_labels), biases, and left-out scores, (num_texts, num_labels).
+
+    Labels whose targets are `known` for the same texts are fitted together, on these texts; the score of another text
+    is that of a fit without it in any case.
+    """
+    if known is None:
+        return _fit_known(features, targets, C)
+    num_labels = targets.shape[1]
+    weights, bias = np.zeros((features.shape[1], num_labels)), np.zeros(num_labels)
+    left_out = np.zeros(targets.shape)
+    for rows, columns in group_labels(known):
+        weights[:, columns], bias[columns], of_known = _fit_known(features[rows], targets[np.ix_(rows, columns)], C)
+        left_out[:, columns] = features @ weights[:, columns] + bias[columns]
+        left_out[np.ix_(rows, columns)] = of_known
+    return weights, bias, left_out
+
+
+def _fit_known(features: "csr_matrix", targets: npt.NDArray[np.uint8], C: float) -> tuple[Doubles, Doubles, Doubles]:
+    """Fit labels whose targets are all known; return what `fit_ridge` returns.
 
     Least squares on targets of 0 and 1, regularised by 1 / C, with the bias as a further weight. With fewer texts than
     n-grams the dual is the smaller problem (Saunders et al. 1998): one Cholesky factor of the texts' products serves
@@ -63,12 +84,12 @@ def _fit_iteratively(
     return weights[:-1].astype(np.float64), weights[-1].astype(np.float64), left_out
 
 
-def fit_odds(scores: Doubles, targets: npt.NDArray[np.uint8]) -> tuple[Doubles, Doubles]:
+def fit_odds(scores: Doubles, targets: npt.NDArray[np.uint8], known: Known | None = None) -> tuple[Doubles, Doubles]:
     """Return a slope and a bias for each label that map left-out `scores` to log-odds: slope * score + bias.
 
     Platt scaling (1999) by label, regularised towards a slope of 6 around a score of one half: a label with few texts
     has too little evidence for a slope of its own. A slope is at least 1: the left-out score of a text without useful
-    words is slightly lower if it has the label, which must not invert the label.
+    words is slightly lower if it has the label, which must not invert the label. Only `known` targets count.
     """
     from scipy.optimize import minimize
 
@@ -80,9 +101,11 @@ def fit_odds(scores: Doubles, targets: npt.NDArray[np.uint8]) -> tuple[Doubles, 
         logits = slope * centred + bias
         away, odds = parameters - prior, np.exp(-np.abs(logits))
         error = np.where(logits > 0, 1, odds) / (1 + odds) - targets
+        surprise = np.maximum(logits, 0) + np.log1p(odds) - targets * logits
+        if known is not None:
+            error, surprise = error * known, surprise * known
         gradient = np.concatenate([(error * centred).sum(axis=0), error.sum(axis=0)]) + _PRIOR_PRECISION * away
-        surprise = (np.maximum(logits, 0) + np.log1p(odds) - targets * logits).sum()
-        return float(surprise + _PRIOR_PRECISION / 2 * (away**2).sum()), gradient
+        return float(surprise.sum() + _PRIOR_PRECISION / 2 * (away**2).sum()), gradient
 
     bounds = [(_LEAST_SLOPE, None)] * num_labels + [(None, None)] * num_labels
     best = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 1000})
@@ -164,7 +187,7 @@ def fit_lexical(train: Dataset, settings: LexicalSettings, within: str = "") -> 
     """Fit the classifier. Return it with left-out scores: each train text's score by a fit without it.
 
     `within` is the path of the settings for messages, as in "lexical.". A label of no text, or of all texts, always
-    gets a score of 0, or 1.
+    gets a score of 0, or 1. Each label learns from the texts of which it is known whether they have it.
 
     Raises:
         UserError: the texts contain no word, or none that `min_df` keeps.
@@ -175,9 +198,10 @@ def fit_lexical(train: Dataset, settings: LexicalSettings, within: str = "") -> 
         few, texts = settings.min_df, f"the {len(train)} train texts"
         remedy = f"model.{within}min_df={few} leaves no n-gram of {texts}: set model.{within}min_df=1"
         raise UserError(remedy if few > 1 else f"{texts} contain no word to learn from") from error
-    weights, bias, left_out = fit_ridge(features.transform(train.texts), train.targets, settings.C)
-    slope, offset = fit_odds(left_out, train.targets)
-    share = train.targets.mean(axis=0)
+    targets, known = prepare_fit(train.targets, train.known)
+    weights, bias, left_out = fit_ridge(features.transform(train.texts), targets, settings.C, known)
+    slope, offset = fit_odds(left_out, targets, known)
+    share = targets.mean(axis=0) if known is None else targets.sum(axis=0) / known.sum(axis=0)
     constant = np.isin(share, (0, 1))
     weights = np.where(constant, 0, weights * slope)
     always = np.where(share > 0.5, np.inf, -np.inf)

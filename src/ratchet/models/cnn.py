@@ -74,7 +74,7 @@ class Tagger:
             "dropout": settings.dropout,
             "padding": padding,
         }
-        bias = prior_logits(train.targets, train.task)
+        bias = prior_logits(train.targets, train.task, train.known)
         network = initial(architecture, bias=bias, seed=context.seed)
         if embeddings is not None:
             network.tune(embeddings, token_ids(tokenizer, train.texts, padding))

@@ -87,7 +87,7 @@ class Tagger:
         settings = self._settings
         encoder, tokenizer, padding = self._encoder(train.texts, context.seed)
         pooling, dropout = settings.pooling.value, settings.dropout
-        bias = prior_logits(train.targets, train.task)
+        bias = prior_logits(train.targets, train.task, train.known)
         network = initial(encoder, pooling=pooling, dropout=dropout, bias=bias, seed=context.seed)
         freeze(network, settings.freeze_layers, embeddings=settings.freeze_embeddings)
         architecture = describe(encoder, pooling=pooling, dropout=dropout)

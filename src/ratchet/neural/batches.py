@@ -18,12 +18,15 @@ class Batch(NamedTuple):
 
     If processes share a batch, this is the share of one: its mean loss has a `weight` in that of the batch. A process
     without a row gets one with a `weight` of 0, since every process has to take every step.
+
+    `cells` has the shape of `targets`: the weight of each target in the loss, 0 where there is none; None: all count.
     """
 
     ids: Tensor
     mask: Tensor
     targets: Tensor
     weight: float = 1.0
+    cells: Tensor | None = None
 
 
 def pad(texts: Sequence[TokenIds], padding: int) -> tuple[Tensor, Tensor]:
@@ -62,7 +65,8 @@ def share_of(rows: list[int], rank: int, size: int) -> list[int]:
 class Batches:
     """The batches of one part, for one epoch. Without a `seed` the order is the same in every epoch.
 
-    `share` is the rank of this process and the number of processes: only its rows of each batch are yielded.
+    `share` is the rank of this process and the number of processes: only its rows of each batch are yielded. `cells`
+    are the weights of targets in the loss.
     """
 
     def __init__(
@@ -73,9 +77,11 @@ class Batches:
         batch_size: int,
         padding: int,
         seed: int | None = None,
+        cells: npt.NDArray[np.float32] | None = None,
     ) -> None:
         self._texts, self._padding, self._batch_size, self._seed = texts, padding, batch_size, seed
         self._targets = torch.from_numpy(targets.astype(np.float32))
+        self._cells = None if cells is None else torch.from_numpy(cells)
         self.epoch = 0
         self.share = (0, 1)
 
@@ -91,4 +97,5 @@ class Batches:
             own = share_of(rows, *self.share)
             kept = own or rows[:1]
             ids, mask = pad([self._texts[row] for row in kept], self._padding)
-            yield Batch(ids, mask, self._targets[kept], len(own) / len(rows))
+            cells = None if self._cells is None else self._cells[kept]
+            yield Batch(ids, mask, self._targets[kept], len(own) / len(rows), cells)

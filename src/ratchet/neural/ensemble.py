@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.data.dataset import Dataset, Task
+from ratchet.data.known import mark_unknown, prepare_fit
 from ratchet.errors import UserError
 from ratchet.lexical.classifier import LexicalClassifier, fit_lexical
 from ratchet.neural.exported import ExportedClassifier, is_exported, load_exported
@@ -32,17 +33,22 @@ def learn_lexical(train: Dataset, settings: NeuralSettings) -> tuple[LexicalClas
 
     The targets are in [0, 1]: a mean of a text's labels and the scores of a lexical classifier that was fitted without
     the text. Soft targets show a network which labels are similar, which it cannot learn from few texts (distillation:
-    Hinton et al. 2015). Scores of texts that were part of the fit would only repeat the labels.
+    Hinton et al. 2015). Scores of texts that were part of the fit would only repeat the labels. Where it is unknown
+    whether a text has a label, the target is the score alone, or NaN (there is none) without distillation.
 
     Raises:
         UserError: the lexical classifier finds no word to learn from.
     """
-    targets = train.targets.astype(np.float32)
+    hard, known = prepare_fit(train.targets, train.known)
+    targets = mark_unknown(hard, known)
     if not (settings.teacher_share or settings.lexical_share):
         return None, targets
     lexical, left_out = fit_lexical(train, settings.lexical, "lexical.")
     share = settings.teacher_share
-    return lexical if settings.lexical_share else None, (1 - share) * targets + share * left_out
+    mixed = (1 - share) * targets + share * left_out
+    if known is not None and share:
+        mixed = np.where(known, mixed, left_out)
+    return lexical if settings.lexical_share else None, mixed
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from ratchet.config import Precision
 from ratchet.data.dataset import Dataset
+from ratchet.data.known import Known, mark_unknown, prepare_fit
 from ratchet.errors import UserError
 from ratchet.neural.checkpoints import Checkpoints, StopsEarly, WholeFiles, load_network_weights
 from ratchet.neural.modules import Data, Fit
@@ -49,14 +50,14 @@ def fit_classifier(
 ) -> None:
     """Train `classifier.network` in place; it ends with the weights of the best epoch. `rates`: by parameter name.
 
-    It learns from `targets`, in [0, 1] and of the shape of those of train, or else from train's own.
+    It learns from `targets`, in [0, 1] or NaN (none) and of the shape of those of train, or else from train's own.
 
     Raises:
         UserError: this machine has no such accelerator, or fewer of them than processes; training diverges; a
             checkpoint cannot be read.
     """
     check_devices(context.trainer)
-    training_targets = train.targets.astype(np.float32) if targets is None else targets
+    training_targets = mark_unknown(*prepare_fit(train.targets, train.known)) if targets is None else targets
     data = Data(classifier, train, val, settings, context, training_targets)
     best, last = context.directory / "best.ckpt", context.directory / "last.ckpt"
     resumed = last if context.resume and last.is_file() else None
@@ -66,7 +67,7 @@ def fit_classifier(
         log.info("resumed from %s", resumed or "the beginning: no epoch had ended")
     torch.set_num_threads(context.threads)
     classifier.network.train()  # encoders are loaded in evaluation mode, without dropout
-    work = partial(_fit, classifier, rates, data, train.targets, settings, best, last, resumed)
+    work = partial(_fit, classifier, rates, data, train.targets, train.known, settings, best, last, resumed)
     processes = number_of_processes(context.trainer)
     if processes > 1:
         fit_in_processes(work, context, processes)
@@ -82,6 +83,7 @@ def _fit(
     rates: Mapping[str, float],
     data: Data,
     train_targets: npt.NDArray[np.uint8],
+    train_known: Known | None,
     settings: NeuralSettings,
     best: Path,
     last: Path,
@@ -92,7 +94,7 @@ def _fit(
 ) -> None:
     """Train in this process, rank `rank` of `size`, on its share of every batch."""
     data.take_share(rank, size)
-    fit = Fit(classifier, rates, data, train_targets, settings, context)
+    fit = Fit(classifier, rates, data, train_targets, settings, context, train_known)
     with deterministic(), quiet(), interruptible():
         trainer = make_trainer(settings, context, best, last, rank, size)
         trainer.fit(fit, datamodule=data, ckpt_path=resumed, weights_only=True)

@@ -14,6 +14,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from ratchet.data.dataset import Dataset
+from ratchet.data.known import Known, mark_unknown, prepare_fit
 from ratchet.errors import UserError
 from ratchet.neural.batches import Batch, Batches
 from ratchet.neural.losses import make_loss
@@ -59,11 +60,27 @@ def warmup_then_decay(optimizer: torch.optim.Optimizer, steps: int, warmup: floa
     return LambdaLR(optimizer, factor)
 
 
+def weigh_cells(
+    targets: npt.NDArray[np.float32], known: Known | None, soft_weight: float
+) -> npt.NDArray[np.float32] | None:
+    """Return the weights of targets in the loss, with a mean of 1; None if all targets are known.
+
+    A cross-entropy is linear in its target, so a mean of a known target and a teacher's score has the loss
+    (1 - soft_weight) * of the known target + soft_weight * of the score. At an unknown cell only the second term is
+    left, and without a teacher (a target of NaN) nothing is. The mean is over the whole part, not a batch: then each
+    known target has the same weight, and processes that share a batch need not agree on a divisor.
+    """
+    if known is None:
+        return None
+    weights = np.where(known, 1.0, np.where(np.isnan(targets), 0.0, soft_weight))
+    return np.asarray(weights / (weights.mean() or 1.0), dtype=np.float32)
+
+
 class Data(LightningDataModule):
     """The batches of train and val; every text is tokenised once.
 
-    `targets` are those to learn from, in [0, 1] with distillation. `overfit_batches` tests whether a network can
-    memorise labels: it learns from train's labels and validates on the same batches.
+    `targets` are those to learn from, in [0, 1] with distillation, NaN where there is none. `overfit_batches` tests
+    whether a network can memorise labels: it learns from train's labels and validates on the same batches.
     """
 
     def __init__(
@@ -79,9 +96,12 @@ class Data(LightningDataModule):
         self.rank, self.size = 0, 1
         overfit = context.trainer.overfit_batches > 0
         validated = train if overfit else val
-        learnt = train.targets if overfit else targets
-        self.train = self._batches(classifier, train, learnt, settings, None if overfit else context.seed)
-        self.val = self._batches(classifier, validated, validated.targets, settings, None)
+        hard, fitted = prepare_fit(train.targets, train.known)
+        learnt = mark_unknown(hard, fitted) if overfit else targets
+        cells = weigh_cells(learnt, fitted, settings.teacher_share)
+        self.train = self._batches(classifier, train, learnt, settings, None if overfit else context.seed, cells)
+        truth = mark_unknown(validated.targets, validated.known)
+        self.val = self._batches(classifier, validated, truth, settings, None, weigh_cells(truth, validated.known, 0.0))
 
     def _batches(
         self,
@@ -90,9 +110,14 @@ class Data(LightningDataModule):
         targets: npt.NDArray[Any],
         settings: NeuralSettings,
         seed: int | None,
+        cells: npt.NDArray[np.float32] | None,
     ) -> Batches:
         texts = token_ids(classifier.tokenizer, part.texts, classifier.padding)
-        return Batches(texts, targets, batch_size=settings.batch_size, padding=classifier.padding, seed=seed)
+        if cells is not None:
+            targets = np.where(cells > 0, targets, 0)
+        return Batches(
+            texts, targets, batch_size=settings.batch_size, padding=classifier.padding, seed=seed, cells=cells
+        )
 
     def take_share(self, rank: int, size: int) -> None:
         """Yield from now on only the rows of each batch that process `rank` of `size` gets."""
@@ -121,12 +146,13 @@ class Fit(LightningModule):
         train_targets: npt.NDArray[np.uint8],
         settings: NeuralSettings,
         context: "FitContext",
+        train_known: Known | None = None,
     ) -> None:
         super().__init__()
         self.network = classifier.network
         self._task, self._data, self._rates = classifier.task, data, rates
         self._settings, self._context = settings, context
-        self._loss = make_loss(settings, train_targets, classifier.task)
+        self._loss = make_loss(settings, train_targets, classifier.task, train_known)
         self._train_losses: list[Tensor] = []
         self._validated: list[ValidatedBatch] = []
 
@@ -142,7 +168,7 @@ class Fit(LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the mean loss of a batch; of a share, its term in that mean."""
-        loss = self._loss(self.network(batch.ids, batch.mask), batch.targets)
+        loss = self._loss(self.network(batch.ids, batch.mask), batch.targets, batch.cells)
         if batch.weight != 1:
             loss = loss * batch.weight
         self._train_losses.append(loss.detach())
@@ -169,7 +195,10 @@ class Fit(LightningModule):
         """Keep what the epoch's metric is computed from."""
         logits = self.network(batch.ids, batch.mask)
         rows = len(logits) if batch.weight else 0
-        self._validated.append((self._loss(logits, batch.targets) * rows, logits[:rows], batch.targets[:rows]))
+        loss, targets = self._loss(logits, batch.targets, batch.cells), batch.targets
+        if batch.cells is not None:
+            targets = targets.masked_fill(batch.cells == 0, torch.nan)
+        self._validated.append((loss * rows, logits[:rows], targets[:rows]))
 
     def on_validation_epoch_end(self) -> None:
         """Compute the validation metric in rank 0, report it, and log it in every process."""
@@ -186,7 +215,12 @@ class Fit(LightningModule):
         losses, logits, targets = zip(*validated, strict=True)
         scores = probabilities(torch.cat(logits), self._task).cpu().numpy()
         metric = self._context.validation_metric
-        value = metric.of(torch.cat(targets).cpu().numpy().astype(np.uint8), scores)
+        truth = torch.cat(targets).cpu().numpy()
+        known = ~np.isnan(truth)
+        if known.all():
+            value = metric.of(truth.astype(np.uint8), scores)
+        else:
+            value = metric.of(np.where(known, truth, 0).astype(np.uint8), scores, known)
         metrics = {
             "train/loss": train_loss,
             "val/loss": float(torch.stack(losses).sum()) / len(scores),

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ratchet.taggers import FitContext
 
 Work = Callable[["FitContext", int, int], None]  # of context, rank and number of processes
-ValidatedBatch = tuple[Tensor, Tensor, Tensor]  # the sum of its losses, its logits, its targets
+ValidatedBatch = tuple[Tensor, Tensor, Tensor]  # the sum of its losses, its logits, its targets (NaN: unknown)
 
 _GRACE = 10.0  # seconds for the process that failed to end, after another one has lost the connection to it
 

@@ -8,8 +8,10 @@ from ratchet.config.data_schema import DataConfig
 from ratchet.config.saved import read_checked
 from ratchet.config.schema import SplitConfig
 from ratchet.data.prepared import list_known_labels, prepare
+from ratchet.data.sources import locate
 from ratchet.data.splits import make_split
-from ratchet.data.storing import read_prepared, serialise_prepared, split_to_json
+from ratchet.data.storing import read_prepared, split_to_json, write_prepared
+from ratchet.data.watched import list_watched_files
 from ratchet.errors import UserError
 from ratchet.evaluation.behaviour import parse_cases, read_tests
 from ratchet.files import write_json, write_text
@@ -44,17 +46,19 @@ def prepare_data() -> str:
     name, tests = read_tests(data.behaviour, packaged=False)
     parse_cases(name, tests, prepared.labels, list_known_labels(prepared))  # here messages name the original file
     DATA.mkdir(parents=True, exist_ok=True)
-    for name, text in serialise_prepared(prepared).items():
-        write_text(DATA / name, text)
+    write_prepared(prepared, DATA)
     write_text(BEHAVIOUR, json.dumps(tests, indent=1, ensure_ascii=False) + "\n")
     return f"{data.name}: {len(prepared.records):,} records, {len(prepared.labels)} labels, {prepared.version[:12]}"
 
 
 def _check_there(data: DataConfig) -> None:
-    for file in (data.records, data.taxonomy, data.labels.names, data.behaviour):
-        if file is not None and file.path is not None and not Path(file.path).is_file():
+    paths = [file.configured for file in list_watched_files(data)]
+    if data.behaviour is not None and data.behaviour.path is not None:
+        paths.append(data.behaviour.path)
+    for path in paths:
+        if locate(path, packaged=False) is None:
             raise UserError(
-                f"{file.path}: not there. The pipeline reads data/{data.name}/ alone: `ratchet data fetch "
+                f"{path}: not there. The pipeline reads data/{data.name}/ alone: `ratchet data fetch "
                 f"data={data.name}` puts the files there, or `dvc pull` where they are tracked by DVC"
             )
 
@@ -67,6 +71,6 @@ def split_data(repeat: int) -> None:
     """
     data, settings = load_data(CONFIG / "data.yaml")
     settings.seed = repeat
-    split = make_split(read_prepared(DATA), settings, data.split.column)
+    split = make_split(read_prepared(DATA), settings, data.split.column, data.split.group, leaks_dir=SPLITS.parent)
     SPLITS.mkdir(parents=True, exist_ok=True)
     write_json(SPLITS / f"{repeat}.json", split_to_json(split))

@@ -16,6 +16,7 @@ writes them again.
 
 import hashlib
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from ratchet.config import (
     plain,
     register,
 )
-from ratchet.data.sources import list_watched_files
+from ratchet.data.watched import list_watched_files
 from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.models import all_settings
@@ -58,6 +59,8 @@ from ratchet.pipeline.plan import (
 from ratchet.project import current_project
 from ratchet.runs.code import code_sources, definitions_of, hash_definitions, model_roots
 from ratchet.runs.provenance import read_library_versions
+
+_log = logging.getLogger(__name__)
 
 _TRAIN = "ratchet.pipeline.train_stage"
 _PREPARING = {
@@ -162,8 +165,15 @@ def watch(data: DataConfig) -> None:
     Raises:
         UserError: two of them have the same name, or the behavioural tests are in another directory.
     """
-    for _, file, path in list_watched_files(data):
-        file.path, file.url = path.as_posix(), None  # a missing file is an error, not a download that DVC does not see
+    for file in list_watched_files(data):
+        file.point_to_target()  # a missing file is an error, not a download that DVC does not see
+    if data.text_files:
+        _log.warning(
+            "data.text_files: the pipeline watches data/%s/, not the files that %s names elsewhere: put them there, or "
+            "run the stage prepare again when one changes (`dvc repro -f prepare`)",
+            data.name,
+            ", ".join(data.text_files),
+        )
     if data.behaviour is not None and data.behaviour.path is not None:
         data.behaviour.url = None
         if Path(data.behaviour.path).parent.as_posix() not in (f"data/{data.name}", "data/behaviour"):

@@ -93,7 +93,8 @@ def _score_records(run: StoredRun, part: str) -> Iterator[tuple[str, float, list
     """Yield each record of a run: its id, its own F1, its true and its predicted labels."""
     labels: list[str] = run.read_json("labels.json")
     predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
-    decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(predictions.scores)
+    thresholds = Thresholds.from_json(run.read_json("thresholds.json"), labels)
+    decisions = predictions.hide_unknown(thresholds.decide(predictions.scores))
     values = compute_item_metrics(predictions.targets, decisions)["f1"].tolist()
     for row, identifier in enumerate(predictions.ids):
         yield identifier, values[row], _names(labels, predictions.targets[row]), _names(labels, decisions[row])

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from ratchet.reporting.blocks import (
     text,
 )
 from ratchet.reporting.terminal import print_text
-from ratchet.runs.stored import StoredRun, read_run
+from ratchet.runs.provenance import format_size
+from ratchet.runs.stored import StoredRun, describe_texts_without_rule, read_run
 
 _METRICS = {
     "F1 weighted": "f1_weighted",
@@ -32,6 +33,7 @@ _METRICS = {
 }
 _WITHOUT_INTERVAL = {"Brier score": "brier", "expected calibration error": "expected_calibration_error"}
 _KINDS = ("invariance", "directional", "minimum")
+_FINDINGS = 3  # kinds of findings about the data that a summary shows
 
 
 # --- after a training -------------------------------------------------------------------------------------------------
@@ -49,6 +51,7 @@ def summarise_run(run: StoredRun, test_accesses: int | None) -> list[TextBlock]:
         "cost": _describe_cost(metrics),
         "thresholds": _describe_thresholds(run.read_json("thresholds.json")),
         "calibration": _describe_calibration(run.read_json("calibration.json")),
+        "no rule fires": describe_texts_without_rule(run, record.evaluate),
         "behaviour": _describe_behaviour(metrics),
         "test set": "" if test_accesses is None else describe_accesses(test_accesses),
         "run": str(run.path),
@@ -56,8 +59,21 @@ def summarise_run(run: StoredRun, test_accesses: int | None) -> list[TextBlock]:
     return [
         Paragraph(f"{record.name} on {record.data} ({sizes}), split {record.split_seed}, seed {record.seed}"),
         *metric_tables(metrics, parts),
-        Facts("", [(name, described) for name, described in facts.items() if described], whole=("run",)),
+        Facts(
+            "",
+            [*_list_findings(run), *((name, described) for name, described in facts.items() if described)],
+            whole=("run",),
+        ),
     ]
+
+
+def _list_findings(run: StoredRun) -> list[tuple[str, str]]:
+    """Return what is odd about the data of a run: the first kinds of findings, and how many more there are."""
+    findings = run.read_json("findings.json") if (run.path / "findings.json").is_file() else []
+    lines = [f"{finding['count']:,} x {finding['kind']}, as {finding['first']}" for finding in findings[:_FINDINGS]]
+    if len(findings) > _FINDINGS:
+        lines.append(f"{len(findings) - _FINDINGS} more kinds of findings: ratchet data describe")
+    return [("data" if index == 0 else "", line) for index, line in enumerate(lines)]
 
 
 def metric_tables(metrics: dict[str, Any], parts: Sequence[str]) -> list[Table]:
@@ -161,10 +177,21 @@ def show_run(run: StoredRun) -> list[TextBlock]:
     return [_record_facts(run), *tables, *_build_failed_cases(run)]
 
 
+def _describe_code(git: Mapping[str, Any]) -> str:
+    """Return the commit, where the changes are, or the reason why there is no commit."""
+    if git.get("commit") is None:
+        return f"no commit: {git['problem']}" if git.get("problem") else "not in git"
+    by_hash = ", ".join(f"{file['path']} ({format_size(file['size'])})" for file in git.get("files", []))
+    changes = [
+        *(["code.diff"] if git.get("diff_sha256") else []),
+        *([f"by hash: {by_hash}"] if by_hash else []),
+    ]
+    changed = f" with changes ({'; '.join(changes) or 'code.diff'})" if git.get("dirty") else ""
+    return f"{str(git['commit'])[:12]}{changed}"
+
+
 def _record_facts(run: StoredRun) -> Facts:
     record = run.record
-    commit = record.git.get("commit")
-    changed = " with changes (code.diff)" if record.git.get("dirty") else ""
     version, split = _shorten_hash(record.dataset_version), _shorten_hash(record.split_hash)
     facts = {
         "run": record.id,
@@ -174,7 +201,7 @@ def _record_facts(run: StoredRun) -> Facts:
         "name": f"{record.name} (model {record.model}, config {record.config_hash[:12]})",
         "data": f"{record.data}, version {version}, split {split}",
         "seeds": f"split {record.split_seed}, training {record.seed}",
-        "code": f"{commit[:12]}{changed}" if commit else "not in git",
+        "code": _describe_code(record.git),
         "started": record.started_at,
         "ended": record.finished_at or "-",
         "parent": record.parent or "-",

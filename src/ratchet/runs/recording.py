@@ -25,6 +25,7 @@ from ratchet.runs.code import code_of_run, hash_definitions
 from ratchet.runs.stored import RunRecord, StoredRun, read_run
 
 _HISTORY = "epoch,step,key,value\n"
+_PRINTED: set[str] = set()  # warnings that this process has printed
 
 
 def _now() -> datetime:
@@ -268,6 +269,7 @@ def _record_provenance(run: Recording) -> None:
     if diff:
         with replacing(run.path / "code.diff") as temporary:
             temporary.write_bytes(diff.encode("utf-8", "surrogateescape"))
+    _warn_about_git(state)
     definitions = code_of_run(run.record.model)
     run.write_json("code.json", definitions)
     run.update(
@@ -277,6 +279,19 @@ def _record_provenance(run: Recording) -> None:
         packages=provenance.read_package_versions(),
         machine=machine.machine(),
     )
+
+
+def _warn_about_git(state: Mapping[str, Any]) -> None:
+    """Log what git refused or what is too large for code.diff; print it once per process, not in each job of a grid."""
+    if git_problem := state.get("problem"):
+        logging.getLogger(__name__).info("git: no commit is recorded: %s", git_problem)
+    message = provenance.find_git_warning(state)
+    if message is None:
+        return
+    logging.getLogger(__name__).warning(message)
+    if message not in _PRINTED:
+        _PRINTED.add(message)
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def _describe_error(error: BaseException) -> dict[str, str]:

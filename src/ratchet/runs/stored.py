@@ -52,6 +52,7 @@ class RunRecord:
     behaviour_hash: str | None = None
     test_readings: int | None = None
     records: dict[str, int] = field(default_factory=dict)
+    without_rule: dict[str, int] = field(default_factory=dict)
     train_label_counts: dict[str, int] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
     code_hash: str | None = None
@@ -201,6 +202,12 @@ def find_run(runs_dir: Path, wanted: str) -> StoredRun:
 def _list_ids(runs: Sequence[StoredRun], most: int = 5) -> list[str]:
     shown = [run.record.id for run in runs[:most]]
     return [*shown, "..."] if len(runs) > most else shown
+
+
+def describe_texts_without_rule(run: StoredRun, part: str) -> str:
+    """Return on how many records of a part no rule fires; "" if the model has no rules, or they were not counted."""
+    count, total = run.record.without_rule.get(part), run.record.records.get(part)
+    return f"on {count:,} of {total:,} records of {part} ({count / total:.0%})" if count is not None and total else ""
 
 
 def candidate_key(run: StoredRun) -> tuple[str, str]:

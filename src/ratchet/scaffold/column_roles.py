@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from ratchet.data.reading import Table
-from ratchet.data.texts import to_string
+from ratchet.data.values import to_string
 from ratchet.errors import UserError, did_you_mean
 
 SAMPLE = 5_000  # values of a column that decide about its role, evenly spaced

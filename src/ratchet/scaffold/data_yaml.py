@@ -64,7 +64,7 @@ def _list_entries(config: DataConfig, comments: Mapping[str, str]) -> Iterator[t
 def write_labels(labels: LabelsConfig) -> str:
     """Return the value of `labels`."""
     separator = f", separator: {quote(labels.separator)}" if labels.kind is LabelKind.separated else ""
-    return f"{{column: {quote(labels.column)}, kind: {labels.kind.name}{separator}}}"
+    return f"{{column: {quote(str(labels.column))}, kind: {labels.kind.name}{separator}}}"
 
 
 def write_slice(definition: SliceConfig) -> str:

@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import PurePath
 
 from ratchet.config import Format
-from ratchet.data.reading import SUFFIXES, decode, iterate_csv_rows, parse_json
+from ratchet.data.opening import decode, parse_json
+from ratchet.data.reading import SUFFIXES, iterate_csv_rows
 from ratchet.data.sources import Content
 from ratchet.errors import UserError
 

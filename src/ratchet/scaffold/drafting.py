@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ratchet.config import DataConfig, FileConfig, LabelsConfig, SliceConfig, SliceKind, SplitMethod
+from ratchet.config import DataConfig, LabelsConfig, RecordsConfig, SliceConfig, SliceKind, SplitMethod
 from ratchet.errors import UserError
 from ratchet.scaffold.column_roles import (
     Column,
@@ -42,7 +42,7 @@ def start_draft(name: str, path: Path, dialect: Dialect) -> Draft:
     """Return a draft that can read the table, with no column assigned."""
     config = DataConfig(
         name=name,
-        records=FileConfig(path=f"data/{name}/{path.name}"),
+        records=RecordsConfig(path=f"data/{name}/{path.name}"),
         format=dialect.format,
         encoding=dialect.encoding,
         header=dialect.header,
@@ -83,9 +83,9 @@ def assign_columns(
         free.pop(name, None)
     layout = guess_labels(file, list(free.values())) if labels is None else detect_layout(file, columns[labels])
     _assign_labels(draft, layout)
-    free.pop(layout.config.column, None)
+    free.pop(str(layout.config.column), None)
     _assign_text(draft, file, [columns[name] for name in text], list(free.values()))
-    for name in [*draft.config.text, draft.config.labels.column]:
+    for name in [*draft.config.text, str(draft.config.labels.column)]:
         if not _is_usable(name):
             raise UserError(f"{file}: column {name!r} cannot be named in a configuration: rename it in the file")
     _assign_dates(draft, dates)

@@ -13,6 +13,7 @@ from ratchet.config.directories import list_configs, list_replaced
 from ratchet.config.json_schema import DIRECTORY
 from ratchet.config.options import summarise_models
 from ratchet.errors import UserError, did_you_mean
+from ratchet.files import expand_home
 from ratchet.models import own_modules, settings_class, tagger_class
 from ratchet.pipeline.plan import PARAMS, PipelineConfig
 from ratchet.project import CHECKOUT, MARKER, PACKAGED, Project
@@ -142,7 +143,7 @@ def _iterate_missing_files(project: Project, data: DataConfig) -> Iterator[tuple
     for key, file in {**files, "behaviour": data.behaviour}.items():
         if file is None or file.path is None or file.url is not None or "://" in file.path:
             continue
-        path = Path(file.path).expanduser()
+        path = expand_home(file.path)
         if any((directory / path).is_file() for directory in (Path.cwd(), project.root, PACKAGED)):
             continue
         is_tracked = (project.root / f"{file.path}.dvc").is_file()

@@ -7,14 +7,16 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ratchet.config import DataConfig, FileConfig, Format, LabelKind, SplitConfig, SplitMethod
-from ratchet.data.reading import Problem, Table, read_table
+from ratchet.config import DataConfig, Format, LabelKind, RecordsConfig, SplitConfig, SplitMethod
+from ratchet.data.formats.rows import Row, Rows
+from ratchet.data.problems import Problem
+from ratchet.data.reading import Table, read_table
 from ratchet.data.records import Record, build_records
-from ratchet.data.sources import Content
+from ratchet.data.sources import Content, Source
 from ratchet.data.taxonomy import words
 from ratchet.errors import UserError
 from ratchet.scaffold.column_roles import SAMPLE, profile_columns
@@ -68,7 +70,7 @@ def inspect_file(
     draft = start_draft(set_name, path, detect_dialect(content, named))
     table = _read_table(content, draft.config)
     assign_columns(draft, content.name, profile_columns(table), text, labels, id)
-    records, problems = build_records(table, draft.config, None, None)
+    records, problems = build_records([(Source(table.name, path), _rows_of_table(table))], draft.config, None, None)
     problems = [*table.problems, *problems]
     _check_records(content.name, records, problems)
     _report_problems(draft, problems)
@@ -119,6 +121,14 @@ def _check_name(name: str) -> str:
     if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
         raise UserError(f"name={name!r}: it is the name of a directory: letters, digits, '_', '-' and '.' only")
     return name
+
+
+def _rows_of_table(table: Table) -> Rows:
+    def iterate() -> Iterator[Row | Problem]:
+        for index, number in enumerate(table.rows):
+            yield Row(number, {column: values[index] for column, values in table.columns.items()})
+
+    return Rows(table.name, table.unit, list(table.columns), iterate)
 
 
 def _read_table(content: Content, config: DataConfig) -> Table:
@@ -250,8 +260,13 @@ def _find_reason_not_to_split(draft: Draft, path: Path, records: list[Record]) -
 
     split = config.split
     try:
-        prepared = prepare(replace(config, records=FileConfig(path=str(path.resolve()))))
-        make_split(prepared, SplitConfig(0, split.method, split.val, split.test), split.column)
+        prepared = prepare(replace(config, records=RecordsConfig(path=str(path.resolve()))))
+        make_split(
+            prepared,
+            SplitConfig(0, split.method, split.val, split.test, split.leaks, split.duplicates, split.similarity),
+            split.column,
+            split.group,
+        )
     except UserError as error:
         return " ".join(str(error).replace(f"{path.resolve()}", path.name).split())
     return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ratchet.config import LabelKind, LabelsConfig
-from ratchet.data.texts import to_string
+from ratchet.data.values import to_string
 from ratchet.errors import UserError
 from ratchet.scaffold.column_roles import ID_NAME, SAMPLE, Column
 

@@ -17,6 +17,8 @@ SLICE_METRIC = "f1_weighted"
 class RunDecisions:
     """The true labels and the decisions of one run on its part, both of shape (num_records, num_labels).
 
+    Both are 0 at unknown targets, which then count in no metric.
+
     `rows` are the indices of its records among the ids of all runs; `slices` holds indices into `rows` by name.
     """
 

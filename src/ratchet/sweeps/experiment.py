@@ -12,7 +12,7 @@ from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.machine import available_cores
 from ratchet.project import current_project
-from ratchet.runs.stored import read_run
+from ratchet.sweeps.ledger import find_recorded_run
 from ratchet.sweeps.space import SearchRequest, to_overrides
 from ratchet.sweeps.trials import TrialResult
 
@@ -64,7 +64,10 @@ def _settings_of_model(config: Config) -> dict[str, Any]:
 def _expected_result(config: Config, best: TrialResult) -> str:
     """Return cost and metric in one line, in the form that all experiments have (docs/command-line.md)."""
     assert best.run is not None
-    metrics = read_run(Path(config.runs_dir) / best.run).read_metrics()
+    run = find_recorded_run(Path(config.runs_dir), best.run)
+    if run is None:
+        raise UserError(f"{config.runs_dir}/{best.run}: the run of the best trial was removed: restore it")
+    metrics = run.read_metrics()
     seconds, cores = metrics["cost/fit_seconds"], config.threads or available_cores()
     duration = f"{max(seconds, 1):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
     f1, low, high = (f"{metrics[f'val/f1_weighted{end}']:.3f}".removeprefix("0") for end in ("", "_ci_low", "_ci_high"))

@@ -133,9 +133,21 @@ def _read_sweep_files(runs_dir: Path, sweep_id: str) -> dict[str, Any]:
 def find_sweep_runs(runs_dir: Path, sweep_id: str) -> list[StoredRun]:
     """Return the runs of a sweep in the order in which they began, including finished runs that it reused."""
     runs = [run for run in find_runs(runs_dir) if run.record.sweep_id == sweep_id]
-    done_before = [runs_dir / str(job.run) for job in read_jobs(runs_dir, sweep_id) if job.outcome == "done before"]
-    runs += [read_run(path) for path in dict.fromkeys(done_before) if (path / "record.json").is_file()]
+    done_before = [str(job.run) for job in read_jobs(runs_dir, sweep_id) if job.outcome == "done before"]
+    reused = [find_recorded_run(runs_dir, run) for run in dict.fromkeys(done_before)]
+    runs += [run for run in reused if run is not None]
     return sorted(runs, key=lambda run: (run.record.started_at, run.record.id))
+
+
+def find_recorded_run(runs_dir: Path, recorded: str) -> StoredRun | None:
+    """Return the run of a job or a trial, whose directory may have been renamed since; None if it was removed.
+
+    `recorded` is its directory at that time, relative to the runs directory. It ends in the id of the run.
+    """
+    path = runs_dir / recorded
+    if (path / "record.json").is_file():
+        return read_run(path)
+    return next((run for run in find_runs(runs_dir) if run.record.id == path.name), None)
 
 
 def read_sweep(runs_dir: Path, sweep_id: str) -> SweepResult:

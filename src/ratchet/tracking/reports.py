@@ -163,7 +163,8 @@ def report_run(run: StoredRun, texts: Mapping[str, str], *, runs_dir: Path, base
     )
     labels: list[str] = run.read_json("labels.json")
     predictions = read_predictions(run.path / "predictions" / f"{record.evaluate}.parquet")
-    decisions = Thresholds.from_json(run.read_json("thresholds.json"), labels).decide(predictions.scores)
+    thresholds = Thresholds.from_json(run.read_json("thresholds.json"), labels)
+    decisions = predictions.hide_unknown(thresholds.decide(predictions.scores))
     return Report(
         summary={**run.read_metrics(), **compare_with_baseline(run, runs_dir, baseline)},
         tables=[

@@ -14,6 +14,7 @@ import numpy as np
 
 from ratchet.config import ModelConfig, bounded
 from ratchet.data.dataset import Dataset
+from ratchet.data.known import prepare_fit
 from ratchet.errors import UserError
 from ratchet.taggers import FitContext, Scores
 
@@ -39,20 +40,22 @@ class Tagger:
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
         """Store the texts of train.
 
-        `train.targets` is an array of 0 and 1, of shape (texts, labels). `val` is for choices such as early stopping;
-        this model makes none. The test part is never passed.
+        `train.targets` is an array of 0 and 1, of shape (texts, labels). Where it is unknown whether a text has a
+        label, `train.known` is False, and the text has no vote. `val` is for choices such as early stopping; this
+        model makes none. The test part is never passed.
         """
         vectorizer = _make_vectorizer(self._longest_ngram)
         try:
             texts = vectorizer.fit_transform(train.texts)
         except ValueError as error:
             raise UserError(f"the {len(train)} train texts contain no word to learn from") from error
-        self._use(vectorizer, texts, train.targets.copy())
+        targets, known = prepare_fit(train.targets, train.known)
+        self._use(vectorizer, texts, targets.copy(), np.ones_like(targets, dtype=bool) if known is None else known)
 
-    def _use(self, vectorizer: Any, texts: Any, targets: Any) -> None:
-        self._vectorizer, self._texts, self._targets = vectorizer, texts, targets
+    def _use(self, vectorizer: Any, texts: Any, targets: Any, known: Any) -> None:
+        self._vectorizer, self._texts, self._targets, self._known = vectorizer, texts, targets, known
         self._texts_of_word = texts.T.tocsr()
-        self._frequencies = targets.mean(axis=0, dtype=np.float32)
+        self._frequencies = np.average(targets, axis=0, weights=known).astype(np.float32)
 
     def predict_proba(self, texts: Sequence[str]) -> Scores:
         """Return scores in [0, 1], float32 of shape (texts, labels); those of a text depend on this text alone."""
@@ -62,9 +65,10 @@ class Tagger:
             cosines = (features[[number]] @ self._texts_of_word).tocsr()  # TF-IDF rows have length 1
             nearest = np.lexsort((cosines.indices, -cosines.data))[: self._neighbours]  # ties: the first of train
             weights = cosines.data[nearest]
-            if weights.sum() > 0:
-                votes = weights @ self._targets[cosines.indices[nearest]] / weights.sum()
-                scores[number] = np.minimum(votes, 1)  # rounding may exceed 1
+            rows = cosines.indices[nearest]
+            total = weights @ self._known[rows]  # of the neighbours that can vote, for each label
+            shares = np.divide(weights @ self._targets[rows], total, out=scores[number].copy(), where=total > 0)
+            scores[number] = np.minimum(shares, 1)  # rounding may exceed 1
         return scores
 
     @property
@@ -92,6 +96,7 @@ class Tagger:
             indptr=self._texts.indptr,
             idf=self._vectorizer.idf_,
             targets=self._targets,
+            known=self._known,
         )
 
     @classmethod
@@ -107,7 +112,7 @@ class Tagger:
         vectorizer.idf_ = arrays["idf"]
         shape = (len(arrays["targets"]), len(ngrams))
         texts = csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=shape)
-        tagger._use(vectorizer, texts, arrays["targets"])
+        tagger._use(vectorizer, texts, arrays["targets"], arrays["known"])
         return tagger
 
 
