@@ -1,7 +1,6 @@
-"""Tests that run the code and the commands of the documentation."""
+"""Tests that run the code and the commands of the documentation; docs/own-data.md has its own."""
 
 import json
-import random
 import re
 import shlex
 import shutil
@@ -39,43 +38,6 @@ def test_new_model_of_the_docs_trains_in_a_grid(project: Path, tmp_path: Path, r
     assert re.search(r"^majority +1 +0\.\d{3}", trained.stdout, flags=re.M)
     [metrics] = tmp_path.glob("runs/sample/majority/*/metrics.json")
     assert "test/own/exact_match" in json.loads(metrics.read_text(encoding="utf-8"))
-
-
-def test_yaml_of_the_docs_reads_a_csv(project: Path, tmp_path: Path, train: Command, ratchet: Command) -> None:
-    data, _, behaviour = _read_blocks(project / "docs/own-data.md", "yaml")
-    _write_blocks(tmp_path, data, behaviour)
-    rows = ["ticket,subject,body,topics"]
-    draw = random.Random(0)
-    login, billing = ["password", "account", "refused", "sign"], ["amount", "invoice", "charged", "agreed"]
-    for number in range(80):
-        words, labels = (login, "login") if number % 2 else (billing, "billing;invoice")
-        noise = [f"{draw.randrange(10**6)}" for _ in range(8)]
-        rows.append(f"t{number},{draw.choice(words)},{' '.join([*draw.sample(words, 3), *noise])},{labels}")
-    (tmp_path / "data/tickets").mkdir()
-    (tmp_path / "data/tickets/tickets.csv").write_text("\n".join(rows), encoding="utf-8")
-
-    described = ratchet("data", "describe", "data=tickets", "format=json")
-    trained = train("data=tickets", "model=regression", "data.behaviour.path=data/behaviour/tickets.yaml")
-
-    assert described.returncode == 0, described.stderr
-    assert json.loads(described.stdout)["records"] == 80
-    assert set(json.loads(described.stdout)["label_counts"]) == {"login", "billing", "invoice"}
-    assert trained.returncode == 0, trained.stderr
-    [metrics] = tmp_path.glob("runs/tickets/regression/*/metrics.json")
-    assert json.loads(metrics.read_text(encoding="utf-8"))["behaviour/cases"] == 3
-
-
-def test_optional_keys_of_the_data_docs_exist(project: Path, tmp_path: Path, ratchet: Command) -> None:
-    """All keys compose at once: the error is about the missing file, not about a key."""
-    first, second, _ = _read_blocks(project / "docs/own-data.md", "yaml")
-    _write_blocks(
-        tmp_path, first.replace("labels:", "drop_bad_rows: true\nlabels:") + second.replace("drop_bad_rows", "# ")
-    )
-
-    done = ratchet("data", "describe", "data=tickets")
-
-    assert done.returncode == 2
-    assert "tickets.csv: " in done.stderr
 
 
 def test_chart_of_the_report_docs_is_drawn(project: Path, tmp_path: Path, sample_runs: Path) -> None:

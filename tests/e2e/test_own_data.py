@@ -1,15 +1,19 @@
 """Tests for custom data: a file of records and one YAML file, in every format of records."""
 
 import csv
+import gzip
 import json
 import random
+import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import polars as pl
 import pytest
 from tests.commands import Command
@@ -138,6 +142,87 @@ def another_encoding_and_suffix(directory: Path) -> str:
     )
 
 
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+
+
+def a_column_for_each_label(directory: Path) -> str:
+    rows = [make_row(ticket) | {topic: int(topic in ticket.topics) for topic in TOPICS} for ticket in TICKETS]
+    write_csv(directory / "own.csv", rows)
+    return HEAD + "records: {path: own.csv}\nlabels: {columns: [billing, login, shipping], kind: columns}\n"
+
+
+def columns_of_names(directory: Path) -> str:
+    rows = [make_row(ticket) | dict(zip(("one", "two"), [*ticket.topics, ""], strict=False)) for ticket in TICKETS]
+    write_csv(directory / "own.csv", rows)
+    return HEAD + "records: {path: own.csv}\nlabels: {columns: [one, two], kind: names}\n"
+
+
+def a_row_for_each_label(directory: Path) -> str:
+    rows = [make_row(ticket) | {"topic": topic} for ticket in TICKETS for topic in ticket.topics]
+    write_csv(directory / "own.csv", rows)
+    return HEAD + "records: {path: own.csv}\nlabels: {column: topic, kind: rows}\n"
+
+
+def scores_of_labels(directory: Path) -> str:
+    write_jsonl(
+        directory / "own.jsonl",
+        (
+            make_row(ticket) | {"cats": {topic: 0.9 if topic in ticket.topics else 0.2 for topic in TOPICS}}
+            for ticket in TICKETS
+        ),
+    )
+    return HEAD + "records: {path: own.jsonl}\nlabels: {column: cats, kind: scores}\n"
+
+
+def vectors_in_cells(directory: Path) -> str:
+    rows = [make_row(ticket) | {"topics": str([int(topic in ticket.topics) for topic in TOPICS])} for ticket in TICKETS]
+    write_csv(directory / "own.csv", rows)
+    (directory / "topics.json").write_text(json.dumps(dict(enumerate(TOPICS))), encoding="utf-8")
+    return HEAD + "records: {path: own.csv}\nlabels: {column: topics, kind: binary, names: {path: topics.json}}\n"
+
+
+def semicolons_below_a_title(directory: Path) -> str:
+    path = directory / "own.csv"
+    write_csv(path, [make_row(ticket) | {"topics": ", ".join(ticket.topics)} for ticket in TICKETS], ";")
+    path.write_text("Tickets of the shop\nof 2026\n\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    return HEAD + 'records: {path: own.csv}\nseparator: ";"\nskip_rows: 3\nlabels: {column: topics, kind: separated}\n'
+
+
+def compressed_parts(directory: Path) -> str:
+    parts = directory / "parts"
+    parts.mkdir()
+    for number in range(3):
+        rows = [make_row(ticket) | {"topics": ticket.topics} for ticket in TICKETS[number::3]]
+        text = "".join(f"{json.dumps(row)}\n" for row in rows)
+        (parts / f"{number}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    return HEAD.replace("id: id\n", "") + 'records: {path: "parts/*.jsonl.gz"}\nlabels: {column: topics}\n'
+
+
+def excel(directory: Path) -> str:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.create_sheet("May")
+    sheet.append([*make_row(TICKETS[0]), "topics"])
+    for ticket in TICKETS:
+        sheet.append([*make_row(ticket).values(), "|".join(ticket.topics)])
+    workbook.save(directory / "own.xlsx")
+    return HEAD + 'records: {path: own.xlsx, sheet: May}\nlabels: {column: topics, kind: separated, separator: "|"}\n'
+
+
+def sqlite(directory: Path) -> str:
+    with closing(sqlite3.connect(directory / "own.sqlite")) as connection, connection:
+        connection.execute("CREATE TABLE tickets (id, subject, body)")
+        connection.execute("CREATE TABLE topics (ticket, topic)")
+        for ticket in TICKETS:
+            connection.execute("INSERT INTO tickets VALUES (?, ?, ?)", (ticket.id, ticket.subject, ticket.body))
+            connection.executemany("INSERT INTO topics VALUES (?, ?)", [(ticket.id, name) for name in ticket.topics])
+    return HEAD + (
+        "records:\n  path: own.sqlite\n  query: SELECT id, subject, body, group_concat(topic, ';') AS topics"
+        " FROM tickets JOIN topics ON ticket = id GROUP BY id\n"
+        'labels: {column: topics, kind: separated, separator: ";"}\n'
+    )
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str], None]:
     """Configure the data set `own` in a directory outside the checkout: `write(yaml)`."""
@@ -208,6 +293,127 @@ def test_multilabel_data_are_read_in_every_format(
     else:
         assert metrics["test/precision_weighted"] > 0.99, "texts name only their own topics"
         assert 0.2 < metrics["test/recall_weighted"] < 0.8, "only half of the texts name their topics"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        a_column_for_each_label,
+        columns_of_names,
+        a_row_for_each_label,
+        scores_of_labels,
+        vectors_in_cells,
+        semicolons_below_a_title,
+        compressed_parts,
+        excel,
+        sqlite,
+    ],
+)
+def test_labels_of_every_layout_are_measured(
+    make: Callable[[Path], str], write: Callable[[str], None], train: Command, tmp_path: Path
+) -> None:
+    write(make(tmp_path))
+    done = train("--config-dir", "mine", "data=own", "model=rule")
+    assert (done.returncode, done.stderr) == (0, "")
+    record, metrics, parts, labels = read_only_run(tmp_path)
+    assert (record["task"], labels) == ("multilabel", list(TOPICS))
+    assert sum(map(len, parts.values())) == SIZE
+    assert metrics["test/precision_weighted"] > 0.99, "texts name only their own topics"
+    assert 0.2 < metrics["test/recall_weighted"] < 0.8, "only half of the texts name their topics"
+
+
+def class_by_its_number(directory: Path) -> str:
+    names = list(TOPICS)
+    write_csv(
+        directory / "own.csv",
+        [make_row(ticket) | {"topic": str(names.index(ticket.topics[0]) + 1)} for ticket in TICKETS],
+    )
+    (directory / "topics.txt").write_text("".join(f"{number}\t{name}\n" for number, name in enumerate(names, 1)))
+    return (
+        HEAD + "records: {path: own.csv}\n"
+        "labels: {column: topic, kind: indices, one: true, first: 1, names: {path: topics.txt}}\n"
+    )
+
+
+def directory_for_each_class(directory: Path) -> str:
+    for ticket in TICKETS:
+        path = directory / "mails" / ticket.topics[0] / f"{ticket.id}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{ticket.subject}\n\n{ticket.body}\n", encoding="utf-8")
+    return (
+        "defaults: [base_data, _self_]\nname: own\ntext: [text]\n"
+        "records: {path: mails, layout: directory}\nlabels: {column: label, kind: single}\n"
+    )
+
+
+def part_for_each_file(directory: Path) -> str:
+    rows = [make_row(ticket) | {"topic": ticket.topics[0]} for ticket in TICKETS]
+    write_csv(directory / "train.csv", rows[:60])
+    write_csv(directory / "test.csv", rows[60:])
+    return (
+        HEAD + "records: {train: train.csv, test: test.csv}\nsplit: {method: given}\n"
+        "labels: {column: topic, kind: single}\n"
+    )
+
+
+@pytest.mark.parametrize("make", [class_by_its_number, directory_for_each_class, part_for_each_file])
+def test_one_label_of_every_layout_is_measured(
+    make: Callable[[Path], str], write: Callable[[str], None], train: Command, tmp_path: Path
+) -> None:
+    write(make(tmp_path))
+    done = train("--config-dir", "mine", "data=own", "model=rule")
+    assert (done.returncode, done.stderr) == (0, "")
+    record, metrics, parts, labels = read_only_run(tmp_path)
+    assert (record["task"], labels) == ("multiclass", list(TOPICS))
+    assert sum(map(len, parts.values())) == SIZE
+    assert metrics["test/labels_per_record_predicted"] == 1.0
+    assert metrics["test/f1_weighted"] > 0.4, "half of the texts name their topic"
+
+
+@pytest.mark.parametrize("model", ["rule", "regression"])
+def test_unknown_targets_are_neither_learned_nor_measured(
+    model: str, write: Callable[[str], None], train: Command, ratchet: Command, tmp_path: Path
+) -> None:
+    """Every third record was not checked for shipping: what it says about shipping counts nowhere."""
+    rows = [make_row(ticket) | {topic: int(topic in ticket.topics) for topic in TOPICS} for ticket in TICKETS]
+    for row in rows[::3]:
+        row["shipping"] = -1
+    write_csv(tmp_path / "own.csv", rows)
+    write(
+        HEAD + "records: {path: own.csv}\n"
+        'labels: {columns: [billing, login, shipping], kind: columns, unknown: ["-1"]}\n'
+    )
+    described = ratchet("data", "describe", "--config-dir", "mine", "data=own", "format=json")
+    assert json.loads(described.stdout)["unknown"] == {"billing": 0, "login": 0, "shipping": pytest.approx(1 / 3)}
+    done = train("--config-dir", "mine", "data=own", f"model={model}")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, metrics, parts, _ = read_only_run(tmp_path)
+    tested = set(parts["test"])
+    known = [row for row in rows if row["id"] in tested and row["shipping"] != -1]
+    assert metrics["test/labels/shipping/support"] == sum(row["shipping"] for row in known)
+
+
+def test_leaks_of_given_parts_are_reported_as_slices(
+    write: Callable[[str], None], train: Command, tmp_path: Path
+) -> None:
+    rows = [make_row(ticket) | {"topics": ",".join(ticket.topics)} for ticket in TICKETS]
+    for row, first in zip(rows[60:63], rows, strict=False):  # three texts of test are in train, too
+        row["subject"], row["body"] = first["subject"], first["body"]
+    write_csv(tmp_path / "train.csv", rows[:60])
+    write_csv(tmp_path / "test.csv", rows[60:])
+    keys = HEAD + "records: {train: train.csv, test: test.csv}\nlabels: {column: topics, kind: separated}\n"
+    write(keys + "split: {method: given, leaks: report}\n")
+
+    stopped = train("--config-dir", "mine", "data=own", "data.split.leaks=stop")
+    done = train("--config-dir", "mine", "data=own")
+
+    assert (stopped.returncode, done.returncode) == (2, 0), done.stderr
+    assert "split.leaks=drop_from_train" in stopped.stderr
+    _, metrics, _, _ = read_only_run(tmp_path)
+    assert metrics["test/slices/leaked/records"] == 3
+    assert metrics["test/slices/without_leaks/records"] == len(rows) - 60 - 3
+    with (tmp_path / "runs/own/leaks.csv").open(encoding="utf-8") as file:
+        assert {row["id2"] for row in csv.DictReader(file)} >= {row["id"] for row in rows[60:63]}
 
 
 def test_equal_records_have_one_version_in_every_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

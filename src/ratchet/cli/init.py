@@ -21,11 +21,11 @@ class Options:
     """Arguments of `init`, in addition to a directory."""
 
     data: str | None = None
-    """File of the records: CSV, TSV, JSON, JSONL or Parquet; null uses the sample."""
+    """File, directory or pattern of the records, or files separated by commas; null uses the sample."""
     text: str = ""
     """Columns of the text, separated by commas; without any, they are guessed."""
     labels: str | None = None
-    """Column of the labels; null guesses it."""
+    """Columns of the labels, separated by commas; null guesses them."""
     name: str | None = None
     """Name of the data set; null takes that of the file."""
     id: str | None = None

@@ -11,7 +11,11 @@ from ratchet.errors import UserError
 INFO = "dataset_info.json"  # what Hugging Face's `save_to_disk` writes next to the records
 _STATE = "state.json"
 _PARTS = "dataset_dict.json"
-_PART_OF = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
+PART_OF = {  # names of parts
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    "test": "test",
+}
 _NOT_RECORDS = {
     *(INFO, _STATE, _PARTS),
     *("_SUCCESS", "_metadata", "_common_metadata"),  # of Spark
@@ -95,7 +99,7 @@ def list_saved_parts(directory: Path) -> dict[str, Path]:
         return {}
     parts: dict[str, Path] = {}
     for name in map(str, names):
-        part = _PART_OF.get(name)
+        part = PART_OF.get(name)
         if part is None or part in parts:
             problem = f"part {name!r} is none of train, val and test" if part is None else f"two parts are {part}"
             raise UserError(

@@ -2,18 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from ratchet.data.reading import Table
-from ratchet.data.values import to_string
+from ratchet.data.values import BadValue, check_characters, is_plain, to_string
 from ratchet.errors import UserError, did_you_mean
 
 SAMPLE = 5_000  # values of a column that decide about its role, evenly spaced
+_DEPTH = 4  # levels of keys at which objects are opened
+_MOST_KEYS = 50  # objects with more keys are no table in a table
 PART_NAMES = {"train", "training", "val", "valid", "validation", "dev", "test"}  # those that a given split may have
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?")
 ID_NAME = re.compile(r"(.*[_ .-])?(id|ids|uuid|guid|key|nr|no|number|nummer|index|ticket)|.*[a-z]I[dD]", re.IGNORECASE)
@@ -36,10 +37,14 @@ _DATE_FORMATS = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table, and what a sample of its values looks like."""
+    """A column of the table, or a path into its objects, and what a sample of its values looks like.
+
+    A column with `is_repeated` is the list of the values of several columns of this name.
+    """
 
     name: str
     values: list[Any]
+    is_repeated: bool = False
 
     @cached_property
     def sample(self) -> list[Any]:
@@ -50,7 +55,7 @@ class Column:
     @cached_property
     def texts(self) -> list[str]:
         """Return the sampled values as texts; none of a list or an object."""
-        return [to_string(value).strip() for value in self.sample if not isinstance(value, (list, dict))]
+        return [to_string(value).strip() for value in self.sample if is_plain(value)]
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -92,12 +97,47 @@ class Column:
 
 def is_empty(value: Any) -> bool:
     """Return whether a value of a table is empty: null, NaN, blank, or a list without items."""
-    return not value if isinstance(value, (list, dict)) else not to_string(value).strip()
+    return not _get_text(value) if is_plain(value) else not value
 
 
-def profile_columns(table: Table) -> dict[str, Column]:
-    """Return the columns of the table by name."""
-    return {name: Column(name, values) for name, values in table.columns.items()}
+def _get_text(value: Any) -> str:
+    """Return a value as text; "" for a list or an object."""
+    return to_string(value).strip() if is_plain(value) else ""
+
+
+def profile_columns(columns: Mapping[str, list[Any]], repeated: Collection[str] = ()) -> dict[str, Column]:
+    """Return the columns of a table by name, and the paths into its objects, as `meta.channel`.
+
+    `repeated` are the columns that occur several times.
+    """
+    profiled = {name: Column(name, values, name in repeated) for name, values in columns.items()}
+    for column in list(profiled.values()):
+        for path in _open_objects(column):
+            profiled.setdefault(path.name, path)
+    return profiled
+
+
+def _open_objects(column: Column, depth: int = _DEPTH) -> Iterator[Column]:
+    """Yield a column for each key of objects; none if they seem to be a score for each label."""
+    objects = [value for value in column.sample if isinstance(value, dict)]
+    keys = dict.fromkeys(key for value in objects for key in value if isinstance(key, str))
+    if len(objects) <= len(column.sample) / 2 or len(keys) > _MOST_KEYS or holds_scores(objects):
+        return
+    for key in keys:
+        values = [value.get(key) if isinstance(value, dict) else None for value in column.values]
+        path = Column(f"{column.name}.{key}", values)
+        yield path
+        if depth > 1:
+            yield from _open_objects(path, depth - 1)
+
+
+def holds_scores(objects: Sequence[Mapping[Any, Any]]) -> bool:
+    """Return whether objects have a score from 0 to 1, or a truth value, for each of several labels."""
+    numbers = {value for item in objects for value in item.values() if isinstance(value, (int, float))}
+    num_values = sum(len(item) for item in objects)
+    num_numbers = sum(isinstance(value, (int, float)) for item in objects for value in item.values())
+    several = len({key for item in objects for key in item}) > 1
+    return several and num_values == num_numbers and all(0 <= number <= 1 or number == -1 for number in numbers)
 
 
 def require_column(file: str, columns: dict[str, Column], name: str, argument: str, header: str) -> Column:
@@ -139,7 +179,7 @@ def find_repeated(column: Column) -> list[int]:
     seen: set[str] = set()
     repeated = []
     for index, value in enumerate(column.values):
-        text = to_string(value).strip()
+        text = _get_text(value)
         if text in seen:
             repeated.append(index)
         seen.add(text)
@@ -192,9 +232,9 @@ def detect_dates(column: Column) -> Dates | None:
 
 
 def _find_non_dates(column: Column, date_format: str | None) -> list[int]:
-    is_date = {value: _is_date(value, date_format) for value in {to_string(value).strip() for value in column.values}}
-    texts = enumerate(map(to_string, column.values))
-    return [index for index, text in texts if text.strip() and not is_date[text.strip()]]
+    is_date = {text: _is_date(text, date_format) for text in set(map(_get_text, column.values))}
+    texts = enumerate(map(_get_text, column.values))
+    return [index for index, text in texts if text and not is_date[text]]
 
 
 def _has_two_dots(column: Column) -> bool:
@@ -218,7 +258,7 @@ def holds_parts(column: Column) -> bool:
     """Return whether each value names a part of a split, and both train and test occur."""
     if not column.is_plain or len(column.counts) > len(PART_NAMES):
         return False
-    names = {to_string(value).strip().casefold() for value in column.values}
+    names = {_get_text(value).casefold() for value in column.values}
     return names <= PART_NAMES and bool(names & {"train", "training"}) and "test" in names
 
 
@@ -229,6 +269,17 @@ def find_groups(columns: Iterable[Column]) -> list[tuple[Column, bool]]:
         distinct = len(column.counts)
         if not column.name.strip() or not column.is_plain or not 2 <= distinct <= min(50, len(column.texts) / 5):
             continue
+        if not all(map(_can_be_shown, column.counts)):
+            continue
         is_clear = distinct <= min(12, len(column.texts) / 20) and not column.is_numeric and not column.num_empty
         groups.append((column, is_clear and min(column.counts.values()) >= 5))
     return groups
+
+
+def _can_be_shown(text: str) -> bool:
+    """Return whether a text can be the value of a slice: it has no control characters, and no halves of characters."""
+    try:
+        check_characters(text, "")
+    except BadValue:
+        return False
+    return True

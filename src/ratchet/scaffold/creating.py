@@ -90,7 +90,8 @@ def create_project(
 
     Args:
         directory: its root; it is created if it is missing.
-        data: the file of the records; None for the sample that the package brings.
+        data: the file of the records, a directory, a pattern, or several files, separated by commas; None for the
+            sample that the package brings.
         text: the columns of the text; empty to guess them.
         labels: the column of the labels; None to guess it.
         name: of the data set; None for that of the file.

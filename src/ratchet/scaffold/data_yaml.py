@@ -3,13 +3,26 @@
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
+from enum import Enum
 from typing import Any
 
 import yaml
 
-from ratchet.config import DataConfig, Format, LabelKind, LabelsConfig, SliceConfig
+from ratchet.config import (
+    DataConfig,
+    Format,
+    LabelKind,
+    LabelsConfig,
+    RecordsLayout,
+    SliceConfig,
+    SplitMethod,
+)
 
 _WIDTH = 120
+_FIRST = ("name", "records")
+_ALWAYS = ("format", "encoding", "header", "split")
+_BINARY = (Format.parquet, Format.arrow, Format.excel, Format.sqlite)
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 
 
@@ -40,36 +53,87 @@ def write_data_yaml(
 def _list_entries(config: DataConfig, comments: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each key with its line, "" if only its comment and alternatives are written."""
     yield "defaults", "defaults: [base_data, _self_]"
-    yield "name", f"name: {quote(config.name)}"
-    yield "records", f"records: {{path: {quote(str(config.records.path))}}}"
+    written = _write_fields(config)
+    if "labels" in written:
+        written["labels"] = write_labels(config.labels)
+    for key in [name for name in written if name in _FIRST]:
+        yield key, f"{key}: {written[key]}"
     yield "format", f"format: {config.format.name}"
-    if config.format is not Format.parquet:
+    is_text = config.format not in _BINARY and config.records.layout is RecordsLayout.table
+    if is_text or "encoding" in written:
         yield "encoding", f"encoding: {quote(config.encoding)}"
-    if config.format in (Format.csv, Format.tsv):
+    if config.format in (Format.csv, Format.tsv) or "header" in written:
         yield "header", f"header: {str(config.header).lower()}"
-    yield "id", "" if config.id is None else f"id: {quote(config.id)}"
-    yield "text", f"text: [{', '.join(map(quote, config.text))}]"
-    yield "labels", f"labels: {write_labels(config.labels)}"
-    yield "created_at", "" if config.created_at is None else f"created_at: {quote(config.created_at)}"
-    yield "date_format", "" if config.date_format is None else f"date_format: {quote(config.date_format)}"
-    yield "filter", f"filter: {{min_records: {config.filter.min_records}}}" if config.filter.min_records > 1 else ""
-    column = "" if config.split.column is None else f", column: {quote(config.split.column)}"
-    shares = f", val: {config.split.val:g}" + (f", test: {config.split.test:g}" if not column else "")
-    yield "split", f"split: {{method: {config.split.method.name}{column}{shares}}}"
-    yield "slices", "slices:" if config.slices else ""
-    if "drop_bad_rows" in comments:
-        yield "drop_bad_rows", f"drop_bad_rows: {str(config.drop_bad_rows).lower()}"
+    for key in (item.name for item in fields(config)):
+        if key in (*_FIRST, *_ALWAYS):
+            continue
+        if key == "slices":
+            yield "split", f"split: {_write_split(config)}"
+            yield "slices", "slices:" if config.slices else ""
+        elif key == "drop_bad_rows" and key in comments:
+            yield key, f"{key}: {str(config.drop_bad_rows).lower()}"
+        else:
+            yield key, f"{key}: {written[key]}" if key in written else ""
+
+
+def _write_fields(config: Any) -> dict[str, str]:
+    """Return the values of a dataclass that are not its defaults, as YAML by key."""
+    written = {}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        default = item.default_factory() if item.default_factory is not MISSING else item.default
+        if value != default:
+            written[item.name] = _write_value(value)
+    return written
+
+
+def _write_value(value: Any) -> str:
+    if isinstance(value, Enum):
+        return value.name
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_write_value, value))}]"
+    if isinstance(value, Mapping):
+        return _write_mapping({quote(key): _write_value(inner) for key, inner in value.items()})
+    return _write_mapping(_write_fields(value))
+
+
+def _write_mapping(written: Mapping[str, str]) -> str:
+    return f"{{{', '.join(f'{key}: {value}' for key, value in written.items())}}}"
+
+
+def _write_split(config: DataConfig) -> str:
+    """Return the value of `split`, with the shares of the parts that are sampled."""
+    split = config.split
+    is_given = split.method is SplitMethod.given
+    shown = {"method": split.method.name}
+    if split.column is not None:
+        shown["column"] = quote(split.column)
+    shown["val"] = _write_value(split.val)
+    if not is_given:
+        shown["test"] = _write_value(split.test)
+    return _write_mapping({**shown, **{key: value for key, value in _write_fields(split).items() if key not in shown}})
 
 
 def write_labels(labels: LabelsConfig) -> str:
     """Return the value of `labels`."""
-    separator = f", separator: {quote(labels.separator)}" if labels.kind is LabelKind.separated else ""
-    return f"{{column: {quote(str(labels.column))}, kind: {labels.kind.name}{separator}}}"
+    shown = {} if labels.column is None else {"column": quote(labels.column)}
+    if labels.columns is not None:
+        shown["columns"] = _write_value(labels.columns)
+    shown["kind"] = labels.kind.name
+    if labels.kind is LabelKind.separated:
+        shown["separator"] = quote(labels.separator)
+    return _write_mapping({**shown, **{key: value for key, value in _write_fields(labels).items() if key not in shown}})
 
 
 def write_slice(definition: SliceConfig) -> str:
-    """Return the value of a slice of kind column."""
-    return f"{{kind: {definition.kind.name}, column: {quote(str(definition.column))}}}"
+    """Return the value of a slice."""
+    return _write_mapping({"kind": definition.kind.name, **_write_fields(definition)})
 
 
 def quote(text: str) -> str:

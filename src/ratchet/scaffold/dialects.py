@@ -1,35 +1,27 @@
-"""Detect how a data file is written: its format, encoding, separator and header.
+"""Detect how data files are written: format, encoding, and every key of the data configuration that they need.
 
-Only what Ratchet reads today is accepted. Any other dialect is refused, with what was detected and how to convert it.
+Each key comes with a comment that gives the evidence. Only files that no key can read are refused.
 """
 
 import codecs
-import io
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import PurePath
+from pathlib import Path
+from typing import Any
 
 from ratchet.config import Format
-from ratchet.data.opening import decode, parse_json
-from ratchet.data.reading import SUFFIXES, iterate_csv_rows
-from ratchet.data.sources import Content
+from ratchet.data.directories import PART_OF
+from ratchet.data.formats import SUFFIXES, find_suffix, open_rows
+from ratchet.data.formats.dialect import Dialect
+from ratchet.data.formats.rows import Row
+from ratchet.data.opening import describe_content, open_binary, open_text, parse_json
 from ratchet.errors import UserError
+from ratchet.extras import require_extra
+from ratchet.scaffold.delimited_dialects import SAMPLE_SIZE, detect_delimited, detect_header
 
-_BINARY = {
-    b"\x1f\x8b": "compressed with gzip: unpack it",
-    b"BZh": "compressed with bzip2: unpack it",
-    b"\xfd7zXZ": "compressed with xz: unpack it",
-    b"\x28\xb5\x2f\xfd": "compressed with Zstandard: unpack it",
-    b"PK\x03\x04": 'a ZIP archive or an Excel workbook: unpack it, or save the sheet as "CSV UTF-8"',
-    b"\xd0\xcf\x11\xe0": 'an old Excel workbook: save the sheet as "CSV UTF-8"',
-    b"SQLite format 3": "an SQLite database: export the table as CSV",
-    b"ARROW1": "an Arrow file: save it as Parquet",
-    b"%PDF": "a PDF: export the table as CSV",
-}
 _BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -37,203 +29,263 @@ _BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-_CONTROL_BYTES = [byte for byte in range(32) if byte not in b"\t\n\r\f\v\x1a\x1b"]
-_SAMPLE = 1_000  # rows from the start of the file
-_NUMBER_OR_DATE = re.compile(r"[+-]?[\d.,:%/ -]*\d[\d.,:%/ -]*(T[\d:.]+)?(Z|[+-]\d\d:?\d\d)?")
+_CONTROL_BYTES = [byte for byte in range(32) if byte not in b"\t\n\r\f\v\x1a\x1b\x1f\x01"]
+_NOT_CP1252 = b"\x81\x8d\x8f\x90\x9d"
+_BLOCK = 1 << 20
+_HEAD = 65_536
+_TITLES = 50  # rows in which the header of a sheet is looked for
+_BINARY = (Format.parquet, Format.arrow, Format.excel, Format.sqlite)
+_FEWEST_ROWS = 10
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """The dialect of a file. `comments` describes the evidence, by the key of the data configuration."""
+class Detected(Dialect):
+    """The dialect of the files of a data set. `keys` has the key of each part in a JSON file (data.records.keys).
 
-    format: Format
-    encoding: str
-    header: bool
-    comments: dict[str, str]
+    `comments` gives the evidence by the key of the data configuration; `others` has values of keys that fit, too.
+    `columns` are those to read where the format has no other way to state them.
+    """
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    comments: Mapping[str, str] = field(default_factory=dict)
+    others: Sequence[tuple[str, str, str]] = ()
+    columns: tuple[str, ...] | None = None
 
 
-def detect_dialect(content: Content, named: Sequence[str]) -> Dialect:
-    """Return the dialect of a file; `named` are the columns that the user named, if any.
+def detect_dialect(paths: Sequence[Path], named: Sequence[str]) -> Detected:
+    """Return the dialect of files, which the first one shows; `named` are the columns that the user named, if any.
 
     Raises:
-        UserError: the file is empty or not a table, or Ratchet does not read its dialect.
+        UserError: a file is empty or cannot be read, the first is not a table, or no key can read it.
     """
-    for magic, description in _BINARY.items():
-        if content.data.startswith(magic):
-            raise UserError(f"{content.name}: not a table that Ratchet reads, but {description}")
-    by_suffix = SUFFIXES.get(PurePath(content.name).suffix.lower())
-    if content.data.startswith(b"PAR1"):
-        return Dialect(Format.parquet, "utf-8", True, {"format": "from the first bytes of the file"})
-    if by_suffix is Format.parquet:
-        raise UserError(f"{content.name}: not a Parquet file, in spite of its suffix: save it again as Parquet or CSV")
-    encoding, seen = _detect_encoding(content)
-    text = decode(content, encoding)
+    path, name = paths[0], str(paths[0])
+    with open_binary(path, name) as file:
+        head = file.read(_HEAD)
+    content = describe_content(head, path)
+    by_suffix = SUFFIXES.get(find_suffix(name))
+    form = content[1] if content is not None and isinstance(content[1], Format) else by_suffix
+    if content is not None and not isinstance(content[1], Format):
+        raise UserError(f"{name}: {content[0]}: {content[1]}")
+    if form in _BINARY:
+        return _detect_binary(path, name, form, named, is_by_content=content is not None)
+    encoding, seen = detect_encoding(paths)
+    with open_text(path, name, encoding) as lines:
+        text = lines.read(SAMPLE_SIZE)
+        is_cut = bool(lines.read(1))
     if not text.strip():
-        raise UserError(f"{content.name}: the file is empty: it needs at least 10 records")
-    comments = {"encoding": seen}
+        raise UserError(f"{name}: the file is empty: it needs at least {_FEWEST_ROWS} records")
+    found = Detected(encoding=encoding, comments={"encoding": seen})
     if by_suffix in (Format.json, Format.jsonl) or (by_suffix is None and text.lstrip()[0] in "[{"):
-        file_format, comments["format"] = _detect_json(content.name, text)
-        return Dialect(file_format, encoding, True, comments)
-    return _detect_delimited(content, text, by_suffix, Dialect(Format.csv, encoding, True, comments), named)
+        return _detect_json(path, name, text, found)
+    if by_suffix is Format.fasttext or (by_suffix is None and _looks_like_fasttext(text)):
+        return _add(found, {"format": Format.fasttext}, {"format": "words with the prefix __label__ are the labels"})
+    delimited = detect_delimited(name, text, by_suffix, named, is_cut=is_cut)
+    keys = {**delimited.keys, "format": delimited.format, "repeated": delimited.repeated}
+    return _add(found, keys, delimited.comments)
 
 
-def _detect_encoding(content: Content) -> tuple[str, str]:
-    """Return the encoding of the file, and what it was recognised by."""
-    data = content.data
+def _add(found: Detected, keys: Mapping[str, Any], comments: Mapping[str, str]) -> Detected:
+    return replace(found, **keys, comments={**found.comments, **comments})
+
+
+# --- encoding ---------------------------------------------------------------------------------------------------------
+def detect_encoding(paths: Sequence[Path]) -> tuple[str, str]:
+    """Return the encoding of files, and what it was recognised by.
+
+    Raises:
+        UserError: a file cannot be read, or the first is binary.
+    """
+    with open_binary(paths[0], str(paths[0])) as file:
+        head = file.read(_HEAD)
     for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
+        if head.startswith(mark):
             return encoding, "by the byte order mark at the start of the file"
-    head = data[:65_536]
     for position, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):  # where ASCII characters have their zero byte
         if len(head) >= 4 and head[position::2].count(0) > 0.4 * len(head) / 2 > 2.5 * head[1 - position :: 2].count(0):
             return encoding, "by the zero in every second byte; the file has no byte order mark"
-    try:
-        data.decode()
-        reason = ""
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        reason = f"not UTF-8: byte 0x{data[error.start]:02x} in line {line}"
+    used: set[int] = set()
+    reason, block = "", b""
+    for path in paths:
+        found, first = _find_other_than_utf8(path, used)
+        if not reason:
+            reason, block = found, first
     num_controls = sum(head.count(byte) for byte in _CONTROL_BYTES)
     if num_controls > (0.01 if reason else 0.2) * len(head) or (reason and 0 in head):
         raise UserError(
-            f"{content.name}: not a table, but a binary file: give a CSV, TSV, JSON, JSON Lines or Parquet file"
+            f"{paths[0]}: not a table, but a binary file of an unknown format: convert it, for example to CSV"
         )
     if not reason:
-        return "utf-8", "the whole file is valid UTF-8"
-    for encoding in ("cp1252", "latin-1"):
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        words = dict.fromkeys(re.findall(r"\w*[^\W\d_a-zA-Z]\w*", text[:1_000_000]))
-        return encoding, f"{reason}. Check that these words are right: {', '.join(islice(words, 4)) or 'none'}"
-    raise AssertionError("latin-1 decodes every file")
+        return "utf-8", "the whole file is valid UTF-8" if len(paths) == 1 else "all files are valid UTF-8"
+    encoding = "latin-1" if used.intersection(_NOT_CP1252) else "cp1252"
+    words = dict.fromkeys(re.findall(r"\w*[^\W\d_a-zA-Z]\w*", block.decode(encoding, "replace")))
+    return encoding, f"{reason}. Check that these words are right: {', '.join(islice(words, 4)) or 'none'}"
 
 
-def _detect_json(name: str, text: str) -> tuple[Format, str]:
-    """Return whether the text is a JSON list or JSON Lines.
+def _find_other_than_utf8(path: Path, used: set[int]) -> tuple[str, bytes]:
+    """Return what is not UTF-8 in a file, and the block that has it. All bytes of the file are added to `used`."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line, reason, first = 1, "", b""
+    with open_binary(path, str(path)) as file:
+        while True:
+            block = file.read(_BLOCK)
+            used.update(block)
+            if not reason:
+                try:
+                    line += decoder.decode(block, final=not block).count("\n")
+                except UnicodeDecodeError as error:
+                    line += error.object.count(b"\n", 0, error.start)
+                    reason = f"not UTF-8: byte 0x{error.object[error.start]:02x} in line {line}"
+                    first = bytes(error.object)
+            if not block:
+                return reason, first
+
+
+# --- JSON and fastText ------------------------------------------------------------------------------------------------
+def _looks_like_fasttext(text: str) -> bool:
+    lines = [line for line in text.split("\n")[:1_000] if line.strip()]
+    return sum(line.startswith("__label__") for line in lines) > 0.9 * len(lines)
+
+
+def _detect_json(path: Path, name: str, text: str, found: Detected) -> Detected:
+    """Return whether a file is JSON Lines, a list of records, or has the records below a key.
 
     Raises:
-        UserError: it is another JSON value than a list of records.
+        UserError: it is another JSON value.
     """
-    if text.lstrip().startswith("["):
-        return Format.json, "a JSON list of records"
-    first = next(line for line in text.split("\n") if line.strip())
+    head = list(islice((line for line in text.split("\n") if line.strip()), 2))
+    if len(head) == 2 and all(map(_is_record, head)):
+        kind = "object" if head[0].lstrip()[0] == "{" else "list of values"
+        return _add(found, {"format": Format.jsonl}, {"format": f"one JSON {kind} in each line"})
+    with open_text(path, name, found.encoding) as file:
+        content = parse_json(name, file.read())
+    found = replace(found, format=Format.json)
+    if isinstance(content, list):
+        return _add(found, {}, {"format": "a JSON list of records"})
+    if not isinstance(content, dict):
+        raise UserError(f"{name}: not a list of records, but one JSON {type(content).__name__}: save a list of objects")
+    if content and all(isinstance(value, dict) for value in content.values()) and _are_columns(content):
+        return _add(found, {"columns": tuple(content)}, {"format": "a JSON object with the values of each column"})
+    if content and all(isinstance(value, list) and not _holds_records(value) for value in content.values()):
+        return _add(found, {}, {"format": "a JSON object with a list for each column"})
+    return _find_key(name, content, found)
+
+
+def _is_record(line: str) -> bool:
     try:
-        is_record = isinstance(json.loads(first), dict)
+        return isinstance(json.loads(line), (dict, list))
     except (ValueError, RecursionError):
-        is_record = False
-    if is_record and "\n" in text.strip():
-        return Format.jsonl, "one JSON object in each line"
-    value = parse_json(name, text)
-    lists = [key for key, child in value.items() if isinstance(child, list)] if isinstance(value, dict) else []
-    advice = f"save the list below the key {lists[0]!r} as a file of its own" if lists else "save a list of objects"
-    raise UserError(f"{name}: not a list of records, but one JSON {type(value).__name__}: {advice}")
+        return False
 
 
-def _detect_delimited(
-    content: Content, text: str, by_suffix: Format | None, dialect: Dialect, named: Sequence[str]
-) -> Dialect:
-    own = "\t" if by_suffix is Format.tsv else ","
-    separator, rows = _find_separator(content.name, text, own)
-    width = _most_common_width(rows)
-    fitting = sum(len(row) == width for row in rows)
-    which = f"the first {len(rows):,}" if len(rows) == _SAMPLE else f"{len(rows):,}"
-    seen = f"separated by {_SEPARATORS[separator]}: {width} fields in {fitting:,} of {which} rows"
-    if separator not in ",\t":
-        raise UserError(
-            f"{content.name}: {seen}. Ratchet reads commas (csv) and tabs (tsv). "
-            + _advise_conversion(content.name, separator, dialect.encoding)
-        )
-    _refuse_single_quotes(content.name, rows)
-    header, reason = _detect_header(rows, named)
-    return Dialect(
-        Format.tsv if separator == "\t" else Format.csv,
-        dialect.encoding,
-        header,
-        {**dialect.comments, "format": seen, "header": reason},
+def _are_columns(content: Mapping[str, Any]) -> bool:
+    """Return whether an object has an object for each column, with the same keys, as pandas writes it."""
+    first = next(iter(content.values()))
+    return len(first) >= _FEWEST_ROWS and all(value.keys() == first.keys() for value in content.values())
+
+
+def _holds_records(value: list[Any]) -> bool:
+    return bool(value) and isinstance(value[0], (dict, list))
+
+
+def _find_key(name: str, content: Mapping[str, Any], found: Detected) -> Detected:
+    from ratchet.data.formats.json_rows import list_record_paths
+
+    paths = list_record_paths(content)
+    if not paths:
+        raise UserError(f"{name}: not a list of records, but one JSON object without one: save a list of objects")
+    parts: dict[str, str] = {}
+    for path in paths:
+        part = PART_OF.get(path.rpartition(".")[2].casefold())
+        if part is not None:
+            parts.setdefault(part, path)
+    if {"train", "test"} <= set(parts):
+        keys = {part: parts[part] for part in ("train", "val", "test") if part in parts}
+        return _add(found, {"keys": keys}, {"format": f"lists of records below {', '.join(keys.values())}"})
+    seen = f"a list of records below the key {paths[0]}"
+    others = [("under", path, f"the records below {path}") for path in paths[1:4]]
+    return _add(found, {"under": paths[0], "others": others}, {"format": seen, "under": seen})
+
+
+# --- binary formats ---------------------------------------------------------------------------------------------------
+def _detect_binary(path: Path, name: str, form: Format, named: Sequence[str], *, is_by_content: bool) -> Detected:
+    seen = "from the first bytes of the file" if is_by_content else "from the suffix of the file"
+    found = Detected(format=form, comments={"format": seen})
+    if form is Format.sqlite:
+        return _detect_query(path, name, named, found)
+    return _detect_sheet(path, name, named, found) if form is Format.excel else found
+
+
+def _detect_query(path: Path, name: str, named: Sequence[str], found: Detected) -> Detected:
+    """Return the query of the only table, of the only one with the named columns, or of the largest."""
+    from ratchet.data.formats.sqlite import list_tables
+
+    sizes = {}
+    for table in list_tables(path, name):
+        columns = open_rows(path, name, replace(found, query=_select("*", table))).columns
+        if set(named) <= set(columns):
+            counted = open_rows(path, name, replace(found, query=_select("count(*) AS number", table)))
+            sizes[table] = next(row.values["number"] for row in counted if isinstance(row, Row))
+    if not sizes:
+        with_columns = f" with the columns {', '.join(named)}" if named else ""
+        raise UserError(f"{name}: the SQLite file has no table{with_columns}")
+    best, *others = sorted(sizes, key=lambda table: -sizes[table])
+    which = "the largest table" if others else "the only table" + (" with the named columns" if named else "")
+    return _add(
+        found,
+        {
+            "query": _select("*", best),
+            "others": [("query", _select("*", table), f"{sizes[table]:,} rows") for table in others[:4]],
+        },
+        {"query": f"{best}, {which}: {sizes[best]:,} rows"},
     )
 
 
-def _find_separator(name: str, text: str, own: str) -> tuple[str, list[list[str]]]:
-    """Return the separator that gives rows of equal width, and the first rows; `own` is that of the suffix."""
-    rows_by = {separator: list(_read_first_rows(name, text, separator)) for separator in (own, *_SEPARATORS)}
-    longest = max(len(rows) for rows in rows_by.values())
-    shares = {}
-    for separator, rows in rows_by.items():
-        width = _most_common_width(rows)
-        if width >= 2:
-            share = sum(len(row) == width for row in rows) / longest
-            shares[separator] = share if len(rows[0]) == width else share / 2  # a header has the width of its rows
-    regular = [separator for separator, share in shares.items() if share >= 0.9]
-    if regular:  # of "1;3,5" both are: more fields are more likely. `own` comes first, so it wins a tie
-        best = max(regular, key=lambda separator: _most_common_width(rows_by[separator]))
-    else:
-        best = max(shares, key=lambda separator: shares[separator], default="")
-    if not best or shares[best] < 0.25:
-        raise UserError(
-            f"{name}: not a table: no separator (comma, tab, semicolon, vertical bar) divides its rows into the same "
-            f"number of fields{explain_backslashes(text)}. Save it as CSV with commas, UTF-8"
-        )
-    return best, rows_by[best]
+def _select(what: str, table: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*", table):
+        table = '"{}"'.format(table.replace('"', '""'))
+    return f"SELECT {what} FROM {table}"
 
 
-def _read_first_rows(name: str, text: str, separator: str) -> Iterator[list[str]]:
-    """Yield the rows up to the first that cannot be read."""
-    lines = io.StringIO(text[:5_000_000], newline="")  # a wrong separator may take a quote for the start of a field
+def _detect_sheet(path: Path, name: str, named: Sequence[str], found: Detected) -> Detected:
+    """Return the first sheet with records, and the number of its title rows."""
+    require_extra("excel", what=f"{name} (an Excel or OpenDocument workbook)")
+    from python_calamine import CalamineError
+
+    from ratchet.data.formats.excel import list_sheets, open_excel
+
     try:
-        for _, row in islice(iterate_csv_rows(name, lines, separator), _SAMPLE):
-            yield row
-    except UserError:
-        return
+        sheets = list_sheets(path)
+    except (CalamineError, OSError):
+        open_rows(path, name, found)  # explains the error
+        raise
+    rows_of: dict[str, list[Row]] = {}
+    for sheet in sheets:
+        try:
+            rows = open_excel(path, name, replace(found, header=False, sheet=sheet))
+            rows_of[sheet] = [row for row in islice(rows, 1_000) if isinstance(row, Row)]
+        except UserError:  # the sheet has no rows
+            continue
+    large = [sheet for sheet, rows in rows_of.items() if len(rows) >= _FEWEST_ROWS and len(rows[0].values) > 1]
+    if not rows_of:
+        raise UserError(f"{name}: no sheet has rows (sheets: {', '.join(sheets)})")
+    sheet = next(iter(large or rows_of))
+    first, header, reason = _find_sheet_header(rows_of[sheet], named)
+    keys: dict[str, Any] = {"header": header}
+    comments = {"header": reason}
+    if sheet != sheets[0]:
+        keys["sheet"], comments["sheet"] = sheet, "the first sheet with records"
+    if first > 0:
+        start = rows_of[sheet][first].number - 1
+        shown = " ".join(str(value) for value in rows_of[sheet][0].values.values() if value is not None)[:60]
+        keys["skip_rows"], comments["skip_rows"] = start, f"above the header: {shown!r}"
+    others = [("sheet", other, "another sheet with records") for other in large if other != sheet]
+    return _add(found, {**keys, "others": others}, comments)
 
 
-def _most_common_width(rows: list[list[str]]) -> int:
-    return Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
-
-
-def _advise_conversion(name: str, separator: str, encoding: str) -> str:
-    source = PurePath(name)
-    options = f"separator={separator!r}, encoding={encoding!r}, infer_schema=False"
-    target = f"{source.stem}-commas.csv"
-    code = f"import polars; polars.read_csv({source.name!r}, {options}).write_csv({target!r})"
-    return f'Convert the file, for example: python -c "{code}"'
-
-
-def explain_backslashes(text: str) -> str:
-    r"""Return the end of a message about a file that has `\"`, which CSV does not know; else ""."""
-    if '\\"' not in text:
-        return ""
-    return r' (it has \" inside texts: in CSV a quote inside a quoted text is doubled, as "": convert the file)'
-
-
-def _refuse_single_quotes(name: str, rows: list[list[str]]) -> None:
-    for index in range(len(rows[0])):
-        values = [row[index].strip() for row in rows[1:] if index < len(row) and row[index].strip()]
-        quoted = sum(len(value) >= 2 and value[0] == value[-1] == "'" for value in values)
-        if values and quoted >= 0.9 * len(values):
-            raise UserError(
-                f"{name}: column {rows[0][index]!r}: {quoted} of {len(values)} values are in single quotes. "
-                "Ratchet reads double quotes: convert the file, or remove the quotes if no value contains the separator"
-            )
-
-
-def _detect_header(rows: list[list[str]], named: Sequence[str]) -> tuple[bool, str]:
-    """Return whether the first row names the columns, and the reason."""
-    first, others = rows[0], rows[1:]
-    if any(name in first for name in named):
-        return True, "the first row has the columns that were named"
-    numbers = [str(index) for index in range(1, len(first) + 1)]
-    if named and all(name in numbers for name in named):
-        return False, 'columns were given by their number, as "1"'
-    for index, cell in enumerate(first):
-        if cell.strip() and _NUMBER_OR_DATE.fullmatch(cell.strip()):
-            return False, f"the first row has a number or a date, {cell.strip()!r}"
-        if len(cell) > 60 or len(cell.split()) > 6:
-            return False, f"the first row has a text of {len(cell.split())} words"
-        if cell.strip() and any(index < len(row) and row[index] == cell for row in others if row != first):
-            return False, f"{cell!r} in the first row is also a value of a later row"
-    if len(set(first)) < len(first):
-        return True, "the first row looks like names"  # reading it refuses the repeated name
-    return True, "the first row has short texts that no later row repeats"
+def _find_sheet_header(rows: Sequence[Row], named: Sequence[str]) -> tuple[int, bool, str]:
+    """Return the index of the first row that is no title, whether it is a header, and the reason."""
+    filled = [sum(value is not None for value in row.values.values()) for row in rows]
+    usual = sorted(filled)[len(filled) // 2]
+    first = next((index for index, number in enumerate(filled[:_TITLES]) if number >= usual), 0)
+    texts = [["" if value is None else str(value) for value in row.values.values()] for row in rows[first:]]
+    return first, *detect_header(texts, named)

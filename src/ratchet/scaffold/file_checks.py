@@ -12,12 +12,12 @@ from ratchet.config import Config, DataConfig, compose, compose_objective
 from ratchet.config.directories import list_configs, list_replaced
 from ratchet.config.json_schema import DIRECTORY
 from ratchet.config.options import summarise_models
+from ratchet.data.sources import PARTS, locate
 from ratchet.errors import UserError, did_you_mean
-from ratchet.files import expand_home
 from ratchet.models import own_modules, settings_class, tagger_class
 from ratchet.pipeline.plan import PARAMS, PipelineConfig
 from ratchet.project import CHECKOUT, MARKER, PACKAGED, Project
-from ratchet.scaffold.inspecting import Inspection
+from ratchet.scaffold.inspecting import Inspection, list_locations
 from ratchet.scaffold.machine_checks import Check, Status
 from ratchet.scaffold.planning import (
     GITIGNORE,
@@ -140,15 +140,15 @@ def _compose_option(group: str, option: str) -> object:
 def _iterate_missing_files(project: Project, data: DataConfig) -> Iterator[tuple[str, str]]:
     """Yield what is missing of a data set, with the remedy. A file with a URL is fetched at its first use."""
     files = {"records": data.records, "taxonomy": data.taxonomy, "labels.names": data.labels.names}
-    for key, file in {**files, "behaviour": data.behaviour}.items():
-        if file is None or file.path is None or file.url is not None or "://" in file.path:
+    files |= {"labels.file": data.labels.file, "behaviour": data.behaviour}
+    paths = {f"{key}.path": file.path for key, file in files.items() if file is not None and file.url is None}
+    paths |= {f"records.{part}": getattr(data.records, part) for part in PARTS}
+    for key, path in paths.items():
+        if path is None or "://" in path or locate(path) is not None:
             continue
-        path = expand_home(file.path)
-        if any((directory / path).is_file() for directory in (Path.cwd(), project.root, PACKAGED)):
-            continue
-        is_tracked = (project.root / f"{file.path}.dvc").is_file()
-        remedy = f"`dvc pull {file.path}.dvc`" if is_tracked else f"put the file there, or correct {key}.path"
-        yield f"data set {data.name}: {key}.path: {file.path} does not exist", remedy
+        is_tracked = (project.root / f"{path}.dvc").is_file()
+        remedy = f"`dvc pull {path}.dvc`" if is_tracked else f"put the file there, or correct {key}"
+        yield f"data set {data.name}: {key}: {path} does not exist", remedy
 
 
 # --- models/ and params.yaml ------------------------------------------------------------------------------------------
@@ -236,8 +236,8 @@ def _plan_today(survey: Survey) -> Mapping[Path, str | bytes]:
     if (root / "conf" / "data" / f"{name}.yaml").is_file():
         composed = attempt(lambda: compose([f"data={name}"]))
         if isinstance(composed, Config):  # the CI workflow looks for the records of an own data set
-            records = Path(composed.data.records.path or name)
-            inspection = Inspection(name, records, "", [], num_records=0, is_multiclass=False)
+            locations = list_locations(composed.data.records)
+            inspection = Inspection(name, Path(name), "", [], 0, is_multiclass=False, locations=locations)
     return plan_project(root, inspection, data=name, model_settings=survey.settings)
 
 

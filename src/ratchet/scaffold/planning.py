@@ -98,14 +98,14 @@ def plan_creation(root: Path, inspection: "Inspection | None") -> Plan:
     """Return what `ratchet init` writes into `root`, where some files may exist.
 
     Raises:
-        UserError: data/<name>/ has another file of the name of the records.
+        UserError: data/<name>/ has another file with a name of the records.
     """
     files = plan_project(root, inspection)
     if (root / _EXAMPLE_FILES[0]).exists():  # the settings of the example would not be those of that module
         files.pop(_EXAMPLE_FILES[1])
     copies = {path: PACKAGED / path for path in _SAMPLE_FILES}
     if inspection is not None:
-        copies = {locate_records(inspection): inspection.path}
+        copies = dict(inspection.copies)
     existing = [path for path in (*files, *copies) if path != GITIGNORE and os.path.lexists(root / path)]
     for path in existing:
         if path in copies and not _is_same(root / path, copies[path]):
@@ -127,11 +127,6 @@ def plan_pipeline(root: Path, data: str) -> Plan:
     files = plan_project(root, data=data)
     wanted = {path: files[path] for path in (PIPELINE_FILE, PARAMS)}
     return Plan({path: text for path, text in wanted.items() if not (root / path).exists()}, {}, ())
-
-
-def locate_records(inspection: "Inspection") -> Path:
-    """Return where the records are copied to, relative to the project."""
-    return Path("data", inspection.name, inspection.path.name)
 
 
 def extend_gitignore(path: Path, wanted: str) -> str:
@@ -198,13 +193,17 @@ def _make_workflow(root: Path, data: str, inspection: "Inspection | None", *, ha
     steps = "workflow_pipeline.yml" if has_pipeline else "workflow_train.yml"
     fetch = f"ratchet data fetch data={data}"
     if inspection is not None:
-        records = locate_records(inspection).as_posix()
-        missing = f"dvc pull {shlex.quote(f'{records}.dvc')}"
-        if not has_pipeline:
-            missing = "{ echo 'README.md describes how CI gets the records'; exit 1; }"
-        fetch = f"test -f {shlex.quote(records)} || {missing}"
+        fetch = "\n          ".join(_write_fetch(path, has_pipeline) for path in inspection.locations)
     content = _fill(root, steps, fetch=f"|\n          {fetch}").rstrip("\n")
     return _fill(root, "workflow.yml", python=_PYTHON, steps=content)
+
+
+def _write_fetch(path: Path, has_pipeline: bool) -> str:
+    """Return the command that gets a file or directory of the records unless it is there."""
+    missing = f"dvc pull {shlex.quote(f'{path.as_posix()}.dvc')}"
+    if not has_pipeline:
+        missing = "{ echo 'README.md describes how CI gets the records'; exit 1; }"
+    return f"test -e {shlex.quote(path.as_posix())} || {missing}"
 
 
 def _list_settings() -> ModelSettings:

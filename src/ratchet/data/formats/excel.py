@@ -70,7 +70,7 @@ def _open_table(path: Path, name: str, dialect: Dialect, columns: Collection[str
     key = dialect.key
     number, first = next(_iterate_rows(sheet, dialect.skip_rows), (0, []))
     if not first:
-        others = f" (sheets: {', '.join(_list_sheets(path))})"
+        others = f" (sheets: {', '.join(list_sheets(path))})"
         raise UserError(f"{name}: sheet {sheet.name!r} has no rows: set {key('sheet')}{others}")
     if dialect.header:
         names, start, source = [_to_name(cell) for cell in first], number, f"row {number}"
@@ -111,7 +111,8 @@ def _open_sheet(path: Path, name: str, dialect: Dialect) -> "CalamineSheet":
         raise UserError(f"{name}: not a workbook (.xlsx, .xls, .ods) that can be read: {error}") from error
 
 
-def _list_sheets(path: Path) -> list[str]:
+def list_sheets(path: Path) -> list[str]:
+    """Return the names of the sheets of a workbook that can be read, in order."""
     from python_calamine import CalamineWorkbook
 
     return CalamineWorkbook.from_path(path).sheet_names

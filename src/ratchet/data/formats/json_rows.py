@@ -157,7 +157,7 @@ def _find_records(name: str, content: Any, dialect: Dialect, columns: Collection
         parallel = _join_columns(content, columns)
         if parallel is not None:
             return parallel
-        paths = [f"{dialect.under}.{path}" if dialect.under else path for path in _list_paths(content)]
+        paths = [f"{dialect.under}.{path}" if dialect.under else path for path in list_record_paths(content)]
         if paths:
             others = f" (or {', '.join(paths[1:5])})" if len(paths) > 1 else ""
             raise UserError(
@@ -172,7 +172,7 @@ def _descend(name: str, content: Any, under: str, dialect: Dialect) -> Any:
         inner = get_value(content, under)
         if inner is not None:
             return inner
-        paths = [*_list_paths(content), *content]
+        paths = [*list_record_paths(content), *content]
         raise UserError(
             f"{name}: nothing is below the key {under!r} ({dialect.key('under')}); {did_you_mean(under, paths)}"
         )
@@ -181,14 +181,14 @@ def _descend(name: str, content: Any, under: str, dialect: Dialect) -> Any:
     )
 
 
-def _list_paths(content: Mapping[str, Any], depth: int = _DEPTH) -> list[str]:
+def list_record_paths(content: Mapping[str, Any], depth: int = _DEPTH) -> list[str]:
     """Return the keys, or paths of keys, below which a list of objects or of lists is; those of the longest first."""
     length_of: dict[str, int] = {}
     for key, value in content.items():
         if isinstance(value, list) and value and isinstance(value[0], (dict, list)):
             length_of[key] = len(value)
         elif isinstance(value, dict) and depth > 1:
-            for path in _list_paths(value, depth - 1):
+            for path in list_record_paths(value, depth - 1):
                 length_of[f"{key}.{path}"] = 0
     return sorted(length_of, key=lambda path: -length_of[path])
 

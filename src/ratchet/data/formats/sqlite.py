@@ -24,9 +24,7 @@ def open_sqlite(path: Path, name: str, dialect: Dialect, columns: Collection[str
     """
     query = dialect.query
     if not query:
-        with closing(_connect(path)) as connection:
-            tables = _list_tables(connection, name)
-        listed = ", ".join(tables) or "none"
+        listed = ", ".join(list_tables(path, name)) or "none"
         raise UserError(
             f'{name}: an SQLite file needs a query: set {dialect.key("query")}="SELECT ... FROM ..." (tables: {listed})'
         )
@@ -54,6 +52,16 @@ def open_sqlite(path: Path, name: str, dialect: Dialect, columns: Collection[str
     return Rows(name, "row", names, iterate)
 
 
+def list_tables(path: Path, name: str) -> list[str]:
+    """Return the names of the tables and views of an SQLite file, in order.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    with closing(_connect(path)) as connection:
+        return _read_table_names(connection, name)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
     connection.text_factory = bytes  # a text that is not UTF-8 is a problem of its row, and only if it is in use
@@ -67,11 +75,11 @@ def _execute(connection: sqlite3.Connection, query: str, name: str, dialect: Dia
     except (sqlite3.Error, sqlite3.Warning) as error:
         with_tables = ""
         if "no such table" in str(error):
-            with_tables = f" (tables: {', '.join(_list_tables(connection, name)) or 'none'})"
+            with_tables = f" (tables: {', '.join(_read_table_names(connection, name)) or 'none'})"
         raise UserError(f"{name}: {dialect.key('query')}: {error}{with_tables}") from error
 
 
-def _list_tables(connection: sqlite3.Connection, name: str) -> list[str]:
+def _read_table_names(connection: sqlite3.Connection, name: str) -> list[str]:
     listing = (
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name"
     )
