@@ -106,6 +106,8 @@ def by_text(texts: list[str]) -> dict[str, str]:
         ("// it's \"old\n" + to_csv() + "// the end\n", {"comment": "//"}, TEXTS),
         (to_csv().replace("message", "#message"), {"comment": None}, TEXTS),
         ("Tickets of May\n\n" + to_csv(), {"skip_rows": 2}, TEXTS),
+        ("Tickets of May\nby Ann, 2 June\n\n" + to_csv(), {"skip_rows": 3}, TEXTS),
+        (to_csv().replace("\n", "\n\n", 3), {"skip_rows": 0}, TEXTS),
         (
             "Report;;\nmade by;;\n" + to_csv(delimiter=";").replace("\n", ";x\n").replace("topic;x", "topic;note"),
             {"skip_rows": 2},
@@ -294,7 +296,8 @@ def test_quoted_rows_of_any_text_are_read_as_written(
     writer.writerows([("message", "topic"), *((f"text {text} end", label) for text, label in rows)])
     path = write(tmp_path / "a.csv", buffer.getvalue())
     found = detect_dialect([path], ["message"])
-    expected = separator if separator not in ",\t" else None
+    is_own = separator == {Format.csv: ",", Format.tsv: "\t"}[found.format]  # the separator of the format itself
+    expected = None if is_own else separator
     assert (found.separator, found.quote, found.escape, found.skip_rows) == (expected, '"', None, 0)
     assert found.comment is None
 

@@ -216,6 +216,27 @@ def test_date_format_is_found(tmp_path: Path, written: str, expected: str | None
     assert [date - dates[0] for date in dates] == [timedelta(days=number) for number in range(60)]
 
 
+@pytest.mark.parametrize("name", ["created_utc", "createdAt", "timestamp"])
+@pytest.mark.parametrize("factor", [1, 1_000, 1.0], ids=["seconds", "milliseconds", "decimals"])
+def test_unix_times_are_found(tmp_path: Path, name: str, factor: float) -> None:
+    rows = join_labels(make_rows(**{name: lambda number: (1_767_225_600 + 86_400 * number) * factor}))
+    data, prepared, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
+    assert (data.created_at, data.date_format) == (name, "unix")
+    dates = sorted(record.created_at for record in prepared.records if record.created_at)
+    assert dates == [datetime(2026, 1, 1) + timedelta(days=number) for number in range(60)]
+    assert "since 1970" in dict(inspection.findings)["date"]
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("amount", 1_767_225_600), ("created", 20_260_101), ("time", 12), ("closed", 9_999_999_999_999)],
+)
+def test_other_numbers_are_no_dates(tmp_path: Path, name: str, first: int) -> None:
+    rows = join_labels(make_rows(**{name: lambda number: first + number}))
+    data, _, _ = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
+    assert data.created_at is None
+
+
 def test_date_that_can_be_read_in_two_ways_is_only_suggested(tmp_path: Path) -> None:
     rows = join_labels(make_rows(opened=lambda number: f"{number % 12 + 1:02}/{number % 9 + 1:02}/2026"))
     data, _, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))

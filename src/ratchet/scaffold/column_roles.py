@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from ratchet.data.dates import UNIX, DateParser
 from ratchet.data.values import BadValue, check_characters, is_plain, to_string
 from ratchet.errors import UserError, did_you_mean
 
@@ -23,6 +24,11 @@ _TEXT_NAME = re.compile(
     r"betreff|nachricht|beschreibung|titel|inhalt)",
     re.IGNORECASE,
 )
+_TIME_NAME = re.compile(
+    r"(.*[_ .-])?(created|updated|modified|posted|published|opened|closed|sent|date|time|timestamp|epoch|unix|datum|"
+    r"zeit)([_ .-]?(at|on|utc|date|time|s|ms))?|.*[a-z](At|Time|Date|Timestamp)",
+    re.IGNORECASE,
+)
 _DATE_FORMATS = (
     *(f"{day}{clock}" for day in ("%d.%m.%Y", "%d.%m.%y") for clock in ("", " %H:%M", " %H:%M:%S", ", %H:%M")),
     *(
@@ -33,6 +39,8 @@ _DATE_FORMATS = (
     *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y"),
     *("%Y-%m-%d %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y", "%d/%b/%Y:%H:%M:%S %z"),
 )
+
+_NAMES_OF_FORMATS = {None: "ISO 8601", UNIX: "numbers of seconds or milliseconds since 1970"}
 
 
 @dataclass(frozen=True)
@@ -188,7 +196,10 @@ def find_repeated(column: Column) -> list[int]:
 
 @dataclass(frozen=True)
 class Dates:
-    """A column of dates: the formats that fit best (None is ISO 8601), the rows that do not fit, the empty values."""
+    """A column of dates: the formats that fit best, the rows that do not fit, the empty values.
+
+    A format is one of strptime, "unix", or None for ISO 8601.
+    """
 
     name: str
     formats: list[str | None]
@@ -202,7 +213,7 @@ class Dates:
 
     def describe(self) -> str:
         """Return what was seen, for a comment."""
-        names = " or ".join("ISO 8601" if date_format is None else date_format for date_format in self.formats)
+        names = " or ".join(_NAMES_OF_FORMATS.get(date_format, str(date_format)) for date_format in self.formats)
         if self.bad_rows:
             return (
                 f"not used: {len(self.bad_rows):,} values are not {names}, the first is record {self.bad_rows[0] + 1:,}"
@@ -214,11 +225,14 @@ class Dates:
 
 def detect_dates(column: Column) -> Dates | None:
     """Return the date formats of a column; None unless at least nine values in ten are dates."""
-    if not column.is_plain or (column.is_numeric and not _has_two_dots(column)):
+    if not column.is_plain:
         return None
+    candidates: tuple[str | None, ...] = (None, *_DATE_FORMATS)
+    if column.is_numeric and not _has_two_dots(column):
+        candidates = (UNIX,) if _TIME_NAME.fullmatch(column.name) else ()  # other numbers may be as large
     head = column.sample[:20]
     formats: list[str | None] = []
-    for date_format in (None, *_DATE_FORMATS):
+    for date_format in candidates:
         if any(_is_date(value, date_format) for value in head):
             fitting = sum(_is_date(value, date_format) for value in column.sample)
             if fitting >= 0.9 * len(column.sample):
@@ -245,6 +259,8 @@ def _is_date(value: Any, date_format: str | None) -> bool:
     if isinstance(value, (date, datetime)):
         return date_format is None
     text = to_string(value).strip()
+    if date_format == UNIX:
+        return _is_unix_time(value)
     if date_format is None and "-" not in text:  # 20260228 may be a number
         return False
     try:
@@ -252,6 +268,14 @@ def _is_date(value: Any, date_format: str | None) -> bool:
     except ValueError:
         return False
     return 1900 <= moment.year < 2100
+
+
+def _is_unix_time(value: Any) -> bool:
+    try:
+        moment = DateParser("", UNIX)(value)
+    except BadValue:
+        return False
+    return moment is not None and 1980 <= moment.year < 2100  # small numbers, as 20260228, are of 1970
 
 
 def holds_parts(column: Column) -> bool:

@@ -254,7 +254,8 @@ def _describe(reading: _Reading, named: Sequence[str], stated: str | None) -> De
     number = f"the first {len(rows):,}" if len(reading.rows) == _SAMPLE else f"{len(rows):,}"
     separator = reading.separator
     by = _NAMES.get(separator, repr(separator))
-    seen = f"separated by {by}: {reading.width} fields in {reading.fitting:,} of {number} rows"
+    fitting = sum(len(row) == reading.width for row in rows)
+    seen = f"separated by {by}: {reading.width} fields in {fitting:,} of {number} rows"
     header, reason = detect_header(rows, named)
     form = Format.tsv if separator == "\t" else Format.csv
     keys: dict[str, object] = {"header": header}
@@ -313,8 +314,23 @@ def _find_header(reading: _Reading, named: Sequence[str]) -> int:
     last = first
     while width > 2 and last < min(len(rows) - 1, _TITLES) and sum(map(bool, rows[last])) <= 1:
         last += 1
+    if last == first:
+        last = _find_row_after_blank(reading)
     is_header = last > first and all(rows[last]) and detect_header(rows[last:], named)[0]
     return last if is_header else first
+
+
+def _find_row_after_blank(reading: _Reading) -> int:
+    """Return the index of the row after the last blank line if titles are above it; 0 if there is none.
+
+    Titles have another number of fields than the other rows: at least one of them, as "by Ann, 2 May" may have as many.
+    """
+    lines, rows = reading.lines.lines, reading.rows[:_TITLES]
+    for index in range(len(rows) - 1, 0, -1):
+        is_after_blank = not lines[reading.starts[index] - 1].strip()
+        if is_after_blank and len(rows[index]) == reading.width:
+            return index if any(len(row) != reading.width for row in rows[:index]) else 0
+    return 0
 
 
 def detect_header(rows: Sequence[Sequence[str]], named: Sequence[str]) -> tuple[bool, str]:
