@@ -194,6 +194,12 @@ def test_latin_1_is_the_last_resort(tmp_path: Path) -> None:
     assert data.encoding == "latin-1"
 
 
+def test_latin_1_is_found_in_texts_with_a_control_character(tmp_path: Path) -> None:
+    rows = [row | {"body": f"{row['body']} K\xf6ln \x8d"} for row in join_labels(make_rows())]
+    data, _, _ = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows), "latin-1"))
+    assert data.encoding == "latin-1"
+
+
 # --- dates, ids, parts, groups ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("written", "expected"),
