@@ -44,7 +44,8 @@ def write_hostile_data(directory: Path) -> None:
         tags = [list(TAGS)[index % 3]] + ([list(TAGS)[(index + 1) % 3]] if index % 5 == 0 else [])
         topics = tags if index % 4 else [generator.choice(list(TAGS))]  # some texts are about another label
         words = [word for tag in topics for word in generator.sample(TAGS[tag].split(), 3)]
-        text = f"{' '.join(words)} {ATTACKS[index % len(ATTACKS)]} {generator.randbytes(8).hex()}"
+        attacks = " ".join(ATTACKS[(index + shift) % len(ATTACKS)] for shift in range(2))  # the report shows few texts
+        text = f"{' '.join(words)} {attacks} {generator.randbytes(8).hex()}"
         rows.append({"id": f"<i>{index}", "text": text, "labels": tags})
     (directory / "hostile.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (directory / "config/data").mkdir(parents=True)
@@ -216,9 +217,10 @@ def test_click_and_key_sort_in_both_directions(page: Page) -> None:
 
 
 def test_differences_sort_as_numbers_with_missing_first(page: Page) -> None:
-    table = "#ladder .data table"
+    table = "#ladder .data:has(button:text-is('against rule')) table"
     page.locator(f"{table} th button").nth(3).click()
     values = read_column(page, table, 4)
+    assert len(values) == 3
     assert values[0] == "-"
     numbers = [float(value.split()[0]) for value in values[1:]]
     assert numbers == sorted(numbers)
