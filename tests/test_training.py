@@ -1,5 +1,6 @@
 """Tests for one run in this process: its files, the data that each step sees, and its failures."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,7 +17,8 @@ import pytest
 from ratchet.config import Config, compose
 from ratchet.data.dataset import Dataset
 from ratchet.data.prepared import prepare
-from ratchet.data.splits import PARTS, make_split
+from ratchet.data.problems import Problem, Report
+from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.errors import Pruned, RunFailed, UserError
 from ratchet.machine import available_cores
 from ratchet.runs import StoredRun
@@ -24,7 +26,7 @@ from ratchet.runs.accesses import count_test_accesses
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.stored import read_run
 from ratchet.taggers import FitContext, Scores
-from ratchet.training import Outcome, get_comparison_dir, train
+from ratchet.training import Outcome, get_comparison_dir, list_left_out, train
 
 FAST = ("model=regression", "model.char_ngrams=null")
 
@@ -462,3 +464,12 @@ def test_run_seed_seeds_all_generators(tmp_path: Path, use: Use) -> None:
 )
 def test_comparison_dir_of_pipeline_run_is_its_runs_directory(path: str, expected: str) -> None:
     assert get_comparison_dir(compose([]), Path(path)) == Path(expected)
+
+
+def test_records_that_a_stored_split_dropped_are_counted_without_their_problems() -> None:
+    stored = Split(["a"], ["b"], ["c"], dropped=["d", "e"])
+    made = dataclasses.replace(stored, problems=(Problem("leak between given parts", "a.csv", "", "dropped"),))
+    [finding] = list_left_out(Report(), stored)
+    assert (finding["outcome"], finding["count"]) == ("filtered", 2)
+    assert "split.leaks=drop_from_train" in finding["kind"]
+    assert list_left_out(Report(), made) == []

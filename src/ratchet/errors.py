@@ -71,7 +71,7 @@ _MOST_NAMES = 40  # names that a message lists
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the nearest valid name, or all names if none is near."""
-    names = sorted(valid)
+    names = sorted(set(valid))
     by_folded = {candidate.casefold(): candidate for candidate in names}
     near = get_close_matches(name, names, n=1, cutoff=0.6) or get_close_matches(name.casefold(), by_folded, n=1)
     if near:

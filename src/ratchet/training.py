@@ -4,14 +4,17 @@ import logging
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ratchet.config import Config, Part, TrainerConfig, require_packages
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.findings import find_label_problems, summarise_problems
 from ratchet.data.prepared import Prepared, list_known_labels, prepare
+from ratchet.data.problems import Report
 from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.data.storing import split_to_json
 from ratchet.evaluation.behaviour import (
@@ -272,7 +275,7 @@ def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Da
     run.write_json("labels.json", prepared.labels)
     run.write_json("split.json", split_to_json(split))
     problems = [*split.problems, *find_label_problems(prepared, split), *prepared.report.problems]
-    findings = [summary for summary in summarise_problems(problems) if summary["outcome"] == "kept"]
+    findings = [*list_left_out(prepared.report, split), *summarise_problems(problems)]
     if findings:
         run.write_json("findings.json", findings)
     for problem in problems:
@@ -288,6 +291,21 @@ def record_data(run: Recording, prepared: Prepared, split: Split, train_part: Da
     absent = [label for label, count in run.record.train_label_counts.items() if count == 0]
     if absent:
         log.warning("labels without a train record cannot be learnt: %s", ", ".join(absent))
+
+
+def list_left_out(report: Report, split: Split) -> list[dict[str, Any]]:
+    """Return what `data.filter` left out, in the form of summarised problems without a location.
+
+    The same for the records that the split dropped, if it was read from a file, which holds their ids alone.
+    """
+    dropped = 0 if split.problems else len(split.dropped)
+    by_split = {"records of train or val that a later part has, too (split.leaks=drop_from_train)": dropped}
+    labels = Counter(f"labels {reason}" for reason in report.labels_left_out.values())
+    return [
+        {"kind": kind, "outcome": "filtered", "count": count, "first": "", "places": []}
+        for kind, count in {**by_split, **report.filtered, **labels}.items()
+        if count
+    ]
 
 
 def record_texts_without_rule(run: Recording, tagger: Tagger, part: str, texts: Sequence[str]) -> None:

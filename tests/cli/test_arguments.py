@@ -66,6 +66,12 @@ def test_removal_of_a_setting_is_refused(argument: str) -> None:
         check_arguments([argument])
 
 
+@pytest.mark.parametrize("argument", ["~data.filter.where", "~data.slices", "~evaluation.slices"])
+def test_removal_of_a_whole_mapping_names_that_of_an_entry(argument: str) -> None:
+    with pytest.raises(UserError, match=rf"{argument}\.NAME"):
+        check_arguments([argument])
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -131,10 +131,10 @@ def test_describe_reports_left_out_rows_of_custom_data(verb: Verb) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        (",bug,", ",nan,", ["label that may be a missing value", "'nan'", "20 of 60", "data.missing=[nan]"]),
+        (",bug,", ",nan,", ["label that may be a missing value", "'nan'", "20 of 61", "data.missing=[nan]"]),
         ("login,2026-01-01", "Login,2026-01-01", ["labels that look alike", "'Login'", "'login'", "case"]),
         (",bug,2026-01-03", ",bug,9999-12-31", ["date that may mean no date", "9999-12-31", "data.missing"]),
-        ("zzzzz,bug,", "zzzzz bug,bug,", ["label that stands in its texts", "label 'bug'", "data.text"]),
+        ("zzzzz,bug,", "zzzzz bug,bug,", ["label whose name is in its texts", "label 'bug'", "data.text"]),
     ],
 )
 def test_describe_prints_findings_with_number_place_and_key(
@@ -348,3 +348,27 @@ def test_fetch_with_invalid_arguments_writes_nothing(
     assert (code, out) == (2, "")
     assert part in err
     assert not Path("data").exists()
+
+
+@pytest.mark.parametrize(("leaks", "used"), [("drop_from_train", "23 (20 in train, val and test)"), ("report", "23")])
+def test_describe_states_dropped_leaks_once(
+    leaks: str, used: str, verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = ["train"] * 12 + ["val"] * 4 + ["test"] * 4
+    rows = [f"{row},word {'abcdefghijklmnopqrstuv'[row] * 9},{'xy'[row % 2]},{part}" for row, part in enumerate(parts)]
+    rows += [f"{30 + row},word {'abcdefghijklmnopqrstuv'[16 + row] * 9},{'xy'[row % 2]},train" for row in range(3)]
+    (tmp_path / "given.csv").write_text("\n".join(["id,text,label,part", *rows]) + "\n")
+    (tmp_path / "mine" / "data").mkdir(parents=True)
+    (tmp_path / "mine" / "data" / "given.yaml").write_text(
+        "defaults: [base_data, _self_]\nname: given\nrecords: {path: given.csv}\nid: id\ntext: [text]\n"
+        "labels: {column: label, kind: single}\nsplit: {method: given, column: part}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    code, out, err = verb("data", "describe", "--config-dir", "mine", "data=given", f"split.leaks={leaks}")
+    assert (code, err) == (0, "")
+    lines = out.split("\n\n")[0].splitlines()
+    [records] = [line for line in lines if line.startswith("records ")]
+    assert records.split(maxsplit=1)[1] == used
+    dropped = [line for line in lines if "split.leaks=drop_from_train" in line]
+    assert [line[:18].strip() for line in dropped] == (["left out"] if leaks == "drop_from_train" else [])
+    assert not [line for line in lines if "records dropped" in line]

@@ -51,6 +51,14 @@ def test_misspelt_verb_error_suggests_nearest_name(capsys: pytest.CaptureFixture
     assert captured.out == ""
 
 
+def test_action_in_place_of_verb_is_answered_with_both(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe"]) == 2
+    assert main(["list"]) == 2
+    describe, several = capsys.readouterr().err.splitlines()
+    assert describe.endswith("no verb 'describe'; use ratchet data describe")
+    assert "ratchet sweep list or ratchet runs list" in several
+
+
 def test_unknown_verb_error_lists_all_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["qqq"]) == 2
     assert ", ".join(sorted(VERBS)) in capsys.readouterr().err

@@ -60,6 +60,12 @@ def test_unusable_output_is_refused(
     assert part in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("typo", "key"), [("min_text=3", "min_texts"), ("presicion=0.9", "precision")])
+def test_misspelt_option_is_named(config_dir: Path, capsys: pytest.CaptureFixture[str], typo: str, key: str) -> None:
+    assert suggest(config_dir, typo) == 2
+    assert f"'{key}'" in capsys.readouterr().err
+
+
 def test_suggestions_are_printed_with_their_counts(config_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert suggest(config_dir, "format=json") == 0
     rows = json.loads(capsys.readouterr().out)
@@ -69,5 +75,12 @@ def test_suggestions_are_printed_with_their_counts(config_dir: Path, capsys: pyt
         ("login", "password"),
     }
     assert all(row["with_both"] == row["with_alias"] for row in rows)
-    assert suggest(config_dir, "precision=1") == 0
-    assert "precision=" in capsys.readouterr().out
+
+
+def test_nothing_is_written_without_a_suggestion(config_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = config_dir / "none.json"
+    assert suggest(config_dir, "precision=1", f"output={output}") == 0
+    printed = capsys.readouterr().out
+    assert "precision=" in printed
+    assert printed.rstrip().endswith("nothing is written")
+    assert not output.exists()

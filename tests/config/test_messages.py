@@ -183,6 +183,8 @@ IN_A_DATA_FILE = [
     (DATA + "slices: {terse: {knd: short_text}}\n", ["data.slices.terse.knd", "did you mean 'kind'?"]),
     (DATA + "slices: {terse: {kind: short_text, max_words: 0}}\n", ["data.slices.terse.max_words=0"]),
     (DATA + "header: 3x\n", ["data.header", "'3x'"]),
+    (DATA + "missing: [nan, NULL]\n", ["data.missing[1] is empty", '"NULL"']),
+    (DATA + "filter: {exclude: [~]}\n", ["data.filter.exclude[0] is empty", "quotation marks"]),
     (DATA + "id: [a]\n", ["data.id"]),
     (DATA.replace("name: own", "name: a/b"), ["data.name='a/b'"]),
     (DATA.replace("text: [body]\n", ""), ["data.text has no value"]),

@@ -1,5 +1,6 @@
 """Tests for reading dates; tests/data/test_records.py tests them as part of a data set."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -52,7 +53,20 @@ def test_what_is_no_unix_time_is_a_bad_date(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [1700000000, "1700110900000", 20260228, "2026", "202602", "20260228134500", "1700000000.5", "1e9", 4.5, "-5", True],
+    [
+        1700000000,
+        "1700110900000",
+        20260228,
+        "2026",
+        "202602",
+        "20260228",
+        "20260228134500",
+        "1700000000.5",
+        "1e9",
+        4.5,
+        "-5",
+        True,
+    ],
 )
 def test_a_number_alone_is_never_iso(value: Any) -> None:
     with pytest.raises(BadValue) as caught:
@@ -69,7 +83,6 @@ def test_no_json_number_is_a_date_by_chance(value: float) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("20260228", datetime(2026, 2, 28)),
         ("20260228T134500", datetime(2026, 2, 28, 13, 45)),
         ("2026-W09-6", datetime(2026, 2, 28)),
         (date(2026, 2, 28), datetime(2026, 2, 28)),
@@ -81,6 +94,12 @@ def test_iso_dates_may_lack_hyphens(value: Any, expected: datetime) -> None:
 
 def test_a_number_can_be_read_by_a_format() -> None:
     assert DateParser("at", "%Y%m%d")(20260228) == datetime(2026, 2, 28)
+
+
+@pytest.mark.parametrize("date_format", ["%Y %Y", "%Q", "%"])
+def test_format_that_is_not_valid_is_named(date_format: str) -> None:
+    with pytest.raises(BadValue, match=re.escape(f"{date_format} (data.date_format)")):
+        DateParser("at", date_format)("2026 2026")
 
 
 @pytest.mark.parametrize("date_format", [None, "unix", "%Y-%m-%d"])

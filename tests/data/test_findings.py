@@ -145,14 +145,14 @@ def test_labels_that_stand_in_all_their_texts_are_reported(written: str) -> None
     ]
     found = find(records)
     assert [problem.place for problem in found] == ["label 'bug'", "label 'login'", "label 'slow'"]
-    assert {problem.kind for problem in found} == {"label that stands in its texts"}
+    assert {problem.kind for problem in found} == {"label whose name is in its texts"}
     assert "all 10 texts" in found[0].message
     assert "data.text" in found[0].message
 
 
 def test_several_labels_at_the_end_of_their_texts_are_reported() -> None:
     records = [replace(record, labels=("bug", "slow"), text=f"{record.text} bug;slow") for record in make_records(12)]
-    kinds = {problem.place for problem in find(records) if problem.kind == "label that stands in its texts"}
+    kinds = {problem.place for problem in find(records) if problem.kind == "label whose name is in its texts"}
     assert kinds == {"label 'bug'", "label 'slow'"}
 
 

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratchet.config import DataConfig, LabelKind, LabelsConfig
-from ratchet.data.label_findings import LabelUse, count_labels, find_odd_labels, format_list
+from ratchet.data.label_findings import (
+    LabelUse,
+    count_labels,
+    find_odd_names,
+    find_rare_and_constant,
+    format_list,
+    name_left_out,
+)
 from ratchet.data.problems import Problem
 from ratchet.data.records import Record
 
@@ -31,7 +38,7 @@ def find(
     counts = labels if isinstance(labels, dict) else dict.fromkeys(labels, 20)
     uses = {label: LabelUse(counts[label], f"f.csv, row {row}") for row, label in enumerate(sorted(counts), start=2)}
     config = DataConfig(text=["text"], labels=LabelsConfig(column="labels", kind=kind, **settings))  # type: ignore[arg-type]
-    return find_odd_labels(uses, 1000, config, named)
+    return [*find_rare_and_constant(uses, 1000), *find_odd_names(uses, 1000, config, named)]
 
 
 def list_kinds(labels: Labels, kind: LabelKind = LabelKind.list, **settings: str) -> set[str]:
@@ -51,6 +58,28 @@ def test_labels_are_counted_with_the_place_of_the_first() -> None:
     assert count_labels(records) == {"a": LabelUse(2, "f.csv, row 4"), "b": LabelUse(2, "f.csv, row 2")}
 
 
+def test_label_that_is_on_every_record_or_unknown_is_reported() -> None:
+    records = [
+        Record(str(row), "text", ("a",), None, {}, f"f.csv, row {row}", unknown=("b",))
+        if row % 2
+        else Record(str(row), "text", ("b",), None, {}, f"f.csv, row {row}")
+        for row in range(20)
+    ]
+    uses = count_labels(records)
+    assert (uses["a"].unknown, uses["b"].unknown) == (0, 10)
+    (found,) = find_rare_and_constant(uses, len(records))
+    assert (found.kind, found.place) == ("label on every record", "label 'b'")
+    assert "10 records where it is known" in found.message
+
+
+def test_labels_left_out_are_named_with_invisible_characters_escaped() -> None:
+    left_out = {"pay\u200b": "rare", "b\ufe0fug": "rare", "h\u3164": "rare", "caf\u00e9": "excluded"}
+    left_out |= {f"label {number}": "rare" for number in range(9)}
+    names = name_left_out(left_out)
+    assert names["excluded"] == ["'caf\u00e9'"]
+    assert names["rare"] == [r"'pay\u200b'", r"'b\ufe0fug'", r"'h\u3164'", "'label 0'", "'label 1'"]
+
+
 def test_rare_and_constant_labels_are_reported() -> None:
     found = {problem.place: problem for problem in find({"once": 1, "twice": 2, "thrice": 3, "all": 1000, "most": 999})}
     assert set(found) == {"label 'once'", "label 'twice'", "label 'all'"}
@@ -65,7 +94,6 @@ def test_rare_and_constant_labels_are_reported() -> None:
 @pytest.mark.parametrize(
     ("one", "two", "reason"),
     [
-        ("d\u00e9j\u00e0", "de\u0301ja\u0300", "NFC and NFD"),
         ("pay", "pay\u200b", "invisible"),
         ("pay", "\ufeffpay", "invisible"),
         ("pay", "p\u00aday", "invisible"),
@@ -131,6 +159,41 @@ def test_unlike_labels_are_not_reported(one: str, two: str) -> None:
 def test_other_letter_counts_in_a_rare_label_only() -> None:
     assert list_kinds({"forecasting": 13, "fordcasting": 1}) == {NEAR, "label with too few records"}
     assert list_kinds({"forecasting": 13, "fordcasting": 12}) == set()
+
+
+@pytest.mark.parametrize(
+    ("label", "rare", "how"),
+    [
+        ("screen", "screan", "one letter"),
+        ("battery", "battexy", "one letter"),
+        ("engine noise", "engime noise", "one letter"),
+        ("paint_finish", "paint_finich", "one letter"),
+        ("engine", "enigne", "two swapped letters"),
+        ("screen", "csreen", "two swapped letters"),
+        ("broken window", "broken windwo", "two swapped letters"),
+    ],
+)
+def test_replaced_and_swapped_letters_count_in_a_label_with_a_fifth_of_the_records(
+    label: str, rare: str, how: str
+) -> None:
+    [problem] = find({label: 40, rare: 8, "other": 20})
+    assert problem.kind == NEAR
+    assert f"differ in {how}" in problem.message
+    assert find({label: 40, rare: 8}, named=(label, rare)) == []
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"screen": 40, "screan": 9},  # frequent enough to be a label
+        {"house": 40, "mouse": 3, "horse": 3},  # short words
+        {"fender": 40, "gender": 3, "render": 3},  # another first letter
+        {"screen": 40, "strean": 3},  # two other letters
+        {f"series{letter}": 40 if letter == "a" else 3 for letter in "abcdefghijk"},
+    ],
+)
+def test_other_words_and_series_of_names_are_no_misspellings(labels: dict[str, int]) -> None:
+    assert find(labels) == []
 
 
 def test_labels_of_a_taxonomy_are_no_misspellings_of_each_other() -> None:

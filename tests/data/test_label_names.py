@@ -41,6 +41,15 @@ def test_every_form_of_a_label_file_gives_the_names_in_order(tmp_path: Path, nam
     assert read(tmp_path / name, content) == ["bug", "slow"]
 
 
+@pytest.mark.parametrize("header", ["label", "Name", " class "])
+def test_a_header_above_one_column_never_becomes_a_label(tmp_path: Path, header: str) -> None:
+    """With the header as the first name, every number would stand for the name before its own."""
+    content = f"{header}\nbug\nslow\n"
+    with pytest.raises(UserError, match=r"names\.csv: the first row"):
+        read(tmp_path / "names.csv", content)
+    assert read(tmp_path / "names.txt", content) == [header.strip(), "bug", "slow"]
+
+
 @pytest.mark.parametrize("content", ["bug\nbug\nslow\n", "0\tbug\n1\tbug\n", "caf\u00e9\ncafe\u0301\n", "bug\n bug\n"])
 def test_a_name_twice_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(UserError, match=r"names\.txt: the name .* occurs twice, as number 0 and 1"):

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratchet.config import LabelKind, LabelsConfig
-from ratchet.data.label_kinds import LabelSet
+from ratchet.data.label_cells import LabelSet
 from ratchet.data.labels import LabelParser, is_multiclass, list_ancestors, parents_of_levels
 from ratchet.data.values import BadValue
+from ratchet.errors import UserError
 
 NAMES = ["bug", "login", "slow"]
 
@@ -55,6 +56,11 @@ def test_lists_of_other_values_are_read(cell: Any, labels: tuple[str, ...]) -> N
 @pytest.mark.parametrize("cell", ["[bug, login]", "['bug'", "[__import__('os')]", "[1 for i in x]", "['a' + 'b']"])
 def test_what_is_no_list_is_refused(cell: str) -> None:
     refuse(cell, "list")
+
+
+@pytest.mark.parametrize("cell", ["[bug, login]", "{bug}"])
+def test_separated_names_without_quotes_in_brackets_need_another_file(cell: str) -> None:
+    assert "remove the brackets" in refuse(cell, "separated"), "the kind list does not read them either"
 
 
 @pytest.mark.parametrize("cell", ["['bug']", '["bug", "login"]', "[bug]", "['a' 'b']", "[]"])
@@ -113,6 +119,10 @@ def test_vectors_of_0_and_1_are_read(cell: Any, labels: tuple[str, ...]) -> None
     assert read(cell, "binary", NAMES).positive == labels
 
 
+def test_vectors_may_have_another_separator() -> None:
+    assert read("1; 0;1", "binary", NAMES, separator=";").positive == ("bug", "slow")
+
+
 @pytest.mark.parametrize(
     "cell", [[1, 0], [1, 0, 1, 0], [0, 1, 2], "10", "[1, 0", None, 101, ["x", "y", "z"], [[1], 0, 0]]
 )
@@ -145,6 +155,11 @@ def test_numbers_may_begin_at_one() -> None:
     assert read([1, 3], "indices", NAMES, first=1).positive == ("bug", "slow")
     assert "data.labels.first=1" in refuse(3, "indices", NAMES)
     assert "(1 to 3)" in refuse(0, "indices", NAMES, first=1)
+
+
+@pytest.mark.parametrize("cell", ["1_0", "1 0", "1;0"])
+def test_digits_with_something_between_them_are_no_index(cell: str) -> None:
+    assert "data.labels.separator" in refuse(cell, "indices", [f"label {number}" for number in range(11)])
 
 
 def test_an_object_is_no_index() -> None:
@@ -193,10 +208,11 @@ def test_a_repeated_column_is_a_list_of_cells() -> None:
     assert read(["bug", "", "slow, or not"], "names").positive == ("bug", "slow, or not")
 
 
-def test_columns_of_0_and_1_are_not_names() -> None:
+@pytest.mark.parametrize("cells", [("1", "0"), ("True", "False"), (True, False), ("TRUE", "TRUE")])
+def test_columns_of_truth_values_are_not_names(cells: tuple[Any, Any]) -> None:
     config = LabelsConfig(columns=["bug", "login"], kind=LabelKind.names)
     with pytest.raises(BadValue, match=r"data\.labels\.kind=columns"):
-        LabelParser(config)({"bug": "1", "login": "0"})
+        LabelParser(config)(dict(zip(config.columns or (), cells, strict=True)))
 
 
 @pytest.mark.parametrize(
@@ -222,6 +238,83 @@ def test_scores_of_labels_are_read(cell: Any, labels: tuple[str, ...]) -> None:
 )
 def test_what_is_no_score_is_refused(cell: Any) -> None:
     refuse(cell, "scores", separator=";")
+
+
+@pytest.mark.parametrize("cell", ["bug:0.9;login:0.1", "bug: 1 | login: 0", "bug:0.9 login:.1", "bug:0.9;login:1e-3"])
+def test_pairs_with_another_separator_name_the_key(cell: str) -> None:
+    assert "data.labels.separator" in refuse(cell, "scores", separator=",")
+
+
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [
+        ({"bug": 0.2, "login": 0.1}, "bug"),
+        ("bug:40;login:60", "login"),
+        ({"bug": True, "login": False}, "bug"),
+        ({"bug": -2.5, "login": None}, "bug"),
+    ],
+)
+def test_of_several_scores_the_highest_is_the_one_label(cell: Any, label: str) -> None:
+    assert read(cell, "scores", separator=";", one=True, unknown=[""]).positive == (label,)
+
+
+@pytest.mark.parametrize("cell", [{"bug": 0.5, "login": 0.5}, {"bug": True, "login": True}, {"bug": None}, {}])
+def test_a_tie_or_no_score_is_not_one_label(cell: Any) -> None:
+    refuse(cell, "scores", one=True, unknown=[""])
+
+
+def test_scores_may_be_percentages() -> None:
+    assert read({"bug": 90, "login": 10}, "scores", positive=50).positive == ("bug",)
+
+
+def find_odd(cells: Sequence[Any], kind: str, unknown: list[str], **settings: Any) -> list[tuple[str, str]]:
+    missing = settings.pop("missing", ())
+    column = {"columns": ["tags"]} if kind == "columns" else {"column": "tags"}
+    config = LabelsConfig(**column, kind=LabelKind[kind], unknown=unknown, **settings)
+    parser = LabelParser(config, NAMES if kind in ("indices", "binary") else None, missing=missing)
+    for cell in cells:
+        parser({"tags": cell})
+    return [(problem.place, problem.message) for problem in parser.find_odd()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        ("single", ["bug", "??", ""]),
+        ("separated", ["bug;??", ""]),
+        ("list", [["bug", "??"], None]),
+        ("names", ["??", ""]),
+        ("rows", ["??", ""]),
+        ("columns", [1, "??", "", "??"]),
+        ("binary", ["1,0,??", ""]),
+        ("indices", ["0;??", ""]),
+        ("scores", [{"bug": 0.9, "slow": "??"}, None]),
+    ],
+)
+def test_value_for_unknown_labels_that_no_cell_holds_is_reported(kind: str, cells: list[Any]) -> None:
+    settings = {"separator": ";"} if kind in ("separated", "indices") else {}
+    settings |= {"one": False} if kind == "single" else {}
+    [(place, message)] = find_odd(cells, kind, ["??", "", "zz"], **settings)
+    assert place == "data.labels.unknown"
+    assert "no cell holds 'zz'" in message
+
+
+def test_value_for_unknown_labels_that_is_never_met_names_what_may_be_meant() -> None:
+    cells = [["bug"], ["unsure"]]
+    assert find_odd(cells, "list", ["Unsure"]) == []
+    assert "did you mean 'unsure'?" in find_odd(cells, "list", ["unsur"])[0][1]
+    assert "no cell is empty" in find_odd(cells, "list", [""])[0][1]
+    assert "data.missing" in find_odd(["['bug']", "NA"], "list", ["NA"], missing=["NA"])[0][1]
+    assert find_odd(cells, "list", []) == []
+
+
+def test_accents_stored_in_two_ways_are_reported_and_read_as_one_label() -> None:
+    parser = LabelParser(LabelsConfig(column="labels", kind=LabelKind.list))
+    for labels in (["cafe\u0301", "bug"], [" caf\u00e9"], ["bug "]):
+        parser({"labels": labels})
+    [problem] = parser.find_odd()
+    assert (problem.kind, problem.place) == ("labels that look alike", "label 'caf\u00e9'")
+    assert "NFC and NFD" in problem.message
 
 
 def test_the_lowest_score_and_unknown_scores_are_configured() -> None:
@@ -262,6 +355,19 @@ def test_prefixes_are_removed() -> None:
     )
     parse = LabelParser(LabelsConfig(column="tags", prefix="__label__"), None, {"__label__bug"})
     assert parse({"tags": ["__label__bug"]}).positive == ("bug",)
+
+
+def test_the_labels_above_an_unknown_path_are_unknown() -> None:
+    paths = ["a > b", "a > c", "d > e"]
+    config = LabelsConfig(columns=paths, kind=LabelKind.columns, levels=" > ", unknown=["-1"])
+    parse = LabelParser(config)
+    assert parse({"a > b": -1, "a > c": 0, "d > e": 1}) == LabelSet(("d", "d > e"), ("a", "a > b"))
+    assert parse({"a > b": -1, "a > c": 1, "d > e": 0}) == LabelSet(("a", "a > c"), ("a > b",))
+
+
+def test_levels_need_a_text_between_them() -> None:
+    with pytest.raises(UserError, match=r"data\.labels\.levels"):
+        LabelParser(LabelsConfig(column="tags", levels=""))
 
 
 def test_a_path_gives_the_labels_above_it() -> None:
@@ -315,6 +421,42 @@ def test_labels_that_cannot_be_written_are_refused(label: str, kind: str) -> Non
 def test_a_value_that_means_unknown_leaves_all_other_labels_unknown(kind: str, cell: Any) -> None:
     assert read(cell, kind, unknown=["?"]) == LabelSet((), (), True)
     assert read(["bug", "?"], "list", unknown=["?"]) == LabelSet(("bug",), (), True)
+
+
+@pytest.mark.parametrize("kind", ["list", "separated", "single", "names", "indices", "binary", "scores"])
+@pytest.mark.parametrize("cell", [None, "", " ", float("nan"), "NULL"])
+def test_empty_cells_of_any_kind_may_mean_unknown(cell: Any, kind: str) -> None:
+    config = LabelsConfig(column="tags", kind=LabelKind[kind], one=False, unknown=[""])
+    assert LabelParser(config, NAMES, missing=["NULL"])({"tags": cell}) == LabelSet((), (), True)
+
+
+def test_an_empty_vector_names_the_key_for_unknown_values() -> None:
+    assert 'data.labels.unknown=[""]' in refuse(None, "binary", NAMES)
+
+
+@pytest.mark.parametrize(("kind", "cell"), [("indices", "0"), ("binary", "1 0 0")])
+def test_names_of_the_label_file_are_never_missing(kind: str, cell: str) -> None:
+    config = LabelsConfig(column="tags", kind=LabelKind[kind])
+    assert LabelParser(config, ["None", "bug", "slow"], missing=["None"])({"tags": cell}).positive == ("None",)
+
+
+def test_columns_of_unknown_labels_are_refused_before_any_row() -> None:
+    config = LabelsConfig(columns=["bug", "slwo"], kind=LabelKind.columns)
+    with pytest.raises(UserError, match=r"data\.labels\.columns.*'slwo'.*'slow'"):
+        LabelParser(config, known=NAMES)
+
+
+@pytest.mark.parametrize("name", ["bug\x00", "bug\ud83d"])
+@pytest.mark.parametrize(("kind", "key"), [("indices", "data.labels.names"), ("columns", "data.labels.columns")])
+def test_names_that_cannot_be_written_are_refused_before_any_row(kind: str, key: str, name: str) -> None:
+    config = LabelsConfig(columns=[name, "slow"], kind=LabelKind[kind])
+    with pytest.raises(UserError, match=key):
+        LabelParser(config, [name, "slow"])
+
+
+def test_a_label_that_is_only_a_prefix_is_refused() -> None:
+    with pytest.raises(UserError, match=r"data\.labels\.prefix"):
+        LabelParser(LabelsConfig(column="tags", kind=LabelKind.indices, prefix="__label__"), ["__label__", "bug"])
 
 
 def test_missing_values_are_no_labels() -> None:

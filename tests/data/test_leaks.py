@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.config import Duplicates, Leaks, SplitConfig, SplitMethod
-from ratchet.data.leaks import Leak, find_leaks
+from ratchet.data import leaks as leaks_module
+from ratchet.data.leaks import Leak, count_pairs, find_leaks, list_pairs
 from ratchet.data.prepared import Prepared
-from ratchet.data.splits import Split, make_split
+from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.errors import UserError
 
 MakePrepared = Callable[..., Prepared]
@@ -50,6 +51,7 @@ def leaking(make_prepared: MakePrepared) -> Prepared:
         ([0, 0, 0], ["test", "val", "train"], [(1, 0), (2, 0), (2, 1)]),
         ([0, 0, 0], ["train", "train", "test"], [(0, 2), (1, 2)]),
         ([0, 0, 0], ["train", "test", "test"], [(0, 1), (0, 2)]),
+        ([0, 0, 0, 0], ["train", "val", "val", "test"], [(0, 1), (0, 2), (0, 3), (1, 3), (2, 3)]),
         ([0, 1, 0, 1], ["val", "train", "test", "val"], [(0, 2), (1, 3)]),
     ],
 )
@@ -66,6 +68,9 @@ def test_pairs_are_few_and_between_parts_of_one_group(rows: list[tuple[int, str]
     leaks = find_leaks(np.array(groups, dtype=np.int64), parts)
     shared = {row for row in range(len(rows)) if len({p for g, p in rows if g == groups[row]}) > 1}
     assert {row for leak in leaks for row in (leak.row, leak.partner)} == shared
+    first = {group: min((p for g, p in rows if g == group), key=PARTS.index) for group in groups}
+    later = {row for row in shared if parts[row] != first[groups[row]]}
+    assert {leak.partner for leak in leaks} == later, "each row of a later part shares a text with an earlier one"
     assert all(groups[leak.row] == groups[leak.partner] and parts[leak.row] != parts[leak.partner] for leak in leaks)
     assert len(leaks) <= 2 * len(rows)
 
@@ -85,12 +90,92 @@ def test_stop_writes_all_pairs_and_names_every_way_on(leaking: Prepared, tmp_pat
         ("0000", "train", "0006", "test"),
         ("0001", "train", "0004", "val"),
         ("0001", "train", "0006", "test"),
+        ("0004", "val", "0006", "test"),
         ("0002", "train", "0007", "test"),
         ("0003", "train", "0005", "val"),
-        ("0004", "val", "0006", "test"),
-    ]
+    ], "the pairs of a group are next to one another"
+    assert [(row["group"], row["pairs_of_group"]) for row in rows] == [*[("1", "5")] * 5, ("2", "1"), ("3", "1")]
+    assert "7 pairs" in message
+    assert "2 records of val and 2 records of test" in message
     assert rows[0]["text1"] == NOTE
     assert rows[1]["place2"] == "file.csv, row 7"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pairs", "later"),
+    [
+        ((20, 11, 15), 20 * 11 + 31 * 15, "11 records of val and 15 records of test"),
+        ((31, 0, 15), 31 * 15, "15 records of test"),
+        ((1, 40, 0), 40, "40 records of val"),
+        ((0, 3, 5), 15, "5 records of test"),
+    ],
+)
+def test_all_pairs_of_a_large_group_are_written_and_counted(
+    make_prepared: MakePrepared, tmp_path: Path, sizes: tuple[int, int, int], pairs: int, later: str
+) -> None:
+    parts = [part for part, size in zip(PARTS, sizes, strict=True) for _ in range(size)]
+    others = list(PARTS)
+    texts = [NOTE] * len(parts) + [f"only in {part}" for part in others]
+    prepared = make_prepared([("a",)] * len(texts), texts=texts, parts=parts + others)
+    with pytest.raises(UserError) as caught:
+        split_given(prepared, Leaks.stop, directory=tmp_path)
+    message = str(caught.value)
+    assert f"{pairs} pairs" in message
+    assert f"; {later} leak" in message
+    shown = [line for line in message.splitlines() if line.startswith("  file.csv")]
+    assert f"... and {pairs - len(shown)} more" in message
+    assert "all pairs:" in message
+    with (tmp_path / "leaks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({(row["id1"], row["id2"]) for row in rows}) == len(rows) == pairs
+    assert {row["pairs_of_group"] for row in rows} == {str(pairs)}
+    assert all(PARTS.index(row["part1"]) < PARTS.index(row["part2"]) for row in rows)
+
+
+def test_group_with_too_many_pairs_has_every_record_in_one(
+    make_prepared: MakePrepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaks_module, "_MOST_PAIRS", 60)
+    parts = ["train"] * 20 + ["val"] * 5 + ["test"] * 10 + list(PARTS)
+    texts = [NOTE] * 35 + ["only in train", "in val alone", "found in test"]
+    prepared = make_prepared([("a",)] * 38, texts=texts, parts=parts)
+    with pytest.raises(UserError) as caught:
+        split_given(prepared, Leaks.stop, directory=tmp_path)
+    assert "60 of 350 pairs" in str(caught.value)
+    assert "all pairs" not in str(caught.value)
+    with (tmp_path / "leaks.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({(row["id1"], row["id2"]) for row in rows}) == len(rows) == 60
+    assert {row["pairs_of_group"] for row in rows} == {"350"}
+    assert {row[column] for row in rows for column in ("id1", "id2")} == {f"{row:04d}" for row in range(35)}
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=25))
+def test_pairs_of_a_group_are_those_between_its_parts(parts: list[str]) -> None:
+    rows = list(range(len(parts)))
+    expected = {(one, two) for one in rows for two in rows if PARTS.index(parts[one]) < PARTS.index(parts[two])}
+    listed = [(leak.row, leak.partner) for leak in list_pairs(rows, parts)]
+    assert len(listed) == len(expected) == count_pairs(rows, parts)
+    assert set(listed) == expected
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "similarity", "group", "keys"),
+    [
+        (Duplicates.near, 0.8, None, {"split.duplicates=exact", "raise split.similarity"}),
+        (Duplicates.near, 1.0, None, {"split.duplicates=exact"}),
+        (Duplicates.exact, 0.8, None, set()),
+        (Duplicates.exact, 0.8, "part", {"data.split.group"}),
+    ],
+)
+def test_stop_names_only_settings_that_find_fewer(
+    leaking: Prepared, duplicates: Duplicates, similarity: float, group: str | None, keys: set[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        split_given(leaking, Leaks.stop, duplicates=duplicates, similarity=similarity, group=group)
+    named = {"split.duplicates=exact", "raise split.similarity", "data.split.group"}
+    assert {key for key in named if key in str(caught.value)} == keys
 
 
 def test_drop_from_train_leaves_test_and_reports_each_record(leaking: Prepared, tmp_path: Path) -> None:

@@ -175,6 +175,11 @@ def test_zero_bytes_are_no_text_in_one_byte_encodings(tmp_path: Path) -> None:
     assert read_text(path) == "id,text\n1,a\x00b\n"
 
 
+@pytest.mark.parametrize("data", [bytes(80), bytes(30) + b"id,text\n1,a\n", b"\x00\x00\x00a" * 20])
+def test_a_file_with_many_zero_bytes_may_be_binary(data: bytes, tmp_path: Path) -> None:
+    assert "it may be a binary file" in find_refusal(write(tmp_path, "a.csv", data))
+
+
 @pytest.mark.parametrize("suffix", ["", *PACKERS])
 def test_invalid_byte_is_reported_with_its_line(suffix: str, tmp_path: Path) -> None:
     data = b"text\n" * 300_000 + "naïve\n".encode() + b"b\xe4d\n"
@@ -190,6 +195,19 @@ def test_text_that_ends_within_a_character_is_reported(tmp_path: Path) -> None:
 
 def test_unknown_encoding_is_named(tmp_path: Path) -> None:
     assert "data.encoding='utf-9'" in find_refusal(write(tmp_path, "a.csv", b"text"), "utf-9")
+
+
+@pytest.mark.parametrize("encoding", ["hex", "rot13", "undefined", "utf\0", ""])
+def test_what_is_no_text_encoding_is_named(encoding: str, tmp_path: Path) -> None:
+    assert "data.encoding=" in find_refusal(write(tmp_path, "a.csv", b"text"), encoding)
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_missing_byte_order_mark_names_the_byte_order(encoding: str, order: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", TEXT.encode(f"{encoding}-{order}"))
+    assert find_refusal(path, encoding).endswith(f"data.encoding={encoding}-{order}")
+    assert read_text(path, f"{encoding}-{order}") == TEXT
 
 
 @settings(max_examples=60, deadline=None)
@@ -226,7 +244,7 @@ def test_small_file_is_decoded_without_its_mark() -> None:
         (POINTER, "git lfs pull"),
         (PAGE, "HTML"),
         ("a\nb".encode("utf-16"), "data.encoding=utf-16"),
-        (gzip.compress(b"a"), "gzip"),
+        (gzip.compress(b"a", mtime=0), "gzip"),
     ],
 )
 def test_small_file_that_is_something_else_is_refused(data: bytes, part: str) -> None:

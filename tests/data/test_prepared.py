@@ -301,8 +301,36 @@ def test_repeated_text_is_reported_with_the_original_id(make_config: MakeConfig)
     assert len(repeated) == 1
     assert repeated[0].outcome == "kept"
     assert repeated[0].place.endswith("line 1")
-    assert "'1'" in repeated[0].message
+    assert repeated[0].message == "the same text as record '1'", "what follows depends on the split"
     assert len(prepared.records) == 3
+
+
+@pytest.mark.parametrize(
+    ("odd", "kind"),
+    [
+        ("login\u200b", "labels that look alike"),
+        ("LOGIN", "labels that look alike"),
+        ("nan", "label that may be a missing value"),
+        ("NULL", "label that may be a missing value"),
+        ("paymnet", "labels with nearly the same spelling"),
+        ("paymont", "labels with nearly the same spelling"),
+    ],
+)
+def test_names_of_labels_that_are_left_out_as_rare_are_checked(
+    make_config: MakeConfig, tmp_path: Path, odd: str, kind: str
+) -> None:
+    rows = [{"text": f"text {row}", "labels": [("login", "payment")[row % 2]]} for row in range(24)]
+    rows += [{"text": f"odd {row}", "labels": [odd]} for row in range(2)]
+    prepared = prepare(make_config(rows, filter=FilterConfig(min_records=3)))
+    assert odd in prepared.report.labels_left_out
+    found = {problem.kind: problem for problem in prepared.report.problems}
+    assert set(found) == {kind}, "labels that are left out are not reported as too rare again"
+    assert "line 25" in found[kind].message
+    excluded = FilterConfig(min_records=3, exclude=[odd])
+    assert prepare(make_config(rows, filter=excluded)).report.problems == []
+    taxonomy = write_taxonomy(tmp_path, "login", "payment")
+    curated = FilterConfig(min_records=3, taxonomy_only=True)
+    assert prepare(make_config(rows, filter=curated, taxonomy=taxonomy)).report.problems == []
 
 
 # --- the version ------------------------------------------------------------------------------------------------------

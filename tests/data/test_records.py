@@ -494,6 +494,14 @@ def test_rows_without_a_wanted_value_are_left_out_and_counted(
     assert all(column in " ".join(report.filtered) for column in where)
 
 
+@pytest.mark.parametrize("wanted", ["n/a", "", ["", "n/a"]])
+def test_a_wanted_value_that_means_missing_keeps_the_rows_without_a_value(make_config: MakeConfig, wanted: Any) -> None:
+    answers = ["n/a", None, " n/a ", "accept"]
+    rows = [{"key": str(n), "text": f"{n}", "labels": ["a"], "answer": answer} for n, answer in enumerate(answers)]
+    records, _ = build(make_config(id="key", missing=["n/a"], filter=FilterConfig(where={"answer": wanted})), rows)
+    assert [record.id for record in records] == ["0", "1", "2"]
+
+
 def test_a_value_that_no_row_has_is_an_error_with_the_nearest(make_config: MakeConfig) -> None:
     rows = [{"text": f"{n}", "labels": ["a"], "answer": answer} for n, answer in enumerate(("accept", "reject"))]
     for wanted in ("acept", ["accept", "rejected"]):

@@ -237,7 +237,7 @@ def test_single_file_has_no_prefix(file: Path) -> None:
 
 
 def test_files_of_a_directory_are_sorted_and_prefix_their_ids(tmp_path: Path) -> None:
-    write(tmp_path, "b.csv", "a.csv.gz", ".hidden.csv", "_SUCCESS", "inner/c.csv")
+    write(tmp_path, "b.csv", "a.csv.gz", ".hidden.csv", "_SUCCESS", "inner/c.csv", ".cache/d.csv")
     sources = list_from(path=tmp_path)
     assert [source.path for source in sources] == [tmp_path / "a.csv.gz", tmp_path / "b.csv"]
     assert [source.id_prefix for source in sources] == ["a.csv.gz:", "b.csv:"]

@@ -280,6 +280,20 @@ def test_author_of_all_records_is_explained(make_prepared: MakePrepared) -> None
         make_split(prepared, make_split_config(), None, "author")
 
 
+def test_few_authors_explain_a_share_that_is_not_met(make_prepared: MakePrepared) -> None:
+    prepared = make_authors(make_prepared, [f"author {index % 3}" for index in range(90)])
+    split = make_split(prepared, make_split_config(), None, "author")
+    assert [problem.kind for problem in split.problems] == ["share of a part"] * 2
+    assert "30 of 90 records are records of one author" in split.problems[0].message
+
+
+def test_class_of_one_author_is_not_called_rare(make_prepared: MakePrepared) -> None:
+    prepared = make_authors(make_prepared, ["x", "y"] * 40, task=Task.multiclass)
+    with pytest.raises(UserError, match=r"40 of 80 records are records of one author.*data\.split\.group") as caught:
+        make_split(prepared, make_split_config(), None, "author")
+    assert "min_records" not in str(caught.value)
+
+
 def test_missing_group_column_is_named(make_prepared: MakePrepared) -> None:
     with pytest.raises(UserError, match=r"'autor' \(data\.split\.group\)"):
         make_split(make_authors(make_prepared, ["ann", "bob"] * 10), make_split_config(), None, "autor")
@@ -417,6 +431,21 @@ def test_long_list_of_leaks_is_counted_and_truncated(make_prepared: MakePrepared
     shown = sum("(train) and" in line for line in str(caught.value).splitlines())
     assert 1 < shown < 20
     assert f"{20 - shown} more" in str(caught.value)
+
+
+def test_val_larger_than_train_is_refused_with_both_numbers(make_prepared: MakePrepared) -> None:
+    prepared = make_prepared([("a",), ("b",)] * 20, parts=["train"] * 8 + ["test"] * 32)
+    with pytest.raises(UserError, match=r"split\.val=0\.2 of 40 records .* 8 of train"):
+        make_split(prepared, make_split_config(SplitMethod.given), "part")
+
+
+def test_sampled_val_that_groups_make_too_small_is_explained(make_prepared: MakePrepared) -> None:
+    texts = [SENTENCE if index < 74 else f"{index * 7919}" * 9 for index in range(100)]
+    prepared = make_prepared([("a",), ("b",)] * 50, texts=texts, parts=["train"] * 80 + ["test"] * 20)
+    split = make_split(prepared, make_split_config(SplitMethod.given), "part")
+    assert len(split.test) == 20
+    assert [problem.kind for problem in split.problems] == ["share of a part"]
+    assert "74 of 100 records are near-duplicates" in split.problems[0].message
 
 
 def test_part_of_the_file_comes_before_the_column(make_prepared: MakePrepared) -> None:

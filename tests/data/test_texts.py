@@ -1,5 +1,6 @@
 """Tests for building the text of one record; tests/data/test_records.py tests it as part of a data set."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ratchet.config import compose
 from ratchet.data.texts import TextColumns
 from ratchet.data.values import NotText
+from ratchet.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,13 @@ def test_empty_values_are_omitted_from_the_text(values: list[Any], text: str) ->
 
 def test_adjacent_surrogates_are_merged_to_one_character() -> None:
     assert TextColumns(("a", "b"), "").text(["\ud83d", "\ude00"]) == "😀"
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "hex"])
+def test_unknown_encoding_of_files_is_refused(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one", encoding="utf-8")
+    with pytest.raises(UserError, match=f"data.encoding='{encoding}'"):
+        TextColumns(("file",), files=("file",), encoding=encoding).text(["a.txt"], tmp_path)
 
 
 def test_list_is_rejected_as_text() -> None:

@@ -246,6 +246,16 @@ def read_only_run(directory: Path) -> tuple[dict[str, Any], dict[str, Any], dict
     return record, metrics, {part: split[part] for part in ("train", "val", "test")}, labels
 
 
+def train_rule(train: Command, directory: Path, task: str) -> dict[str, Any]:
+    """Train the rule model on all tickets, check that it was the `task` with all topics, and return the metrics."""
+    done = train("--config-dir", "mine", "data=own", "model=rule")
+    assert (done.returncode, done.stderr) == (0, "")
+    record, metrics, parts, labels = read_only_run(directory)
+    assert (record["task"], labels) == (task, list(TOPICS))
+    assert sum(map(len, parts.values())) == SIZE
+    return metrics
+
+
 @pytest.mark.parametrize(
     ("make", "model"),
     [
@@ -313,11 +323,7 @@ def test_labels_of_every_layout_are_measured(
     make: Callable[[Path], str], write: Callable[[str], None], train: Command, tmp_path: Path
 ) -> None:
     write(make(tmp_path))
-    done = train("--config-dir", "mine", "data=own", "model=rule")
-    assert (done.returncode, done.stderr) == (0, "")
-    record, metrics, parts, labels = read_only_run(tmp_path)
-    assert (record["task"], labels) == ("multilabel", list(TOPICS))
-    assert sum(map(len, parts.values())) == SIZE
+    metrics = train_rule(train, tmp_path, "multilabel")
     assert metrics["test/precision_weighted"] > 0.99, "texts name only their own topics"
     assert 0.2 < metrics["test/recall_weighted"] < 0.8, "only half of the texts name their topics"
 
@@ -361,11 +367,7 @@ def test_one_label_of_every_layout_is_measured(
     make: Callable[[Path], str], write: Callable[[str], None], train: Command, tmp_path: Path
 ) -> None:
     write(make(tmp_path))
-    done = train("--config-dir", "mine", "data=own", "model=rule")
-    assert (done.returncode, done.stderr) == (0, "")
-    record, metrics, parts, labels = read_only_run(tmp_path)
-    assert (record["task"], labels) == ("multiclass", list(TOPICS))
-    assert sum(map(len, parts.values())) == SIZE
+    metrics = train_rule(train, tmp_path, "multiclass")
     assert metrics["test/labels_per_record_predicted"] == 1.0
     assert metrics["test/f1_weighted"] > 0.4, "half of the texts name their topic"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 from ratchet.data.dataset import Dataset, Task
@@ -89,6 +90,14 @@ def silent(task: str, rows: int | None) -> Callable[[int], None]:
 
 def predict(source: Path, output: Path, scorer: Scorer | None = None, **fields: Any) -> Summary:
     return predict_file(scorer or naming_scorer(), request(source, output, **fields), silent)
+
+
+def interrupt_prediction(source: Path, output: Path, at: int, **fields: Any) -> None:
+    """Predict until a KeyboardInterrupt in batch `at`."""
+    model = naming_scorer()
+    tagger_of(model).fails_at = at
+    with pytest.raises(KeyboardInterrupt):
+        predict(source, output, model, **fields)
 
 
 def read_text(path: Path) -> str:

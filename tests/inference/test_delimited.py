@@ -52,7 +52,7 @@ def test_labels_and_scores_are_appended_to_rows(tmp_path: Path) -> None:
     [
         (b"", ["texts.csv: the file is empty"]),
         (b"title,title\n", ["column 'title'", "the first row"]),
-        (b"id,title\n1,a\n", ["no column 'description'", "The file has: id, title", "text=title,description"]),
+        (b"id,title\n1,a\n", ["no column 'description'", "the file has: id, title", "text=title,description"]),
         (b"title,description\na,b\nc\n", ["texts.csv, row 3: 1 fields"]),
         (b'title,description\na,b\n"c,d\n', ["texts.csv, after row 2: "]),
         (b"title,description\na,b\nc,\xe9\n", ["texts.csv, line 3: byte 0xe9 is not utf-8: set input_encoding"]),

@@ -68,7 +68,7 @@ def test_score_detail_selects_written_scores(tmp_path: Path) -> None:
         (b'{"title": "a", "description": "b"}\n\n{"title": \n', ["texts.jsonl, line 3: not valid JSON"]),
         (b'{"title": "a", "description": "b"}\n[1]\n', ["texts.jsonl, line 2: ", "list"]),
         (b'{"title": "a", "description": "b"}\n{"title": ["a"]}\n', ["line 2: title ", "list"]),
-        (b'{"title": "a"}\n', ["no column 'description'", "The file has: title"]),
+        (b'{"title": "a"}\n', ["no column 'description'", "the file has: title"]),
         (b'{"title": "\xff"}\n', ["line 1: byte 0xff is not utf-8"]),
         (b'{"title": "a", "description": "b"}\n{"predicted": 1}\n', ["a column 'predicted' already", "prefix="]),
         (b"[" * 100_000, ["line 1: not valid JSON"]),

@@ -94,23 +94,23 @@ BEFORE: dict[str, Any] = {
 def test_input_hash_depends_on_content_not_time(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("a")
-    before = input_state(path)
+    before = input_state(path, [path])
     os.utime(path, (1, 1))
-    assert input_state(path, before)["sha256"] == before["sha256"]
+    assert input_state(path, [path], before)["sha256"] == before["sha256"]
     path.write_text("b")
-    assert input_state(path, before)["sha256"] != before["sha256"]
+    assert input_state(path, [path], before)["sha256"] != before["sha256"]
 
 
 def test_unchanged_input_is_not_hashed_again(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("a")
-    assert input_state(path, {**input_state(path), "sha256": "believed"})["sha256"] == "believed"
+    assert input_state(path, [path], {**input_state(path, [path]), "sha256": "believed"})["sha256"] == "believed"
 
 
 def test_unreadable_input_is_reported(tmp_path: Path) -> None:
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(UserError, match="cannot be read"):
-            input_state(path)
+            input_state(path, [path])
 
 
 @pytest.mark.parametrize(

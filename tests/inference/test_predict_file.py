@@ -6,21 +6,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.inference.naming import naming_scorer, predict, read_text, request, silent, tagger_of
+from tests.inference.naming import interrupt_prediction, naming_scorer, predict, read_text, request, silent, tagger_of
 
 from ratchet.data.texts import TextColumns
 from ratchet.errors import UserError
 from ratchet.inference.columns import ScoreDetail
 from ratchet.inference.partial_output import claim_parts, parts_directory
 from ratchet.inference.predict_file import predict_file
-
-
-def interrupt_prediction(source: Path, output: Path, at: int, **fields: Any) -> None:
-    """Predict until a KeyboardInterrupt in batch `at`."""
-    model = naming_scorer()
-    tagger_of(model).fails_at = at
-    with pytest.raises(KeyboardInterrupt):
-        predict(source, output, model, **fields)
 
 
 def test_texts_are_scored_in_batches(source: Path, tmp_path: Path) -> None:

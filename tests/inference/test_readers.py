@@ -207,11 +207,6 @@ def test_columns_of_a_file_without_header_are_numbered(tmp_path: Path) -> None:
     ]
 
 
-def test_directory_is_no_input(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is a directory"):
-        reader_of(tmp_path)
-
-
 def test_format_of_the_input_can_be_chosen(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("__label__x __label__y audio and graphs\n__label__x\n")
     reader = reader_of(tmp_path / "a.txt", make_dialect(format=Format.fasttext))

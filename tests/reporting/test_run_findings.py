@@ -22,13 +22,13 @@ split: {method: given, column: part}
 
 
 @pytest.fixture
-def train_on(tmp_path: Path, train: Command) -> Callable[[list[str]], str]:
+def train_on(tmp_path: Path, train: Command) -> Callable[..., str]:
     """Train on usual records and these rows; return what the command prints."""
 
-    def run(rows: list[str]) -> str:
+    def run(rows: list[str], config: str = CONFIG) -> str:
         (tmp_path / "odd.csv").write_text("\n".join([*ROWS, *rows]), encoding="utf-8")
         (tmp_path / "mine" / "data").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "mine" / "data" / "odd.yaml").write_text(CONFIG)
+        (tmp_path / "mine" / "data" / "odd.yaml").write_text(config)
         result = train("--config-dir", "mine", "data=odd", "model=rule", "evaluation.resamples=100")
         assert result.returncode == 0, result.stderr
         return str(result.stdout)
@@ -69,3 +69,39 @@ def test_a_slice_by_the_labels_is_refused(train_on: Callable[[list[str]], str], 
     result = train("--config-dir", "mine", "data=odd", "model=rule")
     assert result.returncode != 0
     assert "slices.by_label.column: 'labels' holds the labels" in result.stderr
+
+
+@pytest.mark.parametrize("leaks", ["drop_from_train", "report"])
+def test_records_that_the_split_drops_are_shown_as_left_out(
+    leaks: str, train_on: Callable[[list[str]], str], tmp_path: Path, train: Command
+) -> None:
+    rows = [f"{row},text {row} {'ghijklmn'[row % 8] * 9},{'ab'[row % 2]},test" for row in range(40, 48)]
+    train_on(rows)
+    copies = [f"{60 + row},{ROWS[row].split(',')[1]},{'ab'[(row - 1) % 2]},test" for row in (1, 2, 3)]
+    with (tmp_path / "odd.csv").open("a", encoding="utf-8") as file:
+        file.write("\n" + "\n".join(copies) + "\n")
+    result = train(
+        *("--config-dir", "mine", "data=odd", "model=rule", "evaluation.resamples=100"), f"split.leaks={leaks}"
+    )
+    assert result.returncode == 0, result.stderr
+    left_out = [line for line in result.stdout.splitlines() if line.startswith("left out ")]
+    if leaks == "report":
+        assert left_out == []
+    else:
+        [line] = left_out
+        assert "3 records of train or val" in line
+        assert "odd.csv, row 2 (train)" in line
+        assert "split.leaks=drop_from_train" in line
+
+
+def test_records_and_labels_that_filters_remove_are_shown_as_left_out(
+    train_on: Callable[..., str],
+) -> None:
+    config = CONFIG + "filter: {exclude: [rare], drop_unlabelled: true}\n"
+    rows = [f"{row},text {row} {'ghijklmn'[row % 8] * 9},{'ab'[row % 2]},test" for row in range(40, 48)]
+    out = train_on([*rows, "50,one more word,rare,train", "51,two more signs,rare,train"], config)
+    left_out = out[out.index("left out ") :].splitlines()[:2]
+    assert [line.removeprefix("left out").strip() for line in left_out] == [
+        "2 records without a label",
+        "1 labels excluded",
+    ]

@@ -52,9 +52,26 @@ def test_provenance_has_one_row_per_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["runs", "my runs", "it's", "a;rm -rf b", "$HOME", "ü", "-n", 'say "so"'])
 def test_command_is_quoted_for_any_directory(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
-    selection = select_one(tmp_path / name)
+    selection = select_one(tmp_path / name, git=CLEAN)
     [command] = read_column(provenance(selection), "train it again")
     assert shlex.split(command) == ["ratchet", "reproduce", selection.runs[0].path.as_posix()]
+
+
+@pytest.mark.parametrize(
+    ("git", "has_command"),
+    [
+        (CLEAN, True),
+        ({**CLEAN, "dirty": True, "diff_complete": True}, True),
+        ({**CLEAN, "dirty": True, "diff_complete": False, "files": [{"path": "a"}]}, True),
+        ({**CLEAN, "dirty": True, "diff_complete": False}, False),
+        ({"commit": None}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_run_with_recorded_code_has_a_command(git: dict[str, Any], has_command: bool, tmp_path: Path) -> None:
+    [command] = read_column(provenance(select_one(tmp_path, git=git)), "train it again")
+    assert command.startswith("ratchet reproduce ") == has_command
+    assert (command == "-") != has_command
 
 
 @pytest.mark.parametrize(
@@ -67,7 +84,8 @@ def test_command_is_quoted_for_any_directory(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_commit_is_shown_with_uncommitted_changes(git: dict[str, Any], expected: str, tmp_path: Path) -> None:
-    assert read_column(provenance(select_one(tmp_path, git=git)), "commit") == [expected]
+    table = provenance(select_one(tmp_path, git=git))
+    assert read_column(table, "commit") == [expected]
 
 
 def test_runs_of_one_environment_share_table(tmp_path: Path) -> None:

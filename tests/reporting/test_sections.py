@@ -1,6 +1,7 @@
 """Tests for the sections of a report: a chart where there are data, otherwise the reason."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,42 @@ def test_threshold_curve_uses_average_of_metric(tmp_path: Path) -> None:
     findings = made_findings(tmp_path, cnn, overrides=["objective.metric=recall_micro"])
     titles = {row["show"] for row in read_chart_rows(build_sections(findings, NO_TEXTS), "threshold-chart")}
     assert titles == {"micro F1", "micro precision", "micro recall"}
+
+
+CLEAN_COMMIT = {"commit": "0123456789abcdef", "dirty": False}
+LEFT_OUT = {"kind": "leak between given parts", "outcome": "dropped", "count": 4, "first": "a.csv, row 2 (train): x"}
+
+
+@pytest.mark.parametrize(
+    ("states", "parts"),
+    [
+        ([CLEAN_COMMIT, CLEAN_COMMIT], ["Every run can be reproduced"]),
+        ([CLEAN_COMMIT, {}], ["2 of 4 runs can be reproduced", "The code of 2 of 4 runs is not recorded"]),
+        ([{**CLEAN_COMMIT, "dirty": True}] * 2, ["The code of these runs is not recorded"]),
+        ([{**CLEAN_COMMIT, "dirty": True, "diff_complete": True}] * 2, ["Every run can be reproduced"]),
+        ([{"commit": None, "problem": "unsafe"}, {}], ["The code of these runs is not recorded"]),
+    ],
+)
+def test_provenance_promises_to_reproduce_only_runs_with_recorded_code(
+    states: list[dict[str, Any]], parts: list[str], tmp_path: Path
+) -> None:
+    candidates = [
+        made_candidate(tmp_path, name, *JUDGED_TWICE, git=state)
+        for name, state in zip(("first", "second"), states, strict=True)
+    ]
+    shown = paragraphs(build_sections(made_findings(tmp_path, *candidates), NO_TEXTS), "Provenance")
+    assert len(shown) == len(parts)
+    for paragraph, part in zip(shown, parts, strict=True):
+        assert paragraph.startswith(part)
+
+
+def test_ladder_names_what_the_data_lack_once(tmp_path: Path) -> None:
+    kept = {**LEFT_OUT, "outcome": "kept", "kind": "repeated text"}
+    candidates = [made_candidate(tmp_path, name, *JUDGED_TWICE) for name in ("first", "second")]
+    for candidate in candidates:
+        for run in candidate.runs:
+            (run.path / "findings.json").write_text(json.dumps([LEFT_OUT, kept]))
+    shown = paragraphs(build_sections(made_findings(tmp_path, *candidates), NO_TEXTS), "Ladder")
+    [line] = [line for line in shown if line.startswith("left out of the data: ")]
+    assert "4 records of train or val" in line
+    assert LEFT_OUT["first"] in line

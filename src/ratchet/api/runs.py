@@ -97,7 +97,7 @@ class Run:
         """Return the predictions of one part; without `part`, of the one that the run measured.
 
         Columns: id, `true` and `predicted` (lists of labels), `slices`, and `score/<label>` for each label; `unknown`
-        (the labels of which it is not known whether the record has them) only where there are any.
+        (the labels whose state is unknown) only where there are any.
 
         Raises:
             UserError: the run has no predictions of that part.

@@ -5,11 +5,10 @@ Hydra would take these arguments without an effect, or answer with its own usage
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, get_args
+from collections.abc import Sequence
 
 from ratchet.config.schema import Config
-from ratchet.config.suggestions import suggest_key
+from ratchet.config.suggestions import find_field, is_mapping, suggest_key
 from ratchet.errors import UserError, did_you_mean
 
 VERSION = "--version"
@@ -110,26 +109,13 @@ def check_hydra_settings(run_dir: str, changes_directory: bool, source: str) -> 
 def _check_removal(argument: str) -> None:
     """Check that `~key` removes an entry of a mapping, such as a slice: a setting would only get its default."""
     key = argument[1:].partition("=")[0]
-    schema: Any = Config
-    *nodes, last = key.split(".")
-    for name in nodes:
-        schema = _find_node(schema, name)
-    is_setting = nodes == ["model"] or (schema is not None and last in _names_of(schema))
-    if is_setting or key in _list_settings():
+    declared = find_field(key)
+    if declared is not None and is_mapping(declared):
+        raise UserError(
+            f"command line, {argument}: {key} cannot be removed as a whole: remove its entries, as ~{key}.NAME"
+        )
+    if declared is not None or key.partition(".")[0] == "model" or key in _list_settings():
         raise UserError(
             f"command line, {argument}: a setting cannot be removed: set another value, as {key}=null where null is "
             "allowed (`ratchet train --help`), or leave the argument out"
         )
-
-
-def _find_node(schema: Any, name: str) -> Any:
-    """Return the dataclass below a field; None below a mapping, whose names are free, and below a model."""
-    for declared in dataclasses.fields(schema) if schema is not None else ():
-        if declared.name == name and "dict" not in str(declared.type):
-            kinds: Iterable[Any] = get_args(declared.type) or (declared.type,)
-            return next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
-    return None
-
-
-def _names_of(schema: Any) -> list[str]:
-    return [declared.name for declared in dataclasses.fields(schema)]

@@ -8,6 +8,7 @@ from ratchet.cli.suggesting import SuggestOptions, suggest_taxonomy
 from ratchet.config import DataConfig, compose, configs_of, headline, parse_options, register, take_config_dir
 from ratchet.errors import UserError, did_you_mean
 from ratchet.models import all_settings
+from ratchet.reporting.data_findings import LEAK, describe_left_out
 from ratchet.reporting.terminal import Format, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _list_facts(description: dict[str, Any]) -> list[tuple[str, str]]:
         ("data", f"{description['name']} ({description['task']})"),
         *[("file" if index == 0 else "", name) for index, name in enumerate(description["files"])],
         ("rows read", f"{description['rows_read']:,}"),
-        ("records", f"{description['records']:,}"),
+        ("records", _format_records(description)),
         ("labels", f"{description['labels']}, {description['labels_per_record_mean']:.2f} a record ({per_record})"),
         ("words a text", f"median {words['median']:.0f}, from {words['min']:.0f} to {words['max']:.0f}"),
     ]
@@ -139,8 +140,12 @@ def _list_facts(description: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(("dates", f"{dates['first'][:10]} to {dates['last'][:10]}{undated}"))
     facts += [("left out", f"{count:,} {what}") for what, count in left_out["records"].items() if count]
     for reason, count in left_out["labels"].items():
-        facts.append(("left out", f"{count:,} labels {reason}"))
-    facts += [format_problem(problem) for problem in description["problems"]]
+        names = description["labels_left_out"][reason]
+        more = ", ..." if count > len(names) else ""
+        facts.append(("left out", f"{count:,} labels {reason}: {', '.join(names)}{more}"))
+    for problem in description["problems"]:
+        is_dropped_leak = problem["kind"] == LEAK and problem["outcome"] != "kept"
+        facts.append(("left out", describe_left_out(problem)) if is_dropped_leak else format_problem(problem))
     if "unknown" in description:
         shares = description["unknown"]
         most = max(shares, key=shares.__getitem__)
@@ -152,9 +157,13 @@ def _list_facts(description: dict[str, Any]) -> list[tuple[str, str]]:
     facts.append(("no rule fires", f"on {description['without_rule']:,} records ({share}){hint}"))
     parts = ", ".join(f"{count:,} {part}" for part, count in description["parts"].items())
     facts.append(("split", f"{parts} ({description['split_hash'][:12]})"))
-    if description["split_dropped"]:
-        facts.append(("", f"{description['split_dropped']:,} records dropped that other parts have, too"))
     if description["split_leaked"]:
         facts.append(("", f"{description['split_leaked']:,} records of val and test that earlier parts have, too"))
     facts.append(("dataset version", description["dataset_version"][:12]))
     return facts
+
+
+def _format_records(description: dict[str, Any]) -> str:
+    """Return the number of records, and how many are in a part if the split left some out."""
+    count, dropped = description["records"], description["split_dropped"]
+    return f"{count:,} ({count - dropped:,} in train, val and test)" if dropped else f"{count:,}"

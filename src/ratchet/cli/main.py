@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(verb: str, arguments: list[str]) -> int:
     if verb not in VERBS:
-        raise UserError(f"no verb {verb!r}; {did_you_mean(verb, VERBS)}")
+        owners = [f"ratchet {owner} {verb}" for owner in VERBS if verb in VERBS[owner].actions]
+        raise UserError(f"no verb {verb!r}; {'use ' + ' or '.join(owners) if owners else did_you_mean(verb, VERBS)}")
     if verb != "train" and not HELP.isdisjoint(arguments):  # the help of train composes the configuration
         print_verb(verb, arguments)
         return 0

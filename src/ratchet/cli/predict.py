@@ -28,7 +28,7 @@ class Options:
     """Arguments of `predict`. `text` names columns, separated by commas; `separator` stands between labels in CSV."""
 
     input: str = located("")
-    """File of texts, in any format that training reads."""
+    """File of texts, in any format that training reads; also a directory or a pattern."""
     output: str = located("")
     """File to write; its suffix decides the format."""
     text: str | None = None

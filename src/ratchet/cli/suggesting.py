@@ -1,10 +1,11 @@
 """`ratchet data suggest-taxonomy data=NAME`: aliases for labels, from the train part, for a person to accept."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from ratchet.config import bounded, compose, located, parse_options, register, take_config_dir
-from ratchet.errors import UserError
+from ratchet.errors import UserError, did_you_mean
 from ratchet.models import all_settings
 from ratchet.reporting.terminal import Format, print_json, print_table
 
@@ -28,12 +29,16 @@ class SuggestOptions:
 def suggest_taxonomy(arguments: list[str]) -> None:
     """Print words of the train part that predict a label, and write a taxonomy file to edit."""
     keys = tuple(f"{name}=" for name in SuggestOptions.__dataclass_fields__)
-    options = parse_options(SuggestOptions, [argument for argument in arguments if argument.startswith(keys)])
+    own = [argument for argument in arguments if argument.startswith(keys)]
+    for name in [argument.partition("=")[0] for argument in arguments if argument not in own and "=" in argument]:
+        if get_close_matches(name, SuggestOptions.__dataclass_fields__, n=1, cutoff=0.75):
+            raise UserError(f"{name}: {did_you_mean(name, SuggestOptions.__dataclass_fields__)}")
+    options = parse_options(SuggestOptions, own)
     output = None if options.output is None else Path(options.output)
     if output is not None:
         _check_output(output)
     register(all_settings())
-    config = compose(*take_config_dir([argument for argument in arguments if not argument.startswith(keys)]))
+    config = compose(*take_config_dir([argument for argument in arguments if argument not in own]))
 
     from ratchet.data.prepared import prepare
     from ratchet.data.splits import make_split
@@ -59,8 +64,11 @@ def suggest_taxonomy(arguments: list[str]) -> None:
     elif rows:
         print_table(rows, markdown=options.format is Format.md, left=2)
     else:
-        print("no word predicts a label well enough: lower precision= or min_texts=")
-    if output is not None:
+        print(
+            f"no word predicts a label well enough in the {len(train.ids):,} texts of train: lower precision= or "
+            f"min_texts=, or add records{'; nothing is written' if output else ''}"
+        )
+    if output is not None and rows:
         write_json(output, add_suggestions(prepared.labels, prepared.taxonomy, suggestions))
         if options.format is not Format.json:
             print(f"\nwritten to {output}: remove aliases that only this sample has, then set data.taxonomy.path")

@@ -132,7 +132,7 @@ class LabelsConfig:
     one: bool | None = None
     """Whether a record has exactly one label; null means yes for the kind single, no for the others."""
     separator: str = ","
-    """Text between two labels, for labels of kind separated, and of kind scores in a text."""
+    """Text between two labels (kind separated), numbers of labels (indices, binary) or scores in a text."""
     key: str | None = None
     """Key of the name in a label that is an object, as name in {"id": 1, "name": "bug"}."""
     levels: str | None = None
@@ -141,8 +141,8 @@ class LabelsConfig:
     """Text that is removed from the start of every label, as __label__."""
     first: int = bounded(0, low=0)
     """Number of the first label, for labels of kind indices."""
-    positive: float = bounded(0.5, low=0, high=1)
-    """Lowest score of a label that a record has, for labels of kind scores."""
+    positive: float = 0.5
+    """Lowest score of a label that a record has, for labels of kind scores; if it has one label, the highest counts."""
     unknown: list[str] = field(default_factory=list)
     """Values that mean that it is not known whether a record has the label, as "-1"."""
     names: FileConfig | None = field(default_factory=FileConfig)

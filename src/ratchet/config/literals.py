@@ -1,7 +1,7 @@
 """Read texts of configuration files as they are written where YAML makes them something else.
 
-In YAML 1.1 `no` is false and `007` is 7; OmegaConf then makes them the texts "False" and "7". A label called `no` would
-silently not be found. So the text that stands in the file replaces such a value wherever the schema says text.
+In YAML 1.1 `no` is false and `007` is 7; OmegaConf then makes them the texts "False" and "7", and a label called `no`
+would never match. So the text in the file replaces such a value wherever the schema says text.
 """
 
 import dataclasses

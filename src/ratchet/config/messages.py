@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -13,7 +13,7 @@ from yaml import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
 from ratchet.config.directories import find_config, list_directories, show_config
-from ratchet.config.suggestions import suggest_key
+from ratchet.config.suggestions import find_field, is_mapping, suggest_key
 from ratchet.errors import UserError, did_you_mean
 from ratchet.extras import install_command
 
@@ -130,6 +130,8 @@ def explain(error: BaseException, origin: Origin) -> UserError:
     key = str(cause.full_key or cause.key or "")
     if isinstance(cause, MissingMandatoryValue):
         return UserError(f"{where}: {key or _first_line(cause)} has no value: set it there or on the command line")
+    if (advice := _explain_mapping(key, _first_line(cause), origin)) is not None:
+        return UserError(f"{where}: {advice}")
     if "is not in struct" in _first_line(cause) and not dataclasses.is_dataclass(cause.object_type):
         return UserError(f"{where}: there is no {key}; put a + before it to add one: +{key}=...")
     if "not in" in _first_line(cause) and dataclasses.is_dataclass(cause.object_type):
@@ -137,7 +139,30 @@ def explain(error: BaseException, origin: Origin) -> UserError:
         return UserError(f"{where}: unknown key {key!r}; {suggest_key(key, valid)}")
     if key in _ADVICE and re.search("not a subclass of|Cannot convert", _first_line(cause)):
         return UserError(f"{where}: {_ADVICE[key]}")
+    if "NoneType is not a subclass of str" in _first_line(cause):
+        return UserError(
+            f"{where}: {key} is empty: `null`, `NULL`, `~` and nothing at all mean no value in YAML. Put quotation "
+            'marks around it where the text is meant: "NULL"'
+        )
     return UserError(f"{where}: {key}: {_first_line(cause)}{_nearest_choice(_first_line(cause))}")
+
+
+def _explain_mapping(key: str, problem: str, origin: Origin) -> str | None:
+    """Return what is wrong with a mapping, such as the slices of a data set; None if it is something else."""
+    given = [key, *(override.lstrip("+").partition("=")[0] for override in origin.overrides)]
+    names = [
+        ".".join(parts[:depth]) for parts in (name.split(".") for name in given) for depth in range(len(parts), 0, -1)
+    ]
+    for name in names:
+        declared = find_field(name)
+        if declared is None or not is_mapping(declared):
+            continue
+        if "is not Optional" in problem and key == name:
+            return f"{key} holds entries by name: write {{}} for none, or remove single ones, as ~{key}.NAME"
+        holds_objects = any(dataclasses.is_dataclass(kind) for kind in get_args(declared.type))
+        if holds_objects and re.search("is not in struct|not a subclass of", problem):
+            return f"entries of {name} cannot be added on the command line: write them in a YAML file of conf/"
+    return None
 
 
 def _explain_ignored_package(error: BaseException, origin: Origin) -> UserError | None:

@@ -1,9 +1,9 @@
 """Suggest the key that a user meant by one that does not exist: its nearest name, or where another node has it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
@@ -24,32 +24,52 @@ def suggest_key(key: str, valid: Iterable[str]) -> str:
     `key` is the complete key, such as `trainer.max_epochs`, and `valid` are the names in its node.
     """
     names = sorted(valid)
-    wanted = key.rpartition(".")[2]
+    node, _, wanted = key.rpartition(".")
     usual = _NAMES_ELSEWHERE.get(wanted, wanted)
     if usual in names:
         return did_you_mean(usual, names)
     if not get_close_matches(wanted, names, n=1, cutoff=0.6):
-        elsewhere = [other for other in _find_keys(usual) if other != key]
+        models = _list_models_with(usual)
+        if node == "model" and models:
+            return f"only {', '.join(models)} have {usual!r} (model=NAME); {did_you_mean(wanted, names)}"
+        elsewhere = [repr(other) for other in _list_keys(Config) if other.rpartition(".")[2] == usual]
+        if models:
+            elsewhere.append(f"'model.{usual}' (of {', '.join(models)})")
         if elsewhere:
-            return f"did you mean {' or '.join(repr(other) for other in elsewhere)}?"
+            return f"did you mean {' or '.join(elsewhere)}?"
     return did_you_mean(wanted, names)
 
 
-def _find_keys(name: str) -> list[str]:
-    """Return the complete keys of a run that end in `name`, also if only another model has it."""
-    keys = [key for key in _list_keys(Config) if key.rpartition(".")[2] == name]
+def _list_models_with(name: str) -> list[str]:
+    """Return the models that have a setting of this name, unless all have it."""
     store = ConfigStore.instance()
-    schemas: list[Any] = [OmegaConf.get_type(store.load(f"model/{entry}").node) for entry in store.list("model")]
-    having = any(field.name == name for schema in schemas for field in fields(schema))
-    if having and f"model.{name}" not in keys:
-        keys.append(f"model.{name}")
-    return keys
+    schemas: dict[str, Any] = {
+        entry.removeprefix("base_").removesuffix(".yaml"): OmegaConf.get_type(store.load(f"model/{entry}").node)
+        for entry in store.list("model")
+    }
+    having = [model for model, schema in schemas.items() if name in {field.name for field in fields(schema)}]
+    return having if len(having) < len(schemas) else []
+
+
+def find_field(key: str, schema: Any = Config) -> Field[Any] | None:
+    """Return the declaration of a complete key, such as `data.filter.where`; None if the schema has none."""
+    name, _, rest = key.partition(".")
+    declared = next((field for field in fields(schema) if field.name == name), None)
+    if not rest or declared is None:
+        return declared
+    kinds = [kind for kind in (declared.type, *get_args(declared.type)) if is_dataclass(kind)]
+    return find_field(rest, kinds[0]) if kinds and not is_mapping(declared) else None
+
+
+def is_mapping(declared: Field[Any]) -> bool:
+    """Return whether a field holds entries with names of the user's choice, such as the slices of a data set."""
+    return any(get_origin(kind) is dict for kind in (declared.type, *get_args(declared.type)))
 
 
 def _list_keys(schema: Any, prefix: str = "") -> Iterator[str]:
     for declared in fields(schema):
         kinds = [kind for kind in (declared.type, *get_args(declared.type)) if is_dataclass(kind)]
         yield f"{prefix}{declared.name}"
-        if "dict" not in str(declared.type):  # the names in a mapping are free
+        if not is_mapping(declared):
             for kind in kinds:
                 yield from _list_keys(kind, f"{prefix}{declared.name}.")

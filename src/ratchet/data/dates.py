@@ -13,7 +13,6 @@ _EPOCH = datetime(1970, 1, 1)
 # Numbers below these count as seconds, milliseconds, microseconds and nanoseconds: each limit is the year 5138.
 _UNITS = ((10**11, 1), (10**14, 1_000), (10**17, 1_000_000), (10**20, 1_000_000_000))
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d*)?(?:[eE][-+]?\d+)?")
-_BASIC = re.compile(r"\d{8}")  # 20260228
 
 
 class DateParser:
@@ -58,12 +57,12 @@ class DateParser:
         if self.date_format is not None:
             try:
                 return datetime.strptime(text, self.date_format)
-            except ValueError:
+            except (ValueError, re.error):  # the latter if the format has a directive twice
                 raise self._report(f"{text[:60]!r} is not {self.date_format} (data.date_format)") from None
-        if not isinstance(value, str) or (_NUMBER.fullmatch(text) and not _BASIC.fullmatch(text)):
+        if not isinstance(value, str) or _NUMBER.fullmatch(text):
             raise self._report(
                 f"{text[:60]!r} is a number, not ISO 8601: set data.date_format=unix for seconds or milliseconds since "
-                "1970, or to a format of strptime"
+                "1970, or to a format of strptime, as %Y%m%d for 20260228"
             )
         try:
             return datetime.fromisoformat(text)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ratchet.data.findings import count_labels_by_part, find_label_problems, summarise_problems
-from ratchet.data.label_findings import format_list
+from ratchet.data.label_findings import format_list, name_left_out
 from ratchet.data.prepared import Prepared
 from ratchet.data.problems import Problem
 from ratchet.data.splits import PARTS, Split
@@ -57,6 +57,7 @@ def describe(prepared: Prepared, split: Split, more: Sequence[Problem] = ()) -> 
             "records": report.filtered,
             "labels": dict(Counter(report.labels_left_out.values()).most_common()),
         },
+        "labels_left_out": name_left_out(report.labels_left_out),
         "without_rule": int(
             find_texts_without_rule(
                 (record.text for record in prepared.records), prepared.labels, prepared.taxonomy

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ratchet.config import DataConfig, LabelKind
-from ratchet.data.label_findings import count_labels, find_odd_labels, format_list, is_missing_word
+from ratchet.data.label_findings import count_labels, find_rare_and_constant, format_list, is_missing_word
 from ratchet.data.labels import is_multiclass
 from ratchet.data.problems import Problem
 from ratchet.data.records import Record
@@ -30,14 +30,13 @@ _LOOKED_AT = 50  # texts that are looked up as files
 _PLACES = 4  # locations of a kind of problem in a summary
 
 
-def find_problems(records: Sequence[Record], config: DataConfig, named: Collection[str] = ()) -> list[Problem]:
-    """Return what is odd about `records`, which are in the order of the file.
+def find_problems(records: Sequence[Record], config: DataConfig) -> list[Problem]:
+    """Return what is odd about `records`, which are in the order of the file, apart from the names of their labels.
 
-    `named` are the labels of a taxonomy or label file. It takes a few seconds for 1,000,000 records.
+    It takes a few seconds for 1,000,000 records.
     """
-    uses = count_labels(records)
     return [
-        *find_odd_labels(uses, len(records), config, named),
+        *find_rare_and_constant(count_labels(records), len(records)),
         *_find_single_labels(records, config),
         *_find_odd_texts(records, config),
         *_find_names_in_texts(records),
@@ -123,7 +122,7 @@ def _find_odd_texts(records: Sequence[Record], config: DataConfig) -> Iterator[P
 
 
 def _find_names_in_texts(records: Sequence[Record]) -> Iterator[Problem]:
-    """Yield the labels whose name stands at the end (or the start) of every text that has them."""
+    """Yield the labels whose name is at the end (or the start) of every text that has them."""
     folded: dict[str, str] = {}
     sides: dict[str, list[str]] = {}  # where the name was in all texts so far
     uses: dict[str, _Places] = {}
@@ -149,7 +148,7 @@ def _find_names_in_texts(records: Sequence[Record]) -> Iterator[Problem]:
                 f"its name is at the {sides[label][0]} of all {uses[label].count} texts that have it, first "
                 f"{uses[label].first}: is the answer among the columns of data.text?"
             )
-            yield _report("label that stands in its texts", f"label {label!r}", message)
+            yield _report("label whose name is in its texts", f"label {label!r}", message)
 
 
 def _stands_in(text: str, name: str) -> bool:

@@ -1,7 +1,7 @@
 """Define what unknown targets mean: no fit learns from them, and no metric is measured on them.
 
-A target is 1, 0 or unknown. `known` has the shape of the targets, (num_items, num_labels), and is False where it is not
-known whether the item has the label. None means that all targets are known: every computation is then the same as for
+A target is 1, 0 or unknown. `known` has the shape of the targets, (num_items, num_labels), and is False at unknown
+targets. None means that all targets are known: every computation is then the same as for
 data that have no unknown targets at all.
 """
 
@@ -41,7 +41,7 @@ def select_known_cells(cells: Cells, known: Known | None) -> Cells:
 def prepare_fit(targets: npt.NDArray[np.uint8], known: Known | None) -> tuple[npt.NDArray[np.uint8], Known | None]:
     """Return what a fit learns from: targets with 0 at unknown cells, and the cells to learn from.
 
-    A label of which no target is known is learned as a label of no item, with a low score: there is nothing else to
+    A label without a known target is learned as if no item had it, with a low score: there is nothing else to
     learn, and a column without a target would keep the score that it started with.
     """
     if known is None:

@@ -1,17 +1,52 @@
-"""Read cells of a table that hold several labels as text: lists of JSON, Python and NumPy, and label:score pairs."""
+"""Define the labels of a row, and read cells that hold them as text: lists of JSON, Python and NumPy, and pairs."""
 
 import ast
 import json
 import re
 import warnings
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+
+from ratchet.data.values import BadValue
 
 _QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 _NUMPY_TEXTS = re.compile(rf"\[\s*{_QUOTED}(?:\s+{_QUOTED})+\s*\]")
 _NUMPY_NUMBERS = re.compile(r"\[\s*[-+\d.]+(?:\s+[-+\d.]+)+\s*\]")
 _ARRAY = re.compile(r"(?:array|list|set|frozenset)\(([\[{(].*[\]})])(?:,\s*dtype=[^\[\](){}]*)?\)", re.DOTALL)
 _LONGEST = 100_000  # characters of a Python list; longer ones are slow to parse
+
+
+class LabelSet(NamedTuple):
+    """The labels of a row, and those whose state is unknown; both sorted.
+
+    With `others_unknown`, the state of every label that is not in `positive` is unknown.
+    """
+
+    positive: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    others_unknown: bool = False
+
+
+def object_error(column: str, value: Mapping[str, Any], setting: str | None = None) -> BadValue:
+    """Return the error about an object that is not read; names the setting that reads it."""
+    keys = ", ".join(map(str, list(value)[:6])) or "it is empty"
+    remedy = f"set {setting or 'data.labels.key'} to the key of its name: {keys}"
+    if value and all(isinstance(score, (int, float)) for score in value.values()):
+        remedy = f"if it has a score for each label, set data.labels.kind=scores; else {remedy}"
+    deeper = next((key for key, inner in value.items() if inner and _is_nested(inner)), None)
+    if deeper is not None:
+        remedy += f"; or set data.labels.column to a path into it, as {column}.{deeper}"
+    return BadValue("bad labels", f"{column} holds an object where a label should be: {remedy}")
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict))
+
+
+def fold(text: str) -> str:
+    """Return a text in lower case, and a number such as 1.0 without its point."""
+    return text.strip().casefold().removesuffix(".0")
 
 
 def looks_like_list(text: str) -> bool:

@@ -31,31 +31,46 @@ _STRUCTURED = re.compile(r"""[\[{]\s*(['"].*|\d+(\s*[,:].*)?[\]}])|.*['"]\s*[\]}
 _NUMBER = re.compile(r"(0|[1-9]\d*)(\.0)?")
 _NAMED = (LabelKind.list, LabelKind.separated, LabelKind.single, LabelKind.rows)  # kinds that hold names as text
 _SHORTEST = 6  # letters of a word in which one letter too many or too few counts as a misspelling
-_SHORTEST_REPLACED = 8  # letters of a word in which another letter does: short words with one other letter are words
+_SHORTEST_REPLACED = 8  # letters of a word in which a similar letter does, however frequent the two labels are
 _LONG = 10  # letters of a word that has few other words next to it
 _MISTAKEN = ("aeiouy", "szck")  # letters that are written for each other
 _RARE = 0.2  # share of the records of a label that a misspelling of it has at most
+_NAMED_LEFT_OUT = 5  # labels that a filter left out which are named
 _LARGEST_FAMILY = 8  # more words that differ in the same letter are a series of names
 
 
 @dataclass(frozen=True)
 class LabelUse:
-    """The number of records with a label, and the location of the first."""
+    """The number of records with a label, the location of the first, and the number where its state is unknown."""
 
     count: int
     first: str
+    unknown: int = 0
 
 
 def count_labels(records: Sequence[Record]) -> dict[str, LabelUse]:
     """Return how often each label is used, in the order of the labels."""
     counts = Counter(label for record in records for label in record.labels)
+    unknown = Counter(label for record in records for label in record.unknown)
     first: dict[str, str] = {}
     for record in records:
         for label in record.labels:
             first.setdefault(label, record.place)
         if len(first) == len(counts):
             break
-    return {label: LabelUse(count, first[label]) for label, count in sorted(counts.items())}
+    return {label: LabelUse(count, first[label], unknown[label]) for label, count in sorted(counts.items())}
+
+
+def name_left_out(labels_left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the first labels that were left out for each reason, in quotes; with escapes if a character is invisible.
+
+    `labels_left_out` maps each label to its reason.
+    """
+    names: dict[str, list[str]] = defaultdict(list)
+    for label, reason in labels_left_out.items():
+        if len(names[reason]) < _NAMED_LEFT_OUT:
+            names[reason].append(ascii(label) if _INVISIBLE.search(label) else repr(label))
+    return dict(names)
 
 
 def is_missing_word(text: str) -> bool:
@@ -63,15 +78,15 @@ def is_missing_word(text: str) -> bool:
     return text in _MISSING
 
 
-def find_odd_labels(
+def find_odd_names(
     uses: Mapping[str, LabelUse], total: int, config: DataConfig, named: Collection[str] = ()
 ) -> list[Problem]:
-    """Return what is odd about the names of the labels and their frequency among `total` records.
+    """Return what is odd about the names of the labels of `total` records.
 
-    `named` are the labels of a taxonomy or label file: each is meant as it is written.
+    The labels include those that a filter leaves out as rare: a misspelt one often is. `named` are the labels of a
+    taxonomy or label file: each is meant as it is written.
     """
     return [
-        *_find_rare_and_constant(uses, total),
         *_find_look_alikes(uses),
         *_find_near_spellings(uses, named),
         *_find_missing_words(uses, total),
@@ -83,13 +98,15 @@ def _report(kind: str, place: str, message: str) -> Problem:
     return Problem(kind, place, message, "kept")
 
 
-def _find_rare_and_constant(uses: Mapping[str, LabelUse], total: int) -> Iterator[Problem]:
+def find_rare_and_constant(uses: Mapping[str, LabelUse], total: int) -> Iterator[Problem]:
+    """Yield the labels that are on very few, or on all, of `total` records."""
     for label, use in uses.items():
         if use.count < 3:
             message = f"{use.count} of {total} records: too few for train, val and test (data.filter.min_records)"
             yield _report("label with too few records", f"label {label!r}", message)
-        elif use.count == total:
-            message = f"on all {total} records: there is nothing to decide (data.filter.exclude)"
+        elif use.count + use.unknown == total:
+            known = " where it is known" if use.unknown else ""
+            message = f"on all {use.count} records{known}: there is nothing to decide (data.filter.exclude)"
             yield _report("label on every record", f"label {label!r}", message)
 
 
@@ -110,16 +127,20 @@ def _find_look_alikes(uses: Mapping[str, LabelUse]) -> Iterator[Problem]:
     for group in groups.values():
         for other in group[1:]:
             reason = _explain_difference(group[0], other)
+            first = _find_rarer(group[0], other, uses).first
             yield _report(
                 "labels that look alike",
                 _name_pair(group[0], other, uses),
-                f"differ only in {reason}, first {uses[other].first}: write one of them in the file",
+                f"differ only in {reason}, first {first}: write one of them in the file",
             )
 
 
+def _find_rarer(one: str, two: str, uses: Mapping[str, LabelUse]) -> LabelUse:
+    """Return the use of the label that is probably the mistake."""
+    return uses[one] if uses[one].count < uses[two].count else uses[two]
+
+
 def _explain_difference(one: str, two: str) -> str:
-    if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", two):
-        return "how their accents are stored (NFC and NFD)"
     steps: dict[str, Callable[[str], str]] = {
         "invisible characters": lambda label: _INVISIBLE.sub("", unicodedata.normalize("NFC", label)),
         "case": str.casefold,
@@ -135,8 +156,7 @@ def _explain_difference(one: str, two: str) -> str:
 
 def _name_pair(one: str, two: str, uses: Mapping[str, LabelUse]) -> str:
     """Return two labels with their counts; with escapes where they would print alike."""
-    alike = unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", two) or one.casefold() != two.casefold()
-    show = ascii if alike and _fold(one) == _fold(two) else repr
+    show = ascii if one.casefold() != two.casefold() and _fold(one) == _fold(two) else repr
     return f"labels {show(one)} ({uses[one].count}) and {show(two)} ({uses[two].count})"
 
 
@@ -158,26 +178,29 @@ def _find_near_spellings(uses: Mapping[str, LabelUse], named: Collection[str]) -
         rarer, other = sorted((uses[one].count, uses[two].count))
         rare = other > 2 and rarer <= max(2, _RARE * other)
         if (mistake or rare) and not (one in named and two in named):
-            yield _report_near(one, two, uses, "differ in one letter")
+            swapped = sorted(pair[0]) == sorted(pair[1])
+            yield _report_near(one, two, uses, f"differ in {'two swapped letters' if swapped else 'one letter'}")
 
 
 def _report_near(one: str, two: str, uses: Mapping[str, LabelUse], how: str) -> Problem:
-    message = f"{how}, first {uses[two].first}: if they are one label, write it in one way in the file"
+    message = (
+        f"{how}, first {_find_rarer(one, two, uses).first}: if they are one label, write it in one way in the file"
+    )
     return _report("labels with nearly the same spelling", _name_pair(one, two, uses), message)
 
 
 def _find_misspellings(names: Sequence[str]) -> dict[tuple[str, str], bool]:
-    """Return the pairs of names that differ in one letter of one word, and whether it is a usual mistake.
+    """Return the pairs of names that differ in one letter of one word, or two swapped ones; is it a usual mistake?
 
-    Deletion neighbourhoods make it linear in time. The first letter of the word is the same: mistakes are rare there,
-    and a prefix (a-, un-) makes another word.
+    Deletion neighbourhoods make it linear in time. Unless it is swapped, the first letter of the word is the same:
+    mistakes are rare there, and a prefix (a-, un-) makes another word.
     """
     neighbours: dict[tuple[str, str, str], dict[str, str]] = defaultdict(dict)
     for name in names:
         for word in re.finditer(r"[^\W\d_]+", name):
             letters = word[0]
             if _SHORTEST - 1 <= len(letters) <= 40:
-                for shorter in {letters, *(letters[:at] + letters[at + 1 :] for at in range(1, len(letters)))}:
+                for shorter in {letters, *(letters[:at] + letters[at + 1 :] for at in range(len(letters)))}:
                     neighbours[name[: word.start()], shorter, name[word.end() :]][letters] = name
     pairs = {}
     for family in neighbours.values():
@@ -192,8 +215,8 @@ def _find_misspellings(names: Sequence[str]) -> dict[tuple[str, str], bool]:
 def _compare_words(one: str, two: str) -> bool | None:
     """Return whether the letter in which the words differ is a usual mistake; None if more differs, or they are short.
 
-    Usual mistakes are a plural, a double letter, two letters swapped, a letter for a similar one, and any letter too
-    many in a long word.
+    Usual mistakes are a plural, a double letter, two letters swapped, a letter for a similar one in a long word, and
+    any letter too many in a very long word. Others, such as another letter, are mistakes only in a rare label.
     """
     longest = max(len(one), len(two))
     if longest < _SHORTEST:
@@ -207,8 +230,8 @@ def _compare_words(one: str, two: str) -> bool | None:
         return plural or longer[at] == longer[at - 1] or longest >= _LONG
     differing = [at for at in range(len(one)) if one[at] != two[at]]
     replaced = {one[at] for at in differing} | {two[at] for at in differing}
-    if len(differing) == 1 and longest >= _SHORTEST_REPLACED:
-        return any(replaced <= set(letters) for letters in _MISTAKEN)
+    if len(differing) == 1 and differing[0] > 0:
+        return longest >= _SHORTEST_REPLACED and any(replaced <= set(letters) for letters in _MISTAKEN)
     swapped = len(differing) == 2 and differing[1] == differing[0] + 1 and len(replaced) == 2
     return True if swapped else None
 

@@ -1,51 +1,26 @@
 """Read labels as each kind writes them: one function for each `LabelKind`."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ratchet.config import LabelKind
-from ratchet.data.label_cells import looks_like_list, parse_cell, parse_pairs
+from ratchet.data.label_cells import LabelSet, fold, looks_like_list, object_error, parse_cell, parse_pairs
 from ratchet.data.values import BadValue, describe_type, is_plain, to_string
 
 if TYPE_CHECKING:
     from ratchet.data.labels import LabelParser
 
-
-class LabelSet(NamedTuple):
-    """The labels of a row, and those of which it is not known whether the record has them; both sorted.
-
-    With `others_unknown`, that is not known of any label that is not in `positive`.
-    """
-
-    positive: tuple[str, ...]
-    unknown: tuple[str, ...] = ()
-    others_unknown: bool = False
-
-
-def object_error(column: str, value: Mapping[str, Any], setting: str | None = None) -> BadValue:
-    """Return the error about an object that is not read; names the setting that reads it."""
-    keys = ", ".join(map(str, list(value)[:6])) or "it is empty"
-    remedy = f"set {setting or 'data.labels.key'} to the key of its name: {keys}"
-    if value and all(isinstance(score, (int, float)) for score in value.values()):
-        remedy = f"if it has a score for each label, set data.labels.kind=scores; else {remedy}"
-    deeper = next((key for key, inner in value.items() if inner and _is_nested(inner)), None)
-    if deeper is not None:
-        remedy += f"; or set data.labels.column to a path into it, as {column}.{deeper}"
-    return BadValue("bad labels", f"{column} holds an object where a label should be: {remedy}")
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict))
-
-
-def fold(text: str) -> str:
-    """Return a text in lower case, and a number such as 1.0 without its point."""
-    return text.strip().casefold().removesuffix(".0")
+_JOINED_PAIR = re.compile(r"\S\s*:\s*[-+]?(\d+\.\d*|\.\d+|[01])\s*\W\s*\S")  # a label, its score and another label
 
 
 def _wrong_kind(parser: "LabelParser", value: Any) -> BadValue:
     kind = parser.config.kind.name
+    if value is None:
+        return BadValue(
+            "bad labels", f'{parser.column} is empty: set data.labels.unknown=[""] if that means that it is unknown'
+        )
     return BadValue(
         "bad labels",
         f"{parser.column} must hold labels of kind {kind}, but holds {describe_type(value)}: {str(value)[:40]!r} "
@@ -65,7 +40,7 @@ def _list_items(parser: "LabelParser", value: Any) -> Sequence[Any]:
         if parsed is not None:
             return parsed if isinstance(parsed, list) else (parsed,)
         is_word = not looks_like_list(value)
-        if is_word and (parser.config.key is not None or fold(value) in parser.unknown):
+        if is_word and (parser.config.key is not None or parser.is_unknown(value)):
             return (value,)  # tools such as Label Studio write one label as it is, and several as an object
         if not is_word:
             message = f"{parser.column} holds {value.strip()[:40]!r}, which is neither a JSON nor a Python list"
@@ -74,22 +49,26 @@ def _list_items(parser: "LabelParser", value: Any) -> Sequence[Any]:
         return (value,)
     elif isinstance(value, list):
         return value
-    elif is_plain(value) and fold(to_string(value)) in parser.unknown:
+    elif is_plain(value) and parser.is_unknown(to_string(value)):
         return (value,)
     raise _wrong_kind(parser, value)
 
 
 def _refuse_vector(parser: "LabelParser", found: LabelSet) -> LabelSet:
     """Refuse 0 and 1, or true and false, for each label: no label is twice in one record."""
-    if len(found.positive) > 1 and len(set(found.positive)) < len(found.positive):
-        values = set(found.positive)
-        if values <= {"0", "1"} or values <= {"false", "true"}:
-            raise BadValue(
-                "bad labels",
-                f"{parser.column} holds {found.positive[0]!r} and the like several times in one record: a vector of 0 "
-                "and 1 is data.labels.kind=binary",
-            )
+    if len(set(found.positive)) < len(found.positive) and _are_flags(found.positive):
+        raise BadValue(
+            "bad labels",
+            f"{parser.column} holds {found.positive[0]!r} and the like several times in one record: a vector of 0 "
+            "and 1 is data.labels.kind=binary",
+        )
     return found
+
+
+def _are_flags(labels: Sequence[str]) -> bool:
+    """Return whether all labels are 0 or 1, or all are true or false: these are no names."""
+    values = {label.casefold() for label in labels}
+    return bool(values) and (values <= {"0", "1"} or values <= {"false", "true"})
 
 
 def _read_separated(parser: "LabelParser", cells: list[Any]) -> LabelSet:
@@ -101,7 +80,7 @@ def _read_separated(parser: "LabelParser", cells: list[Any]) -> LabelSet:
     if not isinstance(value, str):
         if isinstance(value, dict):
             return parser.read_labels((value,))
-        if is_plain(value) and fold(to_string(value)) in parser.unknown:
+        if is_plain(value) and parser.is_unknown(to_string(value)):
             return LabelSet((), (), True)
         raise _wrong_kind(parser, value)
     _refuse_structure(parser, value, always=True)
@@ -119,7 +98,13 @@ def _refuse_structure(parser: "LabelParser", value: str, *, always: bool = False
             isinstance(part, list) for part in parsed.values()
         )
         raise object_error(parser.column, parsed, "data.labels.kind=list and data.labels.key" if needs_list else None)
-    if parsed is not None or always:
+    if parsed is None and always:
+        raise BadValue(
+            "bad labels",
+            f"{parser.column} holds {text[:40]!r}, a list without quotes: write each name in quotes and set "
+            "data.labels.kind=list, or remove the brackets",
+        )
+    if parsed is not None:
         one = " and data.labels.one=true" if parser.is_one else ""
         raise BadValue("bad labels", f"{parser.column} holds the list {text[:40]!r}: set data.labels.kind=list{one}")
 
@@ -147,8 +132,9 @@ def _read_names(parser: "LabelParser", cells: list[Any]) -> LabelSet:
         if isinstance(value, str):
             _refuse_structure(parser, value)
     found = parser.read_labels(values)
-    if len(cells) > 1 and found.positive and set(found.positive) <= {"0", "1"}:
-        raise BadValue("bad labels", f"{parser.column} hold only 0 and 1: set data.labels.kind=columns")
+    if len(cells) > 1 and _are_flags(found.positive):
+        shown = " and ".join(sorted(set(found.positive)))
+        raise BadValue("bad labels", f"{parser.column} hold only {shown}: set data.labels.kind=columns")
     return found
 
 
@@ -173,7 +159,9 @@ def _read_binary(parser: "LabelParser", cells: list[Any]) -> LabelSet:
     if isinstance(value, str):
         text = value.strip()
         parsed = parse_cell(text)
-        values = parsed if isinstance(parsed, list) else text.replace(",", " ").split()
+        values = (
+            parsed if isinstance(parsed, list) else text.replace(parser.config.separator, ",").replace(",", " ").split()
+        )
         if len(values) == 1 and len(text) == len(names) and set(text) <= {"0", "1"}:
             values = list(text)  # 0101
     if not isinstance(values, list):
@@ -204,7 +192,7 @@ def _read_indices(parser: "LabelParser", cells: list[Any]) -> LabelSet:
     for item in value:
         if isinstance(item, str) and not item.strip():
             continue
-        if parser.unknown and is_plain(item) and fold(to_string(item)) in parser.unknown:
+        if parser.unknown and is_plain(item) and parser.is_unknown(to_string(item)):
             others_unknown = True
             continue
         index = _read_index(parser, item)
@@ -215,7 +203,7 @@ def _read_indices(parser: "LabelParser", cells: list[Any]) -> LabelSet:
                 "data.labels.kind=binary",
             )
         seen.add(index)
-        labels.append(parser.read_label(parser.names[index - parser.config.first]))
+        labels.append(parser.vector_labels[index - parser.config.first])
         if parser.lowest is None or index < parser.lowest:
             parser.lowest = index
     return LabelSet(tuple(labels), (), others_unknown)
@@ -226,11 +214,14 @@ def _read_index(parser: "LabelParser", item: Any) -> int:
     first, last = parser.config.first, parser.config.first + len(parser.names) - 1
     try:
         index = int(item.strip().removesuffix(".0")) if isinstance(item, str) else int(item)
-        if isinstance(item, bool) or (isinstance(item, float) and item != index):
+        if isinstance(item, bool) or "_" in str(item) or (isinstance(item, float) and item != index):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         shown = str(item)[:40] if is_plain(item) else describe_type(item)
-        message = f"{parser.column} holds {shown!r}, which is not an index into the label file"
+        message = (
+            f"{parser.column} holds {shown!r}, which is not an index into the label file "
+            f"(data.labels.separator={parser.config.separator!r} is between two)"
+        )
         if isinstance(item, dict):
             raise object_error(parser.column, item) from None
         raise BadValue("unknown label", message) from None
@@ -251,7 +242,7 @@ def _read_scores(parser: "LabelParser", cells: list[Any]) -> LabelSet:
     scores = value
     if isinstance(value, str):
         parsed = parse_cell(value.strip())
-        scores = parsed if isinstance(parsed, dict) else parse_pairs(value, parser.config.separator)
+        scores = parsed if isinstance(parsed, dict) else _read_pairs(parser, value)
     if not isinstance(scores, dict):
         raise BadValue(
             "bad labels",
@@ -259,25 +250,38 @@ def _read_scores(parser: "LabelParser", cells: list[Any]) -> LabelSet:
             f"'bug:0.9{parser.config.separator}slow:0.1' (data.labels.separator), but holds "
             f"{describe_type(value)}: {str(value)[:40]!r}",
         )
-    positive, unknown = [], []
+    score_of: dict[str, float | None] = {}
     for name, score in scores.items():
         label = parser.read_label(name)
         if not label:
             raise BadValue("bad labels", f"{parser.column} has a score without a label")
-        has_label = _read_score(parser, score, label)
-        if has_label:
-            positive.append(label)
-        elif has_label is None:
-            unknown.append(label)
-    return LabelSet(tuple(positive), tuple(unknown))
+        score_of[label] = _read_score(parser, score, label)
+    lowest = parser.config.positive
+    if parser.is_one:  # the label with the highest score, however high it is
+        lowest = max((number for number in score_of.values() if number is not None), default=lowest)
+    positive = [label for label, number in score_of.items() if number is not None and number >= lowest]
+    return LabelSet(tuple(positive), tuple(label for label, number in score_of.items() if number is None))
 
 
-def _read_score(parser: "LabelParser", score: Any, label: str) -> bool | None:
-    """Return whether a score makes a label one of the record's; None if it is unknown."""
+def _read_pairs(parser: "LabelParser", text: str) -> dict[str, str] | None:
+    """Return the score of each label of a text such as `bug:0.9;slow:0.1`; None if it is something else."""
+    scores = parse_pairs(text, parser.config.separator)
+    joined = next((label for label in scores or () if _JOINED_PAIR.search(label)), None)
+    if joined is not None:
+        raise BadValue(
+            "bad labels",
+            f"{parser.column} holds the label {joined[:40]!r}, which has a score within it: set "
+            "data.labels.separator to the text between two labels",
+        )
+    return scores
+
+
+def _read_score(parser: "LabelParser", score: Any, label: str) -> float | None:
+    """Return a score as a number, infinite for true and false; None if it is unknown."""
     if isinstance(score, bool):
-        return score
+        return math.inf if score else -math.inf
     text = fold(to_string(score)) if is_plain(score) else describe_type(score)
-    if text in parser.unknown:
+    if parser.is_unknown(text):
         return None
     try:
         number = float(text)
@@ -285,13 +289,13 @@ def _read_score(parser: "LabelParser", score: Any, label: str) -> bool | None:
         number = math.nan
     if math.isnan(number):
         if text in ("true", "false"):
-            return text == "true"
+            return math.inf if text == "true" else -math.inf
         raise BadValue(
             "bad labels",
             f"{parser.column}: the score of {label!r} must be a number, true or false, but is {text[:40]!r} "
             "(data.labels.unknown: values that mean unknown)",
         )
-    return number >= parser.config.positive
+    return number
 
 
 READERS: dict[LabelKind, Callable[["LabelParser", list[Any]], LabelSet]] = {

@@ -15,6 +15,7 @@ from ratchet.errors import UserError
 
 _NUMBERED = re.compile(r"\s*(\d+)\t\s*(.*\S)\s*")
 _LOOKS_NUMBERED = re.compile(r"\s*(\d+)[\s,;:.)|=-]+\S.*")
+_HEADERS = ("label", "labels", "name", "names", "class", "classes", "category", "categories", "tag", "tags")
 _NUMBERED_KINDS = (LabelKind.indices, LabelKind.binary)
 
 
@@ -98,6 +99,11 @@ def _read_table(name: str, text: str, separator: str, config: DataConfig) -> lis
     if wrong is not None or width > 2:
         raise UserError(f"{name}: a label file in CSV has one column (names) or two (number and name) on each row")
     if width < 2:
+        if len(rows) > 1 and rows[0][0].strip().casefold() in _HEADERS:
+            raise UserError(
+                f"{name}: the first row, {rows[0][0]!r}, looks like a header, but would be the name of a label: remove "
+                "it, or, if it is a label, save the file as .txt"
+            )
         return [row[0] for row in rows]
     for number, label in ((0, 1), (1, 0)):
         body = rows if rows[0][number].strip().isdecimal() else rows[1:]  # without the header

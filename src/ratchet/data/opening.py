@@ -1,4 +1,4 @@
-"""Open files as bytes or text, and name the cause where a file is something else than its name says."""
+"""Open files as bytes or text, and report the cause if a file is not what its name says."""
 
 import codecs
 import io
@@ -25,6 +25,7 @@ _BINARY_NAMES = {
     Format.sqlite: "an SQLite database",
 }
 _HEAD = 4096  # bytes that show what a file is
+_MOST_ZEROS = 0.5  # share of zero bytes in a text in UTF-8
 _BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -198,7 +199,7 @@ def open_text(
     `newline` is that of `open`: "" ends lines at every kind of line end and keeps it, "\\n" only at line feeds.
 
     Raises:
-        UserError: see `open_binary`; the file is no text, or not in this encoding (the message gives the line).
+        UserError: see `open_binary`; the file is not text, or not in this encoding (the message gives the line).
     """
     with open_binary(path, name, key) as stream:
         head = stream.read(_HEAD)
@@ -214,30 +215,45 @@ def open_text(
             raise _report_bad_byte(name, line, error, encoding, key) from None
 
 
+def find_codec(encoding: str, key: Key = data_key) -> str:
+    """Return the name of the codec of a text encoding.
+
+    Raises:
+        UserError: there is no such encoding.
+    """
+    try:
+        "".encode(encoding)  # unlike `codecs.lookup`, this refuses codecs that are not text encodings, such as hex
+        return codecs.lookup(encoding).name
+    except (LookupError, ValueError) as error:
+        raise UserError(
+            f"{key('encoding')}={encoding!r}: unknown encoding; common ones: utf-8, latin-1, cp1252"
+        ) from error
+
+
 def choose_codec(name: str, head: bytes, encoding: str, key: Key = data_key, path: Path | None = None) -> str:
     """Return the codec that decodes a text and removes its byte order mark; `head` are its first bytes.
 
     Raises:
-        UserError: there is no such encoding, or the file is in another one, or is no text.
+        UserError: there is no such encoding, or the file is in another one, or is not text.
     """
-    try:
-        codec = codecs.lookup(encoding).name
-    except LookupError as error:
-        raise UserError(
-            f"{key('encoding')}={encoding!r}: unknown encoding; common ones: utf-8, latin-1, cp1252"
-        ) from error
+    codec = find_codec(encoding, key)
     _refuse(name, describe_content(head, path), key)
     mark = next((family for mark, family in _BYTE_ORDER_MARKS if head.startswith(mark)), None)
     if mark is not None:
         if not codec.startswith(mark):
             raise UserError(f"{name}: begins with the byte order mark of {mark}: set {key('encoding')}={mark}")
         return "utf-8-sig" if mark == "utf-8" else mark
+    if head and codec in _WIDE:
+        byte_order = "be" if head[0] == 0 else "le"  # if the first character is in ASCII
+        raise UserError(
+            f"{name}: begins without the byte order mark of {codec}: set {key('encoding')}={codec}-{byte_order}"
+        )
     if 0 in head and not codec.startswith(_WIDE):
         wide = _guess_wide_encoding(head)
         if wide is not None:
             raise UserError(f"{name}: every second byte is zero, as in {wide}: set {key('encoding')}={wide}")
-        if codec != "utf-8":
-            raise UserError(f"{name}: has zero bytes, which text in {encoding} has not: it may be a binary file")
+        if codec != "utf-8" or head.count(0) > _MOST_ZEROS * len(head):
+            raise UserError(f"{name}: has zero bytes, which text in {encoding} does not have: it may be a binary file")
     return codec
 
 
@@ -276,7 +292,7 @@ def decode(content: Content, encoding: str) -> str:
 
     Raises:
         UserError: the content is not in `encoding` (the message gives the line), there is no such encoding, or the
-            content is no text.
+            content is not text.
     """
     packing = _identify_packing(content.data)
     if packing is not None:

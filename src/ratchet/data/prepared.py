@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ratchet.config import DataConfig, FilterConfig
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.findings import find_problems
+from ratchet.data.label_findings import LabelUse, count_labels, find_odd_names
 from ratchet.data.label_names import read_label_names
 from ratchet.data.labels import is_multiclass, parents_of_levels
 from ratchet.data.problems import Problem, Report
@@ -24,13 +25,15 @@ from ratchet.data.taxonomy import Taxonomy, parse_taxonomy
 from ratchet.data.used_columns import complete_layout, list_used_columns
 from ratchet.errors import UserError, did_you_mean
 
+_EXCLUDED, _NOT_IN_TAXONOMY = "excluded", "not in the taxonomy"  # reasons why labels are left out
+
 
 @dataclass(frozen=True)
 class Prepared:
     """A data set that is ready to be split: records sorted by id, labels in a fixed order, and a report.
 
     `version` is the sha256 of the canonical records and the label order: equal versions mean equal data. `known` has
-    the shape of `targets` and is False where it is not known whether the record has the label; None: all are known.
+    the shape of `targets` and is False at unknown labels; None: all are known.
     """
 
     name: str
@@ -94,6 +97,7 @@ def prepare(config: DataConfig, *, packaged: bool = True, other_records: bool = 
     task = Task.multiclass if is_multiclass(config.labels) else Task.multilabel
     if not other_records:
         _check_exclude(records, config.filter, known, report)
+    uses, num_records = count_labels(records), len(records)
     records = _filter_records(records, config.filter, curated, task, report)
     labels = sorted({label for record in records for label in record.labels})
     if not labels:
@@ -101,7 +105,8 @@ def prepare(config: DataConfig, *, packaged: bool = True, other_records: bool = 
             f"{report.files[0]}: no label is left of the {report.rows_read} rows: check data.filter and data.labels"
         )
     named = label_names or (taxonomy.aliases if taxonomy is not None else ())
-    report.problems += find_problems(records, config, set(named))
+    report.problems += find_odd_names(_select_uses(uses, report), num_records, config, set(named))
+    report.problems += find_problems(records, config)
     records.sort(key=lambda record: record.id)
     _report_repeated_texts(records, report)
     return Prepared(
@@ -177,9 +182,9 @@ def _filter_records(
     exclude = _normalise(config.exclude)
     for label, count in sorted(counts.items()):
         if label in exclude:
-            report.labels_left_out[label] = "excluded"
+            report.labels_left_out[label] = _EXCLUDED
         elif curated is not None and label not in curated:
-            report.labels_left_out[label] = "not in the taxonomy"
+            report.labels_left_out[label] = _NOT_IN_TAXONOMY
         elif count < config.min_records:
             report.labels_left_out[label] = f"on fewer than {config.min_records} records"
     left_out = report.labels_left_out
@@ -197,13 +202,25 @@ def _filter_records(
     return kept
 
 
+def _select_uses(uses: dict[str, LabelUse], report: Report) -> dict[str, LabelUse]:
+    """Return the labels whose names are checked: those that are used, and those left out only for being rare.
+
+    A misspelt label is often rare. One that the configuration excludes is known to its author.
+    """
+    return {
+        label: use
+        for label, use in uses.items()
+        if report.labels_left_out.get(label) not in (_EXCLUDED, _NOT_IN_TAXONOMY)
+    }
+
+
 def _report_repeated_texts(records: list[Record], report: Report) -> None:
     first_with_text: dict[str, Record] = {}
     for record in records:
         first = first_with_text.setdefault(record.text, record)
         if first is not record:
-            message = f"the same text as record {first.id!r}; both stay in the same part"
-            report.problems.append(Problem("repeated text", record.place, message, "kept"))
+            problem = Problem("repeated text", record.place, f"the same text as record {first.id!r}", "kept")
+            report.problems.append(problem)
 
 
 def hash_dataset(records: list[Record], labels: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from ratchet.config import DataConfig, LabelKind, SplitMethod
 from ratchet.data.dates import DateParser
 from ratchet.data.formats.rows import Row, Rows
-from ratchet.data.label_kinds import LabelSet
+from ratchet.data.label_cells import LabelSet
 from ratchet.data.labels import LabelParser, is_multiclass, several_labels
 from ratchet.data.problems import Outcome, Problem, Report
 from ratchet.data.row_filter import Where
@@ -39,7 +39,7 @@ class Record:
     """One record. `labels` is sorted and unique; `columns` holds the columns that slices and given splits need.
 
     `place` is the location of the record in its file, for messages; `created_at` is in UTC, without a time zone.
-    `unknown` are the labels of which it is not known whether the record has them; `part` is given by the file.
+    `unknown` are the labels whose state is unknown; `part` is given by the file.
     """
 
     id: str
@@ -101,7 +101,7 @@ class _Builder:
         self.joined = 0
         self.divided: list[str] = []  # rows that have an earlier row's id and text, and other labels
         self.row_of: dict[str, int] = {}  # index into `records` by id, or by text if labels without an id are joined
-        self.others_unknown: list[int] = []  # indices of records of which only some labels are known
+        self.others_unknown: list[int] = []  # indices of records with only some labels known
 
     def _make_text_getter(self, column: str) -> Callable[[Mapping[str, Any]], Any]:
         get, missing = make_getter(column), frozenset(self.config.missing)
@@ -232,14 +232,7 @@ class _Builder:
         self._fill_unknown()
         if self.joins and self.is_one:
             self._refuse_unlabelled()
-        lowest, first = self.parse_labels.lowest, self.config.labels.first
-        if lowest is not None and lowest > first == 0:
-            names = self.parse_labels.names
-            message = (
-                f"the lowest number of a label is {lowest}, so that the name {names[0]!r} is on no record: set "
-                "data.labels.first=1 if the numbers begin at 1"
-            )
-            self.problems.append(Problem("first label never used", f"label {names[0]!r}", message, "kept"))
+        self.problems += self.parse_labels.find_odd()
         report.rows_read += self.rows_read
         for where in self.where:
             report.filtered[where.reason] = where.left_out
@@ -288,7 +281,7 @@ class _Builder:
         self.records = [record for record in self.records if record.labels]
 
     def _fill_unknown(self) -> None:
-        """Make all other labels unknown in records of which only some are known."""
+        """Mark all other labels as unknown in records with only some labels known."""
         if not self.others_unknown:
             return
         every = {label for record in self.records for label in (*record.labels, *record.unknown)}

@@ -14,17 +14,18 @@ class Where:
 
     def __init__(self, column: str, wanted: Any, missing: list[str]) -> None:
         self.column = column
+        self._missing = missing
         values = wanted if isinstance(wanted, list) else [wanted]
+        self.truths = {to_string(value) for value in values if isinstance(value, bool)}
         try:
-            self.wanted = list(dict.fromkeys(to_string(value, f"data.filter.where.{column}") for value in values))
+            texts = [self._fold(to_string(value, f"data.filter.where.{column}")) for value in values]
         except NotText as error:
             raise UserError(str(error)) from None
-        self.truths = {to_string(value) for value in values if isinstance(value, bool)}
+        self.wanted = list(dict.fromkeys(texts))
         self.unmet = set(self.wanted)
         self.seen: set[str] = set()
         self.left_out = 0
         self._get = make_getter(column)
-        self._missing = missing
         if not self.wanted:
             raise UserError(f"data.filter.where.{column} names no value: name those of the rows to keep")
 
@@ -44,6 +45,7 @@ class Where:
         return False
 
     def _fold(self, text: str) -> str:
+        """Return the form in which values are compared: "" for a missing value, truth values in lower case."""
         if text in self._missing:
             return ""
         is_truth = self.truths and text.lower() in self.truths  # CSV often has True where JSON and YAML have true

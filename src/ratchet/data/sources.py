@@ -206,13 +206,15 @@ def locate_file(file: FileConfig, role: str, *, packaged: bool = True) -> Path:
 def locate(path: str, *, packaged: bool = True) -> Located | None:
     """Find a file, a directory or the files of a pattern where `locate_file` looks. Return None if nothing is there."""
     named = expand_home(path)
-    roots = [Path(), current_project().root, *[PACKAGED] * packaged]
-    for place in [named] if named.is_absolute() else [root / named for root in roots]:
-        if place.exists():
-            return Located(place)
+    if named.exists():
+        return Located(named)
+    roots = [] if named.is_absolute() else [Path(), current_project().root, *[PACKAGED] * packaged]
+    for root in roots:
+        if (root / named).exists():
+            return Located(root / named)
     if not is_pattern(path):
         return None
-    for place in [named] if named.is_absolute() else [root / named for root in roots]:
+    for place in [root / named for root in roots] or [named]:
         located = Located.from_pattern(place)
         if located.list_files():
             return located
@@ -230,18 +232,20 @@ def _missing_file(path: str, role: str, packaged: bool) -> UserError:
     message = "no file matches the pattern" if is_pattern(path) else "no such file"
     message = f"{role}: {path}: {message} (looked in {', '.join(map(str, looked_in))})"
     parent = Located.from_pattern(expand_home(path)).base if is_pattern(path) else expand_home(path).parent
-    found = next((place for place in [parent, current_project().root / parent] if place.is_dir()), None)
-    names = [] if found is None else sorted(entry.name for entry in found.iterdir() if not entry.name.startswith("."))
+    directory = next((place for place in [parent, current_project().root / parent] if place.is_dir()), None)
+    names = [] if directory is None else sorted(p.name for p in directory.iterdir() if not p.name.startswith("."))
     if not names:
         return UserError(message)
     if is_pattern(path):
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-        return UserError(f"{message}; {found} has {', '.join(names[:8])}{more}")
+        return UserError(f"{message}; {directory} has {', '.join(names[:8])}{more}")
     near = did_you_mean(Path(path).name, names)
     return UserError(f"{message}; {near}" if near.startswith("did you mean") else message)
 
 
 def _find_file(path: Path, role: str, packaged_data: Path | None) -> Path | None:
+    if path.is_file() and packaged_data is None:
+        return path
     root = current_project().root
     own = next((place for place in (path, root / path) if place.is_file()), None)
     packaged = None if packaged_data is None or path.is_absolute() else packaged_data / path

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ratchet.config import Duplicates, SplitConfig, SplitMethod
 from ratchet.data.dataset import Task
-from ratchet.data.leaks import find_leaks, handle_leaks
+from ratchet.data.leaks import handle_leaks
 from ratchet.data.near_duplicates import DisjointSets, Indices, group_duplicates
 from ratchet.data.prepared import Prepared
 from ratchet.data.problems import Problem
@@ -19,6 +20,7 @@ from ratchet.data.stratify import Targets, keep_share, sample_stratified, tolera
 from ratchet.errors import UserError
 
 PARTS = ("train", "val", "test")
+_ENOUGH = 10  # records of a class that can be stratified, if they are not in few groups
 _NAMES = {
     "train": "train",
     "training": "train",
@@ -65,7 +67,7 @@ def make_split(
     Stratified splits use iterative stratification (Sechidis et al. 2011) for multi-label data, and stratify by class
     for multi-class data. Temporal splits put the oldest records into train and the newest into test. Given splits
     read the part of each record from its file, or from `column`. Near-duplicates, and records with the same value of
-    the column `group`, are in one part. All pairs that leak between given parts are listed in `leaks_dir`.
+    the column `group`, are in one part. The pairs that leak between given parts are listed in `leaks_dir`.
 
     Raises:
         UserError: there are too few records, a part would be empty, or given parts share a text.
@@ -75,12 +77,12 @@ def make_split(
     if group is not None:
         groups = _join_groups(prepared, groups, group)
     units = _Units(prepared, config, groups, group)
+    shares = {"test": config.test, "val": config.val}
     if config.method is SplitMethod.given:
         return _read_given_parts(units, column, leaks_dir)
     if config.method is SplitMethod.temporal:
-        return _collect(units, _split_by_date(units))
-    rows = np.arange(len(prepared.records))
-    return _collect(units, _stratify(units, rows, {"test": config.test, "val": config.val}))
+        return _collect(units, _split_by_date(units), shares)
+    return _collect(units, _stratify(units, np.arange(len(prepared.records)), shares), shares)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,16 @@ class _Units:
         texts = "(nearly) identical texts" if self.config.duplicates is Duplicates.near else "identical texts"
         return texts if self.column is None else f"records of one {self.column} or {texts}"
 
+    @property
+    def remedy(self) -> str:
+        """Return which settings make smaller groups, for messages; "" if none does."""
+        ways = [] if self.column is None else ["set another column as data.split.group, or none"]
+        if self.config.duplicates is Duplicates.near:
+            if self.config.similarity < 1:
+                ways.append(f"raise split.similarity (now {self.config.similarity:g})")
+            ways.append("set split.duplicates=exact")
+        return ", or ".join(ways)
+
     def explain(self) -> str | None:
         """Return which group is the largest and how to make smaller ones; None if no group has several records."""
         group, size = Counter(self.groups.tolist()).most_common(1)[0]
@@ -107,16 +119,13 @@ class _Units:
         first = self.prepared.records[int(np.argmax(self.groups == group))].place
         which = f"all {count:,}" if size == count else f"{size:,} of {count:,}"
         if self.column is not None:
-            why, remedy = f"are {self.shared}", "set another column as data.split.group, or none, or "
-        elif self.config.duplicates is Duplicates.near:
-            why, remedy = "are near-duplicates of one another", ""
+            why = f"are {self.shared}"
         else:
-            why, remedy = "have the same words", "remove the copies"
-        if self.config.duplicates is Duplicates.near:
-            remedy += f"raise split.similarity (now {self.config.similarity:g}), or set split.duplicates=exact"
-        elif self.column is not None:
-            remedy = remedy.removesuffix(", or ")
-        return f"{which} records {why} and so stay in one part (the first: {first}): {remedy}"
+            is_near = self.config.duplicates is Duplicates.near
+            why = "are near-duplicates of one another" if is_near else "have the same words"
+        return (
+            f"{which} records {why} and so stay in one part (the first: {first}): {self.remedy or 'remove the copies'}"
+        )
 
 
 def _join_groups(prepared: Prepared, groups: Indices, column: str) -> Indices:
@@ -132,8 +141,8 @@ def _join_groups(prepared: Prepared, groups: Indices, column: str) -> Indices:
     return sets.number()
 
 
-def _collect(units: _Units, part_of: list[str], *, asked: bool = True) -> Split:
-    """Return the ids of each part. With `asked`, compare the parts with the shares that were asked for."""
+def _collect(units: _Units, part_of: list[str], asked: Mapping[str, float]) -> Split:
+    """Return the ids of each part, and the problem if a part is far from the share of the records that is `asked`."""
     config, records = units.config, units.prepared.records
     ids: dict[str, list[str]] = {part: [] for part in PARTS}
     for record, part in zip(records, part_of, strict=True):
@@ -152,16 +161,16 @@ def _collect(units: _Units, part_of: list[str], *, asked: bool = True) -> Split:
             f"{f'; {explanation}' if explanation else ''}"
         )
     problems = []
-    if asked:
-        mean = len(records) / len(np.unique(units.groups))
-        for part, share in {"test": config.test, "val": config.val}.items():
-            wanted = share * len(records)
-            if abs(len(ids[part]) - wanted) > tolerate(wanted, mean) + 0.5:
-                message = (
-                    f"{part} has {len(ids[part]):,} of {len(records):,} records, not {share:.0%} as split.{part} asks"
-                    f"{f': {explanation}' if explanation else ''}"
-                )
-                problems.append(Problem("share of a part", units.prepared.name, message, "kept"))
+    mean = len(records) / len(np.unique(units.groups))
+    for part, share in asked.items():
+        wanted = share * len(records)
+        tolerated = min(tolerate(wanted, mean), max(2, 0.2 * wanted))  # large groups need a reason, too
+        if abs(len(ids[part]) - wanted) > tolerated + 0.5:
+            message = (
+                f"{part} has {len(ids[part]):,} of {len(records):,} records, not {share:.0%} as split.{part} asks"
+                f"{f': {explanation}' if explanation else ''}"
+            )
+            problems.append(Problem("share of a part", units.prepared.name, message, "kept"))
     return Split(**ids, problems=tuple(problems))
 
 
@@ -206,11 +215,12 @@ def _sample_units(units: _Units, targets: Targets, share: float) -> Indices:
         return sample_stratified(prepared.task, targets, size, units.config.seed)
     except ValueError as error:
         assert prepared.task is Task.multiclass
-        classes = targets.argmax(axis=1)
-        rare = prepared.labels[np.bincount(classes, minlength=len(prepared.labels)).argmin()]
+        rare = np.bincount(targets.argmax(axis=1), minlength=len(prepared.labels)).argmin()
+        explanation = units.explain() if prepared.targets[:, rare].sum(dtype=np.int64) >= _ENOUGH else None
+        remedy = f"Remove rare classes: data.filter.min_records={_ENOUGH} data.filter.drop_unlabelled=true"
         raise UserError(
-            f"{prepared.name}: cannot be stratified: {error} (rarest class: {rare!r}). "
-            "Remove rare classes: data.filter.min_records=10 data.filter.drop_unlabelled=true"
+            f"{prepared.name}: cannot be stratified: {error} (rarest class: {prepared.labels[rare]!r}). "
+            f"{explanation or remedy}"
         ) from error
 
 
@@ -263,19 +273,25 @@ def _read_given_parts(units: _Units, column: str | None, leaks_dir: Path | None)
         if part is None:
             raise UserError(f"{record.place}: {column or 'part'}={value!r}: must be train, val or test")
         part_of.append(part)
-    leaks = find_leaks(units.groups, part_of)
-    handled = handle_leaks(prepared, leaks, part_of, config.leaks, units.shared, leaks_dir)
+    handled = handle_leaks(prepared, units.groups, part_of, config.leaks, units.shared, units.remedy, leaks_dir)
     part_of = ["" if row in handled.dropped else part for row, part in enumerate(part_of)]
+    asked: dict[str, float] = {}
     if "val" not in part_of and "train" in part_of:
         rows = np.flatnonzero(np.array(part_of) == "train")
+        if config.val * len(part_of) >= len(rows):
+            raise UserError(
+                f"{prepared.name}: split.val={config.val:g} of {len(part_of)} records cannot be sampled from the "
+                f"{len(rows)} of train: lower split.val, or give the records a part val"
+            )
+        asked["val"] = config.val
         sampled = _stratify(units, rows, {"val": config.val * len(part_of) / len(rows)})
         part_of = ["val" if new == "val" else old for old, new in zip(part_of, sampled, strict=True)]
-    split = _collect(units, part_of, asked=False)
+    split = _collect(units, part_of, asked)
     return Split(
         train=split.train,
         val=split.val,
         test=split.test,
         dropped=[prepared.records[row].id for row in sorted(handled.dropped)],
         leaked=[prepared.records[row].id for row in sorted(handled.leaked)],
-        problems=handled.problems,
+        problems=(*handled.problems, *split.problems),
     )

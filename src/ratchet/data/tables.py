@@ -148,15 +148,15 @@ class _Joined:
             if isinstance(identifier, Problem):
                 yield identifier
                 continue
-            found = self.labels.rows_of.get(identifier)
-            if found is None:
+            labelled = self.labels.rows_of.get(identifier)
+            if labelled is None:
                 message = (
                     f"id {identifier!r} is not in {self.labels.name}: add it there (with no labels, if it has none)"
                 )
                 yield Problem("record without labels", self.rows.location(row), message, "stops")
                 continue
             self.used.add(identifier)
-            for _, values in found:
+            for _, values in labelled:
                 labels = {column: values.get(column) for column in self.labels.label_columns}
                 yield replace(row, values={**values, **row.values, **labels})
         if self.is_last:

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 from typing import Any, Self
 
 from ratchet.config import DataConfig
+from ratchet.data.opening import find_codec
 from ratchet.data.values import BadValue, to_string
 
 
@@ -35,6 +36,7 @@ class TextColumns:
         Raises:
             NotText: a value is a list or an object; the message gives its column.
             BadValue: a file of a text cannot be read.
+            UserError: there is no such encoding.
         """
         parts = [to_string(value, name) for name, value in zip(self.names, values, strict=True)]
         if self.files:
@@ -56,9 +58,10 @@ class TextColumns:
                 f"{column} {name[:80]!r} leads out of the directory of the records: name files below it "
                 "(data.text_files)",
             )
+        codec = find_codec(self.encoding)
         path = directory / name
         try:
-            return path.read_bytes().decode(self.encoding).removeprefix("\ufeff")
+            return path.read_bytes().decode(codec).removeprefix("\ufeff")
         except UnicodeDecodeError:
             message = f"is not {self.encoding} (data.encoding)"
         except OSError as error:

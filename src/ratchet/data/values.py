@@ -79,10 +79,10 @@ def _descend(value: Any, path: str) -> Any:
     if index is not None:
         position = int(index[1])
         return _descend(value[position], path[index.end() :]) if position < len(value) else _MISSING
-    found = [inner for item in value if (inner := _descend(item, path)) is not _MISSING]
-    if value and not found:
+    inners = [inner for item in value if (inner := _descend(item, path)) is not _MISSING]
+    if value and not inners:
         return _MISSING
-    return [item for inner in found if inner is not None for item in (inner if isinstance(inner, list) else [inner])]
+    return [item for inner in inners if inner is not None for item in (inner if isinstance(inner, list) else [inner])]
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 `state.json` records what they were made from: input, model, options. They are resumed only if none of it changed.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -130,8 +131,8 @@ def _describe_owner(parts: Parts) -> str:
     return f"{who} is writing it"
 
 
-def input_state(path: Path, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the path, size, modification time and sha256 of the input.
+def input_state(path: Path, files: Sequence[Path], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the path, size, modification time and sha256 of an input, and the same of each file if it has several.
 
     The sha256 of `before` is reused if everything else is equal: a large input is not read again.
 
@@ -139,13 +140,16 @@ def input_state(path: Path, before: Mapping[str, Any] | None = None) -> dict[str
         UserError: the input does not exist or cannot be read.
     """
     try:
-        stat = path.stat()
-        quick = {"path": str(path.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        states = [[str(file), (stat := file.stat()).st_size, stat.st_mtime_ns] for file in files]
+        quick = {"path": str(path.resolve()), "files": states}
         if before is not None and all(before.get(key) == value for key, value in quick.items()):
             return {**quick, "sha256": before["sha256"]}
-        return {**quick, "sha256": sha256_of(path)}
+        digests = [sha256_of(file) for file in files]
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UserError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
+    names = [file.relative_to(path).as_posix() if file.is_relative_to(path) else file.name for file in files]
+    listed = "".join(f"{digest} {name}\n" for digest, name in zip(digests, names, strict=True))
+    return {**quick, "sha256": digests[0] if list(files) == [path] else hashlib.sha256(listed.encode()).hexdigest()}
 
 
 def refuse_changed(before: Mapping[str, Any], now: Mapping[str, Any], directory: Path, rows: int) -> None:

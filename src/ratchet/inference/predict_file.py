@@ -1,4 +1,4 @@
-"""Label the texts of a file, batch by batch; resume where a killed process stopped."""
+"""Label the texts of an input, batch by batch; resume where a killed process stopped."""
 
 import time
 from collections import Counter
@@ -18,9 +18,10 @@ from ratchet.data.values import BadValue, NotText, is_blank
 from ratchet.errors import UserError
 from ratchet.inference.columns import Layout, Predicted, ScoreDetail
 from ratchet.inference.partial_output import Parts, claim_parts, input_state, refuse_changed
-from ratchet.inference.readers import INPUT_DIALECT, Advance, Reader, Scan, reader_of
+from ratchet.inference.readers import INPUT_DIALECT, Advance, Reader, Scan
 from ratchet.inference.rows import Batch
 from ratchet.inference.scorer import Scorer
+from ratchet.inference.several_files import find_conflict, open_input
 from ratchet.inference.writers import output_format, writer_of
 
 Begin = Callable[[str, int | None], Advance]
@@ -28,7 +29,10 @@ Begin = Callable[[str, int | None], Advance]
 
 @dataclass(frozen=True)
 class Request:
-    """What to predict, and where to write it. Rows are scored `batch_size` at a time, which bounds the memory."""
+    """What to predict, and where to write it. Rows are scored `batch_size` at a time, which bounds the memory.
+
+    `input` is a file, a directory, or a pattern for several files.
+    """
 
     input: Path
     output: Path
@@ -118,7 +122,7 @@ class Summary:
 def predict_file(
     scorer: Scorer, request: Request, begin: Begin, on_resume: Callable[[int, int], None] = lambda row, rows: None
 ) -> Summary:
-    """Predict the texts of a file.
+    """Predict the texts of a file, or of all files of a directory or a pattern.
 
     The complete input is read before the first text is scored, so that a broken row costs no work. If the process ends
     early, the finished batches stay in OUTPUT.parts, and the same request resumes after them.
@@ -133,11 +137,11 @@ def predict_file(
         UserError: the input is not readable or has a broken row; the output exists, or another process writes it; its
             parts were made from something else.
     """
-    reader = reader_of(request.input, request.dialect)
+    reader = open_input(request.input, request.dialect)
     output_format(request.output)
-    _refuse_output(request)
+    _refuse_output(request, reader.files)
     with claim_parts(request.output) as parts:
-        _refuse_output(request)  # another process may have finished it in the meantime
+        _refuse_output(request, reader.files)  # another process may have finished it in the meantime
         if request.restart:
             parts.clear()
         done = parts.done()
@@ -151,27 +155,25 @@ def predict_file(
         advance = begin("predicting", scan.rows)
         advance(start)
         for batch in reader.batches(request.batch_size, start):
-            predicted = predict_batch(scorer, batch, request.text, request.input.parent)
+            predicted = predict_batch(scorer, batch, request.text)
             parts.add(len(done), writer.part(batch, predicted), predicted.counts())
             done.append(predicted.counts())
             advance(len(batch))
         seconds = time.perf_counter() - began
-        _refuse_growing(request.input, origin["input"])
+        _refuse_growing(open_input(request.input, request.dialect), origin["input"])
         parts.finish(writer, len(done), request.output)
     return _summarise(done, start, seconds)
 
 
-def predict_batch(scorer: Scorer, batch: Batch, text: TextColumns, directory: Path = Path()) -> Predicted:
+def predict_batch(scorer: Scorer, batch: Batch, text: TextColumns) -> Predicted:
     """Score the texts of a batch. Rows without a text are not scored, and get no label.
-
-    Names of files with texts are relative to `directory`.
 
     Raises:
         UserError: a value of the text is not text, or a file of a text cannot be read.
     """
     columns = zip(*(batch.column(name) for name in text.names), strict=True)
     try:
-        texts = [text.text(values, directory) for values in columns]
+        texts = [text.text(values, batch.directory) for values in columns]
     except (NotText, BadValue) as error:
         raise UserError(str(error)) from None
     has_text = np.array([not is_blank(content) for content in texts], dtype=bool)
@@ -185,15 +187,14 @@ def predict_batch(scorer: Scorer, batch: Batch, text: TextColumns, directory: Pa
     return Predicted(scores, decisions, has_text, has_words)
 
 
-def _refuse_output(request: Request) -> None:
+def _refuse_output(request: Request, files: list[Path]) -> None:
     output = request.output
     if not output.parent.is_dir():
         raise UserError(f"{output.parent}: no such directory: create it, or choose another output")
-    if not output.exists():
-        return
-    if output.is_dir() or (request.input.exists() and output.samefile(request.input)):
-        raise UserError(f"{output} is {'a directory' if output.is_dir() else 'the input'}: choose another output")
-    if not request.replace:
+    reason = "is a directory" if output.is_dir() else find_conflict(output, request.input, files)
+    if reason is not None:
+        raise UserError(f"{output} {reason}: choose another output")
+    if output.exists() and not request.replace:
         raise UserError(f"{output} exists already: choose another output, or replace=true")
 
 
@@ -208,7 +209,7 @@ def _scan_or_resume(
     before = parts.state() if start else None
     now = {
         "ratchet": ratchet.__version__,
-        "input": input_state(request.input, before and before["input"]),
+        "input": input_state(reader.path, reader.files, before and before["input"]),
         "model": {"name": str(scorer.identity), "digest": scorer.identity.sha256},
         "options": request.options(),
     }
@@ -218,9 +219,9 @@ def _scan_or_resume(
     return now, Scan(**before["survey"])
 
 
-def _refuse_growing(path: Path, before: dict[str, Any]) -> None:
-    if input_state(path, before)["sha256"] != before["sha256"]:
-        raise UserError(f"{path} changed while it was read: start again with restart=true once it is complete")
+def _refuse_growing(reader: Reader, before: dict[str, Any]) -> None:
+    if input_state(reader.path, reader.files, before)["sha256"] != before["sha256"]:
+        raise UserError(f"{reader.path} changed while it was read: start again with restart=true once it is complete")
 
 
 def _summarise(done: Sequence[dict[str, int]], start: int, seconds: float) -> Summary:

@@ -36,11 +36,15 @@ class Scan:
 
 
 class Reader(Protocol):
-    """A file that can be read from any row, with no more of it in memory than the rows of a batch."""
+    """An input that can be read from any row, with no more of it in memory than the rows of a batch."""
 
     @property
     def path(self) -> Path:
-        """Return the path of the file."""
+        """Return the path of the input."""
+
+    @property
+    def files(self) -> list[Path]:
+        """Return the files that are read, in their order."""
 
     def scan(self, text: TextColumns, advance: Advance) -> Scan:
         """Read every row once, so that errors are reported before any work; `advance` counts the rows.
@@ -66,6 +70,11 @@ class RowReader:
 
     path: Path
     dialect: Dialect = INPUT_DIALECT
+
+    @property
+    def files(self) -> list[Path]:
+        """See `Reader`."""
+        return [self.path]
 
     def scan(self, text: TextColumns, advance: Advance) -> Scan:
         """See `Reader`."""
@@ -112,7 +121,7 @@ class RowReader:
             if broken is not None:
                 raise UserError(f"{broken.place}: {broken.message}")
             written = [row.written for row in rows if row.written is not None]
-            yield RowBatch([row.values for row in rows], written or None)
+            yield RowBatch(self.path.parent, [row.values for row in rows], written or None)
 
     def schema(self, scan: Scan) -> pl.Schema:
         """See `Reader`."""
@@ -131,9 +140,11 @@ def _refuse_missing(path: Path, columns: list[str], text: TextColumns) -> None:
     """
     missing = _find_missing(columns, text)
     if missing is not None:
+        near = did_you_mean(missing, columns)
+        hint = f"{near} The" if near.endswith("?") else "the"
         raise UserError(
-            f"{path}: no column {missing!r}, which makes the text; {did_you_mean(missing, columns)} The file has: "
-            f"{', '.join(columns)}. Other columns: text=title,description"
+            f"{path}: no column {missing!r}, which makes the text; {hint} file has: {', '.join(columns)}. "
+            "Other columns: text=title,description"
         )
 
 
@@ -142,6 +153,11 @@ class ParquetReader:
     """Read Parquet, which stores the number of rows and the types of the columns."""
 
     path: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """See `Reader`."""
+        return [self.path]
 
     def scan(self, text: TextColumns, advance: Advance) -> Scan:
         """See `Reader`."""
@@ -157,7 +173,7 @@ class ParquetReader:
         """See `Reader`."""
         rows = pl.scan_parquet(self.path, glob=False)
         while (data := _collect(self.path, rows.slice(start, size))).height:
-            yield Frame(data)
+            yield Frame(self.path.parent, data)
             start += data.height
 
     def schema(self, scan: Scan) -> pl.Schema:
@@ -173,13 +189,11 @@ def _collect(path: Path, query: pl.LazyFrame) -> pl.DataFrame:
 
 
 def reader_of(path: Path, dialect: Dialect = INPUT_DIALECT) -> Reader:
-    """Return the reader of an input.
+    """Return the reader of a file.
 
     Raises:
         UserError: the name has no known format, or the file is something else than its name says.
     """
-    if path.is_dir():
-        raise UserError(f"{path}: is a directory: predict one file after the other")
     if detect_format(str(path), dialect) is Format.parquet:
         refuse_other_content(path, str(path), Format.parquet, dialect.key)
         return ParquetReader(path)

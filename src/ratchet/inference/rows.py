@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
@@ -122,7 +123,11 @@ def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 class Batch(Protocol):
-    """Rows in the order of the input."""
+    """Rows of one file, in their order."""
+
+    @property
+    def directory(self) -> Path:
+        """Return the directory of the file, to which names of files with texts are relative."""
 
     def __len__(self) -> int: ...
 
@@ -143,6 +148,7 @@ class Batch(Protocol):
 class RowBatch:
     """Rows of a text file; `written` has the JSON of each row as the file spells it, if it is JSON."""
 
+    directory: Path
     values: Sequence[Mapping[str, Any]]
     written: Sequence[str] | None = None
 
@@ -172,6 +178,7 @@ class RowBatch:
 class Frame:
     """Rows of a Parquet file, with their types."""
 
+    directory: Path
     data: pl.DataFrame
 
     def __len__(self) -> int:

@@ -187,7 +187,7 @@ def fit_lexical(train: Dataset, settings: LexicalSettings, within: str = "") -> 
     """Fit the classifier. Return it with left-out scores: each train text's score by a fit without it.
 
     `within` is the path of the settings for messages, as in "lexical.". A label of no text, or of all texts, always
-    gets a score of 0, or 1. Each label learns from the texts of which it is known whether they have it.
+    gets a score of 0, or 1. Each label learns from the texts whose target is known.
 
     Raises:
         UserError: the texts contain no word, or none that `min_df` keeps.

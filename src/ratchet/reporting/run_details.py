@@ -18,6 +18,7 @@ from ratchet.reporting.blocks import (
     number,
     text,
 )
+from ratchet.reporting.data_findings import list_findings
 from ratchet.reporting.terminal import print_text
 from ratchet.runs.provenance import format_size
 from ratchet.runs.stored import StoredRun, describe_texts_without_rule, read_run
@@ -33,7 +34,6 @@ _METRICS = {
 }
 _WITHOUT_INTERVAL = {"Brier score": "brier", "expected calibration error": "expected_calibration_error"}
 _KINDS = ("invariance", "directional", "minimum")
-_FINDINGS = 3  # kinds of findings about the data that a summary shows
 
 
 # --- after a training -------------------------------------------------------------------------------------------------
@@ -61,19 +61,10 @@ def summarise_run(run: StoredRun, test_accesses: int | None) -> list[TextBlock]:
         *metric_tables(metrics, parts),
         Facts(
             "",
-            [*_list_findings(run), *((name, described) for name, described in facts.items() if described)],
+            [*list_findings(run), *((name, described) for name, described in facts.items() if described)],
             whole=("run",),
         ),
     ]
-
-
-def _list_findings(run: StoredRun) -> list[tuple[str, str]]:
-    """Return what is odd about the data of a run: the first kinds of findings, and how many more there are."""
-    findings = run.read_json("findings.json") if (run.path / "findings.json").is_file() else []
-    lines = [f"{finding['count']:,} x {finding['kind']}, as {finding['first']}" for finding in findings[:_FINDINGS]]
-    if len(findings) > _FINDINGS:
-        lines.append(f"{len(findings) - _FINDINGS} more kinds of findings: ratchet data describe")
-    return [("data" if index == 0 else "", line) for index, line in enumerate(lines)]
 
 
 def metric_tables(metrics: dict[str, Any], parts: Sequence[str]) -> list[Table]:

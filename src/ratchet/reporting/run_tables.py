@@ -134,10 +134,10 @@ def _mean_of(metrics: Sequence[Mapping[str, Any]], key: str) -> float | None:
 
 
 def provenance(selection: Selection) -> Table:
-    """Return a row for each run of a selection, with the command that trains it again."""
+    """Return a row for each run of a selection, with the command that trains it again if its code is recorded."""
     columns = [
         *(Column("model"), Column("split", numeric=True), Column("seed", numeric=True), Column("train it again")),
-        *(Column("commit"), Column("started (UTC)"), Column("configuration"), Column("split hash")),
+        *(Column("commit"), Column("started (UTC)"), Column("config"), Column("split hash")),
         *(Column("threads", numeric=True), Column("run", whole=True)),
     ]
     rows = [_build_provenance_row(candidate, run) for candidate in selection.candidates for run in candidate.runs]
@@ -146,12 +146,20 @@ def provenance(selection: Selection) -> Table:
 
 def _build_provenance_row(candidate: Candidate, run: StoredRun) -> list[Cell]:
     record = run.record
+    command = f"ratchet reproduce {shlex.quote(run.path.as_posix())}"
     return [
         *(text(candidate.name), number(record.split_seed, "d"), number(record.seed, "d")),
-        Cell(f"ratchet reproduce {shlex.quote(run.path.as_posix())}", code=True),
+        Cell(command, code=True) if has_recorded_code(run) else text("-"),
         *(text(_format_commit(run)), text(record.started_at[:16].replace("T", " ")), text(record.config_hash[:8])),
         *(text(str(record.split_hash)[:8]), number(record.threads, "d"), text(record.id)),
     ]
+
+
+def has_recorded_code(run: StoredRun) -> bool:
+    """Return whether the run has a commit, and its uncommitted changes, if any, were not too large to record."""
+    git = run.record.git
+    are_lost = git.get("dirty") and not git.get("diff_complete") and not git.get("files")
+    return git.get("commit") is not None and not are_lost
 
 
 def _format_commit(run: StoredRun) -> str:

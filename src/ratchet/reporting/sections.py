@@ -9,8 +9,10 @@ from ratchet.charts.theme import Chart
 from ratchet.reporting import comparison_tables as tables
 from ratchet.reporting import run_tables, verdict_tables
 from ratchet.reporting.blocks import Block, Details, ExampleList, Figure, Paragraph, Section
+from ratchet.reporting.data_findings import list_left_out
 from ratchet.reporting.examples import Examples, find_examples
 from ratchet.reporting.findings import Findings, Texts
+from ratchet.runs.stored import StoredRun
 
 _NO_RIVAL = "There is no candidate besides the baseline yet."
 
@@ -50,6 +52,8 @@ def _build_ladder(findings: Findings) -> Iterator[Block]:
     yield tables.verdicts(comparison)
     yield from (Paragraph(note, "note") for note in comparison.notes)
     yield from (Paragraph(f"left out: {reason}", "note") for reason in comparison.left_out)
+    left_out = list_left_out(findings.selection.runs)
+    yield from (Paragraph(f"left out of the data: {what}", "note") for what in left_out)
     yield Details("Other metrics", [tables.other_metrics(comparison)])
 
 
@@ -192,10 +196,25 @@ def _build_changes(findings: Findings) -> Iterator[Block]:
 
 
 def _build_provenance(findings: Findings) -> Iterator[Block]:
-    yield Paragraph(
-        "Every run can be reproduced. Its command checks out the commit in a separate directory, trains with the same "
-        "configuration, data, split and seed, and compares the predictions bit for bit."
-    )
+    yield from map(Paragraph, _describe_reproduction(findings.selection.runs))
     yield run_tables.provenance(findings.selection)
     yield Details("Data", [run_tables.data_table(findings.comparison, findings.selection)])
     yield Details("Machine and packages", run_tables.environment_tables(findings.selection))
+
+
+def _describe_reproduction(runs: Sequence[StoredRun]) -> Iterator[str]:
+    """Yield what the commands of the table do, and how many of the runs have no code to do it with."""
+    lacking = sum(not run_tables.has_recorded_code(run) for run in runs)
+    if lacking < len(runs):
+        which = f"{len(runs) - lacking} of {len(runs)} runs" if lacking else "Every run"
+        yield (
+            f"{which} can be reproduced. The command of a run checks out its commit in a separate directory, trains "
+            "with the same configuration, data, split and seed, and compares the predictions bit for bit."
+        )
+    if lacking:
+        which = "these runs" if lacking == len(runs) else f"{lacking} of {len(runs)} runs"
+        yield (
+            f"The code of {which} is not recorded, so no command reproduces them: they have no commit, or uncommitted "
+            "changes that were too large to record. Put the project in a git repository, commit all changes, and "
+            "train again."
+        )

@@ -1,7 +1,8 @@
 """Blocks and texts on a terminal, and the three output formats of a verb.
 
-Piped output is never wrapped or cut. On a terminal, sentences wrap between words and tables are arranged so that every
-value stays complete: rich draws them, but alone it cuts `[0.731, 0.807]` and drops names where columns are many.
+Piped output is never cut, and only the evidence of `init` is wrapped. On a terminal, sentences wrap between words and
+tables are arranged so that every value stays complete: rich draws them, but alone it cuts `[0.731, 0.807]` and drops
+names where columns are many.
 """
 
 import json

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ratchet.errors import UserError, did_you_mean
+from ratchet.runs.split_settings import explain_different_splits
 from ratchet.runs.stored import StoredRun, candidate_key, find_run, find_runs, repeat_key
 
 Key = TypeVar("Key")
@@ -223,15 +224,16 @@ def _keep_common_splits(candidates: Sequence[Candidate], left_out: list[str]) ->
 
 def _refuse_different_splits(candidates: Sequence[Candidate]) -> None:
     """Raise an error if runs with the same split seed have different splits."""
-    split_of: dict[int, tuple[str, str | None]] = {}
+    first_of: dict[int, tuple[str, StoredRun]] = {}
     for candidate in candidates:
         for run in candidate.runs:
-            seed, split_hash = run.record.split_seed, run.record.split_hash
-            name, other = split_of.setdefault(seed, (candidate.name, split_hash))
-            if other != split_hash:
+            seed = run.record.split_seed
+            name, first = first_of.setdefault(seed, (candidate.name, run))
+            if first.record.split_hash != run.record.split_hash:
                 raise UserError(
                     f"not comparable: split.seed={seed} of {name} and of {candidate.name} are different splits "
-                    f"({str(other)[:12]}, {str(split_hash)[:12]}): split.method, split.val or split.test differ"
+                    f"({str(first.record.split_hash)[:12]}, {str(run.record.split_hash)[:12]}): "
+                    f"{explain_different_splits(first, run)}"
                 )
 
 

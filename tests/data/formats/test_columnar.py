@@ -188,6 +188,14 @@ def test_metadata_that_are_no_json_are_refused(tmp_path: Path) -> None:
         open_columnar(path, "a", Format.parquet, None)
 
 
+def test_metadata_of_a_saved_directory_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    pl.DataFrame({"label": [0]}).write_ipc_stream(path)
+    (tmp_path / "dataset_info.json").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(UserError, match="Hugging Face metadata"):
+        open_columnar(path, "a", Format.arrow, None)
+
+
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.none(), max_size=8))
 def test_texts_are_read_as_they_were_written(texts: list[str | None], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.bin"

@@ -289,8 +289,30 @@ def test_lines_and_tabs_in_quoted_tsv_are_read(read: Read) -> None:
     assert table.columns["text"] == ["two\nlines and\ttabs"]
 
 
-def test_comment_of_another_width_names_the_key(read: Read) -> None:
-    assert 'data.comment="#"' in read("file.csv", "text,labels\n# by hand\none,a\n").message
+@pytest.mark.parametrize("start", ["#", "//", "--"])
+def test_comment_of_another_width_names_the_key(start: str, read: Read) -> None:
+    lines = f"text,labels\n{start} by hand\n{start[0]}one,a\n"
+    assert f'data.comment="{start}"' in read("file.csv", lines).message
+
+
+@pytest.mark.parametrize(
+    ("dialect", "keys"),
+    [
+        ({"skip_rows": 9}, ["data.skip_rows"]),
+        ({"comment": "t"}, ["data.comment"]),
+        ({"comment": "o", "skip_rows": 1}, ["data.skip_rows", "data.comment"]),
+    ],
+)
+def test_keys_that_skip_every_row_are_named(dialect: dict[str, Any], keys: list[str], read: Read) -> None:
+    with pytest.raises(UserError) as caught:
+        read("file.csv", "text\none\n" if len(keys) > 1 else "text\ntwo\n", **dialect)
+    assert all(key in str(caught.value) for key in keys)
+    assert "empty" not in str(caught.value)
+
+
+def test_quoted_rows_are_numbered_as_a_spreadsheet_shows_them(read: Read) -> None:
+    table = read("file.csv", 'sep=,\ntext,labels\n"one\ntwo",a\n\nthree,b\n')
+    assert table.numbers == [3, 5]
 
 
 def test_wrong_width_of_merged_rows_names_the_quote(read: Read) -> None:

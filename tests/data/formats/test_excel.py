@@ -49,6 +49,11 @@ def test_row_numbers_are_those_of_the_spreadsheet(tmp_path: Path) -> None:
     assert list(rows) == list(rows)
 
 
+def test_too_many_skipped_rows_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.skip_rows"):
+        read(write(tmp_path / "a.xlsx", One=[["text"], ["a"]]), skip_rows=2)
+
+
 def test_sheet_is_chosen_by_name_and_the_first_is_the_default(tmp_path: Path) -> None:
     path = write(tmp_path / "a.xlsx", One=[["text"], ["a"]], Two=[["text"], ["b"]])
     assert [row.values["text"] for row in read(path)] == ["a"]

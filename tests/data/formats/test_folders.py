@@ -37,6 +37,14 @@ def test_hidden_files_and_directories_are_skipped(tmp_path: Path) -> None:
     assert [row.values["id"] for row in open_folders(tmp_path, "docs", "utf-8") if isinstance(row, Row)] == ["bug/a"]
 
 
+def test_link_to_the_directory_of_a_class_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere", a="slow")
+    write(tmp_path / "docs", bug__a="crash")
+    (tmp_path / "docs" / "ui").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"docs/ui: links"):
+        open_folders(tmp_path / "docs", "docs", "utf-8")
+
+
 def test_directories_in_a_class_are_levels_of_the_label(tmp_path: Path) -> None:
     [row] = open_folders(write(tmp_path, rec__autos__1="brakes"), "docs", "utf-8")
     assert isinstance(row, Row)
@@ -85,6 +93,7 @@ def test_directory_without_files_is_refused(tmp_path: Path) -> None:
         open_folders(tmp_path, "docs", "utf-8")
 
 
-def test_unknown_encoding_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data\.encoding='utf-9'"):
-        open_folders(write(tmp_path, bug__a="x"), "docs", "utf-9")
+@pytest.mark.parametrize("encoding", ["utf-9", "hex"])
+def test_unknown_encoding_is_refused(encoding: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"data\.encoding='{encoding}'"):
+        open_folders(write(tmp_path, bug__a="x"), "docs", encoding)

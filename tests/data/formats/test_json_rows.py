@@ -170,6 +170,7 @@ def test_list_of_another_length_is_no_record(read: Read) -> None:
     [
         {"text": ["one", "two"], "labels": [["a"], []]},
         {"text": {"0": "one", "1": "two"}, "labels": {"0": ["a"], "1": []}, "note": {"0": 1, "1": 2}},
+        {"text": {"0": "one", "1": "two"}, "labels": {"1": [], "0": ["a"]}},
         {"text": ["one", "two"], "labels": [["a"], []], "other": [1, 2, 3], "more": 1},
     ],
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratchet.config import Format
 from ratchet.data.directories import INFO
-from ratchet.data.formats.rows import Row, Rows, is_used
+from ratchet.data.formats.rows import Row, Rows, decode_values, is_used
 from ratchet.data.problems import Problem
 from ratchet.errors import UserError
 
@@ -95,10 +95,10 @@ class _ColumnarFile:
         if self.form is Format.parquet:
             import polars as pl
 
-            stored = pl.read_parquet_metadata(self.path).get("huggingface", "{}")
+            stored: str | bytes = pl.read_parquet_metadata(self.path).get("huggingface", "{}")
         else:
-            beside = self.path.with_name(INFO)
-            stored = beside.read_text(encoding="utf-8") if beside.is_file() else "{}"
+            info_file = self.path.with_name(INFO)
+            stored = info_file.read_bytes() if info_file.is_file() else "{}"
         try:
             content = json.loads(stored)
         except ValueError as error:
@@ -119,13 +119,9 @@ class _ColumnarFile:
 
 
 def _make_row(row: dict[str, Any], number: int, name: str, classes: Mapping[str, Any]) -> Row | Problem:
-    for column, value in row.items():
-        if isinstance(value, bytes):
-            try:
-                row[column] = value.decode()
-            except UnicodeDecodeError:
-                message = f"column {column} holds bytes that are not UTF-8"
-                return Problem("bytes that are not text", f"{name}, row {number}", message, "stops")
+    problem = decode_values(row, f"{name}, row {number}")
+    if problem is not None:
+        return problem
     for column, feature in classes.items():
         try:
             row[column] = _name_classes(row[column], feature)

@@ -4,16 +4,24 @@ Nothing is guessed. A file that is probably in another dialect is refused with t
 """
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ratchet.config import Format
+from ratchet.data.formats.delimited_lines import (
+    OTHER_SEPARATORS,
+    SEPARATOR_LINE,
+    WRITTEN_OUT,
+    Lines,
+    make_reader,
+    name_separator,
+    read_rows,
+)
 from ratchet.data.formats.dialect import Dialect
 from ratchet.data.formats.rows import Row, Rows, is_used
 from ratchet.data.opening import open_text
@@ -21,9 +29,7 @@ from ratchet.data.problems import Problem
 from ratchet.errors import UserError
 
 SEPARATORS = {Format.csv: ",", Format.tsv: "\t"}
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_OTHER_SEPARATORS = ";\t|,"
-_WRITTEN_OUT = {r"\t": "\t", r"\\": "\\"}  # as a command line has them, where nothing interprets a backslash
+_COMMENTS = ("#", "//", "--")  # usual starts of a comment
 _SAMPLE = 100  # rows in which values of columns without a name are looked for
 _TITLE_LINES = 50  # lines in which the header is looked for, to name the key that finds it
 
@@ -37,19 +43,19 @@ def open_delimited(
     """Open CSV or TSV, and return its rows; `columns` are those in use (None: all).
 
     Raises:
-        UserError: the file is no text, is empty, is written in another dialect, or a column in use occurs twice.
+        UserError: the file is not text, is empty, is written in another dialect, or a column in use occurs twice.
     """
     with open_text(path, name, dialect.encoding, key=dialect.key) as file:
         first_line = next(file, "")
-        match = _SEPARATOR_LINE.fullmatch(first_line)
+        match = SEPARATOR_LINE.fullmatch(first_line)
         separator = SEPARATORS[form] if match is None else match[1]
         if dialect.separator is not None:
-            separator = _WRITTEN_OUT.get(dialect.separator, dialect.separator)
-        lines = _Lines(chain([first_line], file), dialect)
+            separator = WRITTEN_OUT.get(dialect.separator, dialect.separator)
+        lines = Lines(chain([first_line], file), dialect)
         rows = (fields for _, fields, _ in read_rows(name, lines, separator, dialect))
         first_row = next(rows, None)
         if first_row is None:
-            raise UserError(f"{name}: the file is empty")
+            _refuse_no_rows(name, lines, dialect)
         unnamed = _find_trailing_unnamed(first_row) if dialect.header else None
         sample = list(islice(rows, _SAMPLE)) if unnamed is not None else []
     names = first_row if dialect.header else _get_configured_names(name, len(first_row), dialect)
@@ -60,97 +66,6 @@ def open_delimited(
     values = _select_values(name, names[:unnamed], len(names), dialect, columns)
     table = _Table(path, name, form, dialect, separator, names, values, unnamed)
     return Rows(name, "row", list(names), table.iterate, _note_unnamed(name, names, unnamed))
-
-
-class _Lines:
-    """The lines of a file below the skipped ones, without comments.
-
-    The reader of rows sets `starts_row` before each row. `first` and `last` are then lines of this row, and `skipped`
-    is the number of lines that belong to no row.
-    """
-
-    def __init__(self, file: Iterable[str], dialect: Dialect) -> None:
-        self.comment = dialect.comment
-        self.starts_row = True
-        self.skipped = 0
-        self.first = self.last = ""
-        lines = iter(file)
-        head = list(islice(lines, max(1, dialect.skip_rows)))
-        if dialect.skip_rows or (head and _SEPARATOR_LINE.fullmatch(head[0])):
-            self.skipped, head = len(head), []
-        self._lines = chain(head, lines)
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            if self.starts_row:
-                if self.comment and line.startswith(self.comment):
-                    self.skipped += 1
-                    continue
-                self.first = line
-                self.starts_row = False
-            self.last = line
-            yield line
-
-
-def read_rows(name: str, lines: _Lines, separator: str, dialect: Dialect) -> Iterator[tuple[int, list[str], bool]]:
-    """Yield the number of each row, its fields, and whether it has several lines; skip blank rows.
-
-    Raises:
-        UserError: a row cannot be read, for example because a quote is not closed; gives the last row before it.
-    """
-    csv.field_size_limit(2**31 - 1)  # the default limit refuses texts above 128 KiB
-    reader = _make_reader(lines, separator, dialect)
-    last, read = lines.skipped, 0
-    try:
-        for number, fields in enumerate(reader, start=1):
-            several = reader.line_num - read > 1
-            read = reader.line_num
-            if fields:
-                last = number + lines.skipped
-                yield last, fields, several
-            lines.starts_row = True
-    except csv.Error as error:
-        in_header = last == lines.skipped
-        reason = _explain(str(error), lines, separator, dialect, in_header)
-        raise UserError(f"{name}, after row {last}: not valid CSV: {reason}") from error
-
-
-def _make_reader(lines: Iterable[str], separator: str, dialect: Dialect) -> Any:
-    quote, escape = dialect.quote or None, dialect.escape or None
-    escape = _WRITTEN_OUT.get(escape, escape) if escape else None
-    try:
-        return csv.reader(
-            iter(lines),
-            delimiter=separator,
-            quotechar=quote,
-            quoting=csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL,
-            escapechar=escape,
-            skipinitialspace=dialect.skip_initial_space,
-            strict=True,
-        )
-    except (TypeError, ValueError) as error:
-        key = dialect.key
-        raise UserError(
-            f"{key('separator')}={separator!r}, {key('quote')}={quote!r} and {key('escape')}={escape!r} must be one "
-            f"character each: {error}"
-        ) from error
-
-
-def _explain(error: str, lines: _Lines, separator: str, dialect: Dialect, in_header: bool) -> str:
-    """Return what is wrong with a quoted field, and the key that reads the file if there is one."""
-    if not dialect.quote:
-        return error
-    if in_header:  # of "id";"text" csv reads the first name, and expects a comma
-        for other in _OTHER_SEPARATORS:
-            if f"{dialect.quote}{other}{dialect.quote}" in lines.first:
-                return f"{error}: {_name_separator(other, dialect.key)}"
-    if dialect.escape is None and f"\\{dialect.quote}" in lines.first + lines.last:
-        return f'{error}: a backslash stands before a quotation mark: set {dialect.key("escape")}="\\\\"'
-    common = ", as is common in TSV" if separator == "\t" else ""
-    return (
-        f"{error}: a quotation mark is not closed, or closed before the end of the field: set "
-        f"{dialect.key('quote')}=null if the quotation marks belong to the texts{common}; else double them"
-    )
 
 
 @dataclass(frozen=True)
@@ -171,7 +86,7 @@ class _Table:
         width, values, unnamed = len(self.names), self.values, self.unnamed
         header = self.names if self.dialect.header else []
         with open_text(self.path, self.name, self.dialect.encoding, key=self.dialect.key) as file:
-            lines = _Lines(file, self.dialect)
+            lines = Lines(file, self.dialect)
             rows = read_rows(self.name, lines, self.separator, self.dialect)
             if header:
                 next(rows, None)
@@ -190,17 +105,18 @@ class _Table:
     def _report(self, number: int, kind: str, message: str) -> Problem:
         return Problem(kind, f"{self.name}, row {number}", message, "stops")
 
-    def _report_width(self, number: int, fields: Fields, several: bool, lines: _Lines) -> Problem:
-        message = describe_wrong_width(fields, len(self.names), self.separator)
-        if self.dialect.comment is None and lines.first.startswith(("#", "//", "--")):
-            message = f'{len(fields)} fields: set {self.dialect.key("comment")}="{lines.first[:1]}" if it is a comment'
+    def _report_width(self, number: int, fields: Fields, several: bool, lines: Lines) -> Problem:
+        message = _describe_wrong_width(fields, len(self.names), self.separator)
+        comment = next((start for start in _COMMENTS if lines.first.startswith(start)), None)
+        if self.dialect.comment is None and comment is not None:
+            message = f'{len(fields)} fields: set {self.dialect.key("comment")}="{comment}" if it is a comment'
         elif self.dialect.escape is None and self.dialect.quote and f"\\{self.dialect.quote}" in lines.first:
             message += f', or set {self.dialect.key("escape")}="\\\\" for quotation marks after a backslash'
         elif several:
             message += f", or set {self.dialect.key('quote')}=null if nothing is quoted: the row has several lines"
         return self._report(number, "wrong number of fields", message)
 
-    def _merges_rows(self, lines: _Lines) -> bool:
+    def _merges_rows(self, lines: Lines) -> bool:
         """Return whether a row of several lines is likely several rows of a TSV file in which nothing is quoted.
 
         In such a file the first and the last line have all fields. Texts of CSV often hold commas, so there is no such
@@ -228,7 +144,7 @@ class _Table:
         return self._report(number, "value without a column", message)
 
 
-def describe_wrong_width(fields: Fields, expected: int, separator: str) -> str:
+def _describe_wrong_width(fields: Fields, expected: int, separator: str) -> str:
     """Return a message about a row whose number of fields differs from that of the first row."""
     return f"{len(fields)} fields, but the first row has {expected}: quote texts that contain {separator!r}"
 
@@ -251,6 +167,14 @@ def _note_unnamed(name: str, names: Fields, unnamed: int | None) -> tuple[Proble
     columns = "column" if number == 1 else "columns"
     message = f"{number} {columns} without a name and without values"
     return (Problem("columns left out", name, message, "kept"),)
+
+
+def _refuse_no_rows(name: str, lines: Lines, dialect: Dialect) -> NoReturn:
+    if not lines.skipped:
+        raise UserError(f"{name}: the file is empty")
+    keys = [dialect.key(field) for field in ("skip_rows", "comment") if getattr(dialect, field)]
+    cause = f": change {' or '.join(keys)}" if keys else ""
+    raise UserError(f"{name}: no rows follow the {lines.skipped} skipped lines{cause}")
 
 
 def _get_configured_names(name: str, width: int, dialect: Dialect) -> list[str]:
@@ -318,19 +242,13 @@ def _refuse_other_header(
         if line > dialect.skip_rows:
             remedies.append(f"the header seems to be in line {line + 1}: set {key('skip_rows')}={line}")
         if other != separator:
-            remedies.append(_name_separator(other, key))
+            remedies.append(name_separator(other, key))
         if remedies:
             raise UserError(f"{name}: {', and '.join(remedies)}")
     if len(names) == 1:
-        other = max(_OTHER_SEPARATORS, key=names[0].count)
+        other = max(OTHER_SEPARATORS, key=names[0].count)
         if other in names[0]:
-            raise UserError(f"{name}: {_name_separator(other, key)}")
-
-
-def _name_separator(separator: str, key: Callable[[str], str]) -> str:
-    if separator == "\t":
-        return f'the fields are separated by tabs: set {key("format")}=tsv, or {key("separator")}="\\t"'
-    return f'the fields are separated by {separator!r}: set {key("separator")}="{separator}"'
+            raise UserError(f"{name}: {name_separator(other, key)}")
 
 
 def _find_header(
@@ -339,9 +257,9 @@ def _find_header(
     """Yield the index of each of the first lines that has all columns in use, and its separator."""
     with open_text(path, name, dialect.encoding, key=dialect.key) as file:
         for index, line in enumerate(islice(file, _TITLE_LINES)):
-            for other in dict.fromkeys((separator, *_OTHER_SEPARATORS)):
+            for other in dict.fromkeys((separator, *OTHER_SEPARATORS)):
                 try:
-                    names: list[str] = next(_make_reader([line], other, dialect), [])
+                    names: list[str] = next(make_reader([line], other, dialect), [])
                 except csv.Error:
                     continue
                 if _have_columns(names, columns):

@@ -70,6 +70,10 @@ def _open_table(path: Path, name: str, dialect: Dialect, columns: Collection[str
     key = dialect.key
     number, first = next(_iterate_rows(sheet, dialect.skip_rows), (0, []))
     if not first:
+        if dialect.skip_rows and next(_iterate_rows(sheet, 0), None) is not None:
+            raise UserError(
+                f"{name}: sheet {sheet.name!r} has no rows after row {dialect.skip_rows}: lower {key('skip_rows')}"
+            )
         others = f" (sheets: {', '.join(list_sheets(path))})"
         raise UserError(f"{name}: sheet {sheet.name!r} has no rows: set {key('sheet')}{others}")
     if dialect.header:

@@ -17,7 +17,7 @@ def open_fasttext(path: Path, name: str, dialect: Dialect) -> Rows:
     As in fastText, every word with the prefix is a label, wherever it is.
 
     Raises:
-        UserError: the file is no text or is empty.
+        UserError: the file is not text or is empty.
     """
     with open_text(path, name, dialect.encoding, "\n", dialect.key):
         pass  # errors of a file as such are reported before its first row is read

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ratchet.data.directories import Located
 from ratchet.data.formats.rows import Row, Rows
+from ratchet.data.opening import find_codec
 from ratchet.data.problems import Problem
 from ratchet.errors import UserError
 
@@ -19,12 +20,12 @@ def open_folders(path: Path, name: str, encoding: str, *, id_prefix: str = "", h
     not in a directory of a class is a problem, unless the labels are in another file (`has_labels` is False).
 
     Raises:
-        UserError: the directory has no files, or there is no such encoding.
+        UserError: the directory has no files, a directory in it is a symbolic link, or there is no such encoding.
     """
-    try:
-        "".encode(encoding)
-    except LookupError as error:
-        raise UserError(f"data.encoding={encoding!r}: unknown encoding; common ones: utf-8, latin-1, cp1252") from error
+    find_codec(encoding)
+    link = next((inner for inner in sorted(path.glob("[!.]*")) if inner.is_symlink() and inner.is_dir()), None)
+    if link is not None:
+        raise UserError(f"records: {link}: links to directories are not followed: move or copy the directory here")
     files = [file for file in Located(path, "**/*").list_files() if Path(file).name not in _NOT_TEXTS]
     if not files:
         raise UserError(f"records: {path}: the directory holds no files: data.records.layout=directory reads its files")

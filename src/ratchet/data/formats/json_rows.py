@@ -24,7 +24,7 @@ def open_json(path: Path, name: str, form: Format, dialect: Dialect, columns: Co
     A file in JSON whose first line is complete and that goes on is read as JSON Lines.
 
     Raises:
-        UserError: the file is no text, is empty, or holds a list over several lines in spite of `form`.
+        UserError: the file is not text, is empty, or holds a list over several lines in spite of `form`.
     """
     head = _read_head(path, name, dialect, may_be_empty=columns is None and form is Format.jsonl)
     is_complete = bool(head) and _parses(head[0])
@@ -211,7 +211,7 @@ def _join_columns(content: dict[str, Any], columns: Collection[str] | None) -> I
         first = next(iter(chosen.values()))
         if columns is None or any(value.keys() != first.keys() for value in chosen.values()):
             return None
-        lists, holds_records = [list(value.values()) for value in chosen.values()], False
+        lists, holds_records = [[value[index] for index in first] for value in chosen.values()], False
     else:
         return None
     if holds_records or len({len(value) for value in lists}) != 1:

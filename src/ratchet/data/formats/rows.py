@@ -38,6 +38,19 @@ class Rows:
         return f"{self.name}, {self.unit} {row.number}"
 
 
+def decode_values(values: dict[str, Any], place: str) -> Problem | None:
+    """Replace bytes by the text that they are in UTF-8. Return the problem of bytes that are not UTF-8, if any."""
+    for column, value in values.items():
+        if isinstance(value, bytes):
+            try:
+                values[column] = value.decode()
+            except UnicodeDecodeError:
+                return Problem(
+                    "bytes that are not text", place, f"column {column} holds bytes that are not UTF-8", "stops"
+                )
+    return None
+
+
 def is_used(column: str, used: Collection[str] | None) -> bool:
     """Return whether one of the names in use (None: every name) is this column, or a path that leads into it."""
     return used is None or column in used or any(name.startswith((f"{column}.", f"{column}[")) for name in used)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ratchet.data.formats.dialect import Dialect
-from ratchet.data.formats.rows import Row, Rows, is_used
+from ratchet.data.formats.rows import Row, Rows, decode_values, is_used
 from ratchet.data.problems import Problem
 from ratchet.errors import UserError
 
@@ -45,7 +45,8 @@ def open_sqlite(path: Path, name: str, dialect: Dialect, columns: Collection[str
             rows = _execute(connection, query, name, dialect)
             try:
                 for number, values in enumerate(rows, start=1):
-                    yield _make_row(name, number, {names[index]: values[index] for index in used})
+                    row = {names[index]: values[index] for index in used}
+                    yield decode_values(row, f"{name}, row {number}") or Row(number, row)
             except sqlite3.Error as error:
                 raise UserError(f"{name}: {dialect.key('query')}: {error}") from error
 
@@ -91,14 +92,3 @@ def _read_table_names(connection: sqlite3.Connection, name: str) -> list[str]:
 
 def _list_columns(rows: sqlite3.Cursor) -> list[str]:
     return [column[0] for column in rows.description or ()]
-
-
-def _make_row(name: str, number: int, values: dict[str, object]) -> Row | Problem:
-    for column, value in values.items():
-        if isinstance(value, bytes):
-            try:
-                values[column] = value.decode()
-            except UnicodeDecodeError:
-                message = f"column {column} holds bytes that are not UTF-8"
-                return Problem("bytes that are not text", f"{name}, row {number}", message, "stops")
-    return Row(number, values)
