@@ -87,6 +87,29 @@ def test_files_that_stay_are_listed(init: Init, tmp_path: Path) -> None:
     assert "ratchet train -m model=rule,regression" in out
 
 
+def test_long_evidence_is_wrapped_with_an_indent(init: Init, tmp_path: Path) -> None:
+    rows = [f"{row % 4 + 1},a longer text with the number {row}\n" for row in range(40)]
+    (tmp_path / "a.csv").write_text("".join(rows), encoding="utf-8")
+    code, out, _ = init("new", "data=a.csv", "labels=1", "dry=true")
+    assert code == 0
+    facts = out.split("\n\n")[1].splitlines()
+    assert max(map(len, facts)) <= 80
+    start = facts[0].index("csv")
+    continued = [line for line in facts if line.startswith(" ")]
+    assert continued
+    assert all(line[:start].isspace() and not line[start].isspace() for line in continued)
+
+
+@pytest.mark.parametrize("stated", ["true", "false"])
+def test_header_can_be_stated(init: Init, tmp_path: Path, stated: str) -> None:
+    rows = [f"{row % 4 + 1},a longer text with the number {row}\n" for row in range(40)]
+    (tmp_path / "a.csv").write_text("".join(rows), encoding="utf-8")
+    code, out, _ = init("new", "data=a.csv", "labels=1", f"header={stated}")
+    assert code == 0
+    assert f"{40 if stated == 'false' else 39} records" in out
+    assert f"header    {stated}, " in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -95,6 +118,7 @@ def test_files_that_stay_are_listed(init: Init, tmp_path: Path) -> None:
         (["new", "lables=topics"], "'labels'"),
         (["new", "dry=perhaps"], "dry"),
         (["new", "labels=topics"], "data="),
+        (["new", "header=false"], "data="),
         (["new", "data=nowhere.csv"], "nowhere.csv"),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ratchet.config import DataConfig, compose
+from ratchet.config import DataConfig, LabelKind, compose
 from ratchet.data.prepared import Prepared, prepare
 from ratchet.scaffold.inspecting import Inspection, inspect_file
 
@@ -27,6 +27,11 @@ def choose_labels(number: int) -> list[str]:
 
 def write_text(number: int) -> str:
     return " ".join(WORDS[(number * step + step) % len(WORDS)] for step in (1, 3, 5, 7, 11)) + f" case {number}"
+
+
+def to_scores(labels: list[str]) -> dict[str, float]:
+    """Return a score for each label, high for those given."""
+    return {label: 0.9 if label in labels else 0.1 for label in LABELS}
 
 
 def make_rows(write: Callable[[list[str]], Row], *, one: bool = False) -> list[Row]:
@@ -71,6 +76,14 @@ def read_draft(path: Path, **named: Any) -> tuple[DataConfig, Prepared]:
     prepared = prepare(data)
     assert not any(mark in label for label in prepared.labels for mark in "[]{}'\"")
     return data, prepared
+
+
+def check_labels(path: Path, kind: LabelKind, *, one: bool = False, **named: Any) -> Prepared:
+    """Check that the description of a file has this kind of labels, and reads those of `expect`."""
+    data, prepared = read_draft(path, **named)
+    assert data.labels.kind is kind
+    assert read_labels(prepared) == expect(one=one)
+    return prepared
 
 
 def read_labels(prepared: Prepared) -> dict[str, set[str]]:

@@ -23,6 +23,11 @@ from ratchet.errors import UserError
 from ratchet.scaffold.inspecting import inspect_file
 
 
+def leave_out(*numbers: int, one: bool = False) -> dict[str, set[str]]:
+    """Return the labels of all texts except those of these numbers."""
+    return {text: names for text, names in expect(one=one).items() if text not in map(write_text, numbers)}
+
+
 def make_records(write: Callable[[int, list[str]], Row], size: int = SIZE) -> list[Row]:
     return [write(number, choose_labels(number)) for number in range(size)]
 
@@ -46,14 +51,11 @@ def make_task(number: int, labels: list[str], **changed: Any) -> Row:
     return task | changed
 
 
-def write_choice(labels: list[str]) -> Any:
-    return labels[0] if len(labels) == 1 else {"choices": labels}
+def make_row(suffix: str) -> Callable[[int, list[str]], Row]:
+    """Return a function that makes a row of Label Studio's CSV or JSON_MIN."""
 
-
-@pytest.mark.parametrize("suffix", [".json", ".csv"])
-def test_label_studio_writes_one_choice_as_a_word_and_several_as_an_object(tmp_path: Path, suffix: str) -> None:
     def write(number: int, labels: list[str]) -> Row:
-        choice = write_choice(labels)
+        choice = labels[0] if len(labels) == 1 else {"choices": labels}
         return {
             "id": number,
             "text": write_text(number),
@@ -63,7 +65,12 @@ def test_label_studio_writes_one_choice_as_a_word_and_several_as_an_object(tmp_p
             "lead_time": 3.5,
         }
 
-    path = save(tmp_path, make_records(write), suffix)
+    return write
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv"])
+def test_label_studio_writes_one_choice_as_a_word_and_several_as_an_object(tmp_path: Path, suffix: str) -> None:
+    path = save(tmp_path, make_records(make_row(suffix)), suffix)
     data, prepared = read_draft(path)
     assert (data.labels.kind, data.labels.key, data.id) == (LabelKind.list, "choices", "id")
     assert read_labels(prepared) == expect()
@@ -72,12 +79,7 @@ def test_label_studio_writes_one_choice_as_a_word_and_several_as_an_object(tmp_p
 
 @pytest.mark.parametrize("suffix", [".json", ".csv"])
 def test_rows_of_one_label_studio_task_are_joined_by_a_named_rule(tmp_path: Path, suffix: str) -> None:
-    def write(number: int, labels: list[str]) -> Row:
-        choice = write_choice(labels)
-        text = json.dumps(choice) if suffix == ".csv" and isinstance(choice, dict) else choice
-        return {"id": number, "text": write_text(number), "topic": text, "annotation_id": number, "annotator": 1}
-
-    rows = make_records(write)
+    rows = make_records(make_row(suffix))
     rows.append(rows[1] | {"topic": "billing", "annotation_id": 900, "annotator": 2})
     path = save(tmp_path, rows, suffix)
     data, prepared = read_draft(path)
@@ -103,11 +105,31 @@ def test_cancelled_and_missing_annotations_of_label_studio_are_left_out_and_coun
     data, prepared = read_draft(path)
     assert data.filter.where == {"annotations.was_cancelled": False}
     assert sum(prepared.report.filtered.values()) == 3
-    assert read_labels(prepared) == {text: names for text, names in expect().items() if text[-6:] not in LEFT_OUT}
-    assert "1 task without an annotation and 2 with a cancelled one" in inspect_file(path).yaml
+    assert read_labels(prepared) == leave_out(0, 1, 2)
+    assert "left out: 1 task without an annotation and 2 tasks with a cancelled annotation" in inspect_file(path).yaml
 
 
-LEFT_OUT = {"case 0", "case 1", "case 2"}
+@pytest.mark.parametrize("number", [0, 2])
+def test_counts_of_zero_label_studio_tasks_are_not_written(tmp_path: Path, number: int) -> None:
+    tasks = make_records(make_task)
+    for task in tasks:
+        task["annotations"][0]["was_cancelled"] = False
+    for task in tasks[:number]:
+        task["annotations"] = [answer(["billing"], cancelled=True)]
+    comment = dict(inspect_file(save(tmp_path, tasks, ".json")).findings)["filter"]
+    assert "without an annotation" not in comment
+    assert "0 " not in comment
+    assert comment.startswith("left out: 2 tasks with a cancelled" if number else "left out: tasks with a cancelled")
+
+
+def test_left_out_argilla_records_are_named_by_their_status(tmp_path: Path) -> None:
+    rows = make_records(lambda number, labels: make_argilla(number, labels))
+    for row in rows:
+        row["status"] = "completed"
+    for row in rows[:3]:
+        row["status"] = "pending"
+    comment = dict(inspect_file(save(tmp_path, rows, ".json")).findings)["filter"]
+    assert comment == "left out: 3 records with another status than completed"
 
 
 def test_two_annotations_of_a_label_studio_task_are_joined_by_a_named_rule(tmp_path: Path) -> None:
@@ -165,13 +187,10 @@ def test_prodigy_options_that_were_accepted_are_labels(tmp_path: Path) -> None:
     path = save(tmp_path, make_records(write), ".jsonl")
     data, prepared = read_draft(path)
     assert (data.labels.column, data.labels.kind, data.filter.where) == ("accept", LabelKind.list, {"answer": "accept"})
-    assert read_labels(prepared) == {text: names for text, names in expect().items() if text[-6:] not in SKIPPED}
+    assert read_labels(prepared) == leave_out(3, 4)
     inspection = inspect_file(path)
     assert "1 with reject and 1 with ignore" in inspection.yaml
     assert "rare labels" not in dict(inspection.findings)
-
-
-SKIPPED = {"case 3", "case 4"}
 
 
 def test_prodigy_questions_about_one_label_count_if_they_were_accepted(tmp_path: Path) -> None:
@@ -216,16 +235,16 @@ def test_doccano_writes_lists_of_labels(tmp_path: Path, suffix: str, text: str, 
     assert read_labels(prepared) == expect()
 
 
-def test_doccano_rows_that_nobody_approved_are_left_out(tmp_path: Path) -> None:
+def test_doccano_rows_without_approval_are_left_out(tmp_path: Path) -> None:
     def write(number: int, labels: list[str]) -> Row:
         return {"id": number, "text": write_text(number), "label": labels, "Approved": number not in (3, 4)}
 
     data, prepared = read_draft(save(tmp_path, make_records(write), ".jsonl"))
     assert data.filter.where == {"Approved": True}
-    assert read_labels(prepared) == {text: names for text, names in expect().items() if text[-6:] not in SKIPPED}
+    assert read_labels(prepared) == leave_out(3, 4)
 
 
-def test_doccano_rows_are_kept_if_hardly_any_is_approved(tmp_path: Path) -> None:
+def test_doccano_rows_are_kept_if_few_are_approved(tmp_path: Path) -> None:
     def write(number: int, labels: list[str]) -> Row:
         return {"id": number, "text": write_text(number), "label": labels, "Approved": number in (3, 4)}
 
@@ -266,7 +285,7 @@ def test_argilla_responses_are_labels(tmp_path: Path, one: bool) -> None:
     data, prepared = read_draft(save(tmp_path, rows, ".json"))
     assert (data.text, data.labels.column) == (["fields.text"], "responses.topic.value")
     assert (data.filter.where, data.labels.one) == ({"status": "completed"}, True if one else None)
-    assert read_labels(prepared) == {text: names for text, names in expect(one=one).items() if text[-6:] != "case 3"}
+    assert read_labels(prepared) == leave_out(3, one=one)
 
 
 def test_argilla_suggestions_are_used_without_a_response(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tests for the checkup of a project: what needs which extra, broken projects, and that nothing is written."""
+"""Test the checkup of a project: what needs which extra, broken projects, and that nothing is written."""
 
 import shutil
 import subprocess

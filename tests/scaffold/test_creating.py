@@ -1,4 +1,4 @@
-"""Tests for creating a project: what is written, what is left alone, and that errors and kills leave nothing."""
+"""Test creating a project: what is written, what is left alone, and that errors and kills leave nothing."""
 
 import errno
 import json
@@ -364,15 +364,12 @@ def test_wrong_description_of_the_data_writes_nothing(
     assert not place.exists()
 
 
-def test_missing_data_file_writes_nothing(place: Path) -> None:
-    with pytest.raises(UserError, match=r"nowhere\.csv"):
-        create_project(place, data=Path("nowhere.csv"))
-    assert not place.exists()
-
-
-def test_columns_need_a_data_file(place: Path) -> None:
-    with pytest.raises(UserError, match="data=FILE"):
-        create_project(place, labels="topics")
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"data": Path("nowhere.csv")}, r"nowhere\.csv"), ({"labels": "topics"}, "data=FILE")]
+)
+def test_missing_data_file_writes_nothing(place: Path, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        create_project(place, **arguments)
     assert not place.exists()
 
 

@@ -1,4 +1,4 @@
-"""Tests for the files that `init` finds: several, directories, patterns, parts by name; all are copied and read."""
+"""Test the files that `init` finds: several, directories, patterns, parts by name; all are copied and read."""
 
 import json
 from collections.abc import Callable, Sequence

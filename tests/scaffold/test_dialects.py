@@ -1,4 +1,4 @@
-"""Tests for the dialects that `init` detects: the YAML that it writes gives the records that were written."""
+"""Test the dialects that `init` detects: the YAML that it writes gives the records that were written."""
 
 import bz2
 import csv
@@ -18,6 +18,7 @@ from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.scaffold.conftest import ReadBack
+from tests.scaffold.ticket_files import write
 
 from ratchet.config import DataConfig, Format
 from ratchet.errors import UserError
@@ -42,11 +43,6 @@ def to_csv(texts: list[str] = TEXTS, *, header: bool = True, **dialect: Any) -> 
 
 def make_objects(**columns: Any) -> list[dict[str, Any]]:
     return [{"message": text, "topic": label, **columns} for text, label in EXPECTED.items()]
-
-
-def write(path: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
-    return path
 
 
 @pytest.fixture
@@ -295,11 +291,11 @@ def test_quoted_rows_of_any_text_are_read_as_written(
     writer = csv.writer(buffer, delimiter=separator, quoting=quoting)  # type: ignore[arg-type]
     writer.writerows([("message", "topic"), *((f"text {text} end", label) for text, label in rows)])
     path = write(tmp_path / "a.csv", buffer.getvalue())
-    found = detect_dialect([path], ["message"])
-    is_own = separator == {Format.csv: ",", Format.tsv: "\t"}[found.format]  # the separator of the format itself
+    dialect = detect_dialect([path], ["message"])
+    is_own = separator == {Format.csv: ",", Format.tsv: "\t"}[dialect.format]  # the separator of the format itself
     expected = None if is_own else separator
-    assert (found.separator, found.quote, found.escape, found.skip_rows) == (expected, '"', None, 0)
-    assert found.comment is None
+    assert (dialect.separator, dialect.quote, dialect.escape, dialect.skip_rows) == (expected, '"', None, 0)
+    assert dialect.comment is None
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

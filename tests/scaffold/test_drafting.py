@@ -1,6 +1,5 @@
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +20,6 @@ from ratchet.config import (
     SplitMethod,
     compose,
 )
-from ratchet.scaffold.column_roles import profile_columns
 from ratchet.scaffold.data_yaml import write_data_yaml
 from ratchet.scaffold.inspecting import inspect_file
 
@@ -110,16 +108,6 @@ def test_defaults_are_not_written(tmp_path: Path) -> None:
 
 
 # --- roles ------------------------------------------------------------------------------------------------------------
-def test_objects_are_opened_into_paths() -> None:
-    rows: list[Any] = [{"channel": "web", "author": {"name": "Ann"}}, None, {"channel": "mail"}]
-    columns = profile_columns({"meta": rows, "n": [1, 2, 3]})
-    assert list(columns) == ["meta", "n", "meta.channel", "meta.author", "meta.author.name"]
-    assert columns["meta.author.name"].values == ["Ann", None, None]
-
-
-def test_scores_of_labels_are_not_opened() -> None:
-    columns = profile_columns({"cats": [{"bug": 0.9, "slow": 0.1}] * 3, "size": [{"rows": 12, "columns": 3}] * 3})
-    assert list(columns) == ["cats", "size", "size.rows", "size.columns"]
 
 
 def test_texts_and_slices_may_be_paths(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tests for the checks of a project's files: conf/, models/, params.yaml, and what `ratchet init` writes."""
+"""Test the checks of a project's files: conf/, models/, params.yaml, and what `ratchet init` writes."""
 
 import shutil
 from collections.abc import Callable

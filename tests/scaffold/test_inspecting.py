@@ -2,7 +2,6 @@ import csv
 import io
 import json
 import os
-import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,76 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.datasets import TOPICS
+from tests.scaffold.ticket_files import (
+    Row,
+    compose_yaml,
+    find_comment,
+    inspect_and_read,
+    join_labels,
+    keep_first_label,
+    make_rows,
+    read_back,
+    to_csv,
+    write,
+)
 
-from ratchet.config import Config, DataConfig, Format, LabelKind, Leaks, SplitMethod, compose
-from ratchet.data import splits
-from ratchet.data.prepared import Prepared, prepare
+from ratchet.config import Format, LabelKind
 from ratchet.errors import UserError
-from ratchet.scaffold.column_roles import PART_NAMES, SAMPLE
-from ratchet.scaffold.inspecting import Inspection, inspect_file
-
-Row = dict[str, Any]
-
-
-def make_rows(size: int = 60, **columns: Any) -> list[Row]:
-    """Make rows with an id, a text and a list of labels; `columns` adds values, or functions of the row's number."""
-    generator = random.Random(size)
-    rows = []
-    for number in range(size):
-        names = list(TOPICS)
-        labels = [names[number % 3]] if number % 4 else [names[number % 3], names[(number + 1) % 3]]
-        words = [word for label in labels for word in generator.choices(TOPICS[label].split(), k=6)]
-        row = {"ticket": f"T-{number}", "body": f"{' '.join(words)} number {number}", "topics": labels}
-        rows.append(row | {name: value(number) if callable(value) else value for name, value in columns.items()})
-    return rows
-
-
-def join_labels(rows: list[Row], separator: str = ";") -> list[Row]:
-    return [row | {"topics": separator.join(row["topics"])} for row in rows]
-
-
-def keep_first_label(rows: list[Row]) -> list[Row]:
-    return [row | {"topics": row["topics"][0]} for row in rows]
-
-
-def to_csv(rows: list[Row], separator: str = ",", *, header: bool = True, **dialect: Any) -> str:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, delimiter=separator, **dialect)
-    if header:
-        writer.writerow(rows[0])
-    writer.writerows(row.values() for row in rows)
-    return buffer.getvalue()
-
-
-def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
-    path.write_bytes(text.encode(encoding))
-    return path
-
-
-def compose_yaml(inspection: Inspection, directory: Path) -> Config:
-    """Compose the YAML text of an inspection, with its file where the text expects it."""
-    (directory / "data").mkdir(exist_ok=True)
-    (directory / "data" / f"{inspection.name}.yaml").write_text(inspection.yaml, encoding="utf-8")
-    config = compose([f"data={inspection.name}"], directory)
-    [(kept, source)] = inspection.copies.items()
-    assert config.data.records.path == kept.as_posix() == f"data/{inspection.name}/{inspection.path.name}"
-    config.data.records.path = str(source.resolve())
-    return config
-
-
-def read_back(inspection: Inspection, directory: Path) -> tuple[DataConfig, Prepared]:
-    data = compose_yaml(inspection, directory).data
-    return data, prepare(data)
-
-
-def inspect_and_read(path: Path, **named: Any) -> tuple[DataConfig, Prepared, Inspection]:
-    inspection = inspect_file(path, **named)
-    return *read_back(inspection, path.parent), inspection
-
-
-def find_comment(inspection: Inspection, key: str) -> str:
-    """Return the line of a key, with its comment."""
-    return next(line for line in inspection.yaml.splitlines() if line.startswith(f"{key}:"))
+from ratchet.scaffold.column_roles import SAMPLE
+from ratchet.scaffold.inspecting import inspect_file
 
 
 # --- formats ----------------------------------------------------------------------------------------------------------
@@ -188,135 +134,16 @@ def test_encoding_is_found(tmp_path: Path, encoding: str) -> None:
     assert ("Köln" in find_comment(inspection, "encoding")) == (encoding == "cp1252"), "a guess shows words to check"
 
 
-def test_latin_1_is_the_last_resort(tmp_path: Path) -> None:
-    rows = join_labels(make_rows(note=lambda number: ["K\xf6ln", "\x8d"][number % 2], number=str))
-    data, _, _ = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows), "latin-1"))
-    assert data.encoding == "latin-1"
-
-
-def test_latin_1_is_found_in_texts_with_a_control_character(tmp_path: Path) -> None:
-    rows = [row | {"body": f"{row['body']} K\xf6ln \x8d"} for row in join_labels(make_rows())]
+@pytest.mark.parametrize("columns", [{}, {"note": lambda number: ["K\xf6ln", "\x8d"][number % 2], "number": str}])
+def test_latin_1_is_found_by_its_control_characters(tmp_path: Path, columns: dict[str, Any]) -> None:
+    rows = join_labels(make_rows(**columns))
+    if not columns:
+        rows = [row | {"body": f"{row['body']} K\xf6ln \x8d"} for row in rows]
     data, _, _ = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows), "latin-1"))
     assert data.encoding == "latin-1"
 
 
 # --- dates, ids, parts, groups ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        ("%Y-%m-%d", None),
-        ("%Y-%m-%dT%H:%M:%S+02:00", None),
-        ("%Y-%m-%dT%H:%M:%SZ", None),
-        ("%d.%m.%Y", "%d.%m.%Y"),
-        ("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M"),
-        ("%m/%d/%Y", "%m/%d/%Y"),
-        ("%a, %d %b %Y %H:%M:%S +0000", "%a, %d %b %Y %H:%M:%S %z"),
-    ],
-)
-def test_date_format_is_found(tmp_path: Path, written: str, expected: str | None) -> None:
-    start = datetime(2026, 1, 1)
-    rows = join_labels(make_rows(opened=lambda number: (start + timedelta(days=number)).strftime(written)))
-    data, prepared, _ = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert (data.created_at, data.date_format) == ("opened", expected)
-    dates = sorted(record.created_at for record in prepared.records if record.created_at)
-    assert [date - dates[0] for date in dates] == [timedelta(days=number) for number in range(60)]
-
-
-@pytest.mark.parametrize("name", ["created_utc", "createdAt", "timestamp"])
-@pytest.mark.parametrize("factor", [1, 1_000, 1.0], ids=["seconds", "milliseconds", "decimals"])
-def test_unix_times_are_found(tmp_path: Path, name: str, factor: float) -> None:
-    rows = join_labels(make_rows(**{name: lambda number: (1_767_225_600 + 86_400 * number) * factor}))
-    data, prepared, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert (data.created_at, data.date_format) == (name, "unix")
-    dates = sorted(record.created_at for record in prepared.records if record.created_at)
-    assert dates == [datetime(2026, 1, 1) + timedelta(days=number) for number in range(60)]
-    assert "since 1970" in dict(inspection.findings)["date"]
-
-
-@pytest.mark.parametrize(
-    ("name", "first"),
-    [("amount", 1_767_225_600), ("created", 20_260_101), ("time", 12), ("closed", 9_999_999_999_999)],
-)
-def test_other_numbers_are_no_dates(tmp_path: Path, name: str, first: int) -> None:
-    rows = join_labels(make_rows(**{name: lambda number: first + number}))
-    data, _, _ = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert data.created_at is None
-
-
-def test_date_that_can_be_read_in_two_ways_is_only_suggested(tmp_path: Path) -> None:
-    rows = join_labels(make_rows(opened=lambda number: f"{number % 12 + 1:02}/{number % 9 + 1:02}/2026"))
-    data, _, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert data.created_at is None
-    assert '# date_format: "%d/%m/%Y"' in inspection.yaml
-    assert '# date_format: "%m/%d/%Y"' in inspection.yaml
-
-
-def test_two_date_columns_are_only_suggested(tmp_path: Path) -> None:
-    rows = join_labels(make_rows(opened="2026-01-01", closed=lambda number: f"2026-02-{number % 28 + 1:02}"))
-    data, _, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert data.created_at is None
-    assert {"# created_at: opened", "# created_at: closed"} <= {
-        line.partition("  #")[0] for line in inspection.yaml.splitlines()
-    }
-
-
-def test_date_column_with_other_values_is_not_used(tmp_path: Path) -> None:
-    rows = join_labels(make_rows(opened=lambda number: "soon" if number == 30 else "2026-01-01"))
-    data, prepared, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert data.created_at is None
-    assert len(prepared.records) == 60
-    assert "record 31" in dict(inspection.findings)["date"]
-
-
-def test_id_column_with_repeated_values_is_not_used(tmp_path: Path) -> None:
-    rows = join_labels(make_rows(ticket=lambda number: f"T-{min(number, 58)}"))
-    data, prepared, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert data.id is None
-    assert len(prepared.records) == 60
-    assert "record 60" in dict(inspection.findings)["id"]
-
-
-def test_given_split_is_used(tmp_path: Path) -> None:
-    rows = join_labels(
-        make_rows(
-            part=lambda number: ["Train", "Train", "dev", "test"][number % 4],
-            body=lambda number: " ".join(f"{number * factor % 991:05}" for factor in range(1, 9)) + " and so on",
-        )
-    )
-    data, _, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert (data.split.method, data.split.column) == (SplitMethod.given, "part")
-    assert "Train 30" in find_comment(inspection, "split")
-
-
-def test_text_in_two_given_parts_is_dropped_from_train(tmp_path: Path) -> None:
-    rows = join_labels(make_rows(part=lambda number: ["train", "test"][number % 2]))
-    rows[1]["body"] = rows[0]["body"]
-    data, _, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert (data.split.method, data.split.leaks) == (SplitMethod.given, Leaks.drop_from_train)
-    assert "row 2 (train)" in dict(inspection.findings)["leaks"]
-
-
-def test_given_split_that_leaves_no_train_part_is_not_used(tmp_path: Path) -> None:
-    rows = join_labels(make_rows(part=lambda number: ["train", "test"][number % 2]))
-    for first, second in zip(rows[::2], rows[1::2], strict=True):
-        first["body"] = second["body"]
-    data, _, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert data.split.method is SplitMethod.stratified
-    assert "# split: {method: given, column: part}" in inspection.yaml
-    assert "part" in dict(inspection.findings)["split, not used"]
-
-
-def test_only_a_clearly_categorical_column_is_an_active_slice(tmp_path: Path) -> None:
-    rows = join_labels(
-        make_rows(channel=lambda number: ["web", "mail"][number % 2], agent=lambda number: f"agent {number % 11}")
-    )
-    data, _, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert {name: definition.column for name, definition in data.slices.items()} == {"channel": "channel"}
-    assert "# agent: {kind: column, column: agent}" in inspection.yaml
-
-
-def test_names_of_parts_are_those_that_a_given_split_reads() -> None:
-    assert set(splits._NAMES) == PART_NAMES
 
 
 def test_large_file_is_sampled_and_then_checked_on_all_rows(tmp_path: Path) -> None:
@@ -328,12 +155,6 @@ def test_large_file_is_sampled_and_then_checked_on_all_rows(tmp_path: Path) -> N
     assert "record 2,346" in dict(inspection.findings)["id"]
     assert "line 4568" in dict(inspection.findings)["bad labels"]
     assert inspection.num_records == len(rows) - 1
-
-
-def test_slice_does_not_replace_one_of_every_data_set(tmp_path: Path) -> None:
-    rows = join_labels(make_rows(short_text=lambda number: ["web", "mail"][number % 2]))
-    data, _, _ = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    assert list(data.slices) == ["short_text_column"]
 
 
 # --- names and comments -----------------------------------------------------------------------------------------------
@@ -378,72 +199,6 @@ def test_any_column_name_can_be_written(tmp_path: Path, column: str) -> None:
 
 
 # --- what is only reported --------------------------------------------------------------------------------------------
-def test_rows_that_training_refuses_are_counted_with_their_location(tmp_path: Path) -> None:
-    lines = to_csv(join_labels(make_rows())).splitlines()
-    lines[6] += ",one,too,many"
-    location = "row 7"
-    inspection = inspect_file(write(tmp_path / "a.csv", "\n".join(lines)))
-    assert inspection.num_records == 59
-    assert location in dict(inspection.findings)["wrong number of fields"]
-    assert location in inspection.yaml
-    assert "drop_bad_rows: false" in inspection.yaml
-    config = compose_yaml(inspection, tmp_path).data
-    with pytest.raises(UserError, match=location):
-        prepare(config)
-    config.drop_bad_rows = True
-    assert len(prepare(config).records) == 59
-
-
-def test_missing_class_is_counted_with_its_location(tmp_path: Path) -> None:
-    rows = keep_first_label(make_rows())
-    rows[3]["topics"] = ""
-    inspection = inspect_file(write(tmp_path / "a.csv", to_csv(rows)))
-    assert "row 5" in dict(inspection.findings)["no label"]
-    assert "# labels: {column: topics, kind: separated" in inspection.yaml, "the layout without such rows is shown"
-
-
-def test_broken_json_line_is_counted_with_its_location(tmp_path: Path) -> None:
-    lines = [json.dumps(row) for row in make_rows()]
-    lines[8] = '{"ticket": '
-    inspection = inspect_file(write(tmp_path / "a.jsonl", "\n".join(lines)))
-    assert "line 9" in dict(inspection.findings)["broken line"]
-
-
-def test_repeated_texts_and_empty_texts_are_counted(tmp_path: Path) -> None:
-    rows = join_labels(make_rows())
-    rows[1]["body"] = rows[2]["body"] = rows[0]["body"]
-    rows[5]["body"] = " "
-    _, prepared, inspection = inspect_and_read(write(tmp_path / "a.csv", to_csv(rows)))
-    findings = dict(inspection.findings)
-    assert findings["repeated text"].startswith("2 ")
-    assert "row 7" in findings["empty text"]
-    assert len(prepared.records) == inspection.num_records == 59
-
-
-def test_rare_labels_are_only_suggested_to_be_left_out(tmp_path: Path) -> None:
-    rows = make_rows()
-    rows[0]["topics"].append("unicorns")
-    data, _, inspection = inspect_and_read(write(tmp_path / "a.json", json.dumps(rows)))
-    assert data.filter.min_records == 1
-    assert "# filter: {min_records: 3}" in inspection.yaml
-    assert "unicorns (1)" in dict(inspection.findings)["rare labels"]
-
-
-def test_rare_classes_that_a_split_refuses_are_left_out(tmp_path: Path) -> None:
-    rows = keep_first_label(make_rows())
-    rows[0]["topics"] = "unicorns"
-    inspection = inspect_file(write(tmp_path / "a.csv", to_csv(rows)))
-    config = compose_yaml(inspection, tmp_path)
-    prepared = prepare(config.data)
-    assert config.data.filter.min_records == 3
-    assert splits.make_split(prepared, config.split, config.data.split.column).test
-    assert "unicorns" not in prepared.labels
-
-
-def test_split_that_training_refuses_is_reported(tmp_path: Path) -> None:
-    rows = [row | {"topics": f"class {number % 20}"} for number, row in enumerate(make_rows())]
-    inspection = inspect_file(write(tmp_path / "a.csv", to_csv(rows)))
-    assert "20" in dict(inspection.findings)["split"], "test has 9 records, so it cannot have 20 classes"
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -460,6 +215,18 @@ def test_several_columns_that_may_be_labels_are_listed(tmp_path: Path) -> None:
         inspect_file(write(tmp_path / "a.csv", to_csv(rows)))
 
 
+def test_findings_have_values_as_yaml(tmp_path: Path) -> None:
+    text = to_csv(join_labels(make_rows()), separator=";").replace(";", "; ")
+    findings = inspect_file(write(tmp_path / "a.csv", text)).findings
+    assert [key for key, _ in findings][:5] == ["format", "encoding", "header", "separator", "skip_initial_space"]
+    values = {key: value.partition(",")[0] for key, value in findings}
+    assert values["encoding"] == "utf-8"
+    assert values["separator"] == '";"'
+    assert values["skip_initial_space"] == "true"
+    bare = "body,topic\n" + "".join(f'the 1" disk {number} is full,{"ab"[number % 2]}\n' for number in range(20))
+    assert dict(inspect_file(write(tmp_path / "b.csv", bare)).findings).get("quote", "null,").startswith("null,")
+
+
 def swap(rows: list[Row], **columns: Any) -> str:
     return to_csv([row | columns for row in rows])
 
@@ -470,6 +237,8 @@ def swap(rows: list[Row], **columns: Any) -> str:
         (" \n", {}, "empty"),
         ("\ufeff\n", {}, "empty"),
         ("word\n" * 20, {}, "not a table"),
+        ("body,topics\n", {}, "no rows, only the columns body, topics"),
+        ("body,topics\n", {"labels": "topics"}, "no rows"),
         (to_csv(join_labels(make_rows(9))), {}, "9 records"),
         (swap(make_rows(), topics="all"), {"labels": "topics"}, "only one label, 'all'"),
         (swap(make_rows(), topics=""), {"labels": "topics"}, "no value"),

@@ -1,4 +1,4 @@
-"""Tests for the checks of Python, packages, extras, threads, GPU and disk space, each with a good and a bad machine."""
+"""Test the checks of Python, packages, extras, threads, GPU and disk space, each with a good and a bad machine."""
 
 import shutil
 import subprocess
@@ -163,7 +163,7 @@ def test_more_threads_than_usable_cores_are_a_note(
         monkeypatch.setattr(f"{module}.available_cores", lambda: 4)
     check = check_threads()
     assert check.status is status
-    assert ("of which 2 may be used" in check.seen) == (usable == 2)
+    assert ("(2 usable)" in check.seen) == (usable == 2)
     assert check.remedy == ("" if status is Status.ok else f"set OMP_NUM_THREADS={usable}")
 
 

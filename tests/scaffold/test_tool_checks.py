@@ -1,4 +1,4 @@
-"""Tests for the checks of git, DVC and W&B, each with and without a fault."""
+"""Test the checks of git, DVC and W&B, each with and without a fault."""
 
 import shutil
 from importlib import metadata

@@ -3,17 +3,23 @@
 import csv
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from ratchet.config import is_option, parse_options
 from ratchet.errors import UserError
-from ratchet.reporting.terminal import print_facts
+from ratchet.reporting.blocks import one_line
+from ratchet.reporting.terminal import print_facts, terminal_width, wrapped
 
 if TYPE_CHECKING:
     from ratchet.scaffold.creating import Created
+
+_WIDTH = 80  # of the evidence if output is piped
+_LEAST = 40  # columns of a text next to its name
 
 
 @dataclass
@@ -30,6 +36,8 @@ class Options:
     """Name of the data set; null takes that of the file."""
     id: str | None = None
     """Column of the record's id; null guesses it."""
+    header: bool | None = None
+    """Whether the first row has the names of the columns; null detects it. Without names, they are 1, 2, ..."""
     dry: bool = False
     """List what would be written, and write nothing."""
 
@@ -51,6 +59,7 @@ def run(arguments: list[str]) -> int:
         labels=options.labels,
         name=options.name,
         id=options.id,
+        header=options.header,
         dry=options.dry,
     )
     if options.dry:
@@ -106,4 +115,13 @@ def _print_findings(created: "Created") -> None:
     if created.inspection is None:
         return
     print()
-    print_facts(created.inspection.findings)
+    print_facts(list(_wrap_facts(created.inspection.findings)))
+
+
+def _wrap_facts(facts: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield facts with long texts in several lines: also piped output is for people, and evidence is prose."""
+    start = max(cell_len(name) for name, _ in facts) + 2
+    for name, text in facts:
+        first, *others = wrapped(one_line(text), max((terminal_width() or _WIDTH) - start, _LEAST))
+        yield name, first
+        yield from (("", line) for line in others)

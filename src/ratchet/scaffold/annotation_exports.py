@@ -8,8 +8,10 @@ from ratchet.config import LabelKind, LabelsConfig
 from ratchet.data.label_cells import parse_cell
 from ratchet.data.values import get_value, is_plain, to_string
 from ratchet.errors import UserError
-from ratchet.scaffold.column_roles import Column, holds_scores
-from ratchet.scaffold.label_layouts import Layout, detect_layout, make_exclusive
+from ratchet.scaffold.column_roles import Column, holds_scores, make_path
+from ratchet.scaffold.data_yaml import count
+from ratchet.scaffold.label_columns import detect_layout
+from ratchet.scaffold.label_layouts import Layout, make_exclusive
 
 Columns = Mapping[str, Column]
 _VERDICTS = {"accept", "reject", "ignore"}
@@ -27,10 +29,10 @@ _ARGILLA |= {"updated_at", "external_id"}
 
 @dataclass(frozen=True)
 class Export:
-    """What a tool writes: the labels, the columns of the text (none: guess them), and the values that rows must have.
+    """The export of a tool: the labels, the columns of the text (none: guess them), and the values that rows must have.
 
-    `comments` has the evidence by key of the configuration; `own` are columns that describe the annotation; a row for
-    each annotation of a task repeats the `id`.
+    `comments` has the evidence by key of the configuration; `own` are columns that describe the annotation; several
+    annotations of a task are rows with the same `id`.
     """
 
     tool: str
@@ -44,7 +46,7 @@ class Export:
 
 
 def recognise_export(file: str, columns: Columns, chosen: str | None = None) -> Export | None:
-    """Return what an annotation tool wrote; None if the columns are those of no tool that is known.
+    """Return the export of an annotation tool; None if the columns are not those of a known tool.
 
     `chosen` is the column of the labels that the user named, if any; the export is None if it reads another.
 
@@ -63,26 +65,19 @@ def recognise_export(file: str, columns: Columns, chosen: str | None = None) -> 
     return None
 
 
-def make_path(columns: Columns, path: str) -> Column | None:
-    """Return a path into objects and lists as a column; None if nothing is there."""
-    name = next(
-        (name for name in sorted(columns, key=len, reverse=True) if path.startswith((f"{name}.", f"{name}["))), ""
-    )
-    if not name:
-        return None
-    column = Column(path, [get_value({name: value}, path) for value in columns[name].values])
-    return column if column.sample else None
+def _list_paths(columns: Columns, root: str) -> list[str]:
+    return [name for name in columns if name.startswith(f"{root}.")]
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _list_inside(columns: Columns, root: str) -> list[str]:
+def _list_texts(columns: Columns, root: str) -> list[str]:
     """Return the paths into a column that hold texts."""
-    paths = [name for name in columns if name.startswith(f"{root}.") and columns[name].is_plain]
+    paths = [name for name in _list_paths(columns, root) if columns[name].is_plain]
     texts = [name for name in paths if columns[name].is_text]
     return texts or [name for name in paths if name in (f"{root}.text", f"{root}.content")] or paths[:1]
+
+
+def _find_id(columns: Columns) -> str | None:
+    return "id" if "id" in columns else None
 
 
 # --- Label Studio -----------------------------------------------------------------------------------------------------
@@ -114,17 +109,18 @@ def _read_studio_tasks(file: str, columns: Columns, chosen: str | None) -> Expor
     config = LabelsConfig(column="annotations.result.value.choices", kind=LabelKind.list)
     kept = [task for task, is_cancelled in zip(tasks, cancelled, strict=True) if task and not is_cancelled]
     layout = _describe_tasks(Layout(config, "as Label Studio writes choices in JSON"), kept)
-    reason = f"{_count(sum(not task for task in tasks), 'task')} without an annotation and {sum(cancelled):,} with a "
-    reason += "cancelled one are left out"
-    return Export(
-        "Label Studio (JSON)",
-        layout,
-        _list_inside(columns, "data"),
-        "id" if "id" in columns else None,
-        {"annotations.was_cancelled": False} if has_key else {},
-        {"filter": reason} if has_key else {},
-        own=_STUDIO_TASK,
+    where, comments = (
+        ({"annotations.was_cancelled": False}, {"filter": _count_left_out(tasks, cancelled)}) if has_key else ({}, {})
     )
+    texts = _list_texts(columns, "data")
+    return Export("Label Studio (JSON)", layout, texts, _find_id(columns), where, comments, own=_STUDIO_TASK)
+
+
+def _count_left_out(tasks: Sequence[Sequence[Any]], cancelled: Sequence[bool]) -> str:
+    """Return how many tasks are left out, and why; without counts that are zero."""
+    numbers = {"without an annotation": sum(not task for task in tasks), "with a cancelled annotation": sum(cancelled)}
+    reasons = [f"{count(number, 'task')} {what}" for what, number in numbers.items() if number]
+    return f"left out: {' and '.join(reasons) or 'tasks with a cancelled annotation, none so far'}"
 
 
 def _describe_tasks(layout: Layout, tasks: Sequence[Sequence[Any]]) -> Layout:
@@ -135,7 +131,7 @@ def _describe_tasks(layout: Layout, tasks: Sequence[Sequence[Any]]) -> Layout:
     if several:
         layout = replace(
             layout,
-            seen=f"{layout.seen}; {_count(several, 'task')} with several annotations: a record has the labels of all "
+            seen=f"{layout.seen}; {count(several, 'task')} with several annotations: a record has the labels of all "
             f"of them ({differing:,} where they differ)",
         )
     if differing and all(len(names) == 1 for labels in labels_of for names in labels):
@@ -145,14 +141,14 @@ def _describe_tasks(layout: Layout, tasks: Sequence[Sequence[Any]]) -> Layout:
 
 
 def _list_choices(annotation: Any) -> list[str]:
-    found = get_value({"annotation": annotation}, "annotation.result.value.choices")
-    return [to_string(item) for item in found if is_plain(item)] if isinstance(found, list) else []
+    choices = get_value({"annotation": annotation}, "annotation.result.value.choices")
+    return [to_string(item) for item in choices if is_plain(item)] if isinstance(choices, list) else []
 
 
 def _read_studio_rows(file: str, columns: Columns, chosen: str | None) -> Export | None:
     """Read Label Studio's CSV and JSON_MIN: one choice is a word, and several are {"choices": [...]}."""
     answers = [column for column in columns.values() if chosen in (None, column.name) and _has_choices(column)]
-    if not answers:  # answers that are words alone are guessed as usual
+    if not answers:  # answers that are all words need no special layout
         return None
     if len(answers) > 1:
         names = ", ".join(f"labels={column.name}" for column in answers)
@@ -161,10 +157,6 @@ def _read_studio_rows(file: str, columns: Columns, chosen: str | None) -> Export
     layout = Layout(config, "as Label Studio writes choices: one as a word, several below the key choices")
     own = {*_STUDIO, *_list_paths(columns, answers[0].name)}
     return _join_annotations(Export("Label Studio", layout, own=own), columns)
-
-
-def _list_paths(columns: Columns, root: str) -> list[str]:
-    return [name for name in columns if name.startswith(f"{root}.")]
 
 
 def _has_choices(column: Column) -> bool:
@@ -182,7 +174,7 @@ def _join_annotations(export: Export, columns: Columns) -> Export:
     repeated = len(ids) - len(set(ids))
     if not repeated:
         return export
-    rule = f"{_count(repeated, 'row')} repeat the id of a task: a record has the labels of all its rows"
+    rule = f"{count(repeated, 'row')} repeat the id of a task: a record has the labels of all its rows"
     seen = f"{export.labels.seen}; {rule}"
     config = replace(export.labels.config, kind=LabelKind.rows)
     return replace(export, labels=replace(export.labels, config=config, seen=seen), id="id")
@@ -195,29 +187,21 @@ def _read_prodigy(file: str, columns: Columns, chosen: str | None) -> Export | N
     if answer is None or not set(answer.counts) <= _VERDICTS or not set(answer.counts) & {"accept"}:
         return None
     accepted = [to_string(value) == "accept" for value in answer.values]
-    if "accept" in columns and columns["accept"].is_list:
-        labels = Column("accept", _select(columns["accept"].values, accepted))
-        layout = _name_tool("Prodigy writes accepted options", detect_layout(file, labels))
-        layout = make_exclusive(layout, [len(value or []) for value in labels.values])
-    elif "label" in columns:
-        layout = _name_tool(
-            "Prodigy writes the label that was asked about",
-            detect_layout(file, Column("label", _select(columns["label"].values, accepted))),
-        )
-    else:
+    has_options = "accept" in columns and columns["accept"].is_list
+    name = "accept" if has_options else "label"
+    if name not in columns:
         raise UserError(
             f"{file}: an export of Prodigy without label or accept (perhaps spans): Ratchet gives labels to whole texts"
         )
-    others = {name: number for name, number in answer.counts.items() if name != "accept"}
-    left_out = " and ".join(f"{number:,} with {name}" for name, number in others.items())
-    return Export(
-        "Prodigy",
-        layout,
-        ["text"] if "text" in columns else (),
-        where={"answer": "accept"},
-        comments={"filter": f"rows with another answer are left out: {left_out or 'there is none today'}"},
-        own=_PRODIGY | {"label"},
-    )
+    labels = Column(name, _select(columns[name].values, accepted))
+    what = "accepted options" if has_options else "the label that was asked about"
+    layout = _name_tool(f"Prodigy writes {what}", detect_layout(file, labels))
+    if has_options:
+        layout = make_exclusive(layout, [len(value or []) for value in labels.values])
+    others = [f"{number:,} with {verdict}" for verdict, number in answer.counts.items() if verdict != "accept"]
+    comments = {"filter": f"rows with another answer are left out: {' and '.join(others) or 'none so far'}"}
+    text = ["text"] if "text" in columns else ()
+    return Export("Prodigy", layout, text, None, {"answer": "accept"}, comments, own=_PRODIGY | {"label"})
 
 
 def _select(values: Sequence[Any], kept: Sequence[bool]) -> list[Any]:
@@ -249,7 +233,7 @@ def _read_doccano(file: str, columns: Columns, chosen: str | None) -> Export | N
         values = columns[approved].counts
         number = sum(count for value, count in values.items() if value.lower() == "true")
         rest = len(columns[approved].values) - number
-        reason = f"{_count(rest, 'row')} that nobody approved"
+        reason = f"{count(rest, 'row')} without approval"
         if rest and number >= rest:
             where[approved] = True
             comments["filter"] = f"{reason} are left out"
@@ -282,25 +266,22 @@ def _read_argilla(file: str, columns: Columns, chosen: str | None) -> Export | N
         done = next((value for value in ("completed", "submitted", "Validated") if value in status.counts), None)
         if done is not None:
             where["status"] = done
-            comments["filter"] = f"{_count(len(status.values) - status.counts[done], 'record')} without it are left out"
+            number = len(status.values) - sum(to_string(value) == done for value in status.values if is_plain(value))
+            comments["filter"] = f"left out: {count(number, 'record')} with another status than {done}"
     kept = [to_string(value) == where["status"] for value in status.values] if where and status else None
     values = column.values if kept is None else _select(column.values, kept)
     layout = make_exclusive(layout, [len(set(map(str, value))) if isinstance(value, list) else 2 for value in values])
-    return Export(
-        "Argilla",
-        _name_tool(what, layout),
-        _list_inside(columns, "fields"),
-        "id" if "id" in columns else None,
-        where,
-        comments,
-        own=_ARGILLA | {name for name in columns if name.startswith(("responses.", "suggestions.", "vectors."))},
-    )
+    own = _ARGILLA | {name for name in columns if name.startswith(("responses.", "suggestions.", "vectors."))}
+    texts = _list_texts(columns, "fields")
+    return Export("Argilla", _name_tool(what, layout), texts, _find_id(columns), where, comments, own=own)
 
 
 def _find_answers(file: str, columns: Columns, root: str, chosen: str | None) -> list[tuple[Layout, Column]]:
     """Return the questions whose answers are labels; the chosen one alone, if any."""
     answers = []
-    for name in [name for name in columns if name.startswith(f"{root}.") and name.count(".") == 1]:
+    for name in _list_paths(columns, root):
+        if name.count(".") > 1:
+            continue
         column = make_path(columns, f"{name}.value")
         if column is None or chosen not in (None, column.name):
             continue
@@ -316,12 +297,12 @@ def _find_answers(file: str, columns: Columns, root: str, chosen: str | None) ->
 
 def _read_spacy(file: str, columns: Columns, chosen: str | None) -> Export | None:
     """Read spaCy's categories: an object `cats` with a score for each label."""
-    found = [column for name, column in columns.items() if name.rpartition(".")[2] == "cats"]
-    if len(found) != 1 or not found[0].sample:
+    candidates = [column for name, column in columns.items() if name.rpartition(".")[2] == "cats"]
+    if len(candidates) != 1 or not candidates[0].sample:
         return None
-    objects = [value for value in found[0].sample if isinstance(value, dict)]
-    if len(objects) < len(found[0].sample) or not holds_scores(objects):
+    column = candidates[0]
+    if not all(isinstance(value, dict) for value in column.sample) or not holds_scores(column.sample):
         return None
-    root = found[0].name.partition(".")[0]
-    own = {"entities", "spans", "meta", "tokens"} | {name for name in columns if name.startswith(f"{root}.")}
-    return Export("spaCy", _name_tool("spaCy writes categories", detect_layout(file, found[0])), own=own)
+    root = column.name.partition(".")[0]
+    own = {"entities", "spans", "meta", "tokens"} | set(_list_paths(columns, root))
+    return Export("spaCy", _name_tool("spaCy writes categories", detect_layout(file, column)), own=own)

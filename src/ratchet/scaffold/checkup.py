@@ -1,6 +1,6 @@
-"""Check a project and what is below it, for `ratchet doctor`. Nothing is written, and nothing is fetched.
+"""Check a project and its machine, for `ratchet doctor`. Nothing is written, and nothing is fetched.
 
-What a command would refuse is a problem here, and the other checks go on.
+Errors that would stop a command are reported as problems, and the other checks continue.
 """
 
 import os
@@ -33,7 +33,7 @@ from ratchet.schema_versions import PROJECT_SCHEMA, read_marker
 
 
 def run_checkup(project: Project | UserError) -> list[Check]:
-    """Return the checks of a project, whose root is the working directory, and of what is below it.
+    """Return the checks of a project, whose root is the working directory, and of its machine.
 
     Args:
         project: the current project; or why it cannot be used: then only the machine and the tools are checked.
@@ -83,7 +83,7 @@ def _reading_only() -> Iterator[None]:
 
 
 def read_project(project: Project) -> Survey:
-    """Read what several checks need. The settings of its models are registered with Hydra."""
+    """Read the inputs that several checks share. The settings of its models are registered with Hydra."""
     settings = all_settings()
     register(settings)
     params = attempt(lambda: read_pipeline(PARAMS)) if PARAMS.exists() else None
@@ -91,7 +91,7 @@ def read_project(project: Project) -> Survey:
 
 
 def list_needs(survey: Survey) -> dict[str, str]:
-    """Return what of the project needs an extra, by the extra."""
+    """Return the extras that the project needs, with what needs them."""
     needs = {}
     if survey.uses_pipeline:
         needs["pipeline"] = PIPELINE_FILE.name

@@ -1,21 +1,18 @@
-"""Guess the role of each column of a table, except the labels: text, id, date, given split, or group of records."""
+"""Profile the columns of a table, and guess their role: text, id, part of a given split, or group of records."""
 
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
-from ratchet.data.dates import UNIX, DateParser
-from ratchet.data.values import BadValue, check_characters, is_plain, to_string
+from ratchet.data.values import BadValue, check_characters, get_value, is_plain, to_string
 from ratchet.errors import UserError, did_you_mean
 
 SAMPLE = 5_000  # values of a column that decide about its role, evenly spaced
 _DEPTH = 4  # levels of keys at which objects are opened
-_MOST_KEYS = 50  # objects with more keys are no table in a table
+_MOST_KEYS = 50  # objects with more keys are not opened
 PART_NAMES = {"train", "training", "val", "valid", "validation", "dev", "test"}  # those that a given split may have
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?")
 ID_NAME = re.compile(r"(.*[_ .-])?(id|ids|uuid|guid|key|nr|no|number|nummer|index|ticket)|.*[a-z]I[dD]", re.IGNORECASE)
@@ -24,23 +21,6 @@ _TEXT_NAME = re.compile(
     r"betreff|nachricht|beschreibung|titel|inhalt)",
     re.IGNORECASE,
 )
-_TIME_NAME = re.compile(
-    r"(.*[_ .-])?(created|updated|modified|posted|published|opened|closed|sent|date|time|timestamp|epoch|unix|datum|"
-    r"zeit)([_ .-]?(at|on|utc|date|time|s|ms))?|.*[a-z](At|Time|Date|Timestamp)",
-    re.IGNORECASE,
-)
-_DATE_FORMATS = (
-    *(f"{day}{clock}" for day in ("%d.%m.%Y", "%d.%m.%y") for clock in ("", " %H:%M", " %H:%M:%S", ", %H:%M")),
-    *(
-        f"{day}{clock}"
-        for day in ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y")
-        for clock in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-    ),
-    *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y"),
-    *("%Y-%m-%d %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y", "%d/%b/%Y:%H:%M:%S %z"),
-)
-
-_NAMES_OF_FORMATS = {None: "ISO 8601", UNIX: "numbers of seconds or milliseconds since 1970"}
 
 
 @dataclass(frozen=True)
@@ -105,10 +85,10 @@ class Column:
 
 def is_empty(value: Any) -> bool:
     """Return whether a value of a table is empty: null, NaN, blank, or a list without items."""
-    return not _get_text(value) if is_plain(value) else not value
+    return not get_text(value) if is_plain(value) else not value
 
 
-def _get_text(value: Any) -> str:
+def get_text(value: Any) -> str:
     """Return a value as text; "" for a list or an object."""
     return to_string(value).strip() if is_plain(value) else ""
 
@@ -139,6 +119,16 @@ def _open_objects(column: Column, depth: int = _DEPTH) -> Iterator[Column]:
             yield from _open_objects(path, depth - 1)
 
 
+def make_path(columns: Mapping[str, Column], path: str) -> Column | None:
+    """Return a path into objects and lists as a column; None if there are no values."""
+    inside = [name for name in columns if path.startswith((f"{name}.", f"{name}["))]
+    if not inside:
+        return None
+    name = max(inside, key=len)
+    column = Column(path, [get_value({name: value}, path) for value in columns[name].values])
+    return column if column.sample else None
+
+
 def holds_scores(objects: Sequence[Mapping[Any, Any]]) -> bool:
     """Return whether objects have a score from 0 to 1, or a truth value, for each of several labels."""
     numbers = {value for item in objects for value in item.values() if isinstance(value, (int, float))}
@@ -149,10 +139,10 @@ def holds_scores(objects: Sequence[Mapping[Any, Any]]) -> bool:
 
 
 def require_column(file: str, columns: dict[str, Column], name: str, argument: str, header: str) -> Column:
-    """Return the column that the user named in `argument`; `header` says why the file has a header or none.
+    """Return the column that the user named in `argument`; `header` says whether the file has a header, and why.
 
     Raises:
-        UserError: there is no such column; names the nearest one.
+        UserError: there is no such column; the message suggests the nearest name.
     """
     if name not in columns:
         near = did_you_mean(name, columns)
@@ -160,8 +150,8 @@ def require_column(file: str, columns: dict[str, Column], name: str, argument: s
     return columns[name]
 
 
-def guess_texts(file: str, columns: Sequence[Column]) -> tuple[list[Column], str]:
-    """Return the columns of the text, and what they were chosen by.
+def guess_texts(file: str, columns: Sequence[Column], existing: str = "") -> tuple[list[Column], str]:
+    """Return the columns of the text, and what they were chosen by; `existing` lists all columns, for the message.
 
     Raises:
         UserError: no column looks like text.
@@ -172,7 +162,9 @@ def guess_texts(file: str, columns: Sequence[Column]) -> tuple[list[Column], str
         return chosen, f"free text of {means} words on average, hardly ever repeated"
     chosen = [column for column in columns if _TEXT_NAME.fullmatch(column.name) and column.is_plain][:2]
     if not chosen:
-        raise UserError(f"{file}: no column looks like text: name the columns with text=NAME or text=NAME,NAME")
+        raise UserError(
+            f"{file}: no column looks like text: name the columns with text=NAME or text=NAME,NAME{existing}"
+        )
     return chosen, "chosen by name; the values are short or often repeated"
 
 
@@ -187,102 +179,18 @@ def find_repeated(column: Column) -> list[int]:
     seen: set[str] = set()
     repeated = []
     for index, value in enumerate(column.values):
-        text = _get_text(value)
+        text = get_text(value)
         if text in seen:
             repeated.append(index)
         seen.add(text)
     return repeated
 
 
-@dataclass(frozen=True)
-class Dates:
-    """A column of dates: the formats that fit best, the rows that do not fit, the empty values.
-
-    A format is one of strptime, "unix", or None for ISO 8601.
-    """
-
-    name: str
-    formats: list[str | None]
-    bad_rows: list[int]
-    num_empty: int
-
-    @property
-    def is_certain(self) -> bool:
-        """Return whether all dates can be read in one way only."""
-        return len(self.formats) == 1 and not self.bad_rows
-
-    def describe(self) -> str:
-        """Return what was seen, for a comment."""
-        names = " or ".join(_NAMES_OF_FORMATS.get(date_format, str(date_format)) for date_format in self.formats)
-        if self.bad_rows:
-            return (
-                f"not used: {len(self.bad_rows):,} values are not {names}, the first is record {self.bad_rows[0] + 1:,}"
-            )
-        if len(self.formats) > 1:
-            return f"not used: no value shows whether it is {names}"
-        return f"{names} in all rows" + (f" except {self.num_empty:,} without a date" if self.num_empty else "")
-
-
-def detect_dates(column: Column) -> Dates | None:
-    """Return the date formats of a column; None unless at least nine values in ten are dates."""
-    if not column.is_plain:
-        return None
-    candidates: tuple[str | None, ...] = (None, *_DATE_FORMATS)
-    if column.is_numeric and not _has_two_dots(column):
-        candidates = (UNIX,) if _TIME_NAME.fullmatch(column.name) else ()  # other numbers may be as large
-    head = column.sample[:20]
-    formats: list[str | None] = []
-    for date_format in candidates:
-        if any(_is_date(value, date_format) for value in head):
-            fitting = sum(_is_date(value, date_format) for value in column.sample)
-            if fitting >= 0.9 * len(column.sample):
-                formats.append(date_format)
-    if not formats:
-        return None
-    bad_of = {date_format: _find_non_dates(column, date_format) for date_format in formats}
-    fewest = min(map(len, bad_of.values()))
-    best = [date_format for date_format in formats if len(bad_of[date_format]) == fewest]
-    return Dates(column.name, best, bad_of[best[0]], column.num_empty)
-
-
-def _find_non_dates(column: Column, date_format: str | None) -> list[int]:
-    is_date = {text: _is_date(text, date_format) for text in set(map(_get_text, column.values))}
-    texts = enumerate(map(_get_text, column.values))
-    return [index for index, text in texts if text and not is_date[text]]
-
-
-def _has_two_dots(column: Column) -> bool:
-    return all(text.count(".") == 2 for text in islice(column.counts, 20))  # 28.02.2026 is no number
-
-
-def _is_date(value: Any, date_format: str | None) -> bool:
-    if isinstance(value, (date, datetime)):
-        return date_format is None
-    text = to_string(value).strip()
-    if date_format == UNIX:
-        return _is_unix_time(value)
-    if date_format is None and "-" not in text:  # 20260228 may be a number
-        return False
-    try:
-        moment = datetime.strptime(text, date_format) if date_format else datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return 1900 <= moment.year < 2100
-
-
-def _is_unix_time(value: Any) -> bool:
-    try:
-        moment = DateParser("", UNIX)(value)
-    except BadValue:
-        return False
-    return moment is not None and 1980 <= moment.year < 2100  # small numbers, as 20260228, are of 1970
-
-
 def holds_parts(column: Column) -> bool:
     """Return whether each value names a part of a split, and both train and test occur."""
     if not column.is_plain or len(column.counts) > len(PART_NAMES):
         return False
-    names = {_get_text(value).casefold() for value in column.values}
+    names = {get_text(value).casefold() for value in column.values}
     return names <= PART_NAMES and bool(names & {"train", "training"}) and "test" in names
 
 
@@ -301,7 +209,7 @@ def find_groups(columns: Iterable[Column]) -> list[tuple[Column, bool]]:
 
 
 def _can_be_shown(text: str) -> bool:
-    """Return whether a text can be the value of a slice: it has no control characters, and no halves of characters."""
+    """Return whether a text can be the value of a slice: without control characters and unpaired surrogates."""
     try:
         check_characters(text, "")
     except BadValue:

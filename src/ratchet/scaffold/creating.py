@@ -43,7 +43,7 @@ class Created:
 
     @property
     def notes(self) -> list[str]:
-        """Return what the user has to know or to do besides the next commands."""
+        """Return what the user should know or do in addition to the next commands."""
         notes = []
         if self.recovered:
             notes.append("removed what an interrupted `ratchet init` had left")
@@ -84,6 +84,7 @@ def create_project(
     labels: str | None = None,
     name: str | None = None,
     id: str | None = None,
+    header: bool | None = None,
     dry: bool = False,
 ) -> Created:
     """Create a project in a directory, which may have files already; return what was written.
@@ -96,6 +97,7 @@ def create_project(
         labels: the column of the labels; None to guess it.
         name: of the data set; None for that of the file.
         id: the column of the record's id; None to guess it.
+        header: whether the first row of the file has the names of the columns; None to detect it.
         dry: write nothing.
 
     Raises:
@@ -103,8 +105,8 @@ def create_project(
             the data file or a column does not exist. Nothing is written then.
     """
     root = directory.expanduser().resolve()
-    if data is None and (text or labels or name or id):
-        raise UserError("text, labels, name and id describe a data file: name it with data=FILE")
+    if data is None and (text or labels or name or id or header is not None):
+        raise UserError("text, labels, name, id and header describe a data file: name it with data=FILE")
     if root.exists() and not root.is_dir():
         raise UserError(f"{root}: is a file: name a directory")
     has_leftovers = (root / STAGING).is_dir()
@@ -114,7 +116,7 @@ def create_project(
     if (root / MARKER).is_file() and data is None and _lacks_pipeline(root):
         return _add_pipeline(root, recovered=recovered, dry=dry)
     _check_free(root)
-    inspection = _inspect(root, data, text, labels, name, id) if data is not None else None
+    inspection = _inspect(root, data, text, labels, name, id, header) if data is not None else None
     plan = plan_creation(root, inspection)
     flags = choose_dvc_flags(root) if PIPELINE_FILE in plan.files else None
     if not dry:
@@ -142,14 +144,20 @@ def _check_free(root: Path) -> None:
 
 
 def _inspect(
-    root: Path, data: Path, text: Sequence[str], labels: str | None, name: str | None, id: str | None
+    root: Path,
+    data: Path,
+    text: Sequence[str],
+    labels: str | None,
+    name: str | None,
+    id: str | None,
+    header: bool | None,
 ) -> "Inspection":
     from ratchet.config.json_schema import schema_reference
     from ratchet.scaffold.inspecting import inspect_file
 
     conf = root / "conf"
     reference = schema_reference(conf / "data" / "new.yaml", conf)  # it names no data set
-    inspection = inspect_file(data, text=text, labels=labels, name=name, id=id, schema_comment=reference)
+    inspection = inspect_file(data, text=text, labels=labels, name=name, id=id, header=header, schema_comment=reference)
     if (PACKAGED / "conf" / "data" / f"{inspection.name}.yaml").is_file():
         raise UserError(f"{data}: Ratchet brings a data set called {inspection.name}: choose another name with name=")
     return inspection

@@ -212,7 +212,7 @@ def _divide_by_part(paths: list[Path]) -> dict[str | None, Location]:
     if None in paths_of:
         others = ",".join(str(path) for path in paths if _find_part(path))
         raise UserError(
-            f"{paths_of[None][0]}: is called after none of train, val and test, unlike {paths_of['train'][0].name}: "
+            f"{paths_of[None][0]}: its name has none of train, val and test, unlike {paths_of['train'][0].name}: "
             f"name the parts alone: data={others}"
         )
     return {

@@ -83,11 +83,12 @@ def _write_fields(config: Any) -> dict[str, str]:
         value = getattr(config, item.name)
         default = item.default_factory() if item.default_factory is not MISSING else item.default
         if value != default:
-            written[item.name] = _write_value(value)
+            written[item.name] = write_value(value)
     return written
 
 
-def _write_value(value: Any) -> str:
+def write_value(value: Any) -> str:
+    """Return a value as YAML that OmegaConf reads back as this value."""
     if isinstance(value, Enum):
         return value.name
     if value is None or isinstance(value, bool):
@@ -97,9 +98,9 @@ def _write_value(value: Any) -> str:
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_write_value, value))}]"
+        return f"[{', '.join(map(write_value, value))}]"
     if isinstance(value, Mapping):
-        return _write_mapping({quote(key): _write_value(inner) for key, inner in value.items()})
+        return _write_mapping({quote(key): write_value(inner) for key, inner in value.items()})
     return _write_mapping(_write_fields(value))
 
 
@@ -114,9 +115,9 @@ def _write_split(config: DataConfig) -> str:
     shown = {"method": split.method.name}
     if split.column is not None:
         shown["column"] = quote(split.column)
-    shown["val"] = _write_value(split.val)
+    shown["val"] = write_value(split.val)
     if not is_given:
-        shown["test"] = _write_value(split.test)
+        shown["test"] = write_value(split.test)
     return _write_mapping({**shown, **{key: value for key, value in _write_fields(split).items() if key not in shown}})
 
 
@@ -124,7 +125,7 @@ def write_labels(labels: LabelsConfig) -> str:
     """Return the value of `labels`."""
     shown = {} if labels.column is None else {"column": quote(labels.column)}
     if labels.columns is not None:
-        shown["columns"] = _write_value(labels.columns)
+        shown["columns"] = write_value(labels.columns)
     shown["kind"] = labels.kind.name
     if labels.kind is LabelKind.separated:
         shown["separator"] = quote(labels.separator)
@@ -148,6 +149,11 @@ def quote(text: str) -> str:
 def flatten(text: Any) -> str:
     """Return a text on one line, without the characters that YAML refuses in a comment."""
     return "".join(character if character.isprintable() else " " for character in str(text))
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, as in "1,200 rows", for a comment."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _write_line(text: str, comment: str) -> list[str]:

@@ -14,10 +14,10 @@ from itertools import product
 
 from ratchet.config import Format
 from ratchet.errors import UserError
+from ratchet.scaffold.header_rows import detect_header, find_header
 
 SAMPLE_SIZE = 5_000_000  # characters from the start of the file
 _SAMPLE = 1_000  # rows
-_TITLES = 50  # rows in which the header is looked for
 _NAMES = {  # of separators
     ",": "commas",
     "\t": "tabs",
@@ -30,24 +30,16 @@ _NAMES = {  # of separators
     "¦": "broken bars",
     "§": "section signs",
 }
-_QUOTING: tuple[tuple[str | None, str | None], ...] = (
-    ('"', None),
-    ('"', "\\"),
-    (None, None),
-    ("'", None),
-    ("'", "\\"),
-    (None, "\\"),
+_QUOTING: tuple[tuple[str | None, str | None], ...] = (  # quotes and escapes, the most common first
+    *(('"', None), ('"', "\\"), (None, None), ("'", None), ("'", "\\"), (None, "\\")),
 )
 _COMMENTS = ("#", "//", "--", "%")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_NUMBER_OR_DATE = re.compile(r"[+-]?[\d.,:%/ -]*\d[\d.,:%/ -]*(T[\d:.]+)?(Z|[+-]\d\d:?\d\d)?")
-
-Rows = list[list[str]]
 
 
 @dataclass(frozen=True)
 class Delimited:
-    """How a delimited file is written: keys that differ from the default, and the evidence by key."""
+    """The dialect of a delimited file: keys that differ from the default, and the evidence by key."""
 
     format: Format
     keys: dict[str, object]
@@ -57,7 +49,7 @@ class Delimited:
 
 @dataclass(frozen=True)
 class _Lines:
-    """The first lines of a file. `comment` starts lines that are left out; `is_cut` says whether the file goes on."""
+    """The first lines of a file. `comment` starts lines that are left out; `is_cut` is true if the file has more."""
 
     lines: list[str]
     is_cut: bool
@@ -80,7 +72,7 @@ class _Reading:
     quote: str | None
     escape: str | None
     skips_space: bool
-    rows: Rows
+    rows: list[list[str]]
     starts: list[int]
     is_complete: bool
 
@@ -92,29 +84,35 @@ class _Reading:
     @cached_property
     def share(self) -> float:
         """Return the share of the rows that have this number of fields; 0 if it is 1."""
-        return self.fitting / len(self.rows) if self.width > 1 else 0.0
+        return sum(len(row) == self.width for row in self.rows) / len(self.rows) if self.width > 1 else 0.0
 
     @property
-    def fitting(self) -> int:
-        """Return the number of rows of the most common width."""
-        return sum(len(row) == self.width for row in self.rows)
+    def after_blank(self) -> set[int]:
+        """Return the indices of the rows after a blank line."""
+        lines = self.lines.lines
+        return {index for index, start in enumerate(self.starts) if start and not lines[start - 1].strip()}
 
     @property
     def quality(self) -> tuple[bool, float]:
-        """Return what decides between readings: that every row can be read, and how regular the rows are."""
+        """Return what ranks readings: whether every row can be read, and how regular the rows are."""
         return self.is_complete, round(self.share, 4)
 
 
-def detect_delimited(name: str, text: str, form: Format | None, named: Sequence[str], *, is_cut: bool) -> Delimited:
+def detect_delimited(
+    name: str, text: str, form: Format | None, named: Sequence[str], header: bool | None = None, *, is_cut: bool
+) -> Delimited:
     """Return how a file is written. `text` is its start, `form` that of its suffix, `named` columns that users named.
 
+    `header` is whether the first row has the names of the columns, if the user stated it.
+
     Raises:
-        UserError: no separator gives rows of the same number of fields, or texts are quoted in a way that no key reads.
+        UserError: no separator gives rows of the same number of fields, texts are quoted in a way that no key reads,
+            or it is not certain whether the first row is a header.
     """
     lines = list(io.StringIO(text, newline=""))
     own = "\t" if form is Format.tsv else ","
     stated = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
-    separators = [stated[1]] if stated else list(dict.fromkeys((own, *_NAMES)))
+    separators = [stated[1]] if stated else dict.fromkeys((own, *_NAMES))
     present = [separator for separator in separators if separator in text]
     best = _choose(_read_all(_Lines(lines, is_cut), present))
     for comment in (start for start in _COMMENTS if any(line.startswith(start) for line in lines)):
@@ -127,7 +125,7 @@ def detect_delimited(name: str, text: str, form: Format | None, named: Sequence[
             "same number of fields. Save it as CSV with commas, UTF-8"
         )
     _refuse_single_quotes(name, best)
-    return _describe(best, named, stated[1] if stated else None)
+    return _describe(name, best, named, header, stated[1] if stated else None)
 
 
 def _read_all(lines: _Lines, separators: Sequence[str]) -> Iterator[list[_Reading]]:
@@ -154,7 +152,7 @@ def _read(lines: _Lines, separator: str, quote: str | None, escape: str | None, 
         skipinitialspace=skips_space,
         strict=True,
     )
-    rows: Rows = []
+    rows: list[list[str]] = []
     starts: list[int] = []
     is_complete, read = True, 0
     try:
@@ -165,7 +163,7 @@ def _read(lines: _Lines, separator: str, quote: str | None, escape: str | None, 
             read = reader.line_num
             if len(rows) == _SAMPLE:
                 break
-    except csv.Error:  # of the last row, if the sample ends within it, it means nothing
+    except csv.Error:  # harmless in the last row, where the sample may end
         is_complete = lines.is_cut and read > 0.5 * len(lines.chosen)
     return _Reading(lines, separator, quote, escape, skips_space, rows, starts, is_complete)
 
@@ -180,7 +178,7 @@ def _choose(candidates: Iterator[list[_Reading]]) -> _Reading | None:
         bare = next((reading for reading in by_quotes if reading.quote is None and reading.escape is None), None)
         is_regular = bare is not None and bare.quality >= (True, max(0.98, round(best.share, 4)))
         if bare is not None and is_regular and len(bare.rows) > len(best.rows) and not _has_closed_quotes(bare):
-            return bare  # each line is a row of its own: a quotation mark joined several
+            return bare  # quotation marks had joined lines that are rows of their own
         single = next((reading for reading in by_quotes if reading.quote == "'" and reading.is_complete), None)
         if single is not None and single.share >= best.share and _find_single_quotes(best) is not None:
             return single
@@ -220,7 +218,7 @@ def _begin_with_spaces(reading: _Reading) -> bool:
 
 
 def _are_comments(reading: _Reading) -> bool:
-    """Return whether the lines left out are rarely rows: those would have the number of fields of the others."""
+    """Return whether few of the lines left out have the number of fields of the rows."""
     comment = reading.lines.comment or ""
     left_out = [line for line in reading.lines.lines if line.startswith(comment)]
     rows = [row for line in left_out for row in csv.reader([line], delimiter=reading.separator)]
@@ -238,8 +236,7 @@ def _find_single_quotes(reading: _Reading) -> tuple[int, int, int] | None:
 
 
 def _refuse_single_quotes(name: str, reading: _Reading) -> None:
-    column = _find_single_quotes(reading) if reading.quote == '"' else None
-    if column is not None:
+    if reading.quote == '"' and (column := _find_single_quotes(reading)) is not None:
         index, quoted, number = column
         raise UserError(
             f"{name}: column {reading.rows[0][index]!r}: {quoted} of {number} values are in single quotes, but "
@@ -247,16 +244,19 @@ def _refuse_single_quotes(name: str, reading: _Reading) -> None:
         )
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
-def _describe(reading: _Reading, named: Sequence[str], stated: str | None) -> Delimited:
-    first = _find_header(reading, named)
+# --- keys and comments ------------------------------------------------------------------------------------------------
+def _describe(
+    name: str, reading: _Reading, named: Sequence[str], has_header: bool | None, stated: str | None
+) -> Delimited:
+    first = find_header(reading.rows, reading.width, reading.after_blank, named, has_header)
     rows = reading.rows[first:]
     number = f"the first {len(rows):,}" if len(reading.rows) == _SAMPLE else f"{len(rows):,}"
     separator = reading.separator
-    by = _NAMES.get(separator, repr(separator))
     fitting = sum(len(row) == reading.width for row in rows)
-    seen = f"separated by {by}: {reading.width} fields in {fitting:,} of {number} rows"
-    header, reason = detect_header(rows, named)
+    seen = (
+        f"separated by {_NAMES.get(separator, repr(separator))}: {reading.width} fields in {fitting:,} of {number} rows"
+    )
+    header, reason = detect_header(name, rows, named, has_header)
     form = Format.tsv if separator == "\t" else Format.csv
     keys: dict[str, object] = {"header": header}
     comments = {"format": seen, "header": reason}
@@ -280,7 +280,7 @@ def _describe(reading: _Reading, named: Sequence[str], stated: str | None) -> De
     if reading.lines.comment is not None:
         left_out = [line.strip() for line in reading.lines.lines if line.startswith(reading.lines.comment)]
         keys["comment"] = reading.lines.comment
-        comments["comment"] = f"{len(left_out):,} lines that are no rows begin so, the first is {left_out[0][:60]!r}"
+        comments["comment"] = f"{len(left_out):,} comment lines, the first is {left_out[0][:60]!r}"
     if first:
         _describe_titles(reading, first, keys, comments)
     names = [name for name, count in Counter(rows[0]).items() if count > 1] if keys["header"] else []
@@ -289,12 +289,11 @@ def _describe(reading: _Reading, named: Sequence[str], stated: str | None) -> De
 
 def _has_rows_in_rows(reading: _Reading) -> bool:
     """Return whether a quoted text has tabs in its first and last line, as if it were several rows."""
-    ends = [*reading.starts[1:], reading.starts[-1] + 1]
-    for start, end in zip(reading.starts, ends, strict=True):
-        first, last = reading.lines.lines[start], reading.lines.lines[end - 1]
-        if end - start > 1 and first.count("\t") == last.count("\t") == reading.width - 1:
-            return True
-    return False
+    lines, ends = reading.lines.lines, [*reading.starts[1:], reading.starts[-1] + 1]
+    return any(
+        end - start > 1 and lines[start].count("\t") == lines[end - 1].count("\t") == reading.width - 1
+        for start, end in zip(reading.starts, ends, strict=True)
+    )
 
 
 def _describe_titles(reading: _Reading, first: int, keys: dict[str, object], comments: dict[str, str]) -> None:
@@ -305,49 +304,3 @@ def _describe_titles(reading: _Reading, first: int, keys: dict[str, object], com
     if not keys["header"] and len(titles) == 1 and len(titles[0]) == width - 1 and all(titles[0]):
         keys["column_names"] = ("row", *titles[0])  # as R's write.table has it
         comments["column_names"] = "the first row names all columns but the first, which numbers the rows"
-
-
-def _find_header(reading: _Reading, named: Sequence[str]) -> int:
-    """Return the index of the row of names, or of the first record: the rows before it are titles."""
-    rows, width = reading.rows, reading.width
-    first = next((index for index, row in enumerate(rows[:_TITLES]) if len(row) == width), 0)
-    last = first
-    while width > 2 and last < min(len(rows) - 1, _TITLES) and sum(map(bool, rows[last])) <= 1:
-        last += 1
-    if last == first:
-        last = _find_row_after_blank(reading)
-    is_header = last > first and all(rows[last]) and detect_header(rows[last:], named)[0]
-    return last if is_header else first
-
-
-def _find_row_after_blank(reading: _Reading) -> int:
-    """Return the index of the row after the last blank line if titles are above it; 0 if there is none.
-
-    Titles have another number of fields than the other rows: at least one of them, as "by Ann, 2 May" may have as many.
-    """
-    lines, rows = reading.lines.lines, reading.rows[:_TITLES]
-    for index in range(len(rows) - 1, 0, -1):
-        is_after_blank = not lines[reading.starts[index] - 1].strip()
-        if is_after_blank and len(rows[index]) == reading.width:
-            return index if any(len(row) != reading.width for row in rows[:index]) else 0
-    return 0
-
-
-def detect_header(rows: Sequence[Sequence[str]], named: Sequence[str]) -> tuple[bool, str]:
-    """Return whether the first row names the columns, and the reason."""
-    first, others = rows[0], rows[1:]
-    if any(name in first for name in named):
-        return True, "the first row has the columns that were named"
-    numbers = [str(index) for index in range(1, len(first) + 1)]
-    if named and all(name in numbers for name in named):
-        return False, 'columns were given by their number, as "1"'
-    for index, cell in enumerate(first):
-        if cell.strip() and _NUMBER_OR_DATE.fullmatch(cell.strip()):
-            return False, f"the first row has a number or a date, {cell.strip()!r}"
-        if len(cell) > 60 or len(cell.split()) > 6:
-            return False, f"the first row has a text of {len(cell.split())} words"
-        if cell.strip() and any(index < len(row) and row[index] == cell for row in others if row != first):
-            return False, f"{cell!r} in the first row is also a value of a later row"
-    if len(set(first)) < len(first):
-        return True, "the first row looks like names"
-    return True, "the first row has short texts that no later row repeats"

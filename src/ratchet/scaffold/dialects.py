@@ -20,7 +20,8 @@ from ratchet.data.formats.rows import Row
 from ratchet.data.opening import describe_content, open_binary, open_text, parse_json
 from ratchet.errors import UserError
 from ratchet.extras import require_extra
-from ratchet.scaffold.delimited_dialects import SAMPLE_SIZE, detect_delimited, detect_header
+from ratchet.scaffold.delimited_dialects import SAMPLE_SIZE, detect_delimited
+from ratchet.scaffold.header_rows import find_sheet_header
 
 _BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -33,7 +34,6 @@ _CONTROL_BYTES = [byte for byte in range(32) if byte not in b"\t\n\r\f\v\x1a\x1b
 _NOT_CP1252 = b"\x81\x8d\x8f\x90\x9d"
 _BLOCK = 1 << 20
 _HEAD = 65_536
-_TITLES = 50  # rows in which the header of a sheet is looked for
 _BINARY = (Format.parquet, Format.arrow, Format.excel, Format.sqlite)
 _FEWEST_ROWS = 10
 
@@ -52,11 +52,14 @@ class Detected(Dialect):
     columns: tuple[str, ...] | None = None
 
 
-def detect_dialect(paths: Sequence[Path], named: Sequence[str]) -> Detected:
+def detect_dialect(paths: Sequence[Path], named: Sequence[str], header: bool | None = None) -> Detected:
     """Return the dialect of files, which the first one shows; `named` are the columns that the user named, if any.
 
+    `header` is whether the first row has the names of the columns, if the user stated it.
+
     Raises:
-        UserError: a file is empty or cannot be read, the first is not a table, or no key can read it.
+        UserError: a file is empty or cannot be read, the first is not a table, no key can read it, or it is not
+            certain whether its first row is a header.
     """
     path, name = paths[0], str(paths[0])
     with open_binary(path, name) as file:
@@ -67,25 +70,38 @@ def detect_dialect(paths: Sequence[Path], named: Sequence[str]) -> Detected:
     if content is not None and not isinstance(content[1], Format):
         raise UserError(f"{name}: {content[0]}: {content[1]}")
     if form in _BINARY:
-        return _detect_binary(path, name, form, named, is_by_content=content is not None)
+        if header is not None and form is not Format.excel:
+            raise _refuse_header(name, header)
+        return _detect_binary(path, name, form, named, header, is_by_content=content is not None)
     encoding, seen = detect_encoding(paths)
     with open_text(path, name, encoding) as lines:
         text = lines.read(SAMPLE_SIZE)
         is_cut = bool(lines.read(1))
     if not text.strip():
         raise UserError(f"{name}: the file is empty: it needs at least {_FEWEST_ROWS} records")
-    found = Detected(encoding=encoding, comments={"encoding": seen})
-    if by_suffix in (Format.json, Format.jsonl) or (by_suffix is None and text.lstrip()[0] in "[{"):
-        return _detect_json(path, name, text, found)
-    if by_suffix is Format.fasttext or (by_suffix is None and _looks_like_fasttext(text)):
-        return _add(found, {"format": Format.fasttext}, {"format": "words with the prefix __label__ are the labels"})
-    delimited = detect_delimited(name, text, by_suffix, named, is_cut=is_cut)
+    dialect = Detected(encoding=encoding, comments={"encoding": seen})
+    is_json = by_suffix in (Format.json, Format.jsonl) or (by_suffix is None and text.lstrip()[0] in "[{")
+    is_fasttext = by_suffix is Format.fasttext or (by_suffix is None and _looks_like_fasttext(text))
+    if header is not None and (is_json or is_fasttext):
+        raise _refuse_header(name, header)
+    if is_json:
+        return _detect_json(path, name, text, dialect)
+    if is_fasttext:
+        return _add(dialect, {"format": Format.fasttext}, {"format": "words with the prefix __label__ are the labels"})
+    delimited = detect_delimited(name, text, by_suffix, named, header, is_cut=is_cut)
     keys = {**delimited.keys, "format": delimited.format, "repeated": delimited.repeated}
-    return _add(found, keys, delimited.comments)
+    return _add(dialect, keys, delimited.comments)
 
 
-def _add(found: Detected, keys: Mapping[str, Any], comments: Mapping[str, str]) -> Detected:
-    return replace(found, **keys, comments={**found.comments, **comments})
+def _refuse_header(name: str, header: bool) -> UserError:
+    return UserError(
+        f"{name}: header={str(header).lower()} is for CSV, TSV and workbooks: files of this format have no header. "
+        "Leave it out"
+    )
+
+
+def _add(dialect: Detected, keys: Mapping[str, Any], comments: Mapping[str, str]) -> Detected:
+    return replace(dialect, **keys, comments={**dialect.comments, **comments})
 
 
 # --- encoding ---------------------------------------------------------------------------------------------------------
@@ -106,9 +122,9 @@ def detect_encoding(paths: Sequence[Path]) -> tuple[str, str]:
     used: set[int] = set()
     reason, block = "", b""
     for path in paths:
-        found, first = _find_other_than_utf8(path, used)
+        not_utf8, first = _find_other_than_utf8(path, used)
         if not reason:
-            reason, block = found, first
+            reason, block = not_utf8, first
     num_controls = sum(head.count(byte) for byte in _CONTROL_BYTES)
     if num_controls > (0.01 if reason else 0.2) * len(head) or (reason and 0 in head):
         raise UserError(
@@ -146,8 +162,8 @@ def _looks_like_fasttext(text: str) -> bool:
     return sum(line.startswith("__label__") for line in lines) > 0.9 * len(lines)
 
 
-def _detect_json(path: Path, name: str, text: str, found: Detected) -> Detected:
-    """Return whether a file is JSON Lines, a list of records, or has the records below a key.
+def _detect_json(path: Path, name: str, text: str, dialect: Detected) -> Detected:
+    """Return the dialect of a file that is JSON Lines, a list of records, or an object with the records below a key.
 
     Raises:
         UserError: it is another JSON value.
@@ -155,19 +171,19 @@ def _detect_json(path: Path, name: str, text: str, found: Detected) -> Detected:
     head = list(islice((line for line in text.split("\n") if line.strip()), 2))
     if len(head) == 2 and all(map(_is_record, head)):
         kind = "object" if head[0].lstrip()[0] == "{" else "list of values"
-        return _add(found, {"format": Format.jsonl}, {"format": f"one JSON {kind} in each line"})
-    with open_text(path, name, found.encoding) as file:
+        return _add(dialect, {"format": Format.jsonl}, {"format": f"one JSON {kind} in each line"})
+    with open_text(path, name, dialect.encoding) as file:
         content = parse_json(name, file.read())
-    found = replace(found, format=Format.json)
+    dialect = replace(dialect, format=Format.json)
     if isinstance(content, list):
-        return _add(found, {}, {"format": "a JSON list of records"})
+        return _add(dialect, {}, {"format": "a JSON list of records"})
     if not isinstance(content, dict):
         raise UserError(f"{name}: not a list of records, but one JSON {type(content).__name__}: save a list of objects")
     if content and all(isinstance(value, dict) for value in content.values()) and _are_columns(content):
-        return _add(found, {"columns": tuple(content)}, {"format": "a JSON object with the values of each column"})
+        return _add(dialect, {"columns": tuple(content)}, {"format": "a JSON object with the values of each column"})
     if content and all(isinstance(value, list) and not _holds_records(value) for value in content.values()):
-        return _add(found, {}, {"format": "a JSON object with a list for each column"})
-    return _find_key(name, content, found)
+        return _add(dialect, {}, {"format": "a JSON object with a list for each column"})
+    return _find_key(name, content, dialect)
 
 
 def _is_record(line: str) -> bool:
@@ -187,7 +203,7 @@ def _holds_records(value: list[Any]) -> bool:
     return bool(value) and isinstance(value[0], (dict, list))
 
 
-def _find_key(name: str, content: Mapping[str, Any], found: Detected) -> Detected:
+def _find_key(name: str, content: Mapping[str, Any], dialect: Detected) -> Detected:
     from ratchet.data.formats.json_rows import list_record_paths
 
     paths = list_record_paths(content)
@@ -200,30 +216,32 @@ def _find_key(name: str, content: Mapping[str, Any], found: Detected) -> Detecte
             parts.setdefault(part, path)
     if {"train", "test"} <= set(parts):
         keys = {part: parts[part] for part in ("train", "val", "test") if part in parts}
-        return _add(found, {"keys": keys}, {"format": f"lists of records below {', '.join(keys.values())}"})
+        return _add(dialect, {"keys": keys}, {"format": f"lists of records below {', '.join(keys.values())}"})
     seen = f"a list of records below the key {paths[0]}"
     others = [("under", path, f"the records below {path}") for path in paths[1:4]]
-    return _add(found, {"under": paths[0], "others": others}, {"format": seen, "under": seen})
+    return _add(dialect, {"under": paths[0], "others": others}, {"format": seen, "under": seen})
 
 
 # --- binary formats ---------------------------------------------------------------------------------------------------
-def _detect_binary(path: Path, name: str, form: Format, named: Sequence[str], *, is_by_content: bool) -> Detected:
+def _detect_binary(
+    path: Path, name: str, form: Format, named: Sequence[str], header: bool | None, *, is_by_content: bool
+) -> Detected:
     seen = "from the first bytes of the file" if is_by_content else "from the suffix of the file"
-    found = Detected(format=form, comments={"format": seen})
+    dialect = Detected(format=form, comments={"format": seen})
     if form is Format.sqlite:
-        return _detect_query(path, name, named, found)
-    return _detect_sheet(path, name, named, found) if form is Format.excel else found
+        return _detect_query(path, name, named, dialect)
+    return _detect_sheet(path, name, named, header, dialect) if form is Format.excel else dialect
 
 
-def _detect_query(path: Path, name: str, named: Sequence[str], found: Detected) -> Detected:
+def _detect_query(path: Path, name: str, named: Sequence[str], dialect: Detected) -> Detected:
     """Return the query of the only table, of the only one with the named columns, or of the largest."""
     from ratchet.data.formats.sqlite import list_tables
 
     sizes = {}
     for table in list_tables(path, name):
-        columns = open_rows(path, name, replace(found, query=_select("*", table))).columns
+        columns = open_rows(path, name, replace(dialect, query=_select("*", table))).columns
         if set(named) <= set(columns):
-            counted = open_rows(path, name, replace(found, query=_select("count(*) AS number", table)))
+            counted = open_rows(path, name, replace(dialect, query=_select("count(*) AS number", table)))
             sizes[table] = next(row.values["number"] for row in counted if isinstance(row, Row))
     if not sizes:
         with_columns = f" with the columns {', '.join(named)}" if named else ""
@@ -231,7 +249,7 @@ def _detect_query(path: Path, name: str, named: Sequence[str], found: Detected) 
     best, *others = sorted(sizes, key=lambda table: -sizes[table])
     which = "the largest table" if others else "the only table" + (" with the named columns" if named else "")
     return _add(
-        found,
+        dialect,
         {
             "query": _select("*", best),
             "others": [("query", _select("*", table), f"{sizes[table]:,} rows") for table in others[:4]],
@@ -246,7 +264,7 @@ def _select(what: str, table: str) -> str:
     return f"SELECT {what} FROM {table}"
 
 
-def _detect_sheet(path: Path, name: str, named: Sequence[str], found: Detected) -> Detected:
+def _detect_sheet(path: Path, name: str, named: Sequence[str], stated: bool | None, dialect: Detected) -> Detected:
     """Return the first sheet with records, and the number of its title rows."""
     require_extra("excel", what=f"{name} (an Excel or OpenDocument workbook)")
     from python_calamine import CalamineError
@@ -256,12 +274,12 @@ def _detect_sheet(path: Path, name: str, named: Sequence[str], found: Detected) 
     try:
         sheets = list_sheets(path)
     except (CalamineError, OSError):
-        open_rows(path, name, found)  # explains the error
+        open_rows(path, name, dialect)  # explains the error
         raise
     rows_of: dict[str, list[Row]] = {}
     for sheet in sheets:
         try:
-            rows = open_excel(path, name, replace(found, header=False, sheet=sheet))
+            rows = open_excel(path, name, replace(dialect, header=False, sheet=sheet))
             rows_of[sheet] = [row for row in islice(rows, 1_000) if isinstance(row, Row)]
         except UserError:  # the sheet has no rows
             continue
@@ -269,7 +287,7 @@ def _detect_sheet(path: Path, name: str, named: Sequence[str], found: Detected) 
     if not rows_of:
         raise UserError(f"{name}: no sheet has rows (sheets: {', '.join(sheets)})")
     sheet = next(iter(large or rows_of))
-    first, header, reason = _find_sheet_header(rows_of[sheet], named)
+    first, header, reason = find_sheet_header(name, rows_of[sheet], named, stated)
     keys: dict[str, Any] = {"header": header}
     comments = {"header": reason}
     if sheet != sheets[0]:
@@ -279,13 +297,4 @@ def _detect_sheet(path: Path, name: str, named: Sequence[str], found: Detected) 
         shown = " ".join(str(value) for value in rows_of[sheet][0].values.values() if value is not None)[:60]
         keys["skip_rows"], comments["skip_rows"] = start, f"above the header: {shown!r}"
     others = [("sheet", other, "another sheet with records") for other in large if other != sheet]
-    return _add(found, {**keys, "others": others}, comments)
-
-
-def _find_sheet_header(rows: Sequence[Row], named: Sequence[str]) -> tuple[int, bool, str]:
-    """Return the index of the first row that is no title, whether it is a header, and the reason."""
-    filled = [sum(value is not None for value in row.values.values()) for row in rows]
-    usual = sorted(filled)[len(filled) // 2]
-    first = next((index for index, number in enumerate(filled[:_TITLES]) if number >= usual), 0)
-    texts = [["" if value is None else str(value) for value in row.values.values()] for row in rows[first:]]
-    return first, *detect_header(texts, named)
+    return _add(dialect, {**keys, "others": others}, comments)

@@ -1,45 +1,39 @@
-"""Draft the description of a data set: give each column its role, with what was seen and what else would fit."""
+"""Draft the description of a data set: give each column its role, with the evidence and the alternatives."""
 
 import csv
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from ratchet.config import (
     DataConfig,
     FileConfig,
     LabelKind,
     LabelsConfig,
-    RecordsConfig,
     SliceConfig,
     SliceKind,
     SplitMethod,
 )
-from ratchet.data.row_filter import Where
+from ratchet.data.labels import list_label_columns
 from ratchet.errors import UserError
-from ratchet.scaffold.annotation_exports import Export, make_path, recognise_export
+from ratchet.scaffold.annotation_exports import Export, recognise_export
 from ratchet.scaffold.column_roles import (
     Column,
-    Dates,
-    detect_dates,
     find_groups,
     find_repeated,
     guess_texts,
     holds_parts,
     looks_like_id,
+    make_path,
     require_column,
 )
 from ratchet.scaffold.data_yaml import quote, write_labels, write_slice
-from ratchet.scaffold.dialects import Detected
-from ratchet.scaffold.label_columns import detect_columns, find_divided, guess_labels
-from ratchet.scaffold.label_layouts import Layout, detect_layout
+from ratchet.scaffold.date_columns import Dates, detect_dates
+from ratchet.scaffold.header_rows import list_names
+from ratchet.scaffold.label_columns import detect_columns, detect_layout, guess_labels
+from ratchet.scaffold.label_layouts import Layout
+from ratchet.scaffold.label_rows import join_rows, select_rows
 
-_DIALECT_KEYS = (
-    *("format", "encoding", "header", "separator", "quote"),
-    *("escape", "skip_initial_space", "comment", "skip_rows"),
-)
-_RECORDS_KEYS = ("under", "keys", "query", "sheet")  # keys of data.records
 _TAKEN_SLICES = {"short_text", "label_not_named", "rare_labels", "date"}  # those of conf/config.yaml
 
 
@@ -61,38 +55,6 @@ class Draft:
         self.alternatives.setdefault(key, []).append((line, reason))
 
 
-def start_draft(name: str, records: RecordsConfig, dialect: Detected, *, has_parts: bool) -> Draft:
-    """Return a draft that can read the files, with no column assigned."""
-    config = DataConfig(
-        name=name,
-        records=replace(
-            records, under=dialect.under, keys=dict(dialect.keys), query=dialect.query, sheet=dialect.sheet
-        ),
-        **{key: getattr(dialect, key) for key in _DIALECT_KEYS},
-        column_names=None if dialect.column_names is None else list(dialect.column_names),
-        labels=LabelsConfig(column=""),
-        text=[],
-    )
-    if has_parts or dialect.keys:
-        config.split.method = SplitMethod.given
-    draft = Draft(config, {key: text for key, text in dialect.comments.items() if key not in _RECORDS_KEYS})
-    reasons = [f"{key}: {dialect.comments[key]}" for key in _RECORDS_KEYS if key in dialect.comments]
-    if reasons:
-        draft.comments["records"] = "; ".join(reasons)
-    for key, value, reason in dialect.others:
-        draft.suggest("records", f"records: {{{key}: {quote(value)}, ...}}", reason)
-    for key, text in dialect.comments.items():
-        value = getattr(dialect, key)
-        if key == "header":
-            if not value:
-                draft.findings.append((key, f'none: the columns are "1", "2" and so on; {text}'))
-        elif key == "format":
-            draft.findings.append((key, f"{value.name}, {text}"))
-        else:
-            draft.findings.append((key, f"{'none' if value is None else value!r}, {text}"))
-    return draft
-
-
 def assign_columns(
     draft: Draft,
     file: str,
@@ -105,68 +67,89 @@ def assign_columns(
     """Give each column its role in the draft. `text`, `labels` and `identifier` are what the user named, if anything.
 
     `labels` may name several columns, separated by commas; a label file is looked for next to `path`, the data file.
-    Each step takes columns away from the steps after it.
+    Later steps do not see the columns that an earlier step used.
 
     Raises:
         UserError: a named column does not exist or does not hold what it should, or a column cannot be guessed.
     """
-    reason = draft.comments.get("header", "")
-    answers = _split_names(labels, columns)
-    for argument, names in (("text", text), ("labels", answers), ("id", [] if identifier is None else [identifier])):
-        for name in names:
-            if name not in columns and (opened := make_path(columns, name)) is not None:
-                columns[name] = opened
-            require_column(file, columns, name, argument, reason)
-    both = next((name for name in answers if name in text), None)
-    if both is not None:
-        raise UserError(f"{file}: column {both!r} cannot be both text and labels: the text would give the label away")
+    answers = split_names(labels, columns)
+    _require_named(
+        draft, file, columns, {"text": text, "labels": answers, "id": [] if identifier is None else [identifier]}
+    )
     export = None if len(answers) > 1 else recognise_export(file, columns, answers[0] if answers else None)
     taken = {*text, *answers, *(export.own - {identifier} if export else ())}
     free = {name: column for name, column in columns.items() if name not in taken and _is_usable(name)}
-    if export is not None and identifier is None and export.id is not None:
-        draft.config.id = export.id
-        draft.comments["id"] = f"as {export.tool} writes it"
-        free.pop(export.id, None)
-    else:
-        _assign_id(draft, free, identifier)
+    _assign_id(draft, free, identifier, export)
     if export is not None:
         _assign_filter(draft, export)
         text = text or export.text
-        for name in (*export.text, str(export.labels.config.column)):
-            free.pop(name, None)
+        _remove(free, [*export.text, *list_label_columns(export.labels.config)])
     dates = [item for column in free.values() if (item := detect_dates(column)) is not None]
     parts = [column for column in free.values() if holds_parts(column)]
-    for name in [*(item.name for item in dates), *(column.name for column in parts)]:
-        free.pop(name, None)
-    layout = export.labels if export else _detect_labels(file, [columns[name] for name in answers], free, path)
-    for name in layout.config.columns or [str(layout.config.column)]:
-        free.pop(name, None)
-        for inner in [other for other in free if other.startswith(f"{name}.")]:
-            free.pop(inner)
-    named = [columns[name] for name in text]
-    _assign_text(draft, file, named, list(free.values()), export)
+    _remove(free, [*(item.name for item in dates), *(column.name for column in parts)])
+    existing = _list_existing(draft, columns)
+    named_labels = [columns[name] for name in answers]
+    layout = export.labels if export else _detect_labels(file, named_labels, free, path, existing)
+    label_names = list_label_columns(layout.config)
+    _remove(
+        free, [*label_names, *(name for name in free if name.startswith(tuple(f"{name}." for name in label_names)))]
+    )
+    _assign_text(draft, file, [columns[name] for name in text], list(free.values()), export, existing)
     layout = _join_rows(draft, layout, columns, identifier, export)
     _assign_labels(draft, layout)
-    for name in [*draft.config.text, *(layout.config.columns or [str(layout.config.column)])]:
+    for name in [*draft.config.text, *label_names]:
         if not _is_usable(name):
             raise UserError(f"{file}: column {name!r} cannot be named in a configuration: rename it in the file")
     _assign_dates(draft, dates)
     _assign_parts(draft, parts)
-    _assign_groups(
-        draft, [column for name, column in free.items() if name not in {*draft.config.text, draft.config.id}]
+    _remove(free, [*draft.config.text, *filter(None, [draft.config.id])])
+    _assign_groups(draft, list(free.values()))
+
+
+def _require_named(draft: Draft, file: str, columns: dict[str, Column], named: Mapping[str, Sequence[str]]) -> None:
+    """Require the columns that the user named, by argument. Named paths into objects are added to the columns."""
+    reason = _explain_header(draft)
+    for argument, names in named.items():
+        for name in names:
+            if name not in columns and (opened := make_path(columns, name)) is not None:
+                columns[name] = opened
+            require_column(file, columns, name, argument, reason)
+    both = next((name for name in named["labels"] if name in named["text"]), None)
+    if both is not None:
+        raise UserError(f"{file}: column {both!r} cannot be both text and labels: the text would give the label away")
+
+
+def _explain_header(draft: Draft) -> str:
+    """Return whether the file has a header, and why; "" for formats without one."""
+    reason = draft.comments.get("header", "")
+    if not reason or draft.config.header:
+        return reason
+    return (
+        f"no header was found, so columns are named by number: {reason}; header=true takes the first row as the header"
     )
 
 
-def _split_names(names: str | None, columns: Collection[str]) -> list[str]:
+def _list_existing(draft: Draft, columns: Mapping[str, Column]) -> str:
+    """Return the columns that exist, for the end of a message."""
+    header = _explain_header(draft)
+    return f". Columns: {list_names(columns)}{f' ({header})' if header else ''}"
+
+
+def _remove(columns: dict[str, Column], names: Iterable[str]) -> None:
+    for name in names:
+        columns.pop(name, None)
+
+
+def split_names(names: str | None, columns: Collection[str] = ()) -> list[str]:
     """Return the columns that are named, separated by commas; one with a comma in its name is quoted, as in CSV."""
     if names is None or names in columns or "," not in names:
         return [] if names is None else [names]
     return [name.strip() for name in next(csv.reader([names], skipinitialspace=True)) if name.strip()]
 
 
-def _detect_labels(file: str, named: list[Column], free: dict[str, Column], path: Path | None) -> Layout:
+def _detect_labels(file: str, named: list[Column], free: dict[str, Column], path: Path | None, existing: str) -> Layout:
     if not named:
-        return guess_labels(file, list(free.values()), path)
+        return guess_labels(file, list(free.values()), path, existing)
     return detect_layout(file, named[0], path) if len(named) == 1 else detect_columns(file, named)
 
 
@@ -186,53 +169,32 @@ def _join_rows(
     """Return the layout of one row per label if rows repeat a record with another label."""
     if layout.config.kind is not LabelKind.single or layout.config.column is None:
         return layout
-    rows = _select_rows(columns, draft.config.filter.where)
-    label = rows[layout.config.column]
-    texts = [rows[name] for name in draft.config.text]
-    ids = [rows[name] for name in columns if name == identifier or (not export and looks_like_id(rows[name]))]
-    ids = [column for column in ids if column is not label and column not in texts and find_repeated(column)]
-    for key in (*ids, *([None] if identifier is None and not draft.config.id else [])):
-        divided = find_divided(label, texts, key)
-        if divided is None:
-            continue
-        num_rows, num_records = divided
-        what = "the text" if key is None else key.name
-        seen = f"one row for each label: {num_rows:,} rows of {num_records:,} records, which repeat {what}"
-        if key is not None:
-            draft.config.id = key.name
-            draft.comments["id"] = "the rows of a record repeat it"
-            draft.alternatives.pop("id", None)
-            draft.findings = [finding for finding in draft.findings if finding[0] != "id"]
-        first = (replace(layout.config, one=None), "if each row is a record of its own")
-        return replace(layout, config=replace(layout.config, kind=LabelKind.rows), seen=seen, alternatives=[first])
+    rows = select_rows(columns, draft.config.filter.where)
+    ids = [name for name in columns if name == identifier or (not export and looks_like_id(rows[name]))]
+    by_text = identifier is None and not draft.config.id
+    joined = join_rows(layout, rows, draft.config.text, ids, by_text=by_text)
+    if joined is None:
+        return layout
+    layout, name = joined
+    if name is not None:
+        draft.config.id = name
+        draft.comments["id"] = "the rows of a record repeat it"
+        draft.alternatives.pop("id", None)
+        draft.findings = [finding for finding in draft.findings if finding[0] != "id"]
     return layout
 
 
-def _select_rows(columns: dict[str, Column], where: Mapping[str, Any]) -> dict[str, Column]:
-    """Return the columns of the rows that data.filter.where keeps."""
-    filters = [Where(name, wanted, []) for name, wanted in where.items()]
-    if not filters:
-        return columns
-    kept = [
-        all(item.keeps({item.column: value}) for item, value in zip(filters, values, strict=True))
-        for values in zip(*(_get_values(columns, item.column) for item in filters), strict=True)
-    ]
-    return {
-        name: Column(name, [value for value, is_kept in zip(column.values, kept, strict=True) if is_kept])
-        for name, column in columns.items()
-    }
-
-
-def _get_values(columns: dict[str, Column], name: str) -> list[Any]:
-    column = columns.get(name) or make_path(columns, name)
-    return [] if column is None else column.values
-
-
 def _is_usable(name: str) -> bool:
-    return bool(name.strip()) and name != "???"  # OmegaConf's sign for a missing value
+    return bool(name.strip()) and name != "???"  # OmegaConf's mark of a missing value
 
 
-def _assign_id(draft: Draft, free: dict[str, Column], named: str | None) -> None:
+def _assign_id(draft: Draft, free: dict[str, Column], named: str | None, export: Export | None) -> None:
+    """Use the named id, or that of an annotation tool, or else the first column of different values."""
+    if named is None and export is not None and export.id is not None:
+        draft.config.id = export.id
+        draft.comments["id"] = f"as {export.tool} writes it"
+        free.pop(export.id, None)
+        return
     if named is not None:
         draft.config.id = named
         free.pop(named, None)
@@ -260,7 +222,7 @@ def _assign_id(draft: Draft, free: dict[str, Column], named: str | None) -> None
 def _assign_labels(draft: Draft, layout: Layout) -> None:
     draft.config.labels = _keep_names(draft, layout.config)
     draft.comments["labels"] = layout.seen
-    columns = ", ".join(layout.config.columns or [str(layout.config.column)])
+    columns = ", ".join(list_label_columns(layout.config))
     draft.findings.append(("labels", f"{columns}: {layout.seen}"))
     for other, reason in layout.alternatives:
         draft.suggest("labels", f"labels: {write_labels(_keep_names(draft, other))}", reason)
@@ -276,14 +238,16 @@ def _keep_names(draft: Draft, labels: LabelsConfig) -> LabelsConfig:
     return replace(labels, names=FileConfig(path=kept.as_posix()))
 
 
-def _assign_text(draft: Draft, file: str, named: list[Column], free: list[Column], export: Export | None) -> None:
+def _assign_text(
+    draft: Draft, file: str, named: list[Column], free: list[Column], export: Export | None, existing: str
+) -> None:
     for column in named:
         if column.sample and not column.is_plain:
             raise UserError(f"{file}: column {column.name!r} holds lists or objects: choose another with text=NAME")
     as_named = (
         f"as {export.tool} writes it" if export and [*export.text] == [item.name for item in named] else "as named"
     )
-    chosen, seen = (named, as_named) if named else guess_texts(file, free)
+    chosen, seen = (named, as_named) if named else guess_texts(file, free, existing)
     draft.config.text = [column.name for column in chosen]
     draft.comments["text"] = seen
     draft.findings.append(("text", f"{', '.join(draft.config.text)}: {seen}"))

@@ -53,8 +53,8 @@ def init_dvc(root: Path, flags: list[str]) -> None:
         raise UserError(f"{root}: `{' '.join(['dvc init', *flags])}` failed: {reason}\nNothing was written.")
     config = root / DVC / "config"
     text = config.read_text(encoding="utf-8")
-    section, found, rest = text.partition("[core]\n")  # --no-scm has written one
-    text = f"{section}[core]\n{_QUIET}{rest}" if found else f"[core]\n{_QUIET}{text}"
+    section, mark, rest = text.partition("[core]\n")  # --no-scm has written one
+    text = f"{section}[core]\n{_QUIET}{rest}" if mark else f"[core]\n{_QUIET}{text}"
     config.write_text(text, encoding="utf-8")
     if "--no-scm" not in flags:  # `dvc init` has added the file to the index of git, without these lines
         _run_git(root, "add", "--", f"{DVC}/config")

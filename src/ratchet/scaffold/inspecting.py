@@ -6,7 +6,6 @@ divided unless they are very many.
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +14,8 @@ from typing import Any
 from ratchet.config import (
     DataConfig,
     LabelsConfig,
-    Leaks,
     RecordsConfig,
     RecordsLayout,
-    SplitConfig,
     SplitMethod,
 )
 from ratchet.data.directories import Located, is_pattern
@@ -26,25 +23,26 @@ from ratchet.data.formats import open_rows
 from ratchet.data.formats.rows import Rows
 from ratchet.data.label_names import read_label_names
 from ratchet.data.labels import is_multiclass
-from ratchet.data.prepared import prepare
 from ratchet.data.problems import Problem, Report
 from ratchet.data.records import Record, build_records
 from ratchet.data.sources import Source, list_sources
-from ratchet.data.splits import make_split
 from ratchet.data.tables import open_tables
 from ratchet.data.used_columns import list_used_columns
 from ratchet.errors import UserError
 from ratchet.scaffold.column_roles import SAMPLE, profile_columns
 from ratchet.scaffold.data_files import DataFiles, find_files
-from ratchet.scaffold.data_yaml import quote, write_data_yaml
+from ratchet.scaffold.data_yaml import quote, write_data_yaml, write_value
 from ratchet.scaffold.dialects import Detected, detect_dialect, detect_encoding
-from ratchet.scaffold.drafting import Draft, assign_columns, start_draft
+from ratchet.scaffold.draft_checks import RECORD_PATHS, check_draft, make_readable
+from ratchet.scaffold.drafting import Draft, assign_columns, split_names
+from ratchet.scaffold.header_rows import list_names
 
-_FEWEST_RECORDS = 10
-_MOST_ROWS = 100_000  # rows whose values decide about columns; of more, every second, fourth ... is taken
-_SPLIT_UP_TO = 50_000  # records; above, dividing them takes too long for an inspection
-_RARE = 3  # a label on fewer records cannot be in each of train, val and test
-_OWN_RECORDS = ("path", "train", "val", "test")
+_DIALECT_KEYS = (
+    *("format", "encoding", "header", "separator", "quote"),
+    *("escape", "skip_initial_space", "comment", "skip_rows"),
+)
+_RECORDS_KEYS = ("under", "keys", "query", "sheet")  # keys of data.records
+_MOST_ROWS = 100_000  # rows that are read in full; of more, every second, fourth ... is sampled
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,7 @@ def inspect_file(
     labels: str | None = None,
     name: str | None = None,
     id: str | None = None,
+    header: bool | None = None,
     schema_comment: str = "",
 ) -> Inspection:
     """Inspect files of records and describe them as a data set.
@@ -91,34 +90,31 @@ def inspect_file(
         labels: column of the labels; guessed if None.
         name: name of the data set; made from the name of the file if None.
         id: column of the ids; guessed if None.
+        header: whether the first row has the names of the columns; detected if None.
         schema_comment: a line for the top of the YAML text.
 
     Raises:
         UserError: a file is missing, empty or not a table; no key can read its dialect; a column does not exist or
-            cannot be guessed; it has fewer than 10 records or only one label.
+            cannot be guessed; it is not certain whether there is a header; it has fewer than 10 records or only one
+            label.
     """
     files = find_files(str(path))
     set_name = _make_name(files.stem) if name is None else _check_name(name)
-    named = [*text, *(column for column in (labels, id) if column is not None)]
-    dialect = _detect(files, named)
-    draft = start_draft(set_name, files.make_records(set_name), dialect, has_parts=files.has_parts)
+    dialect = _detect(files, [*text, *split_names(labels), *([] if id is None else [id])], header)
+    draft = _start_draft(set_name, files.make_records(set_name), dialect, has_parts=files.has_parts)
     if files.has_parts or dialect.keys:
         _report_parts(draft, files, dialect)
-    table = _read_columns(_open_all(_get_readable(draft, files), dialect))
+    table = _read_columns(_open_all(make_readable(draft, files), dialect))
     if not table.columns:
         first = table.first_problem
         reason = "it has no columns" if first is None else f"{first.place}: {first.message}"
         raise UserError(f"{files.named}: not a table of records: {reason}")
+    if not table.num_rows:
+        raise UserError(f"{files.named}: no rows, only the columns {list_names(table.columns)}: add records")
     columns = profile_columns(table.columns, dialect.repeated)
     assign_columns(draft, files.named, columns, text, labels, id, files.paths[0])
-    records, problems = _build_records(_get_readable(draft, files))
-    _check_records(files.named, records, problems)
-    _report_problems(draft, problems)
-    _report_repeated_texts(draft, records)
-    _limit_rare_labels(draft, records)
-    if not any(problem.outcome == "stops" for problem in problems):
-        _check_split(draft, files, records)
-    _check_labels(draft, files.named, records)
+    records, problems = _build_records(make_readable(draft, files))
+    check_draft(draft, files, records, problems)
     return Inspection(
         name=set_name,
         path=path,
@@ -127,7 +123,7 @@ def inspect_file(
         ),
         findings=draft.findings,
         num_records=len(records),
-        is_multiclass=_is_multiclass(draft),
+        is_multiclass=is_multiclass(draft.config.labels),
         copies={**files.list_copies(set_name), **draft.files},
         locations=list_locations(draft.config.records),
     )
@@ -135,41 +131,30 @@ def inspect_file(
 
 def list_locations(records: RecordsConfig) -> list[Path]:
     """Return the configured files or directories of records; for a pattern, the directory that it begins with."""
-    paths = [path for key in _OWN_RECORDS if (path := getattr(records, key)) is not None]
+    paths = [path for key in RECORD_PATHS if (path := getattr(records, key)) is not None]
     return [Located.from_pattern(Path(path)).base if is_pattern(path) else Path(path) for path in paths]
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
-def _detect(files: DataFiles, named: Sequence[str]) -> Detected:
+def _detect(files: DataFiles, named: Sequence[str], header: bool | None) -> Detected:
     if not files.paths:
         raise UserError(f"{files.named}: holds no files")
     if files.layout is RecordsLayout.directory:
         encoding, seen = detect_encoding(files.paths)
         comments = {"format": "a directory of text files for each class", "encoding": seen}
         return Detected(encoding=encoding, comments=comments)
-    return detect_dialect(files.paths, named)
-
-
-def _get_readable(draft: Draft, files: DataFiles) -> DataConfig:
-    """Return the configuration with the paths of the files themselves, in place of their copies."""
-    config, actual = draft.config, files.make_records()
-    records = replace(config.records, **{key: getattr(actual, key) for key in _OWN_RECORDS})
-    names = config.labels.names
-    if names is None or names.path is None:
-        return replace(config, records=records)
-    names = replace(names, path=str(draft.files.get(Path(names.path), names.path)))
-    return replace(config, records=records, labels=replace(config.labels, names=names))
+    return detect_dialect(files.paths, named, header)
 
 
 def _build_records(config: DataConfig) -> tuple[list[Record], list[Problem]]:
     names = read_label_names(config, Report(), packaged=False)
-    tables = open_tables(config, list_sources(config), list_used_columns(config))
+    tables = open_tables(config, list_sources(config, packaged=False), list_used_columns(config), packaged=False)
     return build_records(tables, config, names, None if names is None else set(names))
 
 
 def _open_all(config: DataConfig, dialect: Detected) -> list[Rows]:
     """Return the rows of all files, with all columns."""
-    sources = list_sources(config)
+    sources = list_sources(config, packaged=False)
     if config.records.layout is RecordsLayout.directory:
         labels = LabelsConfig(column="label")
         return [rows for _, rows in open_tables(replace(config, labels=labels), sources)]
@@ -198,6 +183,35 @@ def _read_columns(tables: Iterable[Rows]) -> _Table:
                     sampled, step = sampled[1::2], 2 * step
     names |= {name: None for values in sampled for name in values if name}
     return _Table({name: [values.get(name) for values in sampled] for name in names}, number, first)
+
+
+def _start_draft(name: str, records: RecordsConfig, dialect: Detected, *, has_parts: bool) -> Draft:
+    """Return a draft that can read the files, with no column assigned."""
+    config = DataConfig(
+        name=name,
+        records=replace(
+            records, under=dialect.under, keys=dict(dialect.keys), query=dialect.query, sheet=dialect.sheet
+        ),
+        **{key: getattr(dialect, key) for key in _DIALECT_KEYS},
+        column_names=None if dialect.column_names is None else list(dialect.column_names),
+        labels=LabelsConfig(column=""),
+        text=[],
+    )
+    if has_parts or dialect.keys:
+        config.split.method = SplitMethod.given
+    draft = Draft(config, {key: text for key, text in dialect.comments.items() if key not in _RECORDS_KEYS})
+    reasons = [f"{key}: {dialect.comments[key]}" for key in _RECORDS_KEYS if key in dialect.comments]
+    if reasons:
+        draft.comments["records"] = "; ".join(reasons)
+    for key, value, reason in dialect.others:
+        draft.suggest("records", f"records: {{{key}: {quote(value)}, ...}}", reason)
+    rank = {key: index for index, key in enumerate(_DIALECT_KEYS)}
+    for key in sorted(dialect.comments, key=lambda key: rank.get(key, len(rank))):
+        reason = dialect.comments[key]
+        if key == "header" and not dialect.header and dialect.column_names is None:
+            reason = f"so the columns are called 1, 2 and so on: {reason}"
+        draft.findings.append((key, f"{write_value(getattr(dialect, key))}, {reason}"))
+    return draft
 
 
 def _report_parts(draft: Draft, files: DataFiles, dialect: Detected) -> None:
@@ -231,142 +245,3 @@ def _write_heading(files: DataFiles, table: _Table, schema_comment: str) -> list
     ]
     schema = schema_comment.lstrip("# ").rstrip()
     return [schema, *heading] if schema else heading
-
-
-# --- checks ----------------------------------------------------------------------------------------------------------
-def _check_records(file: str, records: list[Record], problems: list[Problem]) -> None:
-    if len(records) < _FEWEST_RECORDS:
-        unusable = ""
-        if problems:
-            unusable = f" ({len(problems):,} rows cannot be used: {problems[0].place}: {problems[0].message})"
-        raise UserError(
-            f"{file}: {len(records)} records{unusable} are too few: a data set needs at least {_FEWEST_RECORDS}"
-        )
-
-
-def _check_labels(draft: Draft, file: str, records: list[Record]) -> None:
-    labels = [label for label, count in _count_labels(records).items() if count >= draft.config.filter.min_records]
-    if len(labels) < 2:
-        columns = draft.config.labels.columns
-        where = f"column {draft.config.labels.column!r}" if columns is None else f"columns {', '.join(columns)}"
-        only = f"only one label, {labels[0]!r}" if labels else "no label"
-        rare = "" if draft.config.filter.min_records == 1 else f" that {_RARE} records or more have"
-        raise UserError(
-            f"{file}: {where} has {only}{rare}: a classifier needs at least two. Choose another column with labels=NAME"
-        )
-
-
-def _report_problems(draft: Draft, problems: list[Problem]) -> None:
-    """Count the rows that cannot be used, with the first location and the remedy."""
-    for kind, number in Counter(problem.kind for problem in problems).most_common():
-        first = next(problem for problem in problems if problem.kind == kind)
-        draft.findings.append((kind, f"{_count(number, 'row')}, the first is {_locate(first.place)}: {first.message}"))
-    bad = [problem for problem in problems if problem.outcome == "stops"]
-    if bad:
-        draft.comments["drop_bad_rows"] = (
-            f"{_count(len(bad), 'row')} cannot be used, and training stops because of that. The first is "
-            f"{_locate(bad[0].place)}: {bad[0].message}. Correct the file, or set true to skip and count such rows"
-        )
-
-
-def _report_repeated_texts(draft: Draft, records: list[Record]) -> None:
-    number = len(records) - len({record.text for record in records})
-    if number:
-        draft.findings.append(
-            ("repeated text", f"{_count(number, 'record')} repeat an earlier text; they stay in one part of a split")
-        )
-
-
-def _limit_rare_labels(draft: Draft, records: list[Record]) -> None:
-    """Suggest to leave out labels on few records; do so where a stratified split refuses them (multi-class)."""
-    rare = {label: count for label, count in _count_labels(records).items() if count < _RARE}
-    if not rare:
-        return
-    names = ", ".join(f"{label} ({count})" for label, count in list(rare.items())[:5])
-    seen = f"{_count(len(rare), 'label')} on fewer than {_RARE} records: {names}{', ...' if len(rare) > 5 else ''}"
-    line = f"filter: {{min_records: {_RARE}}}"
-    others = [item for item in draft.alternatives.pop("filter", []) if item[0] != line]  # of an earlier call
-    if _is_multiclass(draft) and draft.config.split.method is SplitMethod.stratified:
-        draft.config.filter.min_records = _RARE
-        seen = f"left out, because a stratified split needs more: {seen}"
-        draft.comments["filter"] = "; ".join([*filter(None, [draft.comments.get("filter")]), seen])
-    else:
-        others.append((line, seen))
-    if others:
-        draft.alternatives["filter"] = others
-    draft.findings = [*(finding for finding in draft.findings if finding[0] != "rare labels"), ("rare labels", seen)]
-
-
-def _check_split(draft: Draft, files: DataFiles, records: list[Record]) -> None:
-    """Divide the records as training does; of very many, check only what can be counted."""
-    reason = _find_reason_not_to_split(draft, files, records)
-    if reason is not None and draft.config.split.method is SplitMethod.given and draft.config.split.column is not None:
-        _replace_given_split(draft, reason)
-        _limit_rare_labels(draft, records)
-        reason = _find_reason_not_to_split(draft, files, records)
-    if reason is not None:
-        draft.comments["split"] = f"training refuses this split: {reason}"
-        draft.findings.append(("split", draft.comments["split"]))
-
-
-def _replace_given_split(draft: Draft, reason: str) -> None:
-    line = f"split: {{method: given, column: {quote(str(draft.config.split.column))}}}"
-    draft.suggest("split", line, f"not used: {reason}")
-    draft.findings.append(("split, not used", f"{draft.config.split.column}: {reason}"))
-    draft.config.split = replace(draft.config.split, method=SplitMethod.stratified, column=None, leaks=Leaks.stop)
-    draft.comments.pop("split")
-
-
-def _find_reason_not_to_split(draft: Draft, files: DataFiles, records: list[Record]) -> str | None:
-    """Return why training would refuse the split, if it would. Leaks of given parts are dropped and reported."""
-    config = draft.config
-    if len(records) > _SPLIT_UP_TO:
-        num_labels = sum(count >= config.filter.min_records for count in _count_labels(records).values())
-        smallest = round(min(config.split.val, config.split.test) * len(records))
-        if _is_multiclass(draft) and config.split.method is SplitMethod.stratified and num_labels > smallest:
-            return f"{num_labels:,} labels are more than the {smallest:,} records of test: raise filter.min_records"
-        return None
-    split = config.split
-    leaks = Leaks.drop_from_train if split.method is SplitMethod.given else split.leaks
-    try:
-        prepared = prepare(_get_readable(draft, files))
-        parts = make_split(
-            prepared,
-            SplitConfig(0, split.method, split.val, split.test, leaks, split.duplicates, split.similarity),
-            split.column,
-            split.group,
-        )
-    except UserError as error:
-        return " ".join(str(error).split())
-    if parts.dropped:
-        _drop_leaks(draft, len(parts.dropped), len(records), parts.problems)
-    return None
-
-
-def _drop_leaks(draft: Draft, dropped: int, number: int, problems: Sequence[Problem]) -> None:
-    """Write that records of train which are also in val or test are left out: training would stop because of them."""
-    draft.config.split.leaks = Leaks.drop_from_train
-    first = next(problem for problem in problems if problem.kind == "leak between given parts")
-    reason = (
-        f"leaks: {dropped:,} of {number:,} records of train or val have a (nearly) identical text in a later part, and "
-        f"are left out: {_locate(first.place)}, for example. leaks: stop would refuse them, and report keeps them"
-    )
-    draft.comments["split"] = f"{draft.comments['split']}. {reason}"
-    draft.findings.append(("leaks", reason.removeprefix("leaks: ")))
-
-
-def _count_labels(records: list[Record]) -> Counter[str]:
-    return Counter(label for record in records for label in record.labels)
-
-
-def _is_multiclass(draft: Draft) -> bool:
-    return is_multiclass(draft.config.labels)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _locate(place: str) -> str:
-    """Return a location without the directories of the file."""
-    return place.rpartition("/")[2]

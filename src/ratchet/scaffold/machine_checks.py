@@ -1,4 +1,4 @@
-"""Check what is below a project: Python, packages and extras, threads, GPU, disk space.
+"""Check the machine of a project: Python, packages and extras, threads, GPU, disk space.
 
 No heavy library is imported: versions are read from the metadata of installed packages. Only if the machine has a GPU,
 torch is asked in a process of its own whether it can use it, which takes some seconds.
@@ -45,7 +45,7 @@ class Check:
 
 
 def check_machine(needs: Mapping[str, str], root: Path, *, needs_gpu: bool = False) -> list[Check]:
-    """Return the checks of all that is below the project in `root`; `needs` has what needs an extra, by the extra."""
+    """Return the checks of the machine and the packages for the project in `root`; `needs` has what needs an extra."""
     return [
         check_python(),
         check_ratchet(),
@@ -155,11 +155,11 @@ def check_threads() -> Check:
     limit = os.environ.get("OMP_NUM_THREADS", "")
     seen, remedy = f"{cores} cores", f"set OMP_NUM_THREADS={usable}"
     if usable < cores:
-        seen += f", of which {usable} may be used"
+        seen += f" ({usable} usable)"
     if limit:
         seen += f", OMP_NUM_THREADS={limit}"
     if limit and not (limit.isdecimal() and int(limit)):
-        return Check("threads", Status.note, f"{seen}, which is no number of threads", remedy)
+        return Check("threads", Status.note, f"{seen}, which is not a number of threads", remedy)
     if wanted_threads() > usable:
         return Check("threads", Status.note, f"{seen}: more threads than cores are slow", remedy)
     return Check("threads", Status.ok, seen)
