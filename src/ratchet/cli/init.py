@@ -37,7 +37,7 @@ class Options:
     id: str | None = None
     """Column of the record's id; null guesses it."""
     header: bool | None = None
-    """Whether the first row has the names of the columns; null detects it. Without names, they are 1, 2, ..."""
+    """Whether the first row names the columns, which are called 1, 2 and so on otherwise; null detects it."""
     dry: bool = False
     """List what would be written, and write nothing."""
 
