@@ -67,7 +67,7 @@ def make_world(generator: np.random.Generator, design: Design) -> World:
             hit, alarm = model.hit + shift, ndtri(model.false_alarm) + shift / 2
             difficulty = bias[tested] + np.sqrt(1 - RECORD - PAIR - BIAS) * generator.standard_normal((TESTED, LABELS))
             decisions = (difficulty < np.where(targets[tested] > 0, hit, alarm)).astype(np.uint8)
-            runs[number].append(RunDecisions(split, rows[repeat], targets[tested], decisions, {}))
+            runs[number].append(RunDecisions.of(split, rows[repeat], targets[tested], decisions, {}))
             expected[number, repeat] = _weighted_f1(hit, alarm)
     return World(runs, len(ids), expected)
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _schemas() -> None:
     register(all_settings())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _edits_do_not_matter() -> Iterator[None]:
+    """Let runs in the process of the tests not notice that the code is edited while the tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ratchet.runs.recording.find_changed_code", lambda model: [])
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,23 +2,30 @@
 
 import hashlib
 import json
+import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pytest
+from tests.sample_runs import rewrite_record
 
 from ratchet.config import Config, compose
 from ratchet.data.prepared import prepare
 from ratchet.errors import UserError
-from ratchet.evaluating import Evaluation, evaluate_run
+from ratchet.evaluating import Evaluation, evaluate_run, measure_cost_again
 from ratchet.files import write_json
 from ratchet.inference.scorer import load_scorer
+from ratchet.machine import machine
 from ratchet.runs import StoredRun
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.stored import read_run
+from ratchet.runs.trained_texts import Seen
 from ratchet.taggers import Scores
 from ratchet.training import train
 
@@ -106,7 +113,8 @@ def read_own_metrics(run: StoredRun, part: str) -> dict[str, Any]:
 def test_own_parts_reproduce_the_metrics_of_the_run(run: StoredRun, sample: Config, part: str) -> None:
     evaluation = evaluate_run(run, sample, part)
     assert evaluation.metrics == read_result(evaluation, "metrics.json") == read_own_metrics(run, part)
-    assert (evaluation.records, evaluation.seen_in_training) == (run.record.records[part], 0)
+    assert evaluation.records == run.record.records[part]
+    assert evaluation.seen == Seen(0, evaluation.records if part == "val" else 0)
     written = (evaluation.directory / "predictions" / f"{part}.parquet").read_bytes()
     assert written == (run.path / "predictions" / f"{part}.parquet").read_bytes()
 
@@ -114,7 +122,7 @@ def test_own_parts_reproduce_the_metrics_of_the_run(run: StoredRun, sample: Conf
 @pytest.mark.parametrize("part", ["train", "all"])
 def test_records_seen_in_training_are_counted(run: StoredRun, sample: Config, part: str) -> None:
     evaluation = evaluate_run(run, sample, part)
-    assert evaluation.seen_in_training == run.record.records["train"]
+    assert evaluation.seen == Seen(run.record.records["train"], run.record.records["val"] if part == "all" else 0)
     total = sum(run.record.records.values())
     assert evaluation.records == (total if part == "all" else run.record.records["train"])
     assert evaluation.metrics[f"{part}/records"] == evaluation.records
@@ -124,8 +132,8 @@ def test_records_seen_in_training_are_counted(run: StoredRun, sample: Config, pa
 def test_another_split_overlaps_with_training_records(run: StoredRun) -> None:
     evaluation = evaluate_run(run, compose(["split.seed=1"]), "test")
     ids = read_predictions(evaluation.directory / "predictions" / "test.parquet").ids
-    assert evaluation.seen_in_training == len(set(ids) & set(run.read_json("split.json")["train"]))
-    assert 0 < evaluation.seen_in_training < evaluation.records
+    assert evaluation.seen == Seen(*(len(set(ids) & set(run.read_json("split.json")[p])) for p in ("train", "val")))
+    assert 0 < evaluation.seen.train < evaluation.records
 
 
 def test_evaluation_json_describes_the_evaluation(run: StoredRun, other_config: Config) -> None:
@@ -141,6 +149,7 @@ def test_evaluation_json_describes_the_evaluation(run: StoredRun, other_config: 
         "dataset_version": prepare(other_config.data).version,
         "records": 60,
         "seen_in_training": 0,
+        "seen_in_val": 0,
         "unknown_labels": {"teleportation": 24},
     }
     assert sorted(path.name for path in evaluation.directory.iterdir()) == [
@@ -187,9 +196,37 @@ def test_data_set_too_small_to_split_can_be_scored(run: StoredRun, tmp_path: Pat
     assert evaluation.records == 3
 
 
-def test_equal_ids_in_other_data_are_not_seen_in_training(run: StoredRun, project: Path) -> None:
-    copy = compose(["data.name=copy", f"data.records.path={project / 'data/sample/projects.jsonl'}"])
-    assert evaluate_run(run, copy, "train").seen_in_training == 0
+@pytest.fixture
+def renamed(project: Path, tmp_path: Path) -> Config:
+    """Return the sample under another name: other ids, texts in capital letters, in another order."""
+    lines = (project / "data/sample/projects.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in reversed(lines)]
+    for number, record in enumerate(records):
+        record |= {"id": f"new-{number}", "description": f"{record['description'].upper()} !"}
+    path = tmp_path / "renamed.jsonl"
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
+    return compose(["data.name=renamed", f"data.records.path={path}"])
+
+
+def test_records_seen_in_training_are_found_under_other_names_and_ids(run: StoredRun, renamed: Config) -> None:
+    seen = evaluate_run(run, renamed, "all").seen
+    assert seen == Seen(run.record.records["train"], run.record.records["val"])
+
+
+def test_run_without_hashes_knows_only_its_own_data(run: StoredRun, sample: Config, renamed: Config) -> None:
+    """Earlier versions stored only ids."""
+    (run.path / "seen_texts.npz").unlink()
+    assert evaluate_run(run, sample, "train").seen == Seen(run.record.records["train"], 0)
+    evaluation = evaluate_run(run, renamed, "train")
+    assert (evaluation.seen, read_result(evaluation, "evaluation.json")["seen_in_training"]) == (None, None)
+    newer = compose(["data.filter.exclude=[audio]"])  # equal ids may be other records in another version of the data
+    assert evaluate_run(run, newer, "train").seen is None
+
+
+def test_damaged_hashes_are_reported(run: StoredRun, sample: Config) -> None:
+    (run.path / "seen_texts.npz").write_bytes(b"not an archive")
+    with pytest.raises(UserError, match=r"seen_texts\.npz: cannot be read"):
+        evaluate_run(run, sample, "val")
 
 
 def test_slices_come_from_the_run_and_the_data(run: StoredRun, other_config: Config) -> None:
@@ -221,11 +258,58 @@ def test_run_can_be_given_as_relative_path(run: StoredRun, sample: Config, monke
     assert evaluate_run(read_run(Path()), sample, "test").test_accesses == 2
 
 
+def test_accesses_are_counted_by_content_whatever_the_name(run: StoredRun, sample: Config, project: Path) -> None:
+    same = compose(["data.name=copy", f"data.records.path={project / 'data/sample/projects.jsonl'}"])
+    assert evaluate_run(run, sample, "test").test_accesses == 2
+    assert evaluate_run(run, same, "test").test_accesses == 3
+    assert evaluate_run(run, sample, "test").test_accesses == 4
+
+
+def test_accesses_survive_a_move_and_a_lost_log(
+    run: StoredRun, sample: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert evaluate_run(run, sample, "test").test_accesses == 2
+    moved = Path(shutil.move(run.path, tmp_path / "moved"))
+    shutil.rmtree(tmp_path / "runs")
+    settings = (moved / "config.yaml").read_text()
+    (moved / "config.yaml").write_text(re.sub("(?m)^runs_dir: .*", f"runs_dir: {tmp_path / 'runs'}", settings))
+    for number, name in enumerate(("here", "there"), start=3):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert evaluate_run(read_run(moved), sample, "test").test_accesses == number
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ratchet import evaluating
+from ratchet.config import compose, register
+from ratchet.models import all_settings
+from ratchet.runs.stored import read_run
+
+def kill(path, content):
+    assert path.name == "metrics.json"
+    print(content["test/f1_weighted"], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+register(all_settings())
+evaluating.write_json = kill
+evaluating.evaluate_run(read_run(Path(sys.argv[1])), compose([]), "test")
+"""
+
+
+def test_access_counts_although_the_process_is_killed_with_its_metrics(run: StoredRun, sample: Config) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, run.path], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert float(killed.stdout) > 0
+    assert evaluate_run(run, sample, "test").test_accesses == 3
+
+
 def hash_files(run: StoredRun) -> dict[str, str]:
     return {
         str(path.relative_to(run.path)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in run.path.rglob("*")
-        if path.is_file() and "evaluations" not in path.relative_to(run.path).parts
+        if path.is_file() and path.name != "accesses.jsonl" and "evaluations" not in path.relative_to(run.path).parts
     }
 
 
@@ -267,7 +351,10 @@ def test_unknown_part_error_suggests_nearest_name(run: StoredRun, sample: Config
 @pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
 def test_unfinished_run_is_refused(run: StoredRun, sample: Config, status: str) -> None:
     # a running record without a process is a killed run
-    write_json(run.path / "record.json", {**run.read_json("record.json"), "status": status, "process_started": 0.0})
+    write_json(
+        run.path / "record.json",
+        {**run.read_json("record.json"), "status": status, "process": {}, "process_started": 0.0},
+    )
     shown = "killed" if status == "running" else status
     with pytest.raises(UserError, match=f"the run is {shown}"):
         evaluate_run(read_run(run.path), sample, "test")
@@ -298,3 +385,37 @@ def test_scores_are_calibrated_as_in_the_run(tmp_path: Path) -> None:
         read_predictions(path / "predictions" / "test.parquet") for path in (outcome.path, evaluation.directory)
     )
     np.testing.assert_array_equal(original.scores, repeated.scores)
+
+
+def test_cost_is_measured_again_and_every_measurement_kept(run: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fit is not repeated, so its time stays, with the load of the machine at that time."""
+    before = {**run.read_json("cost.json"), "cost/latency_ms_p95": 281.0, "cost/load_average": 11.0}
+    del before["cost/fit_load_average"]  # as an earlier version wrote it
+    write_json(run.path / "cost.json", before)
+    files = hash_files_of(run.path)
+    texts: list[list[str]] = []
+    measured = {"cost/latency_ms_p95": 1.5, "cost/latency_waited": 0.0, "cost/load_average": 0.1}
+    monkeypatch.setattr("ratchet.evaluating.measure_serving", lambda predict, batch: texts.append(batch) or measured)
+    costs = measure_cost_again(run)
+    assert costs == run.read_json("cost.json") == {**before, **measured, "cost/fit_load_average": 11.0}
+    prepared = prepare(compose([]).data)
+    assert [list(batch) for batch in texts] == [list(prepared.select(run.read_json("split.json")["val"]).texts)]
+    assert measure_cost_again(run) == costs
+    first, second, third = (json.loads(path.read_text()) for path in sorted((run.path / "costs").iterdir()))
+    assert (first["costs"], first["machine"]) == (before, run.record.machine)
+    assert second["costs"] == third["costs"] == costs
+    assert second["machine"] == machine()
+    changed = {name for name, digest in hash_files_of(run.path).items() if files.get(name) != digest}
+    assert {Path(name).parts[0] for name in changed} == {"cost.json", "costs"}
+
+
+def test_cost_of_other_data_is_not_measured(run: StoredRun) -> None:
+    rewrite_record(run.path, dataset_version="another")
+    with pytest.raises(UserError, match="the data set sample changed since the training"):
+        measure_cost_again(read_run(run.path))
+    assert not (run.path / "costs").exists()
+
+
+def hash_files_of(directory: Path) -> dict[str, str]:
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
+    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -4,11 +4,20 @@ import errno
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from ratchet.files import append_line, replacing, replacing_directory, write_json, write_text
+from ratchet.files import (
+    append_line,
+    locked_directory,
+    read_lines,
+    replacing,
+    replacing_directory,
+    write_json,
+    write_text,
+)
 
 
 def list_names(directory: Path) -> list[str]:
@@ -132,11 +141,44 @@ def test_append_line_creates_the_directory(tmp_path: Path) -> None:
     assert path.read_bytes() == b"first\nzwei \\ud800\n"
 
 
-def test_incomplete_last_line_is_ended_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", ["", "{}\n"], ids=["only line", "last line"])
+@pytest.mark.parametrize("cut", [b"{", b'{"half', '{"a": "ö'.encode()[:-1], b"{" + b" " * 200_000], ids=len)
+def test_last_line_that_was_cut_short_is_ignored_and_then_removed(before: str, cut: bytes, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_text('{"half')
-    append_line(path, "next")
-    assert path.read_text() == '{"half\nnext\n'
+    path.write_bytes(before.encode() + cut)
+    assert read_lines(path) == before.encode().splitlines()
+    append_line(path, '{"next": 1}')
+    assert path.read_text() == before + '{"next": 1}\n'
+    assert read_lines(path) == [*before.encode().splitlines(), b'{"next": 1}']
+
+
+def test_complete_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
+    """An editor may leave out the last newline."""
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"long": "' + "x" * 200_000 + '"}')
+    assert len(read_lines(path)) == 1
+    append_line(path, "{}")
+    assert [len(line) for line in read_lines(path)] == [200_012, 2]
+
+
+def test_locked_directory_waits_and_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "new"
+    inside: list[int] = []
+
+    def enter(number: int) -> None:
+        with locked_directory(path):
+            inside.append(number)
+            time.sleep(0.01)
+            inside.append(number)
+
+    threads = [threading.Thread(target=enter, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert inside[::2] == inside[1::2], "one thread at a time"
+    assert set(inside) == {0, 1, 2, 3}
+    assert list(path.iterdir()) == []
 
 
 def test_concurrent_writers_lose_and_mix_no_lines(tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 import os
 import random
+import subprocess
+import sys
 
 import numpy as np
+import psutil
 import pytest
+from tests.commands import HANG_SECONDS
 from threadpoolctl import threadpool_info
 
 from ratchet.machine import available_cores, limited_threads, seed_everything, wanted_threads
@@ -65,3 +69,37 @@ def test_wanted_threads_default_to_one_per_core(monkeypatch: pytest.MonkeyPatch)
     for nonsense in ("", "0", "many", "4,2"):
         monkeypatch.setenv("OMP_NUM_THREADS", nonsense)
         assert wanted_threads() == available_cores()
+
+
+DEPENDENT = """
+import sys, time
+from ratchet.machine import end_with_process
+end_with_process(int(sys.argv[1]), float(sys.argv[2]))
+print("ready", flush=True)
+time.sleep(3600)
+"""
+
+
+def start_dependent(pid: int, started: float) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", DEPENDENT, str(pid), str(started)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_process_ends_with_the_one_it_depends_on() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"]) as other:
+        dependent = start_dependent(other.pid, psutil.Process(other.pid).create_time())
+        assert dependent.stdout is not None
+        assert dependent.stdout.readline() == "ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            dependent.wait(1.5)
+        other.kill()
+        assert dependent.wait(HANG_SECONDS) == 1, "even if nobody has waited for the other one: it is a zombie"
+    dependent.communicate()
+
+
+def test_process_ends_if_the_one_it_depends_on_ended_before() -> None:
+    """The id may belong to another process by then, which started at another time."""
+    dependent = start_dependent(os.getpid(), psutil.Process().create_time() - 100)
+    assert dependent.wait(HANG_SECONDS) == 1
+    dependent.communicate()

@@ -149,3 +149,10 @@ def test_paths_are_shown_relative_to_the_root(root: Path, monkeypatch: pytest.Mo
     assert project.show(root / "conf" / "x.yaml") == "conf/x.yaml"
     assert project.show(Path("x.csv")) == "sub/x.csv"
     assert project.show(Path("/elsewhere/x.csv")) == "/elsewhere/x.csv"
+
+
+def test_incomplete_installation_is_reported(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after src/ alone was copied into an image."""
+    monkeypatch.setattr(module, "PACKAGED", tmp_path / "image")
+    with pytest.raises(UserError, match=r"image/conf: no such directory: the installation is incomplete"):
+        Project(root).conf_directories()

@@ -111,7 +111,7 @@ KINDS = {
         (RUN, "finished", SPLIT),
     ),
     "access": Stored(
-        "runs/sample/test_readings.jsonl", lambda root: count_test_accesses(root / "runs", "sample", DATA, SPLIT), 1
+        "runs/sample/test_readings.jsonl", lambda root: count_test_accesses(root / "runs", DATA, SPLIT), 1
     ),
     "promotion": Stored("promotions/sample.jsonl", read_promotions, [("promote", "rule", [RUN], True)]),
     "sweep": Stored(

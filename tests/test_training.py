@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from ratchet.config import Config, compose
+from ratchet.config import Config, ModelConfig, compose
 from ratchet.data.dataset import Dataset
 from ratchet.data.prepared import prepare
 from ratchet.data.problems import Problem, Report
@@ -97,6 +97,8 @@ def read_only_run(directory: Path) -> StoredRun:
 def test_finished_run_has_all_its_files(run: StoredRun) -> None:
     files = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
     assert files - {"code.diff"} == {
+        "accesses.jsonl",
+        "seen_texts.npz",
         "behaviour.json",
         "calibration.json",
         "code.json",
@@ -123,7 +125,7 @@ def test_finished_run_has_all_its_files(run: StoredRun) -> None:
 def test_record_of_finished_run_is_complete(run: StoredRun) -> None:
     record = run.record
     assert run.status == "finished"
-    may_be_empty = {"parent", "hypothesis", "tags", "sweep_id", "error"}
+    may_be_empty = {"parent", "hypothesis", "tags", "sweep_id", "error", "config_dir"}
     assert [name for name, value in vars(record).items() if value is None and name not in may_be_empty] == []
     assert (record.task, record.deterministic, record.threads) == ("multilabel", True, available_cores())
     assert record.overrides == [*FAST]
@@ -169,7 +171,11 @@ def test_metrics_and_costs_are_stored_in_separate_files(run: StoredRun) -> None:
         "cost/peak_memory_mb",
         "cost/size_mb",
         "cost/threads",
+        "cost/cores",
         "cost/load_average",
+        "cost/latency_waited",
+        "cost/fit_waited",
+        "cost/fit_load_average",
     }
     assert run.read_metrics() == metrics | cost
     assert metrics["test/records"] == run.record.records["test"]
@@ -412,7 +418,7 @@ def test_run_that_fails_on_test_counts_as_a_test_access(tmp_path: Path, use: Use
     assert not (run.path / "predictions" / "test.parquet").exists()
     assert run.record.dataset_version is not None
     assert run.record.split_hash is not None
-    assert count_test_accesses(tmp_path / "runs", "sample", run.record.dataset_version, run.record.split_hash) == 1
+    assert count_test_accesses(tmp_path / "runs", run.record.dataset_version, run.record.split_hash) == 1
 
 
 def test_unreadable_data_leave_a_failed_run(tmp_path: Path) -> None:
@@ -420,6 +426,49 @@ def test_unreadable_data_leave_a_failed_run(tmp_path: Path) -> None:
         train(configure(tmp_path, f"data.records.path={tmp_path / 'nowhere.jsonl'}"))
     assert isinstance(failed.value.reason, UserError)
     assert read_only_run(tmp_path).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model=transformer_tiny", "trainer=gpu"], "trainer=gpu: this machine has none"),
+        (["model=transformer", "model.encoder=/nowhere/encoder"], "/nowhere/encoder: no such directory"),
+        (["model=cnn", "model.encoder=/nowhere/encoder"], "/nowhere/encoder: no such directory"),
+    ],
+    ids=["no GPU", "transformer", "cnn"],
+)
+def test_missing_device_or_encoder_leaves_no_run(
+    overrides: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratchet.neural.settings.available_gpus", lambda: 0)
+    with pytest.raises(UserError, match=message):
+        train(compose([*overrides, f"runs_dir={tmp_path / 'runs'}"]))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_files_that_change_during_the_fit_fail_the_run(
+    tmp_path: Path, use: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lexicon = tmp_path / "lexicon.txt"
+    lexicon.write_text("nodes")
+    monkeypatch.setattr(ModelConfig, "input_files", lambda settings: {"lexicon": lexicon})
+
+    class Rewrites(Fake):
+        def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
+            super().fit(train, val, context)
+            lexicon.write_text("edges")
+
+    use(Rewrites)
+    with pytest.raises(RunFailed, match="changed during the fit"):
+        train(configure(tmp_path))
+
+
+def test_model_files_are_recorded_with_their_hashes(run: StoredRun) -> None:
+    files = {"labels.json", "calibration.json", "thresholds.json"}
+    files |= {path.relative_to(run.path).as_posix() for path in (run.path / "model").iterdir()}
+    assert set(run.record.model_files) == files
+    for name, digest in run.record.model_files.items():
+        assert hashlib.sha256((run.path / name).read_bytes()).hexdigest() == digest
 
 
 def test_existing_run_directory_is_refused_before_training(tmp_path: Path, use: Use) -> None:

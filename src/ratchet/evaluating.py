@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from ratchet.config import Config, compose, load
 from ratchet.data.dataset import Dataset
@@ -11,13 +13,16 @@ from ratchet.data.prepared import Prepared, build_known_matrix, build_target_mat
 from ratchet.data.records import Record
 from ratchet.data.splits import PARTS, make_split
 from ratchet.errors import UserError, did_you_mean
+from ratchet.evaluation.cost import measure_serving
 from ratchet.evaluation.measures import Metrics
 from ratchet.evaluation.slices import assign_slices, divide_by_leaks
 from ratchet.files import replacing_directory, write_json
 from ratchet.inference.scorer import load_scorer
+from ratchet.machine import limited_threads, machine
 from ratchet.models import all_settings
 from ratchet.runs.accesses import find_runs_dir, record_test_access
-from ratchet.runs.stored import StoredRun
+from ratchet.runs.stored import MEASUREMENTS, StoredRun
+from ratchet.runs.trained_texts import Seen, count_trained_texts
 from ratchet.training import measure
 
 
@@ -25,14 +30,15 @@ from ratchet.training import measure
 class Evaluation:
     """The metrics, where they were written, and what limits their meaning.
 
-    `seen_in_training` counts the evaluated records that the run was trained on, `unknown_labels` the labels that it
-    cannot predict. `test_accesses` counts all accesses to the test split so far; None if it was not read.
+    `seen` counts the evaluated records that the run was trained and tuned on; None if that is not known.
+    `unknown_labels` counts the labels that it cannot predict, `test_accesses` all accesses to the test split so far;
+    None if it was not read.
     """
 
     directory: Path
     metrics: Metrics
     records: int
-    seen_in_training: int
+    seen: Seen | None
     unknown_labels: dict[str, int]
     test_accesses: int | None
 
@@ -54,7 +60,7 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
     """Score `run` on `part` (train, val, test or all) of `config.data`; write into the run's `evaluations/`.
 
     The run's thresholds decide, and its labels are the columns: labels that it does not know cannot be predicted, and
-    are counted. Each access to a test part is counted, too.
+    are counted. Each access to a test part is logged before it is scored.
 
     Raises:
         UserError: an unknown part, the run did not finish, or the data share no label with it.
@@ -82,11 +88,15 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
     )
     slices = divide_by_leaks(slices, ids, leaked)
 
+    seen = _count_seen(run, config, prepared.version, dataset)
+    accesses = None
+    if part in ("test", "all"):
+        runs_dir = find_runs_dir(run, own.runs_dir, has_own_place=own.run_dir is not None)
+        accesses = record_test_access(runs_dir, run, config.data.name, prepared.version, split_hash)
     directory = run.path / "evaluations" / f"{config.data.name}-{part}-{token_hex(3)}"
     with replacing_directory(directory) as unfinished:
         scores = scorer.score(dataset.texts).scores
         metrics = measure(unfinished, own, dataset, scores, scorer.thresholds, slices, part)
-        seen = _count_seen_in_training(run, config, ids)
         write_json(unfinished / "metrics.json", metrics)
         write_json(
             unfinished / "evaluation.json",
@@ -97,14 +107,11 @@ def evaluate_run(run: StoredRun, config: Config, part: str) -> Evaluation:
                 "dataset_version": prepared.version,
                 "split_hash": split_hash,
                 "records": len(ids),
-                "seen_in_training": seen,
+                "seen_in_training": seen.train if seen else None,
+                "seen_in_val": seen.val if seen else None,
                 "unknown_labels": unknown,
             },
         )
-    accesses = None
-    if part in ("test", "all"):
-        runs_dir = find_runs_dir(run, own.runs_dir, has_own_place=own.run_dir is not None)
-        accesses = record_test_access(runs_dir, config.data.name, prepared.version, split_hash, run.record.id)
     return Evaluation(directory, metrics, len(ids), seen, unknown, accesses)
 
 
@@ -137,8 +144,48 @@ def _count_unknown_labels(dataset: Dataset, labels: list[str]) -> dict[str, int]
     return {label: count for label, count in counts.items() if count and label not in set(labels)}
 
 
-def _count_seen_in_training(run: StoredRun, config: Config, ids: list[str]) -> int:
-    """Count those of `ids` that the run was trained on; equal ids of another data set are other records."""
-    if run.record.data != config.data.name:
-        return 0
-    return len(set(ids) & set(run.read_json("split.json")["train"]))
+def _count_seen(run: StoredRun, config: Config, version: str, dataset: Dataset) -> Seen | None:
+    """Count the records whose text was in train or val of the run; None if that is not known.
+
+    A run of an earlier version stored only ids, which mean the same records in the same version of the data alone.
+    """
+    seen = count_trained_texts(run, dataset.texts)
+    if seen is None and (run.record.data, run.record.dataset_version) == (config.data.name, version):
+        split = run.read_json("split.json")
+        return Seen(*(len(set(dataset.ids) & set(split[part])) for part in ("train", "val")))
+    return seen
+
+
+def measure_cost_again(run: StoredRun) -> dict[str, Any]:
+    """Measure latency and throughput of a finished run again, and return its new costs. Nothing is trained.
+
+    The texts and the number of threads are those of its training. Its cost.json is replaced; the earlier measurement
+    and this one, with the machine, are kept in `costs/`.
+
+    Raises:
+        UserError: the run did not finish, its weights were not kept, or the data set changed.
+    """
+    before = run.read_json("cost.json")
+    with limited_threads(run.record.threads):
+        scorer = load_scorer(run, use_export=False)
+        prepared = prepare(load(run.path / "config.yaml", all_settings()).data)
+        if prepared.version != run.record.dataset_version:
+            raise UserError(
+                f"{run.path}: the data set {run.record.data} changed since the training (version "
+                f"{str(run.record.dataset_version)[:12]} then, {prepared.version[:12]} now): restore it, since latency "
+                "is measured on the same texts"
+            )
+        texts = prepared.select(run.read_json("split.json")["val"]).texts
+        serving = measure_serving(scorer.tagger.predict_proba, texts)
+    fit_load = before.get("cost/fit_load_average", before.get("cost/load_average"))
+    costs = {**before, "cost/fit_load_average": fit_load, **serving}
+    directory = run.path / MEASUREMENTS
+    directory.mkdir(exist_ok=True)
+    first = {"at": run.record.finished_at, "machine": run.record.machine, "costs": before}
+    if not any(directory.iterdir()):
+        write_json(directory / "0-training.json", first)
+    now = datetime.now(UTC)
+    measured = {"at": now.isoformat(timespec="seconds"), "machine": machine(), "costs": costs}
+    write_json(directory / f"{now:%Y%m%dT%H%M%SZ}-{token_hex(3)}.json", measured)
+    write_json(run.path / "cost.json", costs)
+    return costs

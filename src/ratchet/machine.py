@@ -5,14 +5,18 @@ import os
 import platform
 import random
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psutil
 
 TERMINATED = 143  # exit code after SIGTERM
+_LIFETIME_POLL = 0.5  # seconds
+_WATCHED: set[int] = set()  # processes on which this one depends
 
 
 def seed_everything(seed: int) -> None:
@@ -33,10 +37,10 @@ def available_cores() -> int:
 
 
 def available_gpus() -> int:
-    """Return the number of GPUs that torch finds. This imports torch."""
+    """Return the number of GPUs that torch finds, one on a Mac that has Metal. This imports torch."""
     import torch
 
-    return torch.cuda.device_count()
+    return torch.cuda.device_count() or int(torch.backends.mps.is_available())
 
 
 def wanted_threads() -> int:
@@ -78,6 +82,32 @@ def environment(**values: str) -> Iterator[None]:
 def terminate(*_: object) -> None:
     """Handle SIGTERM: leave the process through SystemExit, so that the current run records that it was interrupted."""
     sys.exit(TERMINATED)
+
+
+def end_with_process(pid: int, started: float | None = None) -> None:
+    """End this process, at once and without cleaning up, when process `pid` no longer exists: start a thread for it.
+
+    A process that was started for another one must not outlive it, also if that one was killed (SIGKILL) and could not
+    end it. A second call for the same process changes nothing.
+
+    Args:
+        pid: the process on which this one depends, on the same machine: its parent, or one that is further away.
+        started: when that process started (`psutil.Process.create_time`), as its id may have been used again.
+    """
+    if pid not in _WATCHED:
+        _WATCHED.add(pid)
+        Thread(target=_wait_and_exit, args=(pid, started), name="end with process", daemon=True).start()
+
+
+def _wait_and_exit(pid: int, started: float | None) -> None:
+    try:
+        process = psutil.Process(pid)
+        is_other = started is not None and abs(process.create_time() - started) > 2.0  # seconds: clocks are adjusted
+        while not is_other and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(_LIFETIME_POLL)
+    except psutil.NoSuchProcess:
+        pass
+    os._exit(1)
 
 
 def machine() -> dict[str, Any]:

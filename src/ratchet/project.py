@@ -43,7 +43,7 @@ class Project:
         if named:
             root, is_marked = read_named(Path(named), f"{VARIABLE}={named}")
         else:
-            root, is_marked = _walk_up(Path.cwd() if start is None else Path(start))
+            root, is_marked = _walk_up(find_working_directory() if start is None else Path(start))
         if is_marked:
             read_marker(root / MARKER)
         return cls(root, is_marked)
@@ -77,7 +77,16 @@ class Project:
         return self.root if self.is_marked or CHECKOUT is None else CHECKOUT
 
     def conf_directories(self, config_dir: Path | None = None) -> list[Path]:
-        """Return the existing directories of configurations in order of precedence: `config_dir`, own, packaged."""
+        """Return the existing directories of configurations in order of precedence: `config_dir`, own, packaged.
+
+        Raises:
+            UserError: the installation lacks its own.
+        """
+        if not (PACKAGED / "conf").is_dir():
+            raise UserError(
+                f"{PACKAGED / 'conf'}: no such directory: the installation is incomplete. Install ratchet-ml again; a "
+                "copy of src/ needs conf/ and data/ of the repository next to it"
+            )
         wanted = [directory for directory in (config_dir, self.conf, PACKAGED / "conf") if directory is not None]
         existing = [directory.resolve() for directory in wanted if directory.is_dir()]
         return list(dict.fromkeys(existing))
@@ -92,9 +101,21 @@ def current_project() -> Project:
     """Return the project of this process: that of RATCHET_PROJECT, else that of the working directory.
 
     Raises:
-        UserError: RATCHET_PROJECT names no directory, or one that is no project.
+        UserError: RATCHET_PROJECT names no directory, or one that is no project; the working directory was deleted.
     """
-    return _find_cached(os.environ.get(VARIABLE, ""), str(Path.cwd()))
+    return _find_cached(os.environ.get(VARIABLE, ""), str(find_working_directory()))
+
+
+def find_working_directory() -> Path:
+    """Return the working directory.
+
+    Raises:
+        UserError: it was deleted, or may not be read.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UserError(f"the working directory: {error.strerror}: change to another one (cd DIR)") from error
 
 
 @lru_cache(maxsize=16)

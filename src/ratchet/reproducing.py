@@ -1,12 +1,15 @@
 """Train a finished run again from its record, at its commit, and compare the predictions."""
 
 import hashlib
+import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from ratchet.config.saved import read_recorded
 from ratchet.errors import UserError
 from ratchet.extras import DISTRIBUTION
 from ratchet.machine import machine
 from ratchet.project import MARKER, VARIABLE, current_project
 from ratchet.runs import StoredRun
+from ratchet.runs.code import changed_definitions, hash_definitions
+from ratchet.runs.git import GitError, ask_git, run_git
 from ratchet.runs.predictions import read_predictions
-from ratchet.runs.provenance import GitError, ask_git, format_size, git_environment, hash_file, read_package_versions
+from ratchet.runs.provenance import format_size, hash_file, is_own_diff, read_package_versions
 from ratchet.runs.stored import read_run
 
 # The recorded code executes this script. It may be older than this file, so the script uses as few names as possible.
@@ -39,6 +45,21 @@ if hasattr(config, "tracker"):
     config.tracker = type(config.tracker)()  # no tracker: a reproduction is not a new run
 train(config)
 """
+# So does this one. It prints the hashes of the definitions, null if that code is too old to compute any.
+_HASH = """
+import json, sys
+try:
+    from ratchet.runs.code import code_of_run
+except ImportError:
+    print("null")
+else:
+    try:
+        print(json.dumps(dict(code_of_run(sys.argv[1]))))
+    except LookupError:  # the model is not part of it
+        print("{}")
+"""
+_CHECKOUT_SECONDS = 600.0
+_SHOWN = 5  # names or lines that a message lists
 
 
 @dataclass(frozen=True)
@@ -56,21 +77,30 @@ class Reproduction:
     moved: dict[str, tuple[float | None, float | None]]
 
 
-def reproduce(run: StoredRun, *, keep: Path | None = None) -> Reproduction:
+def reproduce(run: StoredRun, *, keep: Path | None = None, trust: bool = False) -> Reproduction:
     """Train the run again in a temporary git worktree at its commit, with its configuration, data, split and seed.
 
-    With `keep`, write the new run to that directory and keep it.
+    Args:
+        run: the run.
+        keep: the directory to write the new run to, and to keep.
+        trust: whether to execute uncommitted changes that were not recorded in this repository.
 
     Raises:
-        UserError: the run did not finish; its code is not available (it was made outside of git, the commit is not
-            in this repository, or its recorded diff is incomplete or was changed); or the new run failed.
+        UserError: the run did not finish; its code is not available (it was made outside of git, git did not say what
+            had changed, the commit is not in this repository, or its recorded diff is incomplete, was changed, or is
+            not this repository's and `trust` is not set); that code is not what was trained; or the new run failed.
     """
     if run.status != "finished":
         raise UserError(f"{run.path}: the run is {run.status}: only a finished run can be reproduced")
+    read_recorded(run.path / "config.yaml")
     _check_code_is_recorded(run)
-    with tempfile.TemporaryDirectory(prefix="ratchet-") as directory, _worktree(run, Path(directory, "code")) as code:
-        again = _train_again(run, code, keep or Path(directory, "run"), Path(directory, "runs"))
-        return _compare_runs(run, again)
+    with tempfile.TemporaryDirectory(prefix="ratchet-") as name:
+        directory = Path(name)
+        with _worktree(run, directory / "code", trust=trust) as code:
+            python = _RecordedCode(code, _find_package(directory / "code"))
+            _check_same_code(run, python)
+            again = _train_again(run, python, keep or directory / "run", directory / "runs")
+            return _compare_runs(run, again)
 
 
 def _check_code_is_recorded(run: StoredRun) -> None:
@@ -78,6 +108,13 @@ def _check_code_is_recorded(run: StoredRun) -> None:
     if git.get("commit") is None:
         reason = f"git gave no commit ({git['problem']})" if git.get("problem") else "it was made outside of git"
         raise UserError(f"{run.path}: cannot be reproduced: {reason}, its code is not recorded")
+    if git.get("problem"):
+        raise UserError(
+            f"{run.path}: cannot be reproduced: whether its code differed from the commit is unknown, as git failed "
+            f"({git['problem']})"
+        )
+    if not re.fullmatch("[0-9a-f]{7,64}", str(git["commit"])):
+        raise UserError(f"{run.path}/record.json: git.commit={git['commit']!r} is not a commit")
     if git.get("dirty") and not git.get("diff_complete") and not git.get("files"):
         raise UserError(f"{run.path}: cannot be reproduced: the uncommitted changes were too large to record")
     if git.get("diff_sha256"):
@@ -87,29 +124,59 @@ def _check_code_is_recorded(run: StoredRun) -> None:
 
 
 @contextmanager
-def _worktree(run: StoredRun, directory: Path) -> Iterator[Path]:
+def _worktree(run: StoredRun, directory: Path, *, trust: bool = False) -> Iterator[Path]:
     """Check out the recorded commit with the recorded changes in `directory`. Remove it at the end of the block.
 
     Yield the root of the project in it, which may be below the root of the repository.
     """
     commit = str(run.record.git["commit"])
-    repository = current_project().code_root
+    project = current_project().code_root
     try:
-        ask_git(repository, "rev-parse", "--git-dir")
+        # Of the project, not of the working directory, which may be below it.
+        prefix = ask_git(project, "rev-parse", "--show-prefix").rstrip("\n")
     except GitError as error:
         raise UserError(f"{run.path}: cannot be reproduced: git: {error}") from error
-    if _run_git(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
+    if run_git(project, "cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise UserError(f"{run.path}: its commit {commit[:12]} is not in this repository: fetch it")
-    _check_success(_run_git(repository, "worktree", "add", "--detach", str(directory), commit))
+    if not trust:
+        _check_own_diff(run, project)
     try:
+        ask_git(project, "worktree", "add", "--detach", str(directory), commit, seconds=_CHECKOUT_SECONDS)
         if run.record.git.get("diff_sha256"):
-            diff = str((run.path / "code.diff").resolve())
-            _check_success(_run_git(directory, "apply", "--binary", "--whitespace=nowarn", diff))
-        root = directory / _run_git(repository, "rev-parse", "--show-prefix").stdout.strip()
-        _restore_large_files(run, repository, root)
-        yield root
+            ask_git(directory, "apply", "--binary", str((run.path / "code.diff").resolve()))
+        _restore_large_files(run, project, directory / prefix)
+        yield directory / prefix
+    except GitError as error:
+        raise UserError(f"{run.path}: its code cannot be checked out: git: {error}") from error
     finally:
-        _run_git(repository, "worktree", "remove", "--force", str(directory))
+        run_git(project, "worktree", "remove", "--force", str(directory))
+
+
+def _find_top(project: Path) -> Path:
+    """Return the root of the repository that the project is in."""
+    return Path(ask_git(project, "rev-parse", "--show-toplevel").rstrip("\n")).resolve()
+
+
+def _check_own_diff(run: StoredRun, project: Path) -> None:
+    """Check that the recorded changes were made here: they are executed, and a run directory may be anybody's.
+
+    Raises:
+        UserError: they were not recorded in this repository; names the files that they change.
+    """
+    sha256 = run.record.git.get("diff_sha256")
+    if not sha256 or is_own_diff(project, sha256):
+        return
+    try:
+        # At the top: in a subdirectory, git leaves out the files above it.
+        listed = ask_git(_find_top(project), "apply", "--numstat", str((run.path / "code.diff").resolve()))
+    except GitError as error:
+        raise UserError(f"{run.path}/code.diff: not a diff: {error}") from error
+    names = [line.split("\t", 2)[2] for line in listed.splitlines()]
+    raise UserError(
+        f"{run.path}: its uncommitted changes were not recorded in this repository, and would be executed. "
+        f"code.diff changes {_list_some(names)}. Read it; if you trust it: "
+        f"{shlex.join(['ratchet', 'reproduce', str(run.path), 'trust=true'])}"
+    )
 
 
 def _restore_large_files(run: StoredRun, project: Path, root: Path) -> None:
@@ -120,6 +187,8 @@ def _restore_large_files(run: StoredRun, project: Path, root: Path) -> None:
     """
     for file in run.record.git.get("files", []):
         source, target = project / file["path"], root / file["path"]
+        if ".." in Path(file["path"]).parts or not target.resolve().is_relative_to(root.resolve()):
+            raise UserError(f"{run.path}/record.json: git.files: {file['path']!r} leads out of the project")
         if file["size"] is None:
             target.unlink(missing_ok=True)
             continue
@@ -133,39 +202,119 @@ def _restore_large_files(run: StoredRun, project: Path, root: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _run_git(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    try:
-        environment = git_environment(directory)
+@dataclass(frozen=True)
+class _RecordedCode:
+    """Runs scripts with the recorded code: `root` is the project, `package` the directory that `ratchet` is in."""
+
+    root: Path
+    package: Path
+
+    def run(self, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a script in a new process that imports no other code of the project. It reads the data of the project."""
+        project, own_code = current_project(), {}
+        if project.is_marked:
+            if not (self.root / MARKER).exists():  # git may not track it
+                shutil.copy(project.root / MARKER, self.root)
+            own_code[VARIABLE] = str(self.root)
+        path = os.pathsep.join(map(str, (self.package, self.root)))
         return subprocess.run(
-            ["git", *arguments], cwd=directory, env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-P", "-c", script, *arguments],  # -P: nothing is imported from the working directory
+            cwd=project.root,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **own_code},
+            capture_output=True,
+            text=True,
+            check=False,
         )
-    except OSError as error:
-        raise UserError(f"git cannot be run: {error.strerror}") from error
 
 
-def _check_success(process: "subprocess.CompletedProcess[str]") -> None:
+def _find_package(worktree: Path) -> Path:
+    """Return the directory of the package `ratchet` in the worktree; the installed one if it is not part of it."""
+    installed = Path(__file__).resolve().parents[1]
+    top = _find_top(current_project().code_root)
+    if installed.is_relative_to(top):
+        recorded = worktree / installed.relative_to(top)
+        if (recorded / "ratchet" / "__init__.py").is_file():
+            return recorded
+    return installed
+
+
+def _check_same_code(run: StoredRun, python: _RecordedCode) -> None:
+    """Check that the code that was checked out is the code that was trained.
+
+    Raises:
+        UserError: it is not; names the definitions that differ. Nothing is raised if they cannot be compared.
+    """
+    process = python.run(_HASH, run.record.model)
     if process.returncode:
-        raise UserError(f"{' '.join(process.args[:3])}: {process.stderr.strip()}")
+        raise UserError(f"{run.path}: the recorded code does not run: {_get_last_line(process)}")
+    changed = _list_changed_code(run, json.loads(process.stdout))
+    if changed:
+        then, now = run.record.packages.get(DISTRIBUTION, "-"), read_package_versions([DISTRIBUTION])[DISTRIBUTION]
+        version = f", or another version of Ratchet ({then} then, {now} now)" if then != now else ""
+        raise UserError(
+            f"{run.path}: cannot be reproduced: the recorded commit and changes are not the code that was trained. "
+            f"Different: {_list_some(changed)}. Possible reasons: files that git ignores or that were hidden from it "
+            f"(skip-worktree, assume-unchanged), files outside of the project, a submodule{version}"
+        )
 
 
-def _train_again(run: StoredRun, code: Path, directory: Path, runs_dir: Path) -> StoredRun:
-    """Train in a new process that imports only the recorded code. It reads the data of this project."""
-    arguments = [str(run.path / "config.yaml"), str(runs_dir), str(directory), str(run.record.threads)]
-    own_code = {}
-    if current_project().is_marked:
-        shutil.copy(current_project().root / MARKER, code)  # git may not track it
-        own_code[VARIABLE] = str(code)
-    process = subprocess.run(
-        [sys.executable, "-c", _AGAIN, *arguments],
-        env={**os.environ, "PYTHONPATH": str(code / "src"), "PYTHONDONTWRITEBYTECODE": "1", **own_code},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _list_changed_code(run: StoredRun, now: Mapping[str, str] | None) -> list[str] | None:
+    """Return the definitions that differ from those of the record; None if they cannot be compared.
+
+    That is so if the record has none, or if all hashes differ: then another version of Ratchet computed them.
+    """
+    if run.record.code_hash is None or now is None:
+        return None
+    if hash_definitions(now) == run.record.code_hash:
+        return []
+    before = _read_definitions(run)
+    if before is None or hash_definitions(before) != run.record.code_hash:
+        return ["which definitions is unknown, as code.json is missing or was changed"]
+    own_before, own_now = ({value.partition("-")[0] for value in hashes.values()} for hashes in (before, now))
+    if now and own_before.isdisjoint(own_now):
+        return None
+    return changed_definitions(before, now, same_model=True) or ["the names that definitions stand for"]
+
+
+def _read_definitions(run: StoredRun) -> dict[str, str] | None:
+    """Return the content of code.json; None if it is missing or damaged."""
+    try:
+        content = run.read_json("code.json")
+    except UserError:
+        return None
+    is_valid = isinstance(content, dict) and all(isinstance(value, str) for value in content.values())
+    return content if is_valid else None
+
+
+def _train_again(run: StoredRun, python: _RecordedCode, directory: Path, runs_dir: Path) -> StoredRun:
+    config = (run.path / "config.yaml").resolve()
+    process = python.run(_AGAIN, str(config), str(runs_dir), str(directory), str(run.record.threads))
     if process.returncode:
-        last = process.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise UserError(f"{run.path}: the reproduction failed: {last[0]}")
+        # The worktree is deleted: no message may name it.
+        reason = _explain_failure(directory, process).replace(str(python.root), "the recorded code")
+        raise UserError(f"{run.path}: the reproduction failed: {reason}")
     return read_run(directory)
+
+
+def _explain_failure(directory: Path, process: "subprocess.CompletedProcess[str]") -> str:
+    """Return the reason that the new run recorded; unless it is a user's mistake, with the end of its log.
+
+    The directory of the run may be deleted now, so the log is quoted, not named.
+    """
+    try:
+        error = read_run(directory).record.error
+        log = (directory / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+    except (UserError, OSError):  # it failed before it had a directory
+        error, log = None, []
+    if error is not None and error["type"] == UserError.__name__:
+        return error["message"]
+    reason = f"{error['type']}: {error['message']}" if error else _get_last_line(process)
+    return "\n  ".join([reason, *(["The end of its log:"] if log else []), *log[-_SHOWN:]])
+
+
+def _get_last_line(process: "subprocess.CompletedProcess[str]") -> str:
+    lines = [line for line in process.stderr.strip().splitlines() if not line.startswith("The run's record:")]
+    return lines[-1] if lines else f"exit code {process.returncode}"
 
 
 def _compare_runs(run: StoredRun, again: StoredRun) -> Reproduction:
@@ -192,16 +341,24 @@ def _describe_differences(run: StoredRun, again: StoredRun) -> Iterator[str]:
         yield f"data: version {_short(before.dataset_version)} then, {_short(after.dataset_version)} now"
     elif before.split_hash != after.split_hash:
         yield f"split: {_short(before.split_hash)} then, {_short(after.split_hash)} now"
-    if before.config_hash != after.config_hash:
+    changed_code = _list_changed_code(run, _read_definitions(again))
+    if changed_code is None:
+        yield "code: cannot be compared: the record has no hashes of it, or another version of Ratchet computed them"
+    elif changed_code:
+        yield f"code: different: {_list_some(changed_code)}"
+    for name, then in before.inputs.items():
+        if then != (now := after.inputs.get(name)):
+            yield f"{name}: its files have another content ({_short(then)} then, {_short(now)} now)"
+    if before.config_hash != after.config_hash and before.inputs == after.inputs:
         yield "configuration: this code interprets it differently (its hash changed)"
     installed = read_package_versions()
-    changed = [
+    packages = [
         f"{name} {before.packages.get(name, '-')} then, {installed.get(name, '-')} now"
         for name in sorted({*before.packages, *installed} - {"ratchet", DISTRIBUTION})
         if before.packages.get(name) != installed.get(name)
     ]
-    if changed:
-        yield f"packages: {'; '.join(changed)}"
+    if packages:
+        yield f"packages: {'; '.join(packages)}"
     current = machine()
     for key in ("python", "architecture", "processor", "features"):
         if key in before.machine and before.machine.get(key) != current.get(key):
@@ -212,6 +369,11 @@ def _find_changed_metrics(run: StoredRun, again: StoredRun) -> dict[str, tuple[f
     before, after = (stored.read_json("metrics.json") for stored in (run, again))
     keys: list[str] = [key for key in {**before, **after} if key.count("/") == 1 and before.get(key) != after.get(key)]
     return {key: (before.get(key), after.get(key)) for key in keys}
+
+
+def _list_some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,6 @@
 """Train one model: data, fit, predictions, metrics, record. The only module that connects all parts of a run."""
 
 import logging
-import os
 import shutil
 import time
 from collections import Counter
@@ -10,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ratchet.config import Config, Part, TrainerConfig, require_packages
+from ratchet.config import Config, DataConfig, Part, TrainerConfig, hash_inputs
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.findings import find_label_problems, summarise_problems
 from ratchet.data.prepared import Prepared, list_known_labels, prepare
 from ratchet.data.problems import Report
+from ratchet.data.progress import report_step
 from ratchet.data.splits import PARTS, Split, make_split
 from ratchet.data.storing import split_to_json
+from ratchet.errors import UserError
 from ratchet.evaluation.behaviour import (
     Case,
     compute_behaviour_metrics,
@@ -26,18 +27,26 @@ from ratchet.evaluation.behaviour import (
     run_behaviour,
 )
 from ratchet.evaluation.calibration import compute_reliability, fit_calibration
-from ratchet.evaluation.cost import measure_peak_memory_mb, measure_serving, measure_size_mb, reset_peak_memory
+from ratchet.evaluation.cost import (
+    Disturbance,
+    measure_load,
+    measure_peak_memory_mb,
+    measure_serving,
+    measure_size_mb,
+    reset_peak_memory,
+)
 from ratchet.evaluation.measures import Metrics, compute_metrics
 from ratchet.evaluation.slices import assign_slices, check_slices, divide_by_leaks
 from ratchet.evaluation.thresholds import Thresholds, choose_thresholds, compute_tuned_f1
 from ratchet.files import replacing_directory, write_json
 from ratchet.machine import available_cores, available_gpus, limited_threads, seed_everything
-from ratchet.models import tagger_class
+from ratchet.models import check_ready, tagger_class
 from ratchet.runs import Recording, StoredRun, open_run
 from ratchet.runs.accesses import count_test_accesses, record_test_access
 from ratchet.runs.predictions import Predictions, write_predictions
 from ratchet.runs.promotions import NONE, find_named_parent, find_promoted_parent
-from ratchet.runs.stored import read_run
+from ratchet.runs.stored import hash_model_files, read_run
+from ratchet.runs.trained_texts import write_trained_texts
 from ratchet.taggers import FitContext, RuleBased, Scores, Tagger, ValidationMetric, check_scores
 from ratchet.tracking import Tracker, open_tracker
 from ratchet.tracking.reports import describe_run, report_run
@@ -55,8 +64,10 @@ class Inputs:
     behaviour: list[Case]
 
 
-def read_inputs(config: Config) -> Inputs:
+def read_inputs(config: Config, prepare: Callable[[DataConfig], Prepared] = prepare) -> Inputs:
     """Prepare and split the data set of `config`, and read its behavioural test cases.
+
+    Who reads the same data set for several splits passes a `prepare` that keeps it.
 
     Raises:
         UserError: a file is missing or invalid, or there are no records to train on.
@@ -82,48 +93,67 @@ def train(
     resume: StoredRun | None = None,
     read: Callable[[Config], Inputs] = read_inputs,
     watch: Watch | None = None,
+    config_dir: Path | None = None,
 ) -> Outcome:
     """Train and evaluate the model of `config` in a new run directory; with `resume`, continue that run in its own.
 
     `read` returns the data; a pipeline that prepared them earlier passes its own function. `watch` is called with
-    the step and the metrics of each point of the curves, and may raise Pruned.
+    the step and the metrics of each point of the curves, and may raise Pruned. `config_dir` is a directory of
+    configurations that the configuration was composed with, for the record.
 
     Raises:
-        UserError: a package that the run needs is not installed, the run directory cannot be created, the run cannot
-            be resumed, or its parent does not exist.
+        UserError: a package, a device or an encoder that the run needs is missing, the run directory cannot be created,
+            the run cannot be resumed, or its parent does not exist.
         RunFailed: the run failed later; its record has the status `failed` and the reason.
         Pruned: `watch` stopped the run; its record has the status `pruned`.
     """
-    require_packages(config)
+    check_ready(config)
+    inputs_of_model = hash_inputs(config)
     threads = resume.record.threads if resume else config.threads or available_cores()
     if resume is None:
         config.parent = find_named_parent(Path(config.runs_dir), config.parent)
         set_devices(config)
+    report_step("starting the run")
     with (
-        open_run(config, threads=threads, overrides=overrides, resume=resume) as run,
+        open_run(
+            config, threads=threads, overrides=overrides, resume=resume, config_dir=config_dir, inputs=inputs_of_model
+        ) as run,
         limited_threads(threads),
         open_tracker(config.tracker, run.path, lambda: describe_run(config, run.record, run.path)) as tracker,
     ):
         reset_peak_memory()
         seed_everything(config.seed)
 
+        report_step("preparing the data")
         inputs = read(config)
         prepared, split = inputs.prepared, inputs.split
         train_part, val_part = prepared.select(split.train), prepared.select(split.val)
         record_data(run, prepared, split, train_part)
+        write_trained_texts(run.path, train_part.texts, val_part.texts)
         run.update(behaviour_hash=hash_cases(inputs.behaviour))
-        tracker.configure({"dataset_version": prepared.version, "split_hash": split.hash})
         record_parent(run, config, split)
+        data_keys = {"dataset_version": prepared.version, "split_hash": split.hash}
+        tracker.configure({**data_keys, "parent": run.record.parent})
 
         if config.evaluate is Part.test:  # a log that cannot be read fails the run now, not after the fit
-            count_test_accesses(Path(config.runs_dir), config.data.name, prepared.version, split.hash)
+            count_test_accesses(Path(config.runs_dir), prepared.version, split.hash)
         tagger = tagger_class(config.model.module)(config.model)
-        started = time.perf_counter()
+        started, disturbance = time.perf_counter(), Disturbance()
+        report_step(f"fitting {config.name}")
         tagger.fit(train_part, val_part, build_fit_context(config, run, tracker, threads, prepared.task, watch))
-        fit_seconds = time.perf_counter() - started
+        fit_cost = {
+            "cost/fit_seconds": time.perf_counter() - started,
+            "cost/fit_waited": disturbance.measure_share(),
+            "cost/fit_load_average": measure_load(),
+        }
+        if hash_inputs(config) != inputs_of_model:  # what was read is unknown
+            raise UserError(
+                "the files that model settings name, such as the encoder, changed during the fit: start again"
+            )
         with replacing_directory(run.path / "model") as directory:
             tagger.save(directory)
 
+        report_step("scoring val")
         record_texts_without_rule(run, tagger, "val", val_part.texts)
         raw = predict(tagger, val_part)
         calibration = fit_calibration(val_part.targets, raw, config.calibration, prepared.task, val_part.known)
@@ -131,14 +161,21 @@ def train(
         thresholds = choose_thresholds(val_part.targets, scores, config.threshold, prepared.task, val_part.known)
         run.write_json("calibration.json", calibration.to_json())
         run.write_json("thresholds.json", thresholds.to_json(prepared.labels))
+        run.update(model_files=hash_model_files(run.path))
 
         slices = list_slices(config, inputs, val_part, run)
         metrics = measure(run.path, config, val_part, scores, thresholds, slices, "val")
         test_accesses = None
         if config.evaluate is Part.test:
+            report_step("scoring test")
             # Record the access before the test set is read, so that a run that dies in between is counted.
-            runs_dir = Path(config.runs_dir)
-            test_accesses = record_test_access(runs_dir, config.data.name, prepared.version, split.hash, run.record.id)
+            test_accesses = record_test_access(
+                Path(config.runs_dir),
+                StoredRun(run.path, run.record),
+                config.data.name,
+                prepared.version,
+                split.hash,
+            )
             run.update(test_readings=test_accesses)
             test_part = prepared.select(split.test)
             slices = list_slices(config, inputs, test_part, run)
@@ -154,7 +191,8 @@ def train(
         run.write_json("behaviour.json", outcomes_to_json(outcomes))
         run.write_json("metrics.json", metrics | compute_behaviour_metrics(outcomes))
 
-        record_cost(run, tagger, val_part.texts, fit_seconds)
+        report_step("measuring latency")
+        record_cost(run, tagger, val_part.texts, fit_cost)
         shutil.rmtree(run.path / "checkpoints")  # only a resumed run needs them; the best weights are in model/
         run.update(
             deterministic=tagger.deterministic, num_parameters=tagger.num_parameters, size_bytes=tagger.size_bytes
@@ -325,17 +363,16 @@ def record_parent(run: Recording, config: Config, split: Split) -> None:
         run.update(parent=None)
 
 
-def record_cost(run: Recording, tagger: Tagger, texts: Sequence[str], fit_seconds: float) -> None:
+def record_cost(run: Recording, tagger: Tagger, texts: Sequence[str], fit_cost: Mapping[str, float | None]) -> None:
     """Write cost.json: the measurements that vary between machines and runs, apart from the exact metrics.json."""
     memory = measure_peak_memory_mb()
     run.write_json(
         "cost.json",
         {
-            "cost/fit_seconds": fit_seconds,
+            **fit_cost,
             **measure_serving(tagger.predict_proba, texts),
             "cost/peak_memory_mb": memory,
             "cost/size_mb": measure_size_mb(run.path / "model"),
             "cost/threads": run.record.threads,
-            "cost/load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         },
     )

@@ -199,7 +199,7 @@ def test_charts_are_pictures_unless_the_user_chose_another_renderer(comparison: 
     assert alt.renderers.active == "html"
     alt.renderers.enable("default")
     comparison.ladder()
-    assert alt.renderers.active == "svg"
+    assert alt.renderers.active == "ratchet"
 
 
 def test_missing_altair_is_reported_with_its_extra(comparison: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_failed_run_is_shown_with_its_escaped_error(root: Path) -> None:
     for name in ("metrics.json", "cost.json"):
         (run.path / name).unlink()
     rewrite_record(run.path, status="failed", error={"type": "ValueError", "message": "no <script> & co"})
-    failed = load_run()
+    failed = load_run(run.id)
     assert (failed.status, failed.metrics, failed.cost, failed.to_polars().height) == ("failed", {}, {}, 0)
     assert "ValueError: no &lt;script&gt; &amp; co" in failed._repr_html_()
     assert "ValueError: no <script> & co" in str(failed)

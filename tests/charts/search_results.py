@@ -17,4 +17,4 @@ TRIALS = [
     make_trial(4, "finished", 0.6, cost=2.0),
     make_trial(5, "running", None, reported=0.9),
 ]
-FOUND = SearchResult(TRIALS, TRIALS[2], [], {"model.C": 0.75, "threshold.value": 0.25})
+FOUND = SearchResult(TRIALS, TRIALS[2], [], {"model.C": 0.75, "threshold.value": 0.25}, TRIALS[0])

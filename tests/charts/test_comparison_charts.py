@@ -11,6 +11,8 @@ from ratchet.charts.comparison_charts import (
     BELOW,
     COSTS,
     MOST,
+    MOST_CANDIDATES,
+    choose_shown,
     differences,
     group_differences,
     ladder,
@@ -295,3 +297,11 @@ def test_missing_budgets_draw_no_limits(budgets: dict[str, float | None] | None,
     chart = quality_and_cost(WITH_COSTS, budgets)
     assert rows(chart, "rule", 0) == []
     assert len(marks(render(chart), "rule mark")) == 2, "the whiskers"
+
+
+def test_charts_of_many_candidates_show_the_baseline_those_to_keep_and_the_highest() -> None:
+    many = comparison(*(result(f"c{number}", number / 100) for number in range(60)))
+    shown, _ = choose_shown(many, NO_RUNS, ["c7", None])
+    names = [row.name for row in shown.candidates]
+    assert names == ["c0", "c7", *(f"c{number}" for number in range(60 - MOST_CANDIDATES + 2, 60))]
+    assert choose_shown(COMPARISON, NO_RUNS) == (COMPARISON, NO_RUNS)

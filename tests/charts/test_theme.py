@@ -136,3 +136,10 @@ def test_png_has_two_pixels_per_unit() -> None:
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     with Image.open(io.BytesIO(png)) as picture:
         assert picture.size == (200, 100)
+
+
+def test_pictures_leave_space_for_wider_fonts() -> None:
+    svg = to_svg(ladder(comparison(result("a name of a candidate that is long")), NO_RUNS))
+    assert f'font-size="{theme._FONT_SIZE}px"' in svg
+    assert f'font-size="{theme._LAID_OUT}px"' not in svg
+    assert theme._LAID_OUT / theme._FONT_SIZE >= 1.25

@@ -158,7 +158,8 @@ def test_left_out_runs_are_listed_at_end(runs: Path, compare: Verb) -> None:
     reasons = [line.split(maxsplit=2)[2] for line in out.splitlines() if line.startswith("left out")]
     assert reasons == [
         "1 run: the run is failed",
-        "split.seed=0 of regression: not all candidates were measured there",
+        "split.seed=0 of regression: not measured there: rule",
+        "to include them: `ratchet train split.seed=0`",
     ]
 
 

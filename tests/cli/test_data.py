@@ -185,6 +185,20 @@ def test_list_includes_data_sets_of_config_dir(verb: Verb) -> None:
     assert "sample" in out
 
 
+def test_list_reports_what_is_wrong_with_a_file(verb: Verb, tmp_path: Path) -> None:
+    files = {"a": b"# \xff\n", "b": b"name: [\n", "c": b"- name\n", "d": b"name: ${oops\n"}
+    (tmp_path / "data").mkdir()
+    for name, content in files.items():
+        (tmp_path / f"data/{name}.yaml").write_bytes(content)
+    code, out, err = verb("data", "list", f"--config-dir={tmp_path}", "format=json")
+    assert (code, err) == (0, "")
+    rows = {row["data"]: row["what"] for row in json.loads(out)}
+    assert all(f"data/{name}.yaml" in rows[name] for name in files)
+    reasons = {"a": "not UTF-8", "b": "not valid YAML", "c": "keys with values", "d": "${oops"}
+    assert all(reason in rows[name] for name, reason in reasons.items())
+    assert "sample" in rows
+
+
 @pytest.mark.usefixtures("tickets_dir")
 def test_all_bad_rows_are_reported(verb: Verb) -> None:
     code, out, err = verb("data", "describe", "--config-dir", "mine", "data=tickets", "data.drop_bad_rows=false")

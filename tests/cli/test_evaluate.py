@@ -113,6 +113,15 @@ def test_evaluation_on_train_is_marked_as_no_estimate(run: Path, verb: Verb) -> 
     assert read_evaluation(run)[1]["seen_in_training"] == count
 
 
+def test_records_under_another_name_are_marked_as_no_estimate(run: Path, verb: Verb, project: Path) -> None:
+    other = ("data.name=other", f"data.records.path={project / 'data/sample/projects.jsonl'}", "part=all")
+    out = verb("evaluate", run.name, *other)[1]
+    train, val = (len(json.loads((run / "split.json").read_text())[part]) for part in ("train", "val"))
+    assert f"the run was trained on {train} of 720 records, and its thresholds were chosen on {val} others" in out
+    (run / "seen_texts.npz").unlink()
+    assert "it is not known whether the run was trained on these records" in verb("evaluate", run.name, *other)[1]
+
+
 def test_part_all_evaluates_all_records(run: Path, verb: Verb) -> None:
     code, out, _ = verb("evaluate", run.name, "part=all")
     assert code == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from tests.sample_runs import find_named_runs, rewrite_record
+from tests.sample_runs import copy_run, find_named_runs, rewrite_record
 
 from ratchet.config import compose_objective, plain
 
@@ -121,12 +121,55 @@ def test_markdown_has_one_table_per_candidate(gate: Verb) -> None:
 
 def test_left_out_runs_are_listed_at_end(runs: Path, gate: Verb) -> None:
     rewrite_record(find_named_runs(runs, "regression")[0].path, status="interrupted")
-    code, out, _ = gate()
+    code, out, _ = gate("name=rule,regression")
     assert code == 3, "only two repeats remain"
-    assert out.splitlines()[-2:] == [
+    assert out.splitlines()[-3:-1] == [
         "left out  1 run: the run is interrupted",
-        "left out  split.seed=0 of rule: not all candidates were measured there",
+        "left out  split.seed=0 of rule: not measured there: regression",
     ]
+    assert out.splitlines()[-1] == "left out  to include them: `ratchet train split.seed=0`"
+
+
+def test_interrupted_repeat_of_the_best_lets_nothing_worse_ship(runs: Path, gate: Verb) -> None:
+    rewrite_record(find_named_runs(runs, "regression")[0].path, status="interrupted")
+    code, out, _ = gate()
+    assert code == 3
+    assert out.startswith("sample: too little evidence: nothing meets every criterion, but rule failed none")
+    assert "  set aside: regression: measured on split.seed=1,2 only; " in out
+    [row] = [line for line in out.splitlines() if line.startswith("no more than 0.03 below regression, which is set")]
+    assert "split.seed=0`" in row
+
+
+def test_exploratory_run_takes_no_evidence_from_others(runs: Path, gate: Verb) -> None:
+    [run, *_] = find_named_runs(runs, "regression")
+    copy_run(run, "try", overrides=["model=regression", "name=try", "model.C=0.5", "split.seed=0"])
+    code, out, _ = gate()
+    assert code == 0
+    assert out.splitlines()[0] == "sample: regression ships: the only one that meets every criterion; set aside: try"
+    command = "ratchet train -m model=regression name=try model.C=0.5 split.seed=1,2"
+    assert (
+        f"set aside: try: measured on split.seed=0 only; with more repeats it could change the outcome: `{command}`"
+        in out
+    )
+    report = json.loads(gate("format=json")[1])
+    assert report["set_aside"] == [{"name": "try", "why": "measured on split.seed=0 only", "complete": command}]
+    assert [judgement["name"] for judgement in report["decision"]["judgements"]] == ["rule", "regression"]
+
+
+def test_budget_that_a_busy_machine_exceeds_is_not_judged(runs: Path, gate: Verb) -> None:
+    named = find_named_runs(runs, "regression")
+    for run in named:
+        costs = json.loads((run.path / "cost.json").read_text())
+        costs |= {"cost/latency_ms_p95": 281.0, "cost/latency_waited": 0.82, "cost/load_average": 11.0, "cost/cores": 2}
+        (run.path / "cost.json").write_text(json.dumps(costs))
+    code, out, _ = gate()
+    assert code == 3
+    assert out.startswith("sample: too little evidence: nothing meets every criterion, but regression failed none")
+    [row] = [line for line in out.splitlines() if line.startswith("latency p95") and "281 ms" in line]
+    assert (
+        "not judged, because the machine was busy (82% of the time waiting for a processor, load 11 on 2 cores)" in row
+    )
+    assert f"`ratchet runs measure {' '.join(run.record.id for run in named)}`" in row
 
 
 def test_custom_objective_is_read_from_config_dir(gate: Verb) -> None:

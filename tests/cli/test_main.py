@@ -151,3 +151,72 @@ def test_closed_output_pipe_is_not_an_error(arguments: list[str], unbuffered: st
     finally:
         os.close(write_end)
     assert process.stderr == ""
+
+
+_EVERYWHERE = ["models", "data list", "models --help", "data describe --help", "compare --help", "train --help"]
+_EVERYWHERE += ["completion bash", "runs list", "promote show", "sweep list", "train --cfg=job", "data describe"]
+_BROKEN = {
+    "bad": b"name: [\n", "binary": b"\xff\xfe", "list": b"- name\n", "empty": b"", "cyclic": b"name: &a [*a]\n",
+    "open": b"name: ${oops\n", "date": b"name: 2020-13-45\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("is_own", [True, False], ids=["own", "config-dir"])
+@pytest.mark.parametrize("command", _EVERYWHERE)
+def test_broken_file_concerns_only_what_needs_it(
+    command: str,
+    is_own: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ratchet.yaml").touch()
+    conf = tmp_path / ("conf" if is_own else "mine")
+    for group in ("model", "data", "objective", "tracker", "sweep", "launcher", "experiment", "trainer"):
+        (conf / group).mkdir(parents=True)
+        for name, content in _BROKEN.items():
+            (conf / group / f"{name}.yaml").write_bytes(content)
+        (conf / group / "dangling.yaml").symlink_to("nowhere")
+        (conf / group / "folder.yaml").mkdir()
+    takes_directory = command.split()[0] in ("models", "data", "train", "compare")
+    code = main([*command.split(), *([] if is_own or not takes_directory else ["--config-dir", "mine"])])
+    out, err = capfd.readouterr()
+    assert code in ((0, 2) if command in ("sweep list", "runs list", "promote show") else (0,))
+    assert "Traceback" not in out + err
+    assert out or err
+
+
+@pytest.mark.parametrize("group", ["model", "data", "objective"])
+@pytest.mark.parametrize("name", [name for name in _BROKEN if name not in ("empty", "date")])
+def test_broken_file_is_named_where_it_is_needed(
+    group: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ratchet.yaml").touch()
+    (tmp_path / "conf" / group).mkdir(parents=True)
+    for broken, content in _BROKEN.items():
+        (tmp_path / "conf" / group / f"{broken}.yaml").write_bytes(content)
+    command = {"model": ["models", name], "data": ["data", "describe", f"data={name}"]}
+    assert main(command.get(group, ["gate", f"objective={name}"])) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"conf/{group}/{name}.yaml" in err
+
+
+@pytest.mark.parametrize(
+    "command", ["models", "completion bash", "doctor", "init", "train", "compare --help", "runs list", "config schema"]
+)
+def test_deleted_working_directory_is_refused(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(command.split()) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        "error: the working directory: No such file or directory: change to another one (cd DIR)\n",
+    )

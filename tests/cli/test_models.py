@@ -129,6 +129,10 @@ def test_model_is_shown_with_its_settings(verb: Verb) -> None:
     assert "| model.stemming | true | false \\| true |" in verb("models", "rule", "format=md")[1]
 
 
+def test_misspelt_action_error_suggests_check(verb: Verb) -> None:
+    assert verb("models", "chek", "rule") == (2, "", "error: models chek: did you mean 'check'?\n")
+
+
 def test_misspelt_model_error_suggests_nearest_name(verb: Verb) -> None:
     code, out, err = verb("models", "transfomer")
     assert (code, out) == (2, "")
@@ -174,6 +178,8 @@ def test_list_follows_defaults_in_their_order(verb: Verb, config_dir: Path) -> N
         (b"name: mine\ncomplexity: -1\n", ["mine.yaml", "model.complexity=-1", "at least 0"]),
         (b"defaults: [rul, _self_]\n", ["mine.yaml", "defaults", "'rule'"]),
         (b"defaults: [mine]\n", ["mine.yaml", "defaults", "itself"]),
+        (b"name: ${oops\n", ["mine.yaml", "cannot be read", "${oops"]),
+        (b"name: &a [*a]\n", ["mine.yaml", "cannot be read", "stands for a part of itself"]),
     ],
 )
 def test_broken_file_is_listed_with_its_problem(verb: Verb, config_dir: Path, content: bytes, words: list[str]) -> None:

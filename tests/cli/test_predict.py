@@ -159,6 +159,20 @@ def test_invalid_arguments_are_reported(
     assert [path.name for path in workdir.iterdir()] == ["texts.csv"]
 
 
+@pytest.mark.parametrize("content", ["title\na\n", "id,title,description\n1,only a title\n"], ids=["refused", "broken"])
+def test_directory_with_the_name_of_the_parts_survives(content: str, rule: Path, workdir: Path, verb: Verb) -> None:
+    (workdir / "out.csv.parts").mkdir()
+    (workdir / "out.csv.parts/thesis.txt").write_text("my only copy")
+    for text in (Path("texts.csv").read_text(), content):  # an input that can be predicted, and one that cannot
+        Path("texts.csv").write_text(text)
+        for option in ("restart=false", "restart=true", "replace=true"):
+            code, _, err = verb("predict", str(rule), "input=texts.csv", "output=out.csv", option)
+            assert code == 2
+            assert "files that are not of `predict`, such as thesis.txt" in err
+    assert [path.name for path in (workdir / "out.csv.parts").iterdir()] == ["thesis.txt"]
+    assert not Path("out.csv").exists()
+
+
 def test_interrupted_prediction_resumes(rule: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("predict", str(rule), "input=texts.csv", "output=out.csv", "batch_size=2")
     with monkeypatch.context() as patched:

@@ -1,5 +1,6 @@
 """Tests for `ratchet promote`: it records the decision of the gate, is overruled only by force, and only appends."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 from tests.commands import PROJECT
-from tests.sample_runs import find_named_runs
+from tests.sample_runs import copy_run, find_named_runs
 
 from ratchet.config import compose_objective
-from ratchet.runs.promotions import Promotion, find_promoted, read_decisions
+from ratchet.objective.gate import gather_and_judge
+from ratchet.runs.promotions import Promotion, add_decision, find_promoted, read_decisions
 from ratchet.runs.provenance import read_git_state
 
 Verb = Callable[..., tuple[int, str, str]]
@@ -59,6 +61,8 @@ def test_shipping_candidate_is_promoted(runs: Path, promote: Verb) -> None:
     assert decision.why == "meets every criterion, and nothing simpler does"
     assert decision.runs == {run.record.id: run.record.split_hash for run in find_named_runs(runs, "regression")}
     assert decision.config_hash == find_named_runs(runs, "regression")[0].record.config_hash
+    code = {run.record.code_hash for run in find_named_runs(runs, "regression")}
+    assert decision.code == ([] if None in code else sorted(map(str, code))), "None: it was edited meanwhile"
 
 
 def test_decision_records_evidence_and_objective(promote: Verb) -> None:
@@ -166,13 +170,92 @@ def test_rollback_restores_previous_promotion(promote: Verb, verb: Verb) -> None
     code, out, _ = verb("promote", "rollback", "reason='too slow'")
     assert code == 0
     remark = "(gate: nothing ships; objective set on the command line: objective.floor=0.99; forced: because)"
-    assert out.splitlines()[0] == f"sample: regression rolled back, rule is promoted again {remark}"
+    first, second = read_log()[:2]
+    old, new = (f"{it.name}@{str(it.config_hash)[:8]} of {it.at[:19]}" for it in (first, second))
+    assert out.splitlines()[0] == f"sample: {new} rolled back, {old} is promoted again {remark}"
+    assert "warning" not in out
     assert f"rule is promoted {remark}" in verb("promote", "show")[1]
     assert (read_log()[-1].action, read_log()[-1].why) == ("rollback", "too slow")
     code, out, _ = verb("promote", "rollback", "reason='that neither'")
-    assert (code, out.splitlines()[0]) == (0, "sample: rule rolled back, nothing is promoted now")
+    assert (code, out.splitlines()[0]) == (0, f"sample: {old} rolled back, nothing is promoted now")
     assert verb("promote", "show")[1].splitlines()[0] == "sample: nothing is promoted"
     assert "promoted (" not in verb("compare", "resamples=200")[1]
+
+
+def test_rollback_skips_repeated_promotions_of_the_candidate(promote: Verb, verb: Verb) -> None:
+    promote("candidate=rule", *FORCE)
+    promote()
+    promote()
+    out = verb("promote", "rollback", "reason='too slow'")[1]
+    assert "rule@" in out.splitlines()[0].partition("rolled back, ")[2]
+    promoted = find_promoted(Path("promotions"), "sample")
+    assert promoted is not None
+    assert promoted.name == "rule"
+
+
+def test_rollback_warns_of_runs_that_cannot_score(runs: Path, promote: Verb, verb: Verb) -> None:
+    promote("candidate=rule", *FORCE)
+    promote()
+    first, second = find_named_runs(runs, "rule")[:2]
+    shutil.rmtree(first.path)
+    shutil.rmtree(second.path / "model")
+    code, out, _ = verb("promote", "rollback", "reason='too slow'")
+    assert code == 0
+    assert f"cannot score with all of its runs: {first.record.id}: not in runs; {second.path}: its weights" in out
+    assert "runs_dir=" in out
+    promoted = find_promoted(Path("promotions"), "sample")
+    assert promoted is not None
+    assert promoted.name == "rule"
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda run: shutil.rmtree(run), "not a run directory"),
+        (lambda run: shutil.rmtree(run / "model"), "its weights (model/) were not kept or were removed"),
+        (lambda run: next((run / "model").iterdir()).unlink(), "its weights (model/) are incomplete"),
+        (lambda run: (run / "predictions/test.parquet").unlink(), "without predictions/test.parquet"),
+        (lambda run: (run / "calibration.json").unlink(), "without calibration.json"),
+    ],
+    ids=["removed", "no weights", "weights incomplete", "no predictions", "no calibration"],
+)
+def test_incomplete_run_is_not_promoted(
+    damage: Callable[[Path], None], reason: str, runs: Path, promote: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be pruned while the gate judges."""
+    run = find_named_runs(runs, "regression")[0].path
+
+    def judge_and_damage(*arguments: Any, **options: Any) -> Any:
+        verdict = gather_and_judge(*arguments, **options)
+        damage(run)
+        return verdict
+
+    monkeypatch.setattr("ratchet.cli.promote.gather_and_judge", judge_and_damage)
+    code, _, err = promote()
+    assert code == 2
+    assert str(run) in err
+    assert reason in err
+    assert not FILE.exists()
+
+
+@pytest.mark.parametrize("action", ["promote", "rollback"])
+def test_decision_of_another_process_is_not_overruled(
+    action: str, promote: Verb, verb: Verb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision is made on what the command read: if the log has changed by then, nothing is recorded."""
+    for _ in range(2):
+        promote("candidate=rule", *FORCE)
+    [first, _] = read_log()
+
+    def record_another_first(root: Path) -> Any:
+        add_decision(Path("promotions"), dataclasses.replace(first, name="other", at="later"))
+        return read_git_state(root)
+
+    monkeypatch.setattr("ratchet.objective.promote.read_git_state", record_another_first)
+    code, _, err = promote() if action == "promote" else verb("promote", "rollback", "reason=slow")
+    assert code == 2
+    assert "another decision was recorded meanwhile (promote other at later): nothing was recorded" in err
+    assert [decision.name for decision in read_log()] == ["rule", "rule", "other"]
 
 
 def test_history_file_is_append_only(promote: Verb, verb: Verb) -> None:
@@ -209,6 +292,16 @@ def test_history_is_shown_in_markdown(promote: Verb, verb: Verb) -> None:
     lines = verb("promote", "show", "format=md")[1].splitlines()
     assert lines[2].startswith("| at | decision | candidate | gate | objective | commit | why |")
     assert "| promote | regression | ships | default |" in lines[4]
+
+
+@pytest.mark.parametrize(("dirty", "shown"), [(True, "01234567+"), (False, "01234567"), (None, "01234567?")])
+def test_history_shows_whether_the_code_differed_from_its_commit(
+    promote: Verb, verb: Verb, dirty: bool | None, shown: str
+) -> None:
+    promote()
+    decision = json.loads(FILE.read_text())
+    FILE.write_text(json.dumps(decision | {"commit": "0123456789abcdef", "commit_dirty": dirty}) + "\n")
+    assert f"| {shown} |" in verb("promote", "show", "format=md")[1]
 
 
 def test_data_set_must_be_named_if_ambiguous(promote: Verb, verb: Verb) -> None:
@@ -302,3 +395,20 @@ def test_rejection_wraps_on_terminal(promote: Verb, terminal: Terminal) -> None:
     out = promote(*arguments)[1]
     assert out.split() == piped.split()
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_candidate_set_aside_is_named_in_promotion(promote: Verb, verb: Verb) -> None:
+    [run, *_] = find_named_runs(Path("runs"), "regression")
+    copy_run(run, "try", overrides=["model=regression", "name=try", "split.seed=0"])
+    code, _, err = promote("candidate=try", "force=true", "reason=curious")
+    assert (
+        code,
+        "candidate=try: set aside: measured on split.seed=0 only. Complete it: `ratchet train -m " in err,
+    ) == (
+        2,
+        True,
+    )
+    code, out, _ = promote()
+    assert code == 0
+    assert "promoted regression (gate: ships, with try out of the contest)" in out
+    assert promote("name=try", "candidate=try", "force=true", "reason=curious")[0] == 0

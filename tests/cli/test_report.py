@@ -33,6 +33,16 @@ def test_report_accepts_selection_and_objective_options(report: Verb) -> None:
     assert not Path("report.html").exists()
 
 
+def test_only_a_report_is_replaced(report: Verb) -> None:
+    Path("notes.html").write_text("<p>mine", encoding="utf-8")
+    code, out, err = report("out=notes.html")
+    assert (code, out) == (2, "")
+    assert "out=notes.html: exists and is no report" in err
+    assert Path("notes.html").read_text(encoding="utf-8") == "<p>mine"
+    Path("notes.html").unlink()
+    assert [report("out=notes.html")[0] for _ in range(2)] == [0, 0]
+
+
 def test_texts_option_omits_texts_from_page(report: Verb) -> None:
     assert report("texts=false")[0] == 0
     page = Path("report.html").read_text(encoding="utf-8")

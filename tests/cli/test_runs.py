@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.commands import Command
 
 from ratchet.runs.stored import read_run
 
@@ -114,7 +115,7 @@ def test_costs_are_shown_for_finished_runs(verb: Verb) -> None:
 def test_running_record_of_dead_process_counts_as_killed(runs: dict[str, Path], verb: Verb) -> None:
     path = runs["rule"] / "record.json"
     record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "status": "running", "process_started": 1.0}))
+    path.write_text(json.dumps({**record, "status": "running", "pid": 0}))
     assert read_listed_ids(verb("runs", "list", "status=killed")[1]) == get_ids(runs, "rule")
 
 
@@ -142,8 +143,43 @@ def test_shown_command_is_quoted_for_shell(runs: dict[str, Path], verb: Verb) ->
     assert "'hypothesis='\"'\"'nothing, changes'\"'\"''" in out
 
 
-def test_last_names_newest_run(runs: dict[str, Path], verb: Verb) -> None:
+def test_shown_command_names_the_directory_of_configurations(
+    train: Command, verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "strict.yaml").write_text(
+        "defaults: [base_regression, _self_]\nname: strict\nmodule: regression\ncomplexity: 1\nC: 3\n"
+    )
+    arguments = ("--config-dir", "mine", "model=strict", "evaluation.resamples=100")
+    assert train(*arguments).returncode == 0
+    out = verb("runs", "show", "last")[1]
+    command = next(line for line in out.splitlines() if line.startswith("command")).split()[1:]
+    assert command == ["ratchet", "train", *arguments]
+
+
+def test_last_names_newest_finished_run(runs: dict[str, Path], verb: Verb) -> None:
     assert runs["exact"].name in verb("runs", "show", "last")[1].splitlines()[0]
+    shutil.rmtree(runs["exact"])
+    assert runs["again"].name in verb("runs", "show", "last")[1].splitlines()[0], "the newer one failed"
+
+
+def test_run_whose_code_changed_is_marked(runs: dict[str, Path], verb: Verb) -> None:
+    path = runs["rule"] / "record.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "code_hash": None, "code_changed": ["fit"]}))
+    assert "changed while the run was in progress: fit" in verb("runs", "show", runs["rule"].name)[1]
+
+
+def test_run_that_cannot_be_checked_is_shown_with_the_remedy(runs: dict[str, Path], verb: Verb) -> None:
+    path = runs["rule"] / "record.json"
+    record = json.loads(path.read_text())
+    elsewhere = {"host": "elsewhere", "process": {**record["process"], "boot": "another"}}
+    path.write_text(json.dumps({**record, "status": "running", **elsewhere}))
+    shown = " ".join(verb("runs", "show", runs["rule"].name)[1].split())
+    assert "running: process" in shown
+    assert 'set "status" to "interrupted"' in shown
+    listed = " ".join(verb("runs", "prune", "status=[killed]")[1].split())
+    assert listed.startswith("nothing to prune kept: 1 run, may be in progress: process")
 
 
 @pytest.mark.parametrize("wanted", ["directory", "beginning", "end"])
@@ -217,6 +253,7 @@ def test_pruning_keeps_runs_tagged_keep(runs: dict[str, Path], verb: Verb) -> No
         (["prune", "status=[runing]"], ["status=runing", "interrupted, killed"]),
         (["prune", "status=[failed"], ["status=[failed"]),
         (["prune", "delete=perhaps"], ["delete=perhaps"]),
+        (["prune", "older_than_days=nan"], ["older_than_days=nan", "a finite number"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -227,3 +264,37 @@ def test_invalid_arguments_are_reported(arguments: list[str], parts: list[str], 
     assert err.startswith("error: ")
     for part in parts:
         assert part in err
+
+
+def test_costs_are_measured_again(runs: dict[str, Path], verb: Verb) -> None:
+    cost = runs["rule"] / "cost.json"
+    cost.write_text(json.dumps({**json.loads(cost.read_text()), "cost/latency_ms_p95": 281.0}))
+    code, out, err = verb("runs", "measure", runs["rule"].name, str(runs["exact"]))
+    assert (code, err) == (0, "")
+    rows = out.splitlines()[1:3]
+    assert [row.split()[0] for row in rows] == get_ids(runs, "rule", "exact")
+    assert " 281 -> " in rows[0]
+    assert 0 < json.loads(cost.read_text())["cost/latency_ms_p95"] < 281
+    assert len(list((runs["rule"] / "costs").iterdir())) == 2
+    code, out, _ = verb("runs", "measure", "last", "format=json")
+    assert [(row["run"], row["costs"]) for row in json.loads(out)] == [
+        (runs["exact"].name, json.loads((runs["exact"] / "cost.json").read_text()))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [([], "which runs? "), (["failed"], "the run is failed"), (["nowhere"], "no run 'nowhere'")]
+)
+def test_run_that_cannot_be_measured_is_refused(
+    names: list[str], message: str, runs: dict[str, Path], verb: Verb
+) -> None:
+    code, _, err = verb("runs", "measure", *[str(runs.get(name, name)) for name in names])
+    assert code == 2
+    assert message in err
+
+
+def test_measured_run_of_a_pipeline_is_committed_alone(runs: dict[str, Path], verb: Verb) -> None:
+    """A `dvc commit -f` of all stages would keep the verdict on the old costs."""
+    shutil.copytree(runs["rule"], Path("build", "runs", "sample", "rule", "0"))
+    out = verb("runs", "measure", "build/runs/sample/rule/0")[1]
+    assert "`dvc commit -f train@rule-0` keeps the costs, `dvc repro` judges them" in out

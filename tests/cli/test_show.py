@@ -59,6 +59,10 @@ def test_run_without_behavioural_tests_does_not_mention_them(make_run: Make, ver
         ({"commit": "0123456789abcdef", "dirty": False}, "0123456789ab"),
         ({"commit": "0123456789abcdef", "dirty": True}, "0123456789ab with changes (code.diff)"),
         (
+            {"commit": "0123456789abcdef", "dirty": None, "problem": "fatal: index file corrupt"},
+            "0123456789ab, changes unknown: fatal: index file corrupt",
+        ),
+        (
             {
                 "commit": "0123456789abcdef",
                 "dirty": True,

@@ -68,8 +68,26 @@ def test_search_lists_best_trials_first(sweep: Verb, wanted: str) -> None:
     scores = [float(row.split()[-2]) for row in rows[:-1]]
     assert scores == sorted(scores, reverse=True)
     assert rows[-1].split()[:2] == ["#3", "failed"]
-    assert f"best          {rows[0].split()[0]}, weighted F1 {scores[0]:.3f}; the default weighted F1 0.700" in out
+    assert f"best          {rows[0].split()[0]}, weighted F1 {scores[0]:.3f} on val\n" in out
+    gain = f"{scores[0] - 0.7:+.3f} on val, where the best was chosen"
+    assert f"default       #0, weighted F1 0.700 on val: {gain}" in out.replace("\n" + " " * 14, " ")
     assert "importance    share " in out
+
+
+def test_no_gain_is_claimed_without_a_trial_of_the_default(verb: Verb, tmp_path: Path) -> None:
+    settings = SearchConfig(trials=3)
+    description = {"model": "made", "data": "sample", "overrides": [], "outside": ["model.C=1.5"]}
+    description["settings"] = {**plain(settings), "space": plain(SPACE)}  # type: ignore[assignment]
+    with open_study(study_dir(tmp_path, "made"), settings, SPACE, None, description) as study:
+        run_trials(study, 3)
+    out = " ".join(verb("sweep", "show", "made", f"runs_dir={tmp_path}")[1].split())
+    assert "default not tried: model.C=1.5 is outside the space, so no gain is known; compare them on test" in out
+    assert "+0." not in out
+    page = tmp_path / "search.html"
+    verb("sweep", "show", "made", f"runs_dir={tmp_path}", f"out={page}")
+    text = page.read_text(encoding="utf-8")
+    assert "whether this is better than the default is not known" in text
+    assert "The default was not tried" in text
 
 
 def test_json_contains_study_model_and_trials(sweep: Verb) -> None:

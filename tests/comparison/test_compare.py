@@ -119,9 +119,7 @@ def test_accesses_to_test_splits_are_counted(comparison: Comparison, ladder: Pat
         "rule and regression accessed them; copies did not"
     )
     for split in comparison.splits:
-        assert split.test_readings == count_test_accesses(
-            ladder, "sample", comparison.dataset_version, split.split_hash
-        )
+        assert split.test_readings == count_test_accesses(ladder, comparison.dataset_version, split.split_hash)
     on_val = compare_runs(ladder, "rule", "regression", part="val")
     assert [split.test_readings for split in on_val.splits] == [None] * 3
     assert any("thresholds were tuned" in note for note in on_val.notes)
@@ -279,7 +277,7 @@ def test_unselected_parent_is_found(runs_dir: Path) -> None:
     assert changes.effect.value > 0
 
 
-def test_accesses_come_from_directory_or_run_records(runs_dir: Path) -> None:
+def test_accesses_come_from_directory_and_runs_or_run_records(runs_dir: Path) -> None:
     selection = select(runs_dir)
     (runs_dir / "sample/test_readings.jsonl").unlink()
     comparisons = {
@@ -288,7 +286,7 @@ def test_accesses_come_from_directory_or_run_records(runs_dir: Path) -> None:
         )[1]
         for count in (True, False)
     }
-    assert [split.test_readings for split in comparisons[True].splits] == [0, 0, 0]
+    assert [split.test_readings for split in comparisons[True].splits] == [2, 2, 2]
     assert [split.test_readings for split in comparisons[False].splits] == [2, 2, 2]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.builders import made_candidate, selected
-from tests.sample_runs import Change, change_predictions, find_named_runs
+from tests.sample_runs import Change, change_predictions, find_named_runs, rewrite_record
 
-from ratchet.comparison.evidence import gather_evidence
+from ratchet.comparison.evidence import Doubt, gather_evidence
 from ratchet.errors import UserError
 from ratchet.evaluation.metrics import compute_averages
-from ratchet.runs import find_runs
+from ratchet.runs import StoredRun, find_runs
 from ratchet.runs.predictions import Predictions, read_predictions, write_predictions
 from ratchet.runs.selection import select
 from ratchet.statistics.permutation import permutation_p_values
@@ -98,6 +98,39 @@ def test_costs_are_medians_and_behaviour_means_over_runs(runs_dir: Path) -> None
     assert set(rule.behaviour) == {"score", "invariance", "directional", "minimum"}, "counts of cases must be excluded"
 
 
+def write_costs(run: StoredRun, **costs: float | None) -> None:
+    content = json.loads((run.path / "cost.json").read_text())
+    content |= {f"cost/{name}": value for name, value in costs.items()}
+    (run.path / "cost.json").write_text(json.dumps(content))
+
+
+def test_disturbed_measurements_are_left_out_of_medians(runs_dir: Path) -> None:
+    runs = find_named_runs(runs_dir, "rule")
+    busy = {"latency_waited": 0.8, "load_average": 11.0, "cores": 2}
+    for run, milliseconds, state in zip(runs, (1.0, 281.0, 275.0), ({}, busy, busy), strict=True):
+        write_costs(run, latency_ms_p95=milliseconds, **state)
+    rule = gather_evidence(select(runs_dir), resamples=10).of("rule")
+    assert rule.costs["latency_ms_p95"] == 1.0
+    why = "80% of the time waiting for a processor, load 11 on 2 cores"
+    assert rule.doubts["latency_ms_p95"] == Doubt({run.record.id: why for run in runs[1:]}, only=False)
+    assert "fit_seconds" not in rule.doubts
+    write_costs(runs[0], **busy)
+    rule = gather_evidence(select(runs_dir), resamples=10).of("rule")
+    assert rule.costs["latency_ms_p95"] == 275.0
+    assert rule.doubts["latency_ms_p95"].only
+
+
+def test_fit_of_a_resumed_run_is_not_measured(runs_dir: Path) -> None:
+    runs = find_named_runs(runs_dir, "rule")
+    for run, seconds in zip(runs, (1.0, 50.0, 60.0), strict=True):
+        write_costs(run, fit_seconds=seconds)
+    rewrite_record(runs[0].path, resumes=[{"at": "2026-01-01T00:00:00+00:00"}])
+    assert gather_evidence(select(runs_dir), resamples=10).of("rule").costs["fit_seconds"] == 55.0
+    for run in runs[1:]:
+        rewrite_record(run.path, resumes=[{"at": "2026-01-01T00:00:00+00:00"}])
+    assert gather_evidence(select(runs_dir), resamples=10).of("rule").costs["fit_seconds"] is None
+
+
 def test_data_without_behavioural_tests_has_no_behaviour_metrics(runs_dir: Path) -> None:
     for run in find_runs(runs_dir):
         content = json.loads((run.path / "metrics.json").read_text())
@@ -171,7 +204,7 @@ def test_slices_with_different_records_are_excluded(runs_dir: Path) -> None:
         slices = [[*names, "mine"] if row < 20 else names for row, names in enumerate(predictions.slices)]
         write_predictions(path, dataclasses.replace(predictions, slices=slices))
     evidence = gather_evidence(select(runs_dir), resamples=100)
-    assert list(evidence.slices_left_out) == ["mine"]
+    assert evidence.slices_left_out == {"mine": ["regression"]}
     assert all("slices/mine" not in entry.metrics for entry in evidence.candidates)
     assert any(key.startswith("slices/") for key in evidence.candidates[0].metrics), "other slices must remain"
     assert "slices/mine" not in evidence.positives

@@ -53,6 +53,18 @@ def child(parent: StoredRun) -> MakeRun:
     return make
 
 
+def test_unknown_changes_of_the_code_are_not_taken_for_none(parent: StoredRun, child: MakeRun) -> None:
+    """Without the hashes of the definitions, only the state of git could show that the code is the same."""
+    git = {"commit": "c" * 40, "dirty": None, "problem": "fatal: index file corrupt"}
+    rewrite_record(parent.path, git=git, code_hash="before")
+    run = child(git=git, code_hash="after")
+    for stored in (parent, run):
+        (stored.path / "code.json").unlink()
+    assert find_changes(run, read_run(parent.path)) == {
+        "code": ["commit cccccccc -> cccccccc (definitions not recorded)"]
+    }
+
+
 def test_identical_run_has_no_changes(parent: StoredRun, child: MakeRun) -> None:
     assert find_changes(child(), parent) == {}
     assert build_warning({}) is None

@@ -19,11 +19,13 @@ from ratchet.config import (
     SliceKind,
     SplitMethod,
     compose,
+    compose_jobs,
     compose_objective,
     config_hash,
     plain,
 )
 from ratchet.config.directories import list_replaced
+from ratchet.config.grammar import expand_grid
 from ratchet.config.messages import ROOTS
 from ratchet.errors import UserError
 from ratchet.models import all_settings, tagger_class
@@ -259,3 +261,32 @@ def test_compose_fails_inside_another_hydra_application(tmp_path: Path) -> None:
         pytest.raises(UserError, match="another Hydra application"),
     ):
         compose([])
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        ["model=rule,regression", "seed=0,1", "split.seed=2,3"],
+        ["model=regression", "model.C=0.5,2", "model.word_ngrams=[1,1],[1,2]", "model.stop_words=null,english"],
+        ["model=cnn", "model.imbalance=none,focal", "model.lexical={C: 2.0},{C: 3.0}", "model.teacher_share=0.5"],
+        ["experiment=rule_exact", "model.parents=true,false", "name=a,b", "tags=[x],[]"],
+        ["model=transformer_tiny", "model.random.layers=1,2", "model.random={heads: 2}", "trainer.devices=1,2"],
+        ["data.text=[title],[description]", "split.val=0.2,0.3", "data.split.val=0.25", "+threads=1,2"],
+    ],
+    ids=str,
+)
+def test_jobs_of_a_grid_are_composed_as_each_alone(grid: list[str]) -> None:
+    jobs = expand_grid(grid)
+    assert len(jobs) >= 4
+    assert [plain(config) for config in compose_jobs(jobs)] == [plain(compose(job)) for job in jobs]
+
+
+def test_mistake_in_a_job_of_a_grid_names_its_override() -> None:
+    for grid, message in (
+        (["model=regression", "model.C=1,-1"], "command line, model.C=-1: model.C=-1.0 is out of range"),
+        (["model=regression", "model.C=1,many"], "command line, model.C=many"),
+        (["split.sed=0,1"], "did you mean 'seed'"),
+        (["data.separator=',',1e3"], "data.separator"),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            compose_jobs(expand_grid(grid))

@@ -87,6 +87,7 @@ WRONG = [
     (["model.complexity=-1"], ["model.complexity=-1", "at least 0"]),
     (["model=regression", "model.C=0"], ["model.C=0", "above 0"]),
     (["model=regression", "model.C=nan"], ["model.C=nan", "above 0"]),
+    (["model=regression", "model.C=inf"], ["model.C=inf", "a finite number, above 0"]),
     (["model=regression", "model.min_df=0"], ["model.min_df=0", "at least 1"]),
     (["model=regression", "model.min_df=1.5"], ["model.min_df", "'1.5'", "Integer"]),
     (["model=regression", "model.word_ngrams=[2,1]"], ["model.word_ngrams=[2, 1]", "[shortest, longest]"]),

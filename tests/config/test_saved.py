@@ -13,6 +13,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from tests.commands import CONF
 
 from ratchet.config import (
@@ -30,6 +32,7 @@ from ratchet.config import (
     plain,
 )
 from ratchet.config.objective import Objective
+from ratchet.config.saved import _check_interpolations, search_settings
 from ratchet.errors import UserError
 from ratchet.lexical.features import LexicalSettings
 from ratchet.models import all_settings
@@ -418,3 +421,70 @@ def test_file_without_a_mapping_is_rejected(text: str, load: Any, path: Path) ->
 def test_missing_frozen_file_is_reported(load: Any, path: Path) -> None:
     with pytest.raises(UserError, match=r"frozen\.yaml: .*No such file"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ("url: null", "url: https://example.org/${oc.env:SECRET}", "data.records.url"),
+        ("url: null", "url: \\\\${oc.env:SECRET}", "data.records.url"),
+        ("hypothesis: null", "hypothesis: '${runs_dir}'", "hypothesis"),
+        ("text:\n  - title", "text:\n  - ${oc.env:SECRET}", "data.text[0]"),
+        ("url: null", 'url: !!python/object/apply:pathlib.Path ["https:${oc.env:SECRET}"]', "data.records.url"),
+        ("complexity: 0", "complexity: ${oc.env:SECRET}", "model.complexity"),
+    ],
+    ids=["environment", "escaped backslash", "other key", "in a list", "path", "number"],
+)
+def test_interpolation_in_a_recorded_configuration_is_refused(
+    before: str, after: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is resolved: the secret is in no message and no URL."""
+    monkeypatch.setenv("SECRET", "1234567890")
+    path = tmp_path / "config.yaml"
+    text = dump(compose_default())
+    assert before in text
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load(path, all_settings())
+    assert f"config.yaml: {key}: has the interpolation" in str(caught.value)
+    assert "1234567890" not in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.lists(st.sampled_from(["\\", "$", "{", "}", "a", ".", ":", "'", "${a}", "\\${"]), max_size=8).map("".join)
+)
+def test_no_interpolation_is_overlooked(text: str) -> None:
+    """What passes the check is the same text after OmegaConf resolved it, whatever is escaped how."""
+    try:
+        _check_interpolations({"key": text}, "")
+        assert "secret" not in str(OmegaConf.create({"key": text, "a": "secret"}).key)
+    except (UserError, OmegaConfBaseException):
+        return  # refused by the check, or when it is read
+
+
+def test_aliases_in_a_recorded_configuration_are_refused(tmp_path: Path) -> None:
+    """Ten lines of nested aliases have a billion values."""
+    path = tmp_path / "config.yaml"
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(UserError, match=r"config\.yaml: has the alias \*a0"):
+        load(path, all_settings())
+
+
+@pytest.mark.parametrize("read", [load_data, load_objective])
+def test_interpolation_in_a_frozen_file_is_refused(read: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "1234567890")
+    frozen = freeze_data() if read is load_data else freeze_objective(compose_objective([]))
+    name = "data" if read is load_data else "objective"
+    key = "date_format" if read is load_data else "metric"
+    frozen[name][key] = "${oc.env:SECRET}"
+    with pytest.raises(UserError, match=rf"frozen\.yaml: {name}\.{key}: has the interpolation"):
+        read(write_yaml(path, frozen))
+
+
+def test_interpolation_in_the_settings_of_a_study_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "1234567890")
+    with pytest.raises(UserError, match=r"study\.json: settings: experiment: has the interpolation"):
+        search_settings({"trials": 3, "experiment": "${oc.env:SECRET}"})

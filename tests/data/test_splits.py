@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ratchet.config import Duplicates, Leaks, SplitConfig, SplitMethod, compose
@@ -250,6 +250,60 @@ def test_records_of_one_author_are_in_one_part(make_prepared: MakePrepared, meth
     for record, author in zip(prepared.records, authors, strict=True):
         parts.setdefault(author, set()).add(part_of[record.id])
     assert {len(of_author) for of_author in parts.values()} == {1}
+
+
+@pytest.mark.parametrize("task", list(Task))
+@pytest.mark.parametrize(
+    "sizes", [[200] + [10] * 20, [200] + [20] * 10, [50] * 4 + [1] * 200, [20] + [1] * 20], ids=str
+)
+def test_large_groups_leave_each_part_its_share(make_prepared: MakePrepared, sizes: list[int], task: Task) -> None:
+    """Half of the texts are of one template or a few: test had 7.5 % or 25 % of the records instead of 15 %."""
+    authors = [f"author {index}" for index, size in enumerate(sizes) for _ in range(size)]
+    prepared = make_prepared([("a",), ("b",), ("c",), ("d",)] * (len(authors) // 4), task=task)
+    for record, author in zip(prepared.records, authors, strict=True):
+        record.columns["author"] = author
+    tests = set()
+    for seed in range(4):
+        split = make_split(prepared, make_split_config(val=0.15, test=0.15, seed=seed), None, "author")
+        assert is_partition(split, prepared)
+        for part in ("val", "test"):
+            assert len(getattr(split, part)) == pytest.approx(0.15 * len(authors), abs=max(2, 0.02 * len(authors)))
+        part_of = map_ids_to_parts(split)
+        assert len({(record.columns["author"], part_of[record.id]) for record in prepared.records}) == len(sizes)
+        assert split.problems == ()
+        tests.add(tuple(split.test))
+    assert len(tests) == 4, "the seed decides between groups of the same size"
+
+
+def test_groups_that_dates_bring_together_leave_each_part_its_share(make_prepared: MakePrepared) -> None:
+    """Every second record is of one author, whose oldest record is in train: test had 7.5 % of the records."""
+    authors = [f"author {index}" if index % 2 else "ann" for index in range(200)]
+    split = make_split(make_authors(make_prepared, authors), make_split_config(SplitMethod.temporal), None, "author")
+    assert [len(split.train), len(split.val), len(split.test)] == [120, 40, 40]
+    assert split.test[-1] == "0199"
+    assert max(split.val) < min(split.test)
+
+
+@given(sizes=st.lists(st.integers(1, 40), min_size=6, max_size=25), seed=st.integers(0, 3), data=st.data())
+def test_groups_of_any_sizes_are_never_divided(
+    make_prepared: MakePrepared, sizes: list[int], seed: int, data: st.DataObject
+) -> None:
+    assume(max(sizes) > 1 and sum(sizes) >= 10)
+    authors = [f"author {index}" for index, size in enumerate(sizes) for _ in range(size)]
+    method = data.draw(st.sampled_from([SplitMethod.stratified, SplitMethod.temporal]))
+    prepared = make_prepared(
+        [("a",) if index % 3 else () for index in range(len(authors))], dates=make_dates(len(authors))
+    )
+    for record, author in zip(prepared.records, authors, strict=True):
+        record.columns["author"] = author
+    split = make_split(prepared, make_split_config(method, seed=seed), None, "author")
+    part_of = map_ids_to_parts(split)
+    assert len({(record.columns["author"], part_of[record.id]) for record in prepared.records}) == len(sizes)
+    wanted = round(0.2 * len(authors))
+    far = max(abs(len(split.val) - wanted), abs(len(split.test) - wanted))
+    assert far <= max(*sizes, 2, 0.02 * len(authors)) + 1
+    if far > max(2, 0.02 * len(authors)) + 1:
+        assert split.problems, "a part without its share is reported"
 
 
 def test_authors_of_stratified_parts_fill_their_shares(make_prepared: MakePrepared) -> None:

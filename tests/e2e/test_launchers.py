@@ -84,6 +84,23 @@ def test_ctrl_c_ends_all_jobs(launcher: str, held_back: HeldBack, begin: Begin, 
     assert set(list_statuses(tmp_path)) <= {"interrupted", "killed"}
 
 
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_no_process_outlives_a_killed_sweep(launcher: str, held_back: HeldBack, begin: Begin) -> None:
+    """With joblib, one of the two workers is idle: it has run the jobs that read their records at once."""
+    two = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
+    process = begin(f"launcher={launcher}", *two, *held_back.overrides(0))
+    held_back.wait_for(1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    for child in alive:
+        child.kill()
+    process.communicate(timeout=HANG_SECONDS)
+    assert not alive
+
+
 def test_missing_launcher_error_names_its_extra(tmp_path: Path) -> None:
     done = run_command(sys.executable, "-c", WITHOUT_LAUNCHERS, "launcher=joblib", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.builders import comparison, difference, group, result
 from tests.commands import HANG_SECONDS
 from tests.sample_runs import copy_run, find_named_runs
 
+from ratchet.charts.comparison_charts import differences, group_differences
+from ratchet.charts.theme import to_svg
 from ratchet.cli.main import main
 from ratchet.config import compose
 from ratchet.training import train
@@ -284,3 +287,24 @@ def test_tables_are_visible_without_scripts(browser: Browser, page_path: Path) -
     assert page.get_by_text("Charts need scripts").is_visible()
     assert page.locator("#ladder tbody tr").first.inner_text().startswith("rule")
     context.close()
+
+
+@pytest.mark.parametrize("font", ["system-ui", "DejaVu Sans", "DejaVu Sans Mono"])
+def test_texts_of_pictures_fit_in_the_font_of_the_reader(browser: Browser, font: str) -> None:
+    name = "a candidate WITH A LONG NAME of forty-two"
+    effect = difference("rule", 0.2, "better")
+    groups = [group("a label WITH A LONG NAME of many letters", 0.1), group("m", -0.1, verdict="worse")]
+    results = comparison(result("rule"), result(name, baseline=effect, predecessor=effect, groups=groups))
+    charts = (differences(results), group_differences(results, "label"))
+    for picture in (to_svg(chart) for chart in charts if chart is not None):
+        page = browser.new_page()
+        page.set_content(f"<style>svg text {{ font-family: '{font}', {font} !important; }}</style>{picture}")
+        clipped = page.evaluate(
+            """() => { const frame = document.querySelector("svg").getBoundingClientRect();
+              return [...document.querySelectorAll("svg text")].filter((text) => {
+                const box = text.getBoundingClientRect();
+                return box.left < frame.left || box.right > frame.right;
+              }).map((text) => text.textContent); }"""
+        )
+        assert clipped == []
+        page.close()

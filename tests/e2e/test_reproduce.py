@@ -69,9 +69,43 @@ def test_uncommitted_changes_are_reproduced_from_the_record(
     done = verb("reproduce", "last", "keep=again")
     assert (done.returncode, done.stderr) == (0, "")
     [original] = repository.glob("runs/sample/rule/*")
+    (repository / ".git" / "ratchet" / "diffs.jsonl").unlink()  # as if the run was made elsewhere
+    done = verb("reproduce", "last")
+    assert done.returncode == 2
+    assert "code.diff changes src/ratchet/models/rule.py, src/ratchet/new.py." in done.stderr
+    assert "trust=true" in done.stderr
+    assert verb("reproduce", "last", "trust=true").returncode == 0
     reproduced = repository / "again"
     assert (reproduced / "code.diff").read_bytes() == (original / "code.diff").read_bytes()
     assert (reproduced / "metrics.json").read_bytes() == (original / "metrics.json").read_bytes()
+
+
+def test_code_that_was_hidden_from_git_is_reproduced_from_a_subdirectory(
+    repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    git(repository, "update-index", "--skip-worktree", "src/ratchet/models/rule.py")
+    change_code(repository)
+    assert verb("train", FEW).returncode == 0
+    git(repository, "update-index", "--no-skip-worktree", "src/ratchet/models/rule.py")
+    git(repository, "checkout", "--quiet", "--", "src")
+    done = run_command(
+        *(sys.executable, "-c", RUN, "reproduce", "last"), cwd=repository / "src", PYTHONPATH=str(repository / "src")
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_failed_reproduction_names_the_reason_and_no_file_that_is_gone(
+    repository: Path, verb: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    assert verb("train", FEW).returncode == 0
+    [path] = repository.glob("runs/sample/rule/*/config.yaml")
+    path.write_text(path.read_text(encoding="utf-8").replace("projects.jsonl", "missing.jsonl"), encoding="utf-8")
+    done = verb("reproduce", "last")
+    assert done.returncode == 2
+    assert "the reproduction failed: " in done.stderr
+    assert "missing.jsonl: no such file" in done.stderr
+    assert "/ratchet-" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_tracked_run_is_reproduced_without_its_tracker(

@@ -18,7 +18,7 @@ SHORT = ("threads=1", "evaluation.resamples=100", "model.patience=20")
 CNN = ("model=cnn", "model.filters=32", *SHORT)
 TINY = ("model=transformer_tiny", *SHORT)
 QUICK = (*CNN, "model.tokens=word", "model.embedding_size=32", "model.teacher_share=0", "model.max_epochs=10")
-DIFFERS = {"record.json", "code.diff", "cost.json", "config.yaml", "log.txt"}  # they depend on time and place
+DIFFERS = {"record.json", "code.diff", "cost.json", "config.yaml", "log.txt", "accesses.jsonl"}  # of time and place
 
 
 def read_results(run: Path) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,17 @@ def test_printed_command_runs_the_best_trial_on_test(finished: Done, directory: 
     assert run.record.test_readings == 1
     assert run.record.config_hash == best.record.config_hash
     assert run.read_metrics()["val/f1_weighted"] == best.read_metrics()["val/f1_weighted"]
+
+
+def test_missing_weights_of_the_best_trial_are_reported(finished: Done, directory: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(directory, tmp_path / "copy"))
+    runs = [run for run in find_runs(copy / "runs") if run.record.name == "regression_search"]
+    best = max(runs, key=lambda run: run.read_metrics()["val/f1_weighted"])
+    assert "\nweights " not in search(copy, *FIVE).stdout
+    next((best.path / "model").iterdir()).unlink()
+    text = read_value(search(copy, *FIVE), "weights")
+    assert best.record.id in text
+    assert "its weights (model/) are incomplete" in text
 
 
 def test_killed_search_resumes_with_the_same_trials(finished: Done, directory: Path, tmp_path: Path) -> None:

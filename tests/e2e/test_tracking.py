@@ -59,12 +59,14 @@ def untracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tracked(untracked: Path) -> tuple[Path, Done]:
     """Make a tracked run of the regression in the same directory; return it with the output."""
-    return untracked, run_train(untracked, "model=regression", "tracker=wandb")
+    settings = ("model=regression", "parent=last", "hypothesis='words, not names'", "tags=[words]")
+    return untracked, run_train(untracked, *settings, "tracker=wandb")
 
 
-def test_tracked_run_prints_nothing_about_the_tracker(tracked: tuple[Path, Done]) -> None:
+def test_tracked_run_prints_only_the_upload_command(tracked: tuple[Path, Done]) -> None:
     directory, done = tracked
-    assert (done.returncode, done.stderr) == (0, "")
+    [path] = list_runs(directory)[0].glob("wandb/offline-run-*")
+    assert (done.returncode, done.stderr) == (0, f"wandb: offline; upload with: wandb sync {path}\n")
     assert "wandb" not in done.stdout
     assert {path.name for path in directory.iterdir()} == {"home", "runs"}
     assert list((directory / "home").iterdir()) == []
@@ -82,6 +84,13 @@ def test_metrics_and_difference_to_the_baseline_are_tracked(tracked: tuple[Path,
     assert logged["summary"]["delta/f1_weighted_low"] > 0
     assert logged["config"]["split_hash"] == json.loads((run / "record.json").read_text())["split_hash"]
     assert read_group(run) == "sample"
+
+
+def test_hypothesis_tags_and_parent_are_tracked(tracked: tuple[Path, Done]) -> None:
+    rule, run = sorted(list_runs(tracked[0]), key=lambda path: path.name)
+    logged = inspect_wandb_run(run, "--summary")
+    assert (logged["notes"], logged["tags"]) == ("words, not names", ["words"])
+    assert logged["config"]["parent"] == rule.name
 
 
 def test_log_has_the_upload_command(tracked: tuple[Path, Done]) -> None:
@@ -109,6 +118,9 @@ def test_each_job_of_a_grid_is_tracked_with_its_status(tmp_path: Path) -> None:
     assert [summary["state"] for summary in summaries["failed"]] == ["failed"]
     assert summaries["failed"][0]["summary"]["error"].startswith("UserError: ")
     assert len({summary["run_id"] for summary in [*summaries["finished"], *summaries["failed"]]}) == 3
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("wandb: ")]
+    pattern = line.removeprefix("wandb: offline; upload with: wandb sync ")
+    assert len(list(Path("/").glob(pattern.removeprefix("/")))) == 3
     [sweep] = {read_group(run) for run in list_runs(tmp_path)}
     assert sweep == json.loads((list_runs(tmp_path)[0] / "record.json").read_text())["sweep_id"]
 
@@ -207,8 +219,9 @@ def test_missing_api_key_gives_a_warning(tmp_path: Path) -> None:
 
 def _check_run_is_offline(directory: Path, done: Done) -> None:
     assert done.returncode == 0
-    [line] = done.stderr.splitlines()
-    assert line.startswith("warning: tracker.mode=online: ")
+    warning, upload = done.stderr.splitlines()
+    assert warning.startswith("warning: tracker.mode=online: ")
+    assert upload.startswith("wandb: offline; upload with: wandb sync ")
     [run] = list_runs(directory)
     assert read_status(run) == "finished"
     logged: dict[str, Any] = inspect_wandb_run(run, "--summary")
@@ -223,7 +236,8 @@ def test_comparison_logs_the_leaderboard(tracked: tuple[Path, Done]) -> None:
     done = run_command(
         program, "compare", "tracker=wandb", "resamples=200", cwd=directory, HOME=str(directory / "home")
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    [path] = directory.glob("runs/sample/wandb/offline-run-*")
+    assert (done.returncode, done.stderr) == (0, f"wandb: offline; upload with: wandb sync {path}\n")
     assert done.stdout.startswith("sample, test: weighted F1")
     logged = inspect_wandb_run(directory / "runs/sample", "--summary")
     assert logged["config"]["job_type"] == "compare"

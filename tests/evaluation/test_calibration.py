@@ -18,6 +18,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from ratchet.config import CalibrationConfig, CalibrationMethod
 from ratchet.data.dataset import Task
+from ratchet.evaluation import calibration, metrics
 from ratchet.evaluation.calibration import (
     Calibration,
     compute_calibration_metrics,
@@ -396,3 +397,24 @@ def test_binary_scores_have_no_calibration_metrics(task: Task) -> None:
     assert np.isnan(list(compute_calibration_metrics(targets, scores, task).values())).all()
     assert set(compute_calibration_metrics(targets, scores, task)) == {"brier", "expected_calibration_error"}
     assert compute_reliability(targets, scores, task) == []
+
+
+def test_blocks_of_records_give_the_same_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets, scores = sample_multilabel(3)
+    for task in Task:
+        whole = compute_calibration_metrics(targets, scores, task), compute_reliability(targets, scores, task)
+        applied = Calibration("temperature", 1.7, task).apply(scores)
+        with monkeypatch.context() as patch:
+            patch.setattr(metrics, "MAX_CELLS", 333)
+            assert compute_calibration_metrics(targets, scores, task) == pytest.approx(whole[0], rel=1e-12)
+            for row, expected in zip(compute_reliability(targets, scores, task), whole[1], strict=True):
+                assert row == pytest.approx(expected, rel=1e-12)
+            np.testing.assert_array_equal(Calibration("temperature", 1.7, task).apply(scores), applied)
+
+
+def test_temperature_of_many_scores_is_fitted_on_part_of_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets, scores = sample_multilabel(4, items=9_000, temperature=2.0)
+    expected = fit_calibration(targets[::3], scores[::3], TEMPERATURE, Task.multilabel).temperature
+    monkeypatch.setattr(calibration, "MAX_FITTED", 15_000)
+    assert fit_calibration(targets, scores, TEMPERATURE, Task.multilabel).temperature == expected
+    assert expected == pytest.approx(2.0, rel=0.05)

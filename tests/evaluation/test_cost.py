@@ -1,15 +1,18 @@
 """Tests for measured costs: latency, throughput, size and memory."""
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.commands import run_command
 
-from ratchet.evaluation.cost import measure_serving, measure_size_mb
+from ratchet.evaluation.cost import Disturbance, explain_disturbance, measure_serving, measure_size_mb
+from ratchet.machine import available_cores
 
 
 def test_serving_uses_warm_ups_single_calls_and_one_batch() -> None:
@@ -19,7 +22,8 @@ def test_serving_uses_warm_ups_single_calls_and_one_batch() -> None:
     assert [len(call) for call in calls] == [1] * 220 + [7]
     assert calls[:8] == [["text 0"], *([text] for text in texts[1:]), ["text 0"]]  # cycles through the texts
     assert calls[-1] == texts
-    assert set(costs) == {"cost/latency_ms_p50", "cost/latency_ms_p95", "cost/items_per_second"}
+    timed = {"cost/latency_ms_p50", "cost/latency_ms_p95", "cost/items_per_second"}
+    assert set(costs) == timed | {"cost/latency_waited", "cost/load_average", "cost/cores"}
 
 
 def test_latency_excludes_warm_ups_and_includes_slow_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +47,68 @@ def test_latency_excludes_warm_ups_and_includes_slow_calls(monkeypatch: pytest.M
     assert costs["cost/latency_ms_p50"] == pytest.approx(1)
     assert costs["cost/latency_ms_p95"] == pytest.approx(5)
     assert costs["cost/items_per_second"] == pytest.approx(10 / 0.05)
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="only Linux reports how long a thread waited")
+def test_wait_for_processor_is_measured() -> None:
+    spin = "import time\nstop = time.monotonic() + 20\nwhile time.monotonic() < stop: pass"
+    others = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(4 * available_cores())]
+    try:
+        time.sleep(0.5)  # until they run
+        disturbance, stop = Disturbance(), time.monotonic() + 2
+        while time.monotonic() < stop:
+            pass
+        share = disturbance.measure_share()
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    assert share is not None
+    assert 0.4 < share <= 1, "with four other programs per core, at least half of the time"
+
+
+def test_sleep_is_no_wait_for_processor() -> None:
+    disturbance = Disturbance()
+    time.sleep(0.5)
+    share = disturbance.measure_share()
+    assert share is None or share < 0.4
+
+
+@pytest.mark.parametrize(
+    ("costs", "name", "reason"),
+    [
+        ({"cost/latency_waited": 0.01, "cost/load_average": 11.0, "cost/cores": 2}, "latency_ms_p95", None),
+        (
+            {"cost/latency_waited": 0.82, "cost/load_average": 11.0, "cost/cores": 2},
+            "latency_ms_p95",
+            "82% of the time waiting for a processor, load 11 on 2 cores",
+        ),
+        ({"cost/latency_waited": 0.82, "cost/fit_waited": 0.0}, "fit_seconds", None),
+        ({"cost/fit_waited": 0.82}, "fit_seconds", "82% of the time waiting for a processor"),
+        ({"cost/latency_waited": 0.82, "cost/fit_waited": 0.82}, "size_mb", None),
+        ({"cost/load_average": 11.0, "cost/threads": 2}, "latency_ms_p95", "load 11 on 2 cores"),
+        ({"cost/load_average": 2.2, "cost/threads": 2}, "fit_seconds", None),
+        ({"cost/load_average": 4.2, "cost/threads": 4}, "fit_seconds", None),
+        ({"cost/load_average": 1.0, "cost/fit_load_average": 11.0}, "fit_seconds", "load 11 on 2 cores"),
+        ({"cost/load_average": None}, "latency_ms_p95", None),
+        ({}, "latency_ms_p95", None),
+    ],
+    ids=[
+        "idle",
+        "busy",
+        "busy later",
+        "busy fit",
+        "size",
+        "earlier version",
+        "own load",
+        "own threads",
+        "fit",
+        "-",
+        "no",
+    ],
+)
+def test_busy_machine_is_explained(costs: dict[str, Any], name: str, reason: str | None) -> None:
+    assert explain_disturbance(costs, name, cores=2) == reason
 
 
 def test_size_sums_nested_files_in_megabytes(tmp_path: Path) -> None:

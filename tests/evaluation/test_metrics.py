@@ -1,5 +1,6 @@
 """Tests for metrics, against scikit-learn, and for their deliberate differences from it."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,10 @@ from ratchet.evaluation import metrics
 from ratchet.evaluation.metrics import (
     Binary,
     Counts,
+    Positives,
     average_precision,
     compute_averages,
+    compute_influence,
     compute_intervals,
     f1,
     generate_bootstrap_weights,
@@ -253,7 +256,7 @@ def test_intervals_are_deterministic() -> None:
 def test_block_size_does_not_change_intervals(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = compute_intervals(*sample_predictions(80), 200)
     assert len(list(generate_bootstrap_weights(80, 200))) == 1
-    monkeypatch.setattr(metrics, "_MAX_CELLS", cells)
+    monkeypatch.setattr(metrics, "MAX_CELLS", cells)
     blocks = list(generate_bootstrap_weights(80, 200))
     assert max(len(block) for block in blocks) == max(1, min(200, cells // 80))
     assert sum(len(block) for block in blocks) == 200
@@ -293,3 +296,85 @@ def test_bootstrap_ranking_skips_samples_without_positives() -> None:
     scores[3] = 1.0
     intervals = compute_intervals(targets, (scores >= 1).astype(np.uint8), scores, 200)
     assert intervals["average_precision_macro"] == (1.0, 1.0)
+
+
+# --- many records and labels ------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.uint8, (7, 4), elements=st.integers(0, 1)), arrays(np.uint8, (7, 4), elements=st.integers(0, 1)))
+def test_sparse_counts_equal_products_of_dense_arrays(targets: Binary, decisions: Binary) -> None:
+    weights = np.random.default_rng(0).integers(0, 4, (5, 7)).astype(np.float64)
+    counts = Positives.of(targets, decisions).count(weights)
+    np.testing.assert_array_equal(counts.true_positives, weights @ (targets & decisions))
+    np.testing.assert_array_equal(counts.predicted, weights @ decisions)
+    np.testing.assert_array_equal(counts.actual, weights @ targets)
+    assert counts.actual.flags["C_CONTIGUOUS"], "averages add up in this order"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(np.uint8, (6, 5), elements=st.integers(0, 1)),
+    arrays(np.float32, (6, 5), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])),
+    st.integers(1, 7),
+)
+def test_precision_and_recall_at_k_equal_those_of_a_complete_ranking(
+    targets: Binary, scores: npt.NDArray[np.float32], k: int
+) -> None:
+    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    hits = np.take_along_axis(targets, top, axis=1).sum(axis=1)
+    labelled = targets.any(axis=1)
+    precision_at_k, recall_at_k = precision_recall_at_k(targets, scores, k)
+    assert precision_at_k == pytest.approx((hits / min(k, 5)).mean())
+    if labelled.any():
+        assert recall_at_k == pytest.approx((hits[labelled] / targets.sum(axis=1)[labelled]).mean())
+
+
+@pytest.mark.parametrize("decimals", [1, 8])
+def test_influence_is_the_derivative_of_macro_average_precision(decimals: int) -> None:
+    targets, _, scores = sample_predictions(40)
+    scores, step = scores.round(decimals), 1e-6
+    targets[:, 2] = 0  # a label without support is left out of the average
+
+    def measure(weights: npt.NDArray[np.float64]) -> float:
+        return float(np.nanmean(average_precision(targets, scores, weights)))
+
+    influence = compute_influence(targets, scores)
+    for item in range(len(targets)):
+        change = step * np.eye(len(targets))[item]
+        derivative = (measure(1 + change) - measure(1 - change)) / (2 * step)
+        assert influence[item] == pytest.approx(derivative, abs=1e-6)
+    assert influence.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_interval_of_large_ranking_is_like_that_of_the_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    targets = sample_binary(generator, (1_500, 6), 0.1)
+    scores = 0.3 * targets + generator.normal(0.4, 0.2, targets.shape)
+    decisions = (scores > 0.6).astype(np.uint8)
+    expected = compute_intervals(targets, decisions, scores, 1_000)
+    monkeypatch.setattr(metrics, "MAX_RANKED", 0)
+    intervals = compute_intervals(targets, decisions, scores, 1_000)
+    low, high = intervals.pop("average_precision_macro")
+    expected_low, expected_high = expected.pop("average_precision_macro")
+    assert intervals == expected
+    width = expected_high - expected_low
+    assert high - low == pytest.approx(width, rel=0.1)
+    assert abs(low - expected_low) < 0.15 * width
+    assert abs(high - expected_high) < 0.15 * width
+
+
+def test_memory_is_bounded_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MAX_CELLS", 100_000)
+    monkeypatch.setattr(metrics, "MAX_RANKED", 0)
+    generator = np.random.default_rng(0)
+    targets = sample_binary(generator, (2_500, 1_000), 0.003)
+    scores = generator.random(targets.shape, dtype=np.float32)
+    decisions = (scores > 0.997).astype(np.uint8)
+    tracemalloc.start()
+    compute_intervals(targets, decisions, scores, 100)
+    average_precision(targets, scores)
+    precision_recall_at_k(targets, scores, 5)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 15e6, "a copy of all scores as float64 has 20 MB"

@@ -13,6 +13,8 @@ from sklearn.metrics import f1_score
 
 from ratchet.config import Average, ThresholdConfig, ThresholdMethod
 from ratchet.data.dataset import Task
+from ratchet.evaluation import metrics
+from ratchet.evaluation import thresholds as thresholds_module
 from ratchet.evaluation.metrics import Binary, compute_averages
 from ratchet.evaluation.thresholds import (
     Thresholds,
@@ -209,3 +211,52 @@ def test_tuned_f1_of_multiclass_is_argmax_f1() -> None:
     scores = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0, 0, 1], [0.1, 0.2, 0.7]], dtype=np.float32)
     expected = f1_score([0, 1, 2, 2], [0, 0, 2, 2], average="weighted")
     assert compute_tuned_f1(targets, scores, ThresholdConfig(), Task.multiclass) == pytest.approx(expected)
+
+
+# --- more scores than are sorted at once ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+@settings(max_examples=60, deadline=None)
+@given(
+    targets=arrays(np.uint8, (9, 4), elements=st.integers(0, 1)),
+    scores=arrays(np.float32, (9, 4), elements=st.floats(0, 1, width=16)),
+    known=arrays(np.bool_, (9, 4)),
+    edges=st.integers(2, 6),
+)
+def test_threshold_of_many_scores_is_that_of_the_complete_curve(
+    average: Average, targets: Binary, scores: npt.NDArray[np.float32], known: npt.NDArray[np.bool_], edges: int
+) -> None:
+    for of_known in (None, known):
+        expected = find_best_threshold(targets, scores, average, of_known)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(thresholds_module, "MAX_SORTED", 12)
+            patch.setattr(thresholds_module, "_EDGES", edges)
+            patch.setattr(metrics, "MAX_CELLS", 10)
+            assert find_best_threshold(targets, scores, average, of_known) == expected
+
+
+def test_few_ranges_of_many_scores_are_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets, scores = make_data(0, items=2_000, labels=20)
+    expected = find_best_threshold(targets, scores, Average.weighted)
+    sorted_cells = []
+    trace = thresholds_module._trace_f1
+    monkeypatch.setattr(thresholds_module, "MAX_SORTED", 5_000)
+    monkeypatch.setattr(
+        thresholds_module, "_trace_f1", lambda *cells: sorted_cells.append(len(cells[0])) or trace(*cells)
+    )
+    assert find_best_threshold(targets, scores, Average.weighted) == expected
+    assert 0 < sum(sorted_cells) < 0.2 * scores.size
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(np.uint8, (12, 3), elements=st.integers(0, 1)),
+    arrays(np.float32, (12, 3), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75])),
+)
+def test_threshold_of_each_label_is_that_of_its_column(targets: Binary, scores: npt.NDArray[np.float32]) -> None:
+    chosen = choose_thresholds(targets, scores, ThresholdConfig(ThresholdMethod.per_label), Task.multilabel)
+    assert chosen.values is not None
+    for label in np.flatnonzero(targets.any(axis=0)):
+        column = (targets[:, [label]], scores[:, [label]])
+        assert chosen.values[label] == find_best_threshold(*column, Average.micro)

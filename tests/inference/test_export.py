@@ -61,6 +61,26 @@ def test_other_files_are_never_replaced(run: StoredRun, tmp_path: Path, replace:
     assert (tmp_path / "mine/letter.txt").read_text(encoding="utf-8") == "keep"
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "model/notes.txt"])
+def test_export_with_an_added_file_is_not_replaced(run: StoredRun, name: str) -> None:
+    directory = export_run(run).directory
+    (directory / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match=f"did not write: {name}: move it away"):
+        export_run(run, replace=True)
+    assert (directory / name).read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("content", ['{"name": "a web application"}', "not JSON"])
+def test_directory_with_a_manifest_of_another_program_is_not_replaced(
+    run: StoredRun, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/manifest.json").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match="is no export"):
+        export_run(run, out=tmp_path / "site", replace=True)
+    assert [path.read_text(encoding="utf-8") for path in (tmp_path / "site").iterdir()] == [content]
+
+
 def test_output_directory_is_created_with_parents(run: StoredRun, tmp_path: Path) -> None:
     result = export_run(run, out=tmp_path / "new/place/model")
     assert (tmp_path / "new/place/model/manifest.json").is_file()

@@ -1,11 +1,13 @@
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ratchet.errors import UserError
 from ratchet.extras import DISTRIBUTION
-from ratchet.inference.manifest import check_files, read_manifest, sha256_of
+from ratchet.inference.manifest import Check, Manifest, check_files, read_manifest, sha256_of
 from ratchet.runs import StoredRun
 from ratchet.schema_versions import MANIFEST_SCHEMA
 
@@ -69,3 +71,14 @@ def test_invalid_manifest_raises_user_error(tmp_path: Path, content: str) -> Non
 def test_directory_without_manifest_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"not an export.*`ratchet export RUN`"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../outside.txt", "model/../../outside.txt"])
+def test_file_outside_of_the_export_is_not_read(name: str, tmp_path: Path) -> None:
+    """A device has no end."""
+    words = dict.fromkeys(("module", "name", "run", "config_hash", "dataset_version", "split_hash", "task"), "x")
+    rest: dict[str, Any] = {"text": [], "text_separator": " ", "precision": None, "thresholds": "run", "versions": {}}
+    check = Check(texts=1, largest_difference=0, changed_decisions=0, metric="f1_weighted", runs=[], records=1)
+    manifest = Manifest.from_json({**words, **rest, "check": dataclasses.asdict(check), "files": {name: "0" * 64}})
+    with pytest.raises(UserError, match="is not in the export"):
+        check_files(tmp_path, manifest)

@@ -45,17 +45,76 @@ def test_missing_part_discards_following_parts(parts: Parts) -> None:
     assert parts.done() == []
 
 
-def test_missing_state_discards_all_parts(parts: Parts) -> None:
+def test_parts_without_done_lines_do_not_count(parts: Parts) -> None:
     """A restart may be killed while it deletes old parts."""
-    (parts.directory / "state.json").unlink()
+    (parts.directory / "done.jsonl").unlink()
     assert parts.done() == []
+    with claim_parts(parts.directory.with_suffix("")) as claimed:
+        claimed.clear()
+    assert not parts.directory.exists()
 
 
-@pytest.mark.parametrize("content", ["{", '{"ratchet": "0"}'])
-def test_invalid_state_error_suggests_restart(content: str, parts: Parts) -> None:
-    (parts.directory / "state.json").write_text(content)
+def test_state_of_another_version_suggests_restart(parts: Parts) -> None:
+    (parts.directory / "state.json").write_text('{"ratchet": "0", "input": {}, "model": {}}')
     with pytest.raises(UserError, match=r"state\.json: .*restart=true"):
         parts.state()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"thesis.docx": "my only copy"},
+        {"part-000000": "my only copy", "done.jsonl": "{}"},
+        {"state.json": '{"by": "another program"}', "lock": ""},
+        {"state.json": "not JSON"},
+        {"lock": "of a door"},
+        {"chapter/state.json": "{}"},
+    ],
+    ids=lambda files: " ".join(files),
+)
+def test_foreign_directory_is_refused_and_kept(files: dict[str, str], tmp_path: Path) -> None:
+    directory = parts_directory(tmp_path / "out.csv")
+    for name, content in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(content)
+    with (
+        pytest.raises(UserError, match=r"out\.csv\.parts has files that are not of `predict`"),
+        claim_parts(tmp_path / "out.csv"),
+    ):
+        pass
+    kept = {path.relative_to(directory).as_posix(): path.read_text() for path in directory.rglob("*") if path.is_file()}
+    assert kept == files
+
+
+def test_linked_directory_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out.csv.parts").symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match="is a link"), claim_parts(tmp_path / "out.csv"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "out.csv.parts"]
+    assert not list((tmp_path / "mine").iterdir())
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "part-1", ".notes.7.tmp", "part-000002/notes.txt"])
+def test_added_file_survives_a_restart_and_the_end(name: str, parts: Parts) -> None:
+    (parts.directory / name).parent.mkdir(exist_ok=True)
+    (parts.directory / name).write_text("mine")
+    with claim_parts(parts.directory.with_suffix("")) as claimed:
+        claimed.clear()
+        claimed.begin(STATE, [])
+        claimed.clear()
+    files = [path for path in parts.directory.rglob("*") if path.is_file()]
+    assert [path.relative_to(parts.directory).as_posix() for path in files] == [name]
+
+
+def test_early_killed_process_does_not_block_the_next(tmp_path: Path) -> None:
+    directory = parts_directory(tmp_path / "out.csv")
+    directory.mkdir()
+    for name in ("lock", ".state.json.12.tmp"):
+        (directory / name).touch()
+    with claim_parts(tmp_path / "out.csv"):
+        pass
+    assert not directory.exists()
 
 
 def test_second_claim_error_names_first_process(tmp_path: Path) -> None:
@@ -79,7 +138,7 @@ def test_error_before_begin_leaves_no_files(tmp_path: Path) -> None:
 
 def test_unwritable_location_is_reported(tmp_path: Path) -> None:
     parts_directory(tmp_path / "out.csv").write_text("a file")
-    with pytest.raises(UserError, match=r"out\.csv\.parts: cannot be created"), claim_parts(tmp_path / "out.csv"):
+    with pytest.raises(UserError, match=r"out\.csv\.parts is a file"), claim_parts(tmp_path / "out.csv"):
         pass
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.commands import run_command
 from tests.inference.naming import naming_scorer
+from tests.sample_runs import rewrite_record
 
 from ratchet.config import compose
 from ratchet.data.texts import TextColumns
@@ -85,10 +86,11 @@ def test_scorer_and_its_results_are_immutable() -> None:
 
 @pytest.mark.parametrize("name", ["thresholds.json", "model/rules.json", "calibration.json", "labels.json"])
 def test_identity_depends_on_all_model_files(name: str, rule_runs: list[StoredRun]) -> None:
-    before = load_scorer(rule_runs[0]).identity.sha256
+    rewrite_record(rule_runs[0].path, model_files={})  # as in runs of earlier versions, whose files are not checked
+    before = load_scorer(rule_runs[0].path).identity.sha256
     path = rule_runs[0].path / name
     path.write_text(path.read_text() + "\n")
-    assert load_scorer(rule_runs[0]).identity.sha256 != before
+    assert load_scorer(rule_runs[0].path).identity.sha256 != before
 
 
 def test_identity_does_not_depend_on_run_location(rule_runs: list[StoredRun], tmp_path: Path) -> None:
@@ -170,6 +172,21 @@ def test_exported_network_scores_texts_independently(exported: Path) -> None:
     batch_scores = scorer.score(TEXTS).scores
     for row, text in enumerate(TEXTS):
         np.testing.assert_array_equal(scorer.score([text]).scores[0], batch_scores[row])
+
+
+@pytest.mark.parametrize("name", ["thresholds.json", "model"])
+def test_changed_model_file_is_rejected(name: str, rule_runs: list[StoredRun]) -> None:
+    run, path = rule_runs[0], rule_runs[0].path / name
+    changed = next(path.iterdir()) if path.is_dir() else path
+    before = changed.read_bytes()
+    changed.write_bytes(before + b" ")
+    with pytest.raises(UserError, match=f"{changed.name}: it is not what training wrote"):
+        load_scorer(run, use_export=False)
+    changed.unlink()
+    with pytest.raises(UserError, match=f"{changed.name}: it was removed"):
+        load_scorer(run, use_export=False)
+    changed.write_bytes(before)
+    assert load_scorer(run, use_export=False).identity.run == run.record.id
 
 
 def test_unfinished_run_is_rejected(rule_runs: list[StoredRun]) -> None:

@@ -241,3 +241,19 @@ def test_any_text_has_finite_features_that_survive_saving(
     restored = save_and_load(features, tmp_path_factory.mktemp("features"))
     np.testing.assert_array_equal(restored.transform(texts).toarray(), matrix.toarray())
     assert restored.names() == features.names()
+
+
+@pytest.mark.parametrize("min_df", [1, 2])
+def test_left_out_features_are_those_of_a_fit_to_the_other_texts(min_df: int) -> None:
+    texts = ["a blue cat", "a blue dog of gans", "a red cat and a red red fox", "vision of a red dog", "a new word"]
+    settings = {"char_ngrams": None, "min_df": min_df}
+    features = fit_features(texts, **settings)
+    left_out = features.leave_out(features.transform(texts)).toarray()
+    for row, text in enumerate(texts):
+        others = fit_features([*texts[:row], *texts[row + 1 :]], **settings)
+        expected = get_features(others, text)
+        columns = np.flatnonzero(left_out[row])
+        assert {features.names()[column] for column in columns} == set(expected)
+        for column in columns:
+            assert left_out[row][column] == pytest.approx(expected[features.names()[column]], abs=1e-6)
+    assert not left_out[-1].any(), "no other text has its words"

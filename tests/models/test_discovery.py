@@ -10,6 +10,7 @@ from tests.commands import HANG_SECONDS
 
 import ratchet.models
 from ratchet.config import ModelConfig
+from ratchet.errors import UserError
 from ratchet.models import all_settings, model_modules, settings_class, tagger_class
 
 HEAVY = ["torch", "lightning", "pytorch_lightning", "transformers", "dvc", "wandb"]
@@ -18,6 +19,7 @@ IMPORT_EVERYTHING = """
 import json, sys
 from ratchet.config import compose, register
 from ratchet.project import PACKAGED
+from ratchet.errors import UserError
 from ratchet.models import all_settings, model_modules, tagger_class
 register(all_settings())
 for module in model_modules():
@@ -110,3 +112,10 @@ def test_rule_and_regression_runs_load_no_neural_library(tmp_path: Path) -> None
         assert json.loads((tmp_path / run / "record.json").read_text(encoding="utf-8"))["status"] == "finished"
     assert "sklearn" in output["loaded"], "the regression must have run"
     assert not set(HEAVY) & set(output["loaded"])
+
+
+@pytest.mark.parametrize("module", ["os", "cnn_network", "base", "..evaluating", "cnn.cnn", "__init__", "../cnn", ""])
+def test_module_that_is_no_model_is_not_imported(module: str) -> None:
+    """A record or an export may name any module."""
+    with pytest.raises(UserError, match="is no model"):
+        tagger_class(module)

@@ -27,9 +27,9 @@ WORDS = ["speech", "sound", "waves", "nodes", "edges"]
 OFFLINE = """
 import json, sys
 from ratchet.errors import UserError
-from ratchet.neural import encoders
+from ratchet.neural import encoder_files, encoders
 
-encoders._PACKAGE = "a_package_that_is_not_there"
+encoder_files._PACKAGE = "a_package_that_is_not_there"
 attempts = []
 sys.addaudithook(lambda event, _: attempts.append(event) if event in ("socket.connect", "socket.getaddrinfo") else None)
 try:

@@ -437,7 +437,10 @@ def test_fit_prints_nothing_and_logs_only_ratchet_lines(
     assert (captured.out, captured.err) == ("", "")
     records = [record for record in caplog.records if record.levelno >= logging.INFO]
     assert {record.name.partition(".")[0] for record in records} == {"ratchet"}
-    assert len(records) == EPOCHS, "one line per epoch"
+    epochs = [record for record in records if record.name != "ratchet.steps"]
+    assert len(epochs) == EPOCHS, "one line per epoch"
+    steps = [record.getMessage() for record in records if record.name == "ratchet.steps"]
+    assert steps == ["loading torch and Lightning", "preparing the batches", "training"]
 
 
 @pytest.mark.parametrize("wanted", [True, False])

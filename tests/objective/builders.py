@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ratchet.comparison.evidence import COSTS, CandidateEvidence, Evidence
+from ratchet.comparison.evidence import COSTS, CandidateEvidence, Doubt, Evidence, ShortEvidence
 from ratchet.config import ObjectiveConfig
 from ratchet.config.objective_schema import MinimumEvidence
 from ratchet.objective.criteria import Criterion, check_own_criteria
 from ratchet.runs import StoredRun
-from ratchet.runs.selection import Candidate, Selection
+from ratchet.runs.selection import Candidate, Selection, SetAside
 from ratchet.runs.stored import RunRecord
 from ratchet.statistics.bootstrap import RunDecisions, bootstrap_metrics
 
@@ -27,6 +27,7 @@ def build_evidence(
     splits: int = 3,
     costs: Sequence[Mapping[str, float | None]] = (),
     behaviour: Sequence[Mapping[str, float]] = (),
+    doubts: Sequence[Mapping[str, Doubt]] = (),
 ) -> Evidence:
     """Return candidates a, b, ..., which give these shares of the records the right label and the rest a wrong one.
 
@@ -42,11 +43,22 @@ def build_evidence(
         candidate_costs = {**dict.fromkeys(COSTS, 1.0), **(costs[number] if number < len(costs) else {})}
         candidate = _make_candidate("abcde"[number], complexities[number], splits)
         case_shares = dict(behaviour[number]) if number < len(behaviour) else {}
-        candidates.append(CandidateEvidence(candidate, runs, metrics, candidate_costs, case_shares))
+        in_doubt = dict(doubts[number]) if number < len(doubts) else {}
+        candidates.append(CandidateEvidence(candidate, runs, metrics, candidate_costs, case_shares, in_doubt))
     positives = {label: int((targets == index).sum()) for index, label in enumerate(LABELS)}
     positives |= {"slices/even": records // 2, "slices/tiny": 19}
     selection = Selection("toy", "test", "version", tuple(entry.candidate for entry in candidates), ())
     return Evidence(selection, LABELS, records, candidates, [], positives, 200)
+
+
+def set_aside(evidence: Evidence, name: str, metrics: Mapping[str, float], **costs: float | None) -> Evidence:
+    """Return the evidence with one more candidate, set aside: its weighted F1 by split, and its costs."""
+    candidate = _make_candidate(name, 0, len(metrics))
+    aside = SetAside(candidate, f"measured on {len(metrics)} only", f"ratchet train name={name}")
+    by_split = {split: {"f1_weighted": value} for split, value in metrics.items()}
+    short = ShortEvidence(aside, by_split, {**dict.fromkeys(COSTS, 1.0), **costs}, {})
+    selection = replace(evidence.selection, set_aside=(aside,))
+    return replace(evidence, selection=selection, set_aside=[short])
 
 
 def _make_runs(targets: Any, accuracy: float, number: int, splits: int) -> list[RunDecisions]:
@@ -57,7 +69,7 @@ def _make_runs(targets: Any, accuracy: float, number: int, splits: int) -> list[
         correct = generator.permutation(len(rows)) < accuracy * len(rows)
         predicted = np.where(correct, targets[rows], (targets[rows] + 1) % len(LABELS))
         slices = {"even": np.flatnonzero(rows % 2 == 0), "tiny": np.flatnonzero(rows < 19)}
-        runs.append(RunDecisions(f"s{split}", rows, unit[targets[rows]], unit[predicted], slices))
+        runs.append(RunDecisions.of(f"s{split}", rows, unit[targets[rows]], unit[predicted], slices))
     return runs
 
 

@@ -1,10 +1,12 @@
 """Tests for criteria: each passes, fails or has too little evidence, and names what it needs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tests.objective.builders import build_evidence, build_objective, find_clause
 
-from ratchet.comparison.evidence import Evidence
+from ratchet.comparison.evidence import Doubt, Evidence
 from ratchet.config import Metric
 from ratchet.config.objective_schema import BudgetConfig, MinimumEvidence
 from ratchet.objective.criteria import (
@@ -136,10 +138,54 @@ def test_budgets_apply_to_measured_costs() -> None:
     assert find_clause(evidence, objective, "latency") == Criterion("latency p95 at most 50 ms", "pass", "50 ms")
     assert find_clause(evidence, objective, "size") == Criterion("size at most 500 MB", "fail", "512 MB", "12 MB less")
     fit = find_clause(evidence, objective, "fit")
-    assert (fit.state, fit.evidence) == ("too little evidence", "not measured"), (
+    assert (fit.state, fit.evidence) == ("too little evidence", "not judged, because it was not measured"), (
         "an unmeasured cost is not within its budget"
     )
-    assert fit.needed
+    assert fit.needed == "`ratchet train -m split.seed=0,1,2`"
+
+
+BUSY = "82% of the time waiting for a processor, load 11 on 2 cores"
+LATENCY = build_objective(budgets=BudgetConfig(latency_ms_p95=50))
+
+
+def judge_latency(milliseconds: float, doubt: Doubt) -> Criterion:
+    evidence = build_evidence(0.8, costs=[{"latency_ms_p95": milliseconds}], doubts=[{"latency_ms_p95": doubt}])
+    return find_clause(evidence, LATENCY, "latency")
+
+
+def test_budget_is_not_judged_above_it_on_a_busy_machine() -> None:
+    criterion = judge_latency(281.0, Doubt(dict.fromkeys(("a-0", "a-1", "a-2"), BUSY), only=True))
+    assert criterion.state == "too little evidence"
+    assert criterion.evidence == f"not judged, because the machine was busy ({BUSY}): 281 ms"
+    assert str(criterion.needed).startswith("an idle machine: `ratchet runs measure a-0 a-1 a-2")
+
+
+def test_budget_is_met_below_it_even_on_a_busy_machine() -> None:
+    """Other programs only add time."""
+    criterion = judge_latency(49.0, Doubt(dict.fromkeys(("a-0", "a-1", "a-2"), BUSY), only=True))
+    assert criterion == Criterion("latency p95 at most 50 ms", "pass", f"49 ms, though the machine was busy ({BUSY})")
+
+
+@pytest.mark.parametrize(("milliseconds", "state"), [(49.0, "pass"), (51.0, "fail")])
+def test_undisturbed_repeats_decide_and_others_are_named(milliseconds: float, state: State) -> None:
+    criterion = judge_latency(milliseconds, Doubt({"a-1": BUSY}, only=False))
+    assert (criterion.state, criterion.evidence) == (
+        state, f"{milliseconds:.0f} ms, without a-1 (the machine was busy)"
+    )  # fmt: skip
+
+
+def test_disturbed_fit_is_trained_again() -> None:
+    doubt = Doubt(dict.fromkeys(("a-0", "a-1", "a-2"), BUSY), only=True)
+    evidence = build_evidence(0.8, costs=[{"fit_seconds": 90.0}], doubts=[{"fit_seconds": doubt}])
+    criterion = find_clause(evidence, build_objective(budgets=BudgetConfig(fit_minutes=1)), "fit")
+    assert criterion.state == "too little evidence"
+    assert criterion.needed == "an idle machine: `ratchet train -m split.seed=0,1,2`"
+
+
+def test_slice_without_one_definition_names_who_differs(good: Evidence) -> None:
+    evidence = dataclasses.replace(good, slices_left_out={"terse": ["b", "c"]})
+    criterion = find_clause(evidence, build_objective(slices={"terse": 0.5}), "slice terse")
+    assert (criterion.state, criterion.evidence) == ("too little evidence", "other records in b, c")
 
 
 def test_fit_budget_is_in_minutes() -> None:

@@ -6,15 +6,19 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.objective.builders import build_evidence, build_objective
+from tests.objective.builders import build_evidence, build_objective, set_aside
 
+from ratchet.comparison.evidence import Doubt
 from ratchet.config import Metric, Objective, ObjectiveConfig, compose_objective
 from ratchet.config.objective_schema import BudgetConfig, MinimumEvidence
 from ratchet.errors import UserError
-from ratchet.objective.gate import Decision, ObjectiveState, decide, describe_objective
+from ratchet.objective.criteria import Criterion
+from ratchet.objective.gate import Decision, ObjectiveState, decide, describe_objective, judge
 from ratchet.runs import StoredRun
+from ratchet.runs.git import run_git
 
 BUDGET = BudgetConfig(size_mb=10)
 LARGE = {"size_mb": 100.0}
@@ -76,6 +80,71 @@ def test_candidate_with_unknown_cost_is_a_rival() -> None:
     decision = decide(evidence, build_objective(margin=0.05, budgets=BUDGET))
     assert get_states(decision) == {"a": "fail", "b": "too little evidence"}
     assert decision.outcome == "too little evidence"
+
+
+def test_busy_machine_does_not_change_what_ships() -> None:
+    """Without its budget, b ships. A busy machine must not let the simpler and worse a ship instead."""
+    budgets = BudgetConfig(latency_ms_p95=50)
+    doubt = {"latency_ms_p95": Doubt({"b-0": "load 11 on 2 cores"}, only=True)}
+    slow = build_evidence(0.7, 0.95, costs=[{}, {"latency_ms_p95": 281.0}], doubts=[{}, doubt])
+    decision = decide(slow, build_objective(margin=0.05, budgets=budgets))
+    assert (decision.outcome, decision.ships) == ("too little evidence", None)
+    assert get_states(decision) == {"a": "fail", "b": "too little evidence"}
+    assert "latency p95 at most 50 ms: an idle machine: `ratchet runs measure " in decision.of("b").why
+
+
+def test_candidate_set_aside_takes_no_evidence_and_is_named() -> None:
+    evidence = set_aside(build_evidence(0.4, 0.80), "try", {"s1": 0.81})
+    decision = decide(evidence, build_objective(floor=0.6, margin=0.05))
+    assert (decision.outcome, decision.ships) == ("ships", "b")
+    assert decision.why == "the only one that meets every criterion; set aside: try"
+    assert [clause.name for clause in decision.of("b").clauses if "try" in clause.name] == []
+
+
+def test_much_better_candidate_set_aside_holds_the_decision() -> None:
+    """Otherwise the simplest model ships as soon as a repeat of the best one is interrupted."""
+    evidence = build_evidence(0.80)
+    value = evidence.of("a").metrics["f1_weighted"].values[:2]
+    better = {split: float(own) + 0.06 for split, own in zip(("s0", "s1"), value, strict=True)}
+    decision = decide(set_aside(evidence, "best", better), build_objective(margin=0.05))
+    assert (decision.outcome, decision.ships) == ("too little evidence", None)
+    [criterion] = [clause for clause in decision.of("a").clauses if clause.state != "pass"]
+    assert criterion == Criterion(
+        "no more than 0.05 below best, which is set aside",
+        "too little evidence",
+        "-0.060 on the 2 splits that both have",
+        "`ratchet train name=best`",
+    )
+    assert decide(set_aside(evidence, "best", better), build_objective(margin=0.07)).ships == "a"
+    too_large = set_aside(evidence, "best", better, size_mb=100.0)
+    assert decide(too_large, build_objective(margin=0.05, budgets=BUDGET)).ships == "a", "over budget, it cannot ship"
+    elsewhere = set_aside(evidence, "best", {"s7": 1.0})
+    assert decide(elsewhere, build_objective(margin=0.05)).ships == "a", "no split in common"
+
+
+def test_times_of_different_machines_are_noted() -> None:
+    evidence = build_evidence(0.7, 0.95)
+    objective = build_objective(budgets=BudgetConfig(latency_ms_p95=50))
+    slow, fast = ({"processor": name, "cores": 2} for name in ("Slow", "Fast"))
+    first, second = evidence.selection.candidates
+
+    def judge_on(*machines: dict[str, Any]) -> list[str]:
+        candidates = tuple(
+            dataclasses.replace(candidate, runs=tuple(
+                dataclasses.replace(run, record=dataclasses.replace(run.record, machine=machine))
+                for run in candidate.runs
+            ))
+            for candidate, machine in zip((first, second), machines, strict=True)
+        )  # fmt: skip
+        selection = dataclasses.replace(evidence.selection, candidates=candidates)
+        named = Objective(objective, "mine", Path(__file__), ())
+        return judge(dataclasses.replace(evidence, selection=selection), named).notes
+
+    assert judge_on(slow, slow) == judge_on({}, slow) == []
+    [note] = judge_on(slow, fast)
+    assert note.startswith(
+        "budgets compare times of different machines: Slow, 2 cores (a); Fast, 2 cores (b). `ratchet"
+    )
 
 
 def test_nothing_ships_if_every_candidate_fails_a_criterion() -> None:
@@ -186,6 +255,16 @@ def test_change_before_runs_is_not_reported(git: Git, path: Path) -> None:
     state = describe_state(path)
     assert (state.commit, state.changed) == (last, None)
     assert (state.name, state.hash) == ("mine", Objective(ObjectiveConfig(), "mine", path, ()).hash)
+
+
+def test_file_whose_status_is_unknown_is_not_taken_for_committed(
+    git: Git, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_objective(git, BEFORE)
+    monkeypatch.setattr(
+        "ratchet.objective.gate.run_git", lambda *arguments: None if "status" in arguments else run_git(*arguments)
+    )
+    assert describe_state(path).commit is None
 
 
 def test_change_after_first_run_is_reported_with_commit(git: Git, path: Path) -> None:

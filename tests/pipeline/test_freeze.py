@@ -1,14 +1,16 @@
 """Tests for stage `config`: frozen configurations equal composed ones, on files that the pipeline watches."""
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.commands import read_files
+from tests.commands import CONF, read_files
+from tests.encoder_directories import write_encoder
 from tests.own_projects import CONSTANT, keep_registered, write_project
 
 from ratchet.config import Config, compose, compose_objective, config_hash, load, plain
@@ -17,11 +19,12 @@ from ratchet.models import all_settings
 from ratchet.pipeline import freeze as frozen
 from ratchet.pipeline.data_stages import load_data
 from ratchet.pipeline.decision_stages import load_objective
-from ratchet.pipeline.freeze import freeze
+from ratchet.pipeline.freeze import explain_stale_models, freeze
 from ratchet.pipeline.plan import PipelineConfig
 from ratchet.project import VARIABLE
 
 Freeze = Callable[..., None]
+TRANSFORMER = (CONF / "model" / "transformer.yaml").read_text().replace("all-MiniLM-L6-v2 ", "encoder ")
 
 
 @pytest.fixture
@@ -70,6 +73,24 @@ def test_any_text_survives_freezing(text: str, freeze_here: Freeze) -> None:
     expected = compose([override]).data.filter.exclude
     assert load_frozen_config("rule").data.filter.exclude == expected
     assert load_data(Path("build/config/data.yaml"))[0].filter.exclude == expected
+
+
+def test_encoder_replaced_in_place_changes_what_training_depends_on(freeze_here: Freeze, tmp_path: Path) -> None:
+    def read() -> tuple[str, str]:
+        freeze_here(models=["rule", "transformer"], overrides=[])
+        return Path("build/code/model/rule.json").read_text(), Path("build/code/model/transformer.json").read_text()
+
+    conf = tmp_path / "conf" / "model"
+    conf.mkdir(parents=True)
+    (tmp_path / "ratchet.yaml").touch()
+    (conf / "transformer.yaml").write_text(TRANSFORMER)
+    write_encoder(tmp_path / "encoder")
+    rule, transformer = read()
+    assert "model.encoder" in transformer
+    assert read() == (rule, transformer)
+    write_encoder(tmp_path / "encoder", b"\0\0\0\1")
+    assert read()[0] == rule
+    assert read()[1] != transformer
 
 
 def test_frozen_model_has_its_own_name(freeze_here: Freeze) -> None:
@@ -263,3 +284,58 @@ def test_own_model_is_frozen_with_its_code(tmp_path: Path, monkeypatch: pytest.M
         assert str(tmp_path) not in code[-1]["constant"]
     assert code[0]["rule"] == code[1]["rule"]
     assert set(json.loads(code[0]["constant"])) ^ set(json.loads(code[1]["constant"])), "the helper is part of it"
+
+
+def lock_stages(models: Sequence[str], **settings: object) -> None:
+    """Write dvc.lock as DVC does after training these models; `settings` replace top-level keys of configurations."""
+    stages = {}
+    for model in models:
+        config, code = Path(f"build/config/model/{model}.yaml"), Path(f"build/code/model/{model}.json")
+        deps = [
+            {"path": path.as_posix(), "md5": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}
+            for path in (code, Path("build/packages.json"))
+        ]
+        content = {**yaml.safe_load(config.read_text(encoding="utf-8")), **settings}
+        stages[f"train@{model}-0"] = {"deps": deps, "params": {config.as_posix(): content}}
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
+
+
+def test_changed_settings_of_models_are_explained(freeze_here: Freeze) -> None:
+    freeze_here(models=["rule", "regression"])
+    lock_stages(["rule", "regression"])
+    plan = PipelineConfig(models=["rule", "regression", "cnn"], repeats=[0, 1, 2])
+    freeze_here(models=plan.models)
+    assert explain_stale_models(plan) == [], "cnn was never trained, so nothing of it is out of date"
+    changed = replace(plan, overrides=["evaluate=val"])
+    freeze_here(models=plan.models, overrides=changed.overrides)
+    assert explain_stale_models(changed) == [
+        "out of date: rule, regression (6 runs): evaluate: test -> val",
+        "(overrides in params.yaml apply to every model; conf/model/<model>.yaml changes one)",
+    ]
+    of_one = replace(plan, models=["regression"], overrides=["model.C=0.5"])
+    freeze_here(models=of_one.models, overrides=of_one.overrides)
+    assert explain_stale_models(of_one) == ["out of date: regression (3 runs): model.C: 1.5 -> 0.5"]
+
+
+def test_changed_code_and_packages_are_explained(freeze_here: Freeze) -> None:
+    plan = PipelineConfig(models=["rule"])
+    freeze_here(models=["rule"])
+    lock_stages(["rule"])
+    for path in ("build/code/model/rule.json", "build/packages.json"):
+        Path(path).write_text("{}")
+    assert explain_stale_models(plan) == ["out of date: rule (1 run): its code; versions of packages"]
+
+
+@pytest.mark.parametrize("content", [None, "", "stages: [", "stages: {}", "[]"])
+def test_lock_that_cannot_be_read_explains_nothing(content: str | None, freeze_here: Freeze) -> None:
+    freeze_here(models=["rule"])
+    if content is not None:
+        Path("dvc.lock").write_text(content)
+    assert explain_stale_models(PipelineConfig()) == []
+
+
+def test_number_that_dvc_writes_in_another_way_is_no_change(freeze_here: Freeze) -> None:
+    freeze_here(models=["cnn"])
+    model = yaml.safe_load(Path("build/config/model/cnn.yaml").read_text(encoding="utf-8"))["model"]
+    lock_stages(["cnn"], model={**model, "learning_rate": "2e-3"})
+    assert explain_stale_models(PipelineConfig(models=["cnn"], baseline="cnn")) == []

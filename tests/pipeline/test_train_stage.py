@@ -1,6 +1,7 @@
 """Tests for stage `train@model-k`: its run equals that of `python train.py` with the same configuration."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from ratchet.errors import RunFailed, UserError
 from ratchet.pipeline.data_stages import prepare_data, split_data
 from ratchet.pipeline.plan import DATA, READINGS, SPLITS
 from ratchet.pipeline.train_stage import train_run
-from ratchet.runs import StoredRun
+from ratchet.runs import StoredRun, recording
 from ratchet.runs.stored import read_run
 from ratchet.training import train
 
@@ -50,6 +51,17 @@ def plain_run(tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
 )
 def test_results_equal_those_without_the_pipeline(name: str, trained: Path, plain_run: StoredRun) -> None:
     assert (trained / RUN / name).read_bytes() == (plain_run.path / name).read_bytes()
+
+
+def test_run_whose_code_changed_meanwhile_fails_the_stage(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / RUN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(recording, "find_changed_code", lambda model: ["fit"])
+    with pytest.raises(UserError, match=r"the code changed during the run .*`dvc repro` trains it again"):
+        train_run("rule", 1)
 
 
 def test_record_describes_the_same_candidate(trained: Path, plain_run: StoredRun) -> None:

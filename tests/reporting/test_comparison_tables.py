@@ -247,3 +247,22 @@ def test_rows_have_one_cell_per_column(sections: list[Section]) -> None:
     for table in tables_in(sections):
         assert table.rows, table.title
         assert {len(row) for row in table.rows} == {len(table.columns)}, table.title
+
+
+def test_groups_of_many_labels_show_the_lowest_p_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MOST_GROUPS", 3)
+    groups = [group(f"label {number}", 0.1, p_adjusted=1 - number / 100) for number in range(8)]
+    table = tables.groups(comparison(RULE, result("cnn", groups=groups)), "label")
+    assert table is not None
+    assert [row[1].text for row in table.rows] == ["label 7", "label 6", "label 5"]
+    assert table.title == "Labels against rule, the 3 with the lowest p of 8"
+
+
+def test_criteria_table_counts_most_of_many_rivals() -> None:
+    rivals = [Criterion(f"no more than 0.03 below c{number}", "fail", "-0.1", "0.07 more") for number in range(199)]
+    rivals[150] = Criterion("no more than 0.03 below c150", "pass", "+0.1")
+    table = verdict_tables.criteria(make_judgement("cnn", "fail", clauses=[Criterion("repeats", "pass", "3"), *rivals]))
+    names = [row[0].text for row in table.rows]
+    assert names[:2] == ["repeats", "no more than 0.03 below c0"]
+    assert names[-2:] == ["no more than 0.03 below c150", "178 more rivals"], "each state is counted on its own"
+    assert len(names) == 1 + 20 + 1 + 1

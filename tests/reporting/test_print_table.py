@@ -195,10 +195,18 @@ def test_lines_have_no_trailing_blanks(capsys: pytest.CaptureFixture[str]) -> No
     assert all(line == line.rstrip() for line in capsys.readouterr().out.splitlines())
 
 
-@pytest.mark.parametrize("blank", ["\n", "\r", "\t", "\x0b", "\x1b", "\x85", "\u2028"])
+@pytest.mark.parametrize("blank", ["\n", "\r", "\t", "\x0b", "\x1c", "\x85", "\u2028"])
 def test_cell_stays_on_its_line(blank: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"a": f"one{blank}two", "b": "1"}])
     assert capsys.readouterr().out == "a        b\none two  1\n"
+
+
+@pytest.mark.parametrize(("character", "shown"), [("\x1b", "\\u001b"), ("\x9b", "\\u009b"), ("\u202e", "\\u202e")])
+def test_control_character_is_shown_as_its_escape(
+    character: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_table([{"a": f"one{character}two", "b": "1"}])
+    assert capsys.readouterr().out == f"a             b\none{shown}two  1\n"
 
 
 def test_json_is_readable_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,7 @@ def test_command_is_quoted_for_any_directory(name: str, tmp_path: Path) -> None:
         ({**CLEAN, "dirty": True, "diff_complete": True}, True),
         ({**CLEAN, "dirty": True, "diff_complete": False, "files": [{"path": "a"}]}, True),
         ({**CLEAN, "dirty": True, "diff_complete": False}, False),
+        ({**CLEAN, "dirty": None, "problem": "fatal: index file corrupt"}, False),
         ({"commit": None}, False),
         ({}, False),
     ],
@@ -79,6 +80,7 @@ def test_only_a_run_with_recorded_code_has_a_command(git: dict[str, Any], has_co
     [
         (CLEAN, "0123456789ab"),
         ({**CLEAN, "dirty": True}, "0123456789ab, changed"),
+        ({**CLEAN, "dirty": None, "problem": "fatal: index file corrupt"}, "0123456789ab, changes unknown"),
         ({"commit": None, "branch": None, "dirty": None}, "not in git"),
         ({}, "not in git"),
     ],

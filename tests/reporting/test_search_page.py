@@ -14,11 +14,14 @@ def read_headline(search: SearchResult) -> str:
 
 
 def test_headline_states_whether_search_improved() -> None:
-    assert read_headline(FOUND).startswith("a better setting was found on val, where it was chosen")
-    assert read_headline(SearchResult(TRIALS, TRIALS[0], [], {})).startswith(
-        "no better setting was found than the default settings"
+    assert read_headline(FOUND).startswith("+0.200 on val against the default on the records on which it was chosen")
+    assert read_headline(SearchResult(TRIALS, TRIALS[0], [], {}, TRIALS[0])).startswith(
+        "no better setting was found than the default settings, on val"
     )
-    assert read_headline(SearchResult([], None, [], {})).startswith("no better setting was found")
+    assert read_headline(SearchResult(TRIALS, TRIALS[2], [], {})).startswith(
+        "whether this is better than the default is not known"
+    )
+    assert read_headline(SearchResult([], None, [], {})).startswith("no trial has finished")
 
 
 def test_every_trial_has_row_and_best_is_marked() -> None:

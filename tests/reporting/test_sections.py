@@ -261,3 +261,17 @@ def test_ladder_names_what_the_data_lack_once(tmp_path: Path) -> None:
     [line] = [line for line in shown if line.startswith("left out of the data: ")]
     assert "4 records of train or val" in line
     assert LEFT_OUT["first"] in line
+
+
+def test_charts_of_many_candidates_are_limited_and_tables_are_not(
+    sections: list[Section], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "Charts and examples show"
+    assert not any(note in text for text in paragraphs(sections))
+    monkeypatch.setattr("ratchet.charts.comparison_charts.MOST_CANDIDATES", 2)
+    names = ["rule", "cnn", "big"]
+    found = made_findings(tmp_path, *(made_candidate(tmp_path, name, *JUDGED_TWICE) for name in names))
+    limited = build_sections(found, NO_TEXTS)
+    assert any(f"{note} 2 of 3 candidates" in text for text in paragraphs(limited))
+    assert len({row["model"] for row in read_chart_rows(limited, "ladder-chart") if "model" in row}) == 2
+    assert len(cells(tables(limited)[0])) >= 3

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +19,15 @@ from ratchet.runs import StoredRun
 from ratchet.runs.promotions import (
     Promotion,
     add_decision,
+    check_unchanged,
     describe_promotion,
     find_named_parent,
+    find_previous,
     find_promoted,
     find_promoted_parent,
     find_promoted_runs,
     find_standing_promotions,
+    is_same_candidate,
     promotions_file,
     read_decisions,
 )
@@ -173,6 +179,147 @@ def test_broken_line_error_names_file_and_line(line: str, tmp_path: Path) -> Non
             read()
         assert str(error.value).startswith(f"{path}, line 3: ")
         assert "git" in str(error.value)
+
+
+@pytest.mark.parametrize("data", ["../pwned", "a/b", "/etc/passwd", "..", "", "a\\b"])
+def test_data_name_cannot_lead_elsewhere(data: str, tmp_path: Path) -> None:
+    """It may come from the record of a foreign run."""
+    for use in (
+        lambda: add_decision(tmp_path / "promotions", make_decision(data=data)),
+        lambda: read_decisions(tmp_path / "promotions", data),
+    ):
+        with pytest.raises(UserError, match="not the name of a data set"):
+            use()
+    assert list(tmp_path.iterdir()) == []
+
+
+CUT_SHORT = """
+import os, signal, sys
+from pathlib import Path
+from ratchet.runs.promotions import add_decision, read_decisions
+write = os.write
+def cut(descriptor, content):
+    write(descriptor, content[:int(sys.argv[2])])
+    os.kill(os.getpid(), signal.SIGKILL)
+os.write = cut
+add_decision(Path(sys.argv[1]), read_decisions(Path(sys.argv[1]), "sample")[0])
+"""
+
+
+@pytest.mark.parametrize("written", ["0", "1", "200"])
+def test_killed_writer_leaves_a_readable_log(written: str, tmp_path: Path) -> None:
+    path = add_decision(tmp_path, make_decision())
+    before = path.read_bytes()
+    killed = subprocess.run([sys.executable, "-c", CUT_SHORT, tmp_path, written], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(path.read_bytes()) == len(before) + int(written)
+    assert get_names(read_decisions(tmp_path, "sample")) == ["rule"]
+    add_decision(tmp_path, make_decision("cnn"))
+    assert path.read_bytes().startswith(before)
+    assert get_names(read_decisions(tmp_path, "sample")) == ["rule", "cnn"]
+
+
+PROMOTING = """
+import dataclasses, sys
+from pathlib import Path
+from ratchet.runs.promotions import add_decision, locked_promotions, read_decisions
+directory = Path(sys.argv[1])
+[decision, *_] = read_decisions(directory, "sample")
+print(flush=True); input()  # all processes are ready before the first one writes
+for number in range(5):
+    with locked_promotions(directory):
+        before = read_decisions(directory, "sample")
+        add_decision(directory, dataclasses.replace(decision, name=f"{sys.argv[2]}-{number}"))
+        assert len(read_decisions(directory, "sample")) == len(before) + 1
+"""
+
+
+def test_concurrent_processes_lose_no_decision_and_hold_the_lock(tmp_path: Path) -> None:
+    add_decision(tmp_path, make_decision())
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROMOTING, tmp_path, str(writer)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for writer in range(8)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    expected = ["rule", *(f"{writer}-{number}" for writer in range(8) for number in range(5))]
+    assert sorted(map(str, get_names(read_decisions(tmp_path, "sample")))) == sorted(expected)
+    assert [path.name for path in tmp_path.iterdir()] == ["sample.jsonl"]
+
+
+def test_changed_log_is_refused_with_what_was_recorded(tmp_path: Path) -> None:
+    add_decision(tmp_path, make_decision())
+    before = read_decisions(tmp_path, "sample")
+    check_unchanged(tmp_path, "sample", before)
+    add_decision(tmp_path, make_decision("cnn"))
+    with pytest.raises(UserError, match=r"recorded meanwhile \(promote cnn at 2026-01-01T.*run it again"):
+        check_unchanged(tmp_path, "sample", before)
+
+
+# --- rolling back: to the last promotion of another candidate ---
+STEPS = st.lists(st.one_of(st.none(), st.tuples(st.sampled_from("ABC"), st.integers(1, 2))), max_size=12)
+
+
+def play(steps: Sequence[tuple[str, int] | None]) -> list[Promotion]:
+    """Return the log after promotions of a candidate with a number of runs; None rolls back."""
+    log: list[Promotion] = []
+    for number, step in enumerate(steps):
+        if step is not None:
+            name, size = step
+            log.append(make_decision(name, at=f"{number}", runs={f"{name}{run}": "s" for run in range(size)}))
+        elif standing := find_standing_promotions(log):
+            to = find_previous(standing)
+            log.append(make_rollback(to.name if to else None))
+            log[-1] = dataclasses.replace(log[-1], at=f"{number}", runs=to.runs if to else {})
+    return log
+
+
+@given(STEPS)
+@example([("A", 1), ("B", 1), ("B", 1), None])
+@example([("A", 1), ("B", 1), ("B", 2), ("A", 1), None, None, None])
+def test_rollbacks_walk_back_through_the_candidates(steps: list[tuple[str, int] | None]) -> None:
+    candidates: list[str] = []  # the model: what was in force, one entry for repeated promotions of one candidate
+    for step in steps:
+        if step is None:
+            candidates = candidates[:-1]
+        elif candidates[-1:] != [step[0]]:
+            candidates.append(step[0])
+    standing = find_standing_promotions(play(steps))
+    assert [promotion.name for promotion in standing[-1:]] == candidates[-1:]
+    before = find_previous(standing) if standing else None
+    assert (before.name if before else None) == (candidates[-2] if len(candidates) > 1 else None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"runs": {"more": "s0", "runs": "s1"}, "gate": "nothing ships", "commit": "def"}, True),
+        ({"code": []}, True),
+        ({"code": ["2b"]}, False),
+        ({"config_hash": "other"}, False),
+        ({"name": "other"}, False),
+        ({"evidence": {"dataset_version": "v2"}}, False),
+    ],
+    ids=["equal", "more runs", "unknown code", "other code", "other configuration", "other name", "other data"],
+)
+def test_candidate_is_name_configuration_data_and_code(changes: dict[str, Any], same: bool) -> None:
+    one = make_decision(code=["1a"], evidence={"dataset_version": "v1"})
+    assert is_same_candidate(one, dataclasses.replace(one, **changes)) is same
 
 
 def test_unknown_keys_are_ignored(tmp_path: Path) -> None:

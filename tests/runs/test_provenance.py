@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 import tracemalloc
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,13 +14,16 @@ import pytest
 from tests import own_projects
 
 from ratchet.machine import machine
-from ratchet.runs import provenance
+from ratchet.runs import git as git_module
+from ratchet.runs.git import ask_git
 from ratchet.runs.provenance import (
     find_git_warning,
     hash_lock,
+    is_own_diff,
     read_git_state,
     read_library_versions,
     read_package_versions,
+    remember_diff,
 )
 
 
@@ -122,22 +126,215 @@ def test_diff_keeps_every_byte(project: Path, tmp_path: Path, content: bytes) ->
     assert read_code(restore(project, diff, tmp_path)) == read_code(project)
 
 
+SETTINGS = {
+    "apply.ignoreWhitespace": "change",
+    "apply.whitespace": "error",
+    "color.diff": "always",
+    "color.ui": "always",
+    "core.abbrev": "4",
+    "core.autocrlf": "true",
+    "core.bigFileThreshold": "10",
+    "core.checkStat": "minimal",
+    "core.eol": "crlf",
+    "core.fsmonitor": "echo",
+    "core.ignoreStat": "true",
+    "core.pager": "false",
+    "core.quotePath": "false",
+    "core.safecrlf": "true",
+    "core.splitIndex": "true",
+    "core.untrackedCache": "true",
+    "core.whitespace": "tab-in-indent,cr-at-eol",
+    "diff.algorithm": "patience",
+    "diff.colorMoved": "zebra",
+    "diff.context": "0",
+    "diff.external": "echo",
+    "diff.ignoreSubmodules": "all",
+    "diff.indentHeuristic": "false",
+    "diff.interHunkContext": "50",
+    "diff.mnemonicPrefix": "true",
+    "diff.noprefix": "true",
+    "diff.orderFile": "nowhere",
+    "diff.relative": "true",
+    "diff.renames": "copies",
+    "diff.submodule": "log",
+    "diff.suppressBlankEmpty": "true",
+    "diff.wordRegex": ".",
+    "diff.wsErrorHighlight": "all",
+    "grep.lineNumber": "true",
+    "index.version": "4",
+    "log.showSignature": "true",
+    "status.relativePaths": "false",
+    "status.short": "true",
+    "status.showUntrackedFiles": "no",
+}
+
+
+def change_in_many_ways(project: Path) -> None:
+    """Change lines far apart, rename, delete, add; with blanks, carriage returns and text that is not ASCII."""
+    code = project / "src" / "ratchet"
+    lines = (code / "long.py").read_text().splitlines(keepends=True)
+    lines[3], lines[20], lines[38] = "y = 3 \n", "", "\t\n\n"
+    (code / "long.py").write_text("".join(lines))
+    (code / "größe a.py").rename(code / "länge b.py")
+    (code / "crlf.py").write_bytes(b"q = 1\r\nr = 2\n")
+    (project / "conf" / "config.yaml").unlink()
+
+
+@pytest.fixture(scope="module")
+def changed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository that differs from its commit in many ways. No test changes it."""
+    path = tmp_path_factory.mktemp("changed") / "project"
+    write_project(path)
+    (path / "src" / "ratchet" / "long.py").write_text("".join(f"x{number} = {number}\n" for number in range(40)))
+    (path / "src" / "ratchet" / "größe a.py").write_text("a = 1\n\n" * 20)
+    git(path, "init", "--quiet")
+    git(path, "add", ".")
+    git(path, "commit", "--quiet", "--message=first")
+    change_in_many_ways(path)
+    return path
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS))
+def test_no_setting_of_git_affects_what_is_recorded(
+    changed_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    expected = read_git_state(changed_project)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    git(tmp_path, "config", "--global", setting, SETTINGS[setting])
+    assert read_git_state(changed_project) == expected
+    assert expected[0]["dirty"] is True
+
+
+def test_recorded_diff_is_applied_whatever_the_settings_of_git(
+    changed_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = shutil.copytree(changed_project, tmp_path / "project")
+    for setting, value in SETTINGS.items():
+        git(project, "config", setting, value)
+    _, diff = read_git_state(project)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(project / ".git" / "config"))
+    ask_git(project, "worktree", "add", "--detach", str(tmp_path / "code"), "HEAD")
+    ask_git(tmp_path / "code", "apply", "--binary", "-", stdin=diff)
+    assert read_code(tmp_path / "code") == read_code(project)
+
+
+def test_attributes_of_the_user_do_not_affect_what_is_recorded(
+    changed_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = read_git_state(changed_project)
+    (tmp_path / "attributes").write_text("*.py text eol=crlf diff=loud\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    git(tmp_path, "config", "--global", "core.attributesFile", str(tmp_path / "attributes"))
+    git(tmp_path, "config", "--global", "diff.loud.textconv", "echo")
+    git(tmp_path, "config", "--global", "diff.loud.command", "echo")
+    assert read_git_state(changed_project) == expected
+
+
 @pytest.mark.parametrize(
-    ("setting", "value"),
+    ("name", "value"),
     [
-        ("color.ui", "always"),
-        ("diff.noprefix", "true"),
-        ("diff.mnemonicPrefix", "true"),
-        ("diff.external", "echo"),
-        ("diff.relative", "true"),
+        ("GIT_DIFF_OPTS", "-u0"),
+        ("GIT_EXTERNAL_DIFF", "echo"),
+        ("GIT_LITERAL_PATHSPECS", "1"),
+        ("GIT_ICASE_PATHSPECS", "1"),
+        ("GIT_PREFIX", "src/"),
+        ("GIT_ATTR_SOURCE", "HEAD"),
     ],
 )
-def test_user_git_settings_do_not_affect_diff(project: Path, tmp_path: Path, setting: str, value: str) -> None:
-    git(project, "config", setting, value)
-    (project / "src" / "ratchet" / "model.py").write_text("x = 1\ny = 3\n")
-    (project / "src" / "ratchet" / "new.py").write_text("z = 3\n")
-    _, diff = read_git_state(project)
+def test_variables_of_git_do_not_affect_what_is_recorded(
+    changed_project: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    expected = read_git_state(changed_project)
+    monkeypatch.setenv(name, value)
+    assert read_git_state(changed_project) == expected
+
+
+@pytest.mark.parametrize(
+    "flags", [["--skip-worktree"], ["--assume-unchanged"], ["--skip-worktree", "--assume-unchanged"]]
+)
+@pytest.mark.parametrize("change", ["edited", "deleted"])
+def test_changes_that_are_hidden_from_git_are_recorded(
+    project: Path, tmp_path: Path, flags: list[str], change: str
+) -> None:
+    path = project / "src" / "ratchet" / "model.py"
+    for flag in flags:
+        git(project, "update-index", flag, "src/ratchet/model.py")
+    index = (project / ".git" / "index").read_bytes()
+    assert read_git_state(project)[0]["dirty"] is False
+    path.write_text("loss = 0\n") if change == "edited" else path.unlink()
+    state, diff = read_git_state(project)
+    assert state["dirty"] is True
     assert read_code(restore(project, diff, tmp_path)) == read_code(project)
+    assert (project / ".git" / "index").read_bytes() == index
+
+
+def test_files_that_a_sparse_checkout_leaves_out_are_not_deleted(project: Path) -> None:
+    git(project, "sparse-checkout", "set", "--no-cone", "/src/", "/.gitignore")
+    assert not (project / "conf").exists()
+    state, diff = read_git_state(project)
+    assert (state["dirty"], diff) == (False, "")
+    (project / "src" / "ratchet" / "model.py").write_text("x = 9\n")
+    state, diff = read_git_state(project)
+    assert state["dirty"] is True
+    assert "conf/config.yaml" not in diff
+
+
+def add_submodule(project: Path, tmp_path: Path) -> Path:
+    """Commit a submodule below the code of the project; return its directory."""
+    write_project(tmp_path / "other")
+    git(tmp_path / "other", "init", "--quiet")
+    git(tmp_path / "other", "add", ".")
+    git(tmp_path / "other", "commit", "--quiet", "--message=first")
+    git(project, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "other"), "src/sub")
+    git(project, "commit", "--quiet", "--message=with a submodule")
+    return project / "src" / "sub"
+
+
+@pytest.mark.parametrize("ignore", [None, "all", "dirty"])
+def test_changes_in_a_submodule_are_not_taken_for_none(project: Path, tmp_path: Path, ignore: str | None) -> None:
+    submodule = add_submodule(project, tmp_path)
+    if ignore is not None:
+        git(project, "config", "submodule.src/sub.ignore", ignore)
+    (submodule / "src" / "__pycache__").mkdir()
+    (submodule / "src" / "__pycache__" / "model.bin").touch()
+    assert read_git_state(project)[0]["dirty"] is False
+    (submodule / "src" / "ratchet" / "model.py").write_text("x = 9\n")
+    state, diff = read_git_state(project)
+    assert (state["dirty"], diff) == (None, "")
+    assert "src/sub: the submodule has changes" in state["problem"]
+    git(submodule, "commit", "--quiet", "-a", "--message=second")
+    state, diff = read_git_state(project)
+    assert state["dirty"] is True
+    assert "+Subproject commit" in diff
+
+
+def test_hooks_and_monitors_do_not_run(project: Path, tmp_path: Path) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    for name in ("post-index-change", "post-checkout", "monitor"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
+        (hooks / name).chmod(0o755)
+    git(project, "config", "core.hooksPath", str(hooks))
+    git(project, "config", "core.fsmonitor", str(hooks / "monitor"))
+    (project / "src" / "new.py").write_text("z = 3\n")
+    assert read_git_state(project)[0]["dirty"] is True
+    ask_git(project, "worktree", "add", "--detach", str(tmp_path / "code"), "HEAD")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_recorded_diffs_are_known_in_their_repository(project: Path, tmp_path: Path) -> None:
+    (project / "src" / "ratchet" / "model.py").write_text("x = 9\n")
+    state, _ = read_git_state(project)
+    assert not is_own_diff(project, state["diff_sha256"])
+    remember_diff(project, state)
+    remember_diff(project, state)
+    assert is_own_diff(project, state["diff_sha256"])
+    assert len((project / ".git" / "ratchet" / "diffs.jsonl").read_text().splitlines()) == 1
+    assert not is_own_diff(project, "0" * 64)
+    git(project, "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"))
+    assert is_own_diff(tmp_path / "tree", state["diff_sha256"]), "worktrees are one repository"
+    git(tmp_path, "clone", "--quiet", str(project), str(tmp_path / "clone"))
+    assert not is_own_diff(tmp_path / "clone", state["diff_sha256"])
 
 
 def test_change_of_same_size_and_time_is_detected(project: Path) -> None:
@@ -324,7 +521,7 @@ def test_refused_ownership_is_a_problem_with_the_remedy(
 
 
 def test_git_that_hangs_is_a_problem(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "_GIT_SECONDS", 0.3)
+    monkeypatch.setattr(git_module, "_SECONDS", 0.3)
     write_fake_git(tmp_path / "bin", "exec sleep 600", monkeypatch)
     assert "did not answer" in read_problem(project)
 
@@ -336,15 +533,58 @@ def test_git_that_dies_without_a_word_is_a_problem(
     assert "exit code 7" in read_problem(project)
 
 
-@pytest.mark.parametrize("damaged", ["HEAD", "index", "objects"])
-def test_damaged_repository_is_a_problem(project: Path, damaged: str) -> None:
-    path = project / ".git" / damaged
-    if path.is_dir():
-        shutil.rmtree(path)
-        path.mkdir()
-    else:
-        path.write_text("nonsense")
+def test_damaged_repository_is_a_problem(project: Path) -> None:
+    (project / ".git" / "HEAD").write_text("nonsense")
     assert "fatal" in read_problem(project) or "error" in read_problem(project)
+
+
+def damage_index(project: Path) -> None:
+    (project / ".git" / "index").write_text("nonsense")
+
+
+def lose_all_objects(project: Path) -> None:
+    shutil.rmtree(project / ".git" / "objects")
+    (project / ".git" / "objects").mkdir()
+
+
+def lose_an_object(project: Path) -> None:
+    name = git(project, "rev-parse", "HEAD:src/ratchet/model.py")
+    (project / ".git" / "objects" / name[:2] / name[2:]).unlink()
+
+
+def lose_a_filter(project: Path) -> None:
+    (project / ".gitattributes").write_text("*.py filter=lfs -text\n")
+    git(project, "config", "filter.lfs.clean", "no-such-program clean")
+
+
+def lose_a_required_filter(project: Path) -> None:
+    lose_a_filter(project)
+    git(project, "config", "filter.lfs.required", "true")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_index, lose_all_objects, lose_an_object, lose_a_filter, lose_a_required_filter],
+    ids=lambda damage: damage.__name__,
+)
+def test_diff_that_fails_is_unknown_not_clean(project: Path, damage: Callable[[Path], None]) -> None:
+    commit = git(project, "rev-parse", "HEAD")
+    (project / "src" / "ratchet" / "model.py").write_text("x = 9\n")
+    damage(project)
+    state, diff = read_git_state(project)
+    problem = str(state.pop("problem"))
+    assert (state, diff) == ({"commit": commit, "branch": "trunk", "dirty": None}, "")
+    assert problem.startswith(("fatal:", "error:"))
+    warning = str(find_git_warning({**state, "problem": problem}))
+    assert problem in warning
+    assert "whether the code differs from the commit" in warning
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_file_that_cannot_be_read_is_unknown_not_clean(project: Path) -> None:
+    (project / "src" / "ratchet" / "model.py").chmod(0)
+    (project / "src" / "ratchet" / "model.py").touch()
+    assert "Permission denied" in read_git_state(project)[0]["problem"]
 
 
 def test_repository_without_commit_is_recorded_without_a_warning(tmp_path: Path) -> None:

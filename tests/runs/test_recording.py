@@ -4,11 +4,13 @@ import csv
 import json
 import logging
 import os
+import platform
 import re
+import shutil
 import subprocess
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from ratchet.config import Config, config_hash, load
 from ratchet.errors import DiskFull, RunFailed, UserError
 from ratchet.models import all_settings
 from ratchet.project import Project
-from ratchet.runs import StoredRun, open_run, recording
+from ratchet.runs import StoredRun, code, open_run, provenance, recording
 from ratchet.runs.stored import read_run
 
 Configure = Callable[..., Config]
@@ -364,7 +366,8 @@ def test_resumed_run_keeps_directory_and_id_and_records_resume(configure: Config
         assert (record["status"], record["finished_at"], record["error"]) == ("running", None, None)
         assert record["overrides"] == ["seed=3"]
         assert [resume["after"] for resume in record["resumes"]] == ["interrupted"]
-        assert set(record["resumes"][0]) == {"at", "after", "git", "argv"}
+        assert set(record["resumes"][0]) == {"at", "after", "git", "code_hash", "machine", "argv"}
+        assert record["resumes"][0]["code_hash"] == record["code_hash"]
     assert read_record(run.path)["status"] == "finished"
     assert (run.path / "log.txt").read_text().count("interrupted: KeyboardInterrupt") == 1
 
@@ -391,6 +394,24 @@ def test_history_of_repeated_epochs_is_replaced(
         run.log(28, {"epoch": 1, "a": 2.5})
         run.log(42, {"epoch": 2, "a": 3.5})
     assert path.read_text().splitlines() == ["epoch,step,key,value", *kept, "1,28,a,2.5", "2,42,a,3.5"]
+
+
+def test_run_is_not_resumed_with_other_files_of_its_encoder(configure: Configure, quick_provenance: None) -> None:
+    config, inputs = configure(), {"model.encoder": "first"}
+    with pytest.raises(KeyboardInterrupt), open_run(config, threads=1, overrides=[], inputs=inputs) as run:
+        raise KeyboardInterrupt
+    stored = read_run(run.path)
+    assert stored.record.inputs == inputs
+    assert stored.record.config_hash == config_hash(config, inputs) != config_hash(config)
+    for now in ({"model.encoder": "second"}, {}):
+        with (
+            pytest.raises(UserError, match=r"the files of model\.encoder changed since the run started"),
+            open_run(config, threads=1, overrides=[], inputs=now, resume=stored),
+        ):
+            pass
+    assert read_run(run.path).status == "interrupted"
+    with open_run(config, threads=1, overrides=[], inputs=inputs, resume=stored) as resumed:
+        assert resumed.resumed
 
 
 def test_resumed_run_without_logging_keeps_history(configure: Configure, store: Callable[..., StoredRun]) -> None:
@@ -496,3 +517,189 @@ def test_empty_history_gets_a_new_header(configure: Configure, store: Callable[.
     with open_run(configure(), threads=1, overrides=[], resume=stored) as run:
         run.log(28, {"epoch": 1, "a": 2.5})
     assert (stored.path / "history.csv").read_text() == "epoch,step,key,value\n1,28,a,2.5\n"
+
+
+# --- code and packages that change ------------------------------------------------------------------------------------
+
+
+class Code:
+    """A copy of the package that counts as the code of all runs."""
+
+    def __init__(self, package: Path) -> None:
+        self.package = package
+
+    def edit(self, before: str = "return tagger", after: str = "return None or tagger") -> None:
+        """Change the code below `tagger_class`, which every run uses."""
+        path = self.package / "models" / "__init__.py"
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
+
+    @staticmethod
+    def begin_process() -> None:
+        """Forget the code that this process began with, as a new process would."""
+        code._read_code.cache_clear()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_provenance: None) -> Iterator[Code]:
+    copied = tmp_path / "ratchet"
+    shutil.copytree(
+        Path(code.__file__).parents[1], copied, ignore=lambda _, names: [n for n in names if n[-3:] == "pyc"]
+    )
+    monkeypatch.setattr(recording, "find_changed_code", code.find_changed_code)
+    monkeypatch.setattr(code, "code_sources", lambda project: {"ratchet": copied, "project": project})
+    Code.begin_process()
+    yield Code(copied)
+    Code.begin_process()
+
+
+def stop_run(config: Config, then: Callable[[], None] = lambda: None) -> StoredRun:
+    """Interrupt a run after `then`; return it."""
+    paths = []
+
+    def begin() -> None:
+        with open_run(config, threads=1, overrides=[]) as run:
+            paths.append(run.path)
+            then()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    return read_run(paths[0])
+
+
+def resume_run(config: Config, stored: StoredRun) -> StoredRun:
+    with open_run(config, threads=1, overrides=[], resume=stored):
+        pass
+    return read_run(stored.path)
+
+
+def test_run_is_not_resumed_under_changed_code(configure: Configure, package: Code) -> None:
+    stored = stop_run(configure())
+    before = read_record(stored.path)
+    package.edit()
+    Code.begin_process()
+    with pytest.raises(UserError, match=r"the code changed since the run started: tagger_class\. Restore .* new run"):
+        resume_run(configure(), stored)
+    assert read_record(stored.path) == before
+    package.edit("return None or tagger", "return tagger  # a comment changes nothing")
+    Code.begin_process()
+    assert resume_run(configure(), stored).status == "finished"
+
+
+def test_changed_code_is_refused_without_recorded_definitions(configure: Configure, package: Code) -> None:
+    stored = stop_run(configure())
+    (stored.path / "code.json").unlink()
+    package.edit()
+    Code.begin_process()
+    with pytest.raises(UserError, match="the code changed since the run started: its hash differs"):
+        resume_run(configure(), stored)
+
+
+def test_code_that_changes_during_a_run_is_recorded(
+    configure: Configure, package: Code, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        assert run.record.code_hash is not None
+        package.edit()
+    record = read_record(run.path)
+    assert (record["status"], record["code_hash"], record["code_changed"]) == ("finished", None, ["tagger_class"])
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {run.path}: the code changed while the run was in progress: tagger_class.")
+    assert "tagger_class" in (run.path / "log.txt").read_text()
+
+
+def test_comment_that_changes_during_a_run_does_not_matter(
+    configure: Configure, package: Code, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        package.edit("return tagger", "return tagger  # the same")
+    assert read_record(run.path)["code_changed"] == []
+    assert read_record(run.path)["code_hash"] is not None
+    assert capsys.readouterr().err == ""
+
+
+def test_code_that_cannot_be_read_at_the_end_is_unknown(configure: Configure, package: Code) -> None:
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        package.edit("return tagger", "return (tagger")
+    record = read_record(run.path)
+    assert (record["status"], record["code_hash"]) == ("finished", None)
+    assert record["code_changed"][0].startswith("not readable: ")
+
+
+def test_module_that_hides_another_one_is_a_change(configure: Configure, package: Code) -> None:
+    """A package is imported instead of a module of the same name."""
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        hiding = package.package / "machine"
+        hiding.mkdir()
+        shutil.copy(package.package / "machine.py", hiding / "__init__.py")
+        with (hiding / "__init__.py").open("a") as file:
+            file.write("\ndef seed_everything(seed: int) -> None:\n    pass\n")
+    assert "seed_everything" in read_record(run.path)["code_changed"]
+
+
+def test_interrupted_run_of_two_versions_is_not_resumed(configure: Configure, package: Code) -> None:
+    stored = stop_run(configure(), package.edit)
+    assert stored.record.code_changed == ["tagger_class"]
+    package.edit("return None or tagger", "return tagger")
+    Code.begin_process()
+    with pytest.raises(UserError, match=r"changed while the run was in progress: tagger_class\. .*start a new run"):
+        resume_run(configure(), stored)
+
+
+def test_changed_packages_lock_or_python_are_refused_on_resume(
+    configure: Configure, quick_provenance: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = stop_run(configure())
+    versions = provenance.read_library_versions()
+    for patched, name, now, message in (
+        (provenance, "read_library_versions", versions | {"numpy": "9.9"}, f"numpy {versions['numpy']} -> 9.9"),
+        (provenance, "read_library_versions", versions | {"torch": "9.9"}, "-> 9.9"),
+        (platform, "python_version", "4.0.1", r"Python 3\..* -> 4\.0\.1"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(patched, name, lambda now=now: now)
+            with pytest.raises(UserError, match=f"environment changed since the run started: .*{message}.*start a new"):
+                resume_run(configure(), stored)
+    monkeypatch.setattr(provenance, "hash_lock", lambda project: "another")
+    with pytest.raises(UserError, match=r"requirements\.lock"):
+        resume_run(configure(), stored)
+
+
+def test_packages_that_change_during_a_run_are_recorded(
+    configure: Configure, quick_provenance: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = provenance.read_library_versions()
+    with open_run(configure(), threads=1, overrides=[]) as run:
+        monkeypatch.setattr(provenance, "read_library_versions", lambda: versions | {"numpy": "9.9"})
+    assert read_record(run.path)["code_changed"] == [f"numpy {versions['numpy']} -> 9.9"]
+    assert read_record(run.path)["code_hash"] is None
+
+
+def test_run_killed_before_its_code_was_recorded_records_it_on_resume(
+    configure: Configure, package: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "hash_definitions", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_that_ends(configure())
+    [path] = (Path(configure().runs_dir)).rglob("record.json")
+    assert read_record(path.parent)["code_hash"] is None
+    package.edit()
+    Code.begin_process()
+    resumed = resume_run(configure(), read_run(path.parent))
+    assert resumed.record.code_hash == code.hash_definitions(code.code_of_run("rule"))
+    assert json.loads((path.parent / "code.json").read_text()) == code.code_of_run("rule")
+
+
+def test_every_resume_is_recorded(configure: Configure, quick_provenance: None) -> None:
+    stored = stop_run(configure())
+    with pytest.raises(RunFailed), open_run(configure(), threads=1, overrides=[], resume=stored):
+        raise ValueError("again")
+    resumed = resume_run(configure(), read_run(stored.path))
+    assert [resume["after"] for resume in resumed.record.resumes] == ["interrupted", "failed"]
+    assert {resume["code_hash"] for resume in resumed.record.resumes} == {resumed.record.code_hash}

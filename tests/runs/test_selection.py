@@ -1,22 +1,17 @@
 """Tests for the selection of runs: the newest of each kind, on common splits, with every omission reported."""
 
-import subprocess
-import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ratchet.cli.runs import run as runs_verb
 from ratchet.errors import UserError
-from ratchet.runs import StoredRun, find_runs
-from ratchet.runs.selection import Selection, find_prunable, remove, select
+from ratchet.runs import StoredRun
+from ratchet.runs.selection import Selection, select
 
 Store = Callable[..., StoredRun]
 Choose = Callable[..., Selection]
-ENDED_BADLY = ["failed", "interrupted", "killed"]
 
 
 @pytest.fixture
@@ -100,7 +95,7 @@ def test_deterministic_model_needs_one_run_per_split(finish: Store, choose: Choo
         ([], {"status": "failed"}, "failed"),
         ([], {"status": "interrupted"}, "interrupted"),
         ([], {"status": "running"}, "running"),
-        ([], {"status": "running", "process_started": 1.0}, "killed"),
+        ([], {"status": "running", "pid": 0}, "killed"),
         (["tags=[debug]"], {}, "debug"),
         (["evaluate=val"], {}, "evaluate=val"),
     ],
@@ -244,9 +239,66 @@ def test_candidates_are_limited_to_common_splits(finish: Store, choose: Choose) 
     selection = choose()
     assert [[run.record.split_seed for run in candidate.runs] for candidate in selection.candidates] == [[1, 2], [1, 2]]
     assert selection.left_out == (
-        "split.seed=0 of rule: not all candidates were measured there",
-        "split.seed=3,4 of regression: not all candidates were measured there",
+        "split.seed=0 of rule: not measured there: regression",
+        "split.seed=3,4 of regression: not measured there: rule",
+        "to include them: `ratchet train -m model=rule seed=0 split.seed=3,4`",
+        "to include them: `ratchet train model=regression seed=0 split.seed=0`",
     )
+
+
+def select_by_splits(finish: Store, choose: Choose, splits: dict[str, str], **options: Any) -> dict[str, Any]:
+    """Finish a run on each of the splits, such as `{"regression": "012"}`; return who is kept and who is set aside."""
+    for name, seeds in splits.items():
+        for seed in seeds:
+            finish("model=regression", f"name={name}", split=int(seed))
+    selection = choose(min_splits=3, **options)
+    common = {run.record.split_seed for run in selection.candidates[0].runs}
+    aside = [short.name for short in selection.set_aside]
+    return {"kept": get_names(selection), "aside": aside, "common": "".join(map(str, sorted(common)))}
+
+
+@pytest.mark.parametrize(
+    ("splits", "aside", "common"),
+    [
+        ({"full": "012", "half": "012", "try": "1"}, ["try"], "012"),
+        ({"full": "012", "try1": "1", "try2": "1", "try3": "1"}, ["try1", "try2", "try3"], "012"),
+        ({"full": "012", "try": "5"}, ["try"], "012"),
+        ({"full": "0123", "half": "012"}, [], "012"),
+        ({"full": "0123", "half": "0124"}, [], "012"),
+        ({"full": "012", "half": "012", "other": "234"}, ["other"], "012"),
+        ({"full": "012", "half": "012", "long": "01234567", "other": "013"}, ["other"], "012"),
+        ({"full": "012", "half": "123", "try": "1"}, ["try"], "12"),
+        ({"full": "01", "try": "1"}, [], "1"),
+    ],
+    ids=["one", "most", "elsewhere", "fewer", "shared", "others", "long", "tie", "nobody"],
+)
+def test_candidates_short_of_splits_are_set_aside(
+    splits: dict[str, str], aside: list[str], common: str, finish: Store, choose: Choose
+) -> None:
+    kept = sorted(splits.keys() - set(aside))
+    assert select_by_splits(finish, choose, splits) == {"kept": kept, "aside": aside, "common": common}
+
+
+def test_set_aside_candidate_has_the_command_that_completes_it(finish: Store, choose: Choose) -> None:
+    for split in range(3):
+        finish("model=rule", split=split)
+    run = finish("model=regression", "name=try", "model.C=0.5", split=1)
+    selection = choose(min_splits=3)
+    [short] = selection.set_aside
+    assert (short.name, get_ids(list(short.candidate.runs))) == ("try", [run.record.id])
+    assert short.why == "measured on split.seed=1 only"
+    assert short.complete == "ratchet train -m model=regression name=try model.C=0.5 seed=0 split.seed=0,2"
+    assert selection.left_out == ()
+
+
+@pytest.mark.parametrize("options", [{"names": ["full", "try"]}, {"min_splits": 1}], ids=["named", "not asked for"])
+def test_named_candidates_are_never_set_aside(options: dict[str, Any], finish: Store, choose: Choose) -> None:
+    for name, seeds in {"full": (0, 1, 2), "try": (1,)}.items():
+        for seed in seeds:
+            finish("model=regression", f"name={name}", split=seed)
+    selection = choose(**{"min_splits": 3, **options})
+    assert (get_names(selection), selection.set_aside) == (["full", "try"], ())
+    assert selection.left_out[0] == "split.seed=0,2 of full: not measured there: try"
 
 
 def test_error_without_common_split_lists_splits(finish: Store, choose: Choose) -> None:
@@ -265,173 +317,48 @@ def test_candidates_are_ordered_by_complexity_then_name(finish: Store, choose: C
     assert get_names(choose()) == ["antelope", "zebra", "regression", "cnn"]
 
 
-def collect_ids(runs: list[StoredRun]) -> set[str]:
-    return {run.record.id for run in runs}
+def test_runs_of_edited_code_are_not_repeats_of_the_newest(finish: Store, choose: Choose) -> None:
+    old = [finish(split=split, code_hash="0123456789") for split in (0, 1, 2)]
+    new = finish(split=0, code_hash="abcdefghij")
+    selection = choose()
+    assert get_ids(selection.runs) == [new.record.id]
+    [line] = selection.left_out
+    assert line.startswith("3 runs of rule: made with other code (01234567) than the newest run; all=true includes it")
+    assert line.endswith("Complete the newest: `ratchet train -m seed=0 split.seed=1,2`")
+    both = choose(every=True)
+    assert get_names(both) == ["rule@code-01234567", "rule@code-abcdefgh"]
+    chosen = choose(ids=[run.record.id for run in (*old, new)])
+    assert get_names(chosen) == get_names(both), "runs that are asked for by id are not pooled, either"
 
 
-def find_prunable_ids(
-    tmp_path: Path, *, statuses: list[str] = ENDED_BADLY, superseded: bool = False, days: float = 0
-) -> set[str]:
-    runs = find_runs(tmp_path / "runs")
-    return collect_ids(find_prunable(runs, statuses=statuses, superseded=superseded, older_than_days=days))
-
-
-@pytest.fixture
-def dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_runs_are_pruned_by_status(store: Store, tmp_path: Path, dead_pid: int) -> None:
-    runs = {status: store(status=status) for status in ("finished", "failed", "interrupted")}
-    runs["killed"] = store(status="running", pid=dead_pid)
-    runs["running"] = store(status="running")
-    identifier = {status: run.record.id for status, run in runs.items()}
-    assert find_prunable_ids(tmp_path) == {identifier[status] for status in ENDED_BADLY}
-    assert find_prunable_ids(tmp_path, statuses=["killed"]) == {identifier["killed"]}
-    assert find_prunable_ids(tmp_path, statuses=["finished"]) == {identifier["finished"]}
-    assert find_prunable_ids(tmp_path, statuses=[]) == set()
-    assert identifier["running"] not in find_prunable_ids(tmp_path, statuses=[*ENDED_BADLY, "finished", "running"])
-
-
-@pytest.mark.parametrize("tag", ["keep", "promoted"])
-def test_tagged_runs_are_never_pruned(store: Store, tmp_path: Path, tag: str) -> None:
-    store(status="failed", tags=["note", tag])
-    store(tags=[tag])
-    prunable = store(status="failed", tags=["note"])
-    last = store()
-    statuses = ["failed", "finished"]
-    assert find_prunable_ids(tmp_path, statuses=statuses, superseded=True) == {prunable.record.id, last.record.id}
-
-
-def test_runs_to_keep_are_not_pruned(store: Store, tmp_path: Path) -> None:
-    """Records do not show that a run was promoted, so the caller passes the ids to keep."""
-    failed, kept_failed = store(status="failed"), store(status="failed")
-    kept_old, old, newest = (
-        store(started_at=format_time(1)),
-        store(started_at=format_time(2)),
-        store(started_at=format_time(3)),
-    )
-    keep = {kept_failed.record.id, kept_old.record.id, "no longer there"}
-    runs = find_runs(tmp_path / "runs")
-    without_keep = find_prunable(runs, statuses=["failed"], superseded=True, older_than_days=0)
-    with_keep = find_prunable(runs, statuses=["failed"], superseded=True, older_than_days=0, keep=keep)
-    assert collect_ids(without_keep) - collect_ids(with_keep) == {kept_failed.record.id, kept_old.record.id}
-    assert collect_ids(with_keep) == {failed.record.id, old.record.id}
-    assert newest.record.id not in collect_ids(without_keep)
-
-
-def test_parents_of_other_runs_are_not_pruned(store: Store, tmp_path: Path) -> None:
-    parent = store(status="failed")
-    child = store(status="failed", parent=parent.record.id)
-    orphan = store(status="failed", parent="no longer there")
-    assert find_prunable_ids(tmp_path) == {child.record.id, orphan.record.id}
-
-
-def format_time(hour: int) -> str:
-    return f"2026-01-01T{hour:02}:00:00+00:00"
-
-
-def test_only_older_finished_runs_are_superseded(store: Store, tmp_path: Path) -> None:
-    split = {"split_hash": "s", "dataset_version": "v"}
-    old, middle = store(started_at=format_time(1), **split), store(started_at=format_time(2), **split)
-    store(started_at=format_time(3), **split)
-    store(started_at=format_time(4), status="failed", **split)  # a failed run supersedes nothing
-    assert find_prunable_ids(tmp_path, statuses=[]) == set()
-    assert find_prunable_ids(tmp_path, statuses=[], superseded=True) == {old.record.id, middle.record.id}
+def test_run_whose_code_changed_meanwhile_is_left_out(finish: Store, choose: Choose) -> None:
+    kept = finish(split=0)
+    finish(split=1, code_hash=None, code_changed=["fit"])
+    selection = choose()
+    assert get_ids(selection.runs) == [kept.record.id]
+    assert selection.left_out == ("1 run: the code changed while the run was in progress",)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "fields"),
+    ("fields", "note"),
     [
-        ([], {"split_hash": "other"}),
-        ([], {"dataset_version": "other"}),
-        (["seed=1"], {}),
-        (["evaluate=val"], {}),
-        (["name=other"], {}),
-        (["model=regression", "name=rule"], {}),
-        (["model.stemming=false"], {}),
-        (["data.name=other"], {}),
+        ({"packages": {"torch": "9.9"}}, "torch "),
+        ({"machine": {"python": "3.99.0"}}, "Python "),
+        ({"machine": {"features": "other"}}, "several kinds of processor"),
+        ({"lock_hash": "another"}, "several lock files"),
     ],
-    ids=["split", "data version", "seed", "part", "name", "model", "settings", "data"],
+    ids=["package", "python", "processor", "lock"],
 )
-def test_run_with_other_settings_supersedes_nothing(
-    store: Store, tmp_path: Path, overrides: list[str], fields: dict[str, str]
+def test_repeats_of_several_environments_are_noted(
+    fields: dict[str, Any], note: str, finish: Store, choose: Choose
 ) -> None:
-    split = {"split_hash": "s", "dataset_version": "v"}
-    store(started_at=format_time(1), **split)
-    store(*overrides, started_at=format_time(2), **{**split, **fields})
-    assert find_prunable_ids(tmp_path, statuses=[], superseded=True) == set()
-
-
-def test_threads_and_resamples_do_not_prevent_superseding(store: Store, tmp_path: Path) -> None:
-    old = store(started_at=format_time(1))
-    store("threads=1", "hypothesis=again", "evaluation.resamples=200", started_at=format_time(2))
-    assert find_prunable_ids(tmp_path, statuses=[], superseded=True) == {old.record.id}
-
-
-def test_superseded_parent_or_tagged_run_is_kept(store: Store, tmp_path: Path) -> None:
-    parent = store(started_at=format_time(1))
-    store(started_at=format_time(2), tags=["keep"])
-    store(started_at=format_time(3), parent=parent.record.id)
-    assert find_prunable_ids(tmp_path, statuses=[], superseded=True) == set()
-
-
-def test_recent_runs_can_be_kept(store: Store, tmp_path: Path) -> None:
-    now = datetime.now(UTC)
-    old = store(status="failed", started_at=(now - timedelta(days=8)).isoformat())
-    recent = store(status="failed", started_at=(now - timedelta(days=6)).isoformat())
-    assert find_prunable_ids(tmp_path, days=7) == {old.record.id}
-    assert find_prunable_ids(tmp_path, days=0.5) == {old.record.id, recent.record.id}
-    assert find_prunable_ids(tmp_path, days=30) == set()
-
-
-def test_remove_deletes_only_the_run_directory(store: Store, tmp_path: Path) -> None:
-    removed, kept = store(), store()
-    (removed.path / "model").mkdir()
-    (removed.path / "model" / "weights.npz").write_bytes(b"x")
-    remove(removed)
-    assert not removed.path.exists()
-    assert collect_ids(find_runs(tmp_path / "runs")) == {kept.record.id}
-
-
-def test_prune_deletes_only_with_delete_true(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    failed, finished = store(status="failed"), store()
-    where = f"runs_dir={tmp_path / 'runs'}"
-
-    runs_verb(["prune", where])
-    output = capsys.readouterr().out
-    assert failed.record.id in output
-    assert finished.record.id not in output
-    assert "1 run would be removed" in output
-    assert "delete=true" in output
-    assert collect_ids(find_runs(tmp_path / "runs")) == {failed.record.id, finished.record.id}
-
-    runs_verb(["prune", where, "delete=true"])
-    assert "1 run removed" in capsys.readouterr().out
-    assert collect_ids(find_runs(tmp_path / "runs")) == {finished.record.id}
-
-    runs_verb(["prune", where, "delete=true"])
-    assert "nothing to prune" in capsys.readouterr().out
-
-
-def test_prune_accepts_statuses_and_superseded(
-    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    old, failed = store(started_at=format_time(1)), store(started_at=format_time(2), status="failed")
-    newest = store(started_at=format_time(3))
-    where = f"runs_dir={tmp_path / 'runs'}"
-    runs_verb(["prune", where, "status=[]", "superseded=true"])
-    output = capsys.readouterr().out
-    assert old.record.id in output
-    assert failed.record.id not in output
-    assert newest.record.id not in output
-
-
-@pytest.mark.parametrize("status", ["running", "fialed"])
-def test_prune_refuses_invalid_status(store: Store, tmp_path: Path, status: str) -> None:
-    run = store(status="running")
-    with pytest.raises(UserError, match=f"status={status}"):
-        runs_verb(["prune", f"runs_dir={tmp_path / 'runs'}", f"status=[{status}]", "delete=true"])
-    assert run.path.exists()
+    packages = {"torch": "2.0", "ratchet-ml": "1"}
+    same = {"packages": packages, "machine": {"python": "3.11.1", "features": "f"}, "lock_hash": "lock"}
+    finish(split=0, **same)
+    finish(split=1, **{**same, "packages": {**packages, "ratchet-ml": "2"}})
+    assert choose().notes == (), "another version of Ratchet with the same code is no difference"
+    changed = {key: {**same[key], **value} if isinstance(value, dict) else value for key, value in fields.items()}  # type: ignore[dict-item]
+    finish(split=2, **{**same, **changed})
+    [text] = choose().notes
+    assert text.startswith("rule: its runs were made with ")
+    assert note in text

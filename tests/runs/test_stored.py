@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from tests.commands import wait_until
 
 from ratchet.config import plain
 from ratchet.errors import UserError
-from ratchet.runs import RunRecord, StoredRun, find_run, find_runs
+from ratchet.runs import Recording, RunRecord, StoredRun, find_run, find_runs, stored
 from ratchet.runs.stored import Point, find_repeats, read_run
 from ratchet.schema_versions import RECORD_SCHEMA
 
@@ -70,28 +69,12 @@ def test_missing_required_key_raises(key: str) -> None:
         RunRecord.from_json({name: value for name, value in REQUIRED.items() if name != key})
 
 
-@pytest.fixture
-def dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def describe_own_process() -> dict[str, Any]:
-    return {"pid": os.getpid(), "process_started": psutil.Process().create_time()}
-
-
 def test_run_with_live_process_is_running(store: Store) -> None:
-    assert store(status="running", **describe_own_process()).status == "running"
+    assert store(status="running").status == "running"
 
 
-def test_running_run_without_process_was_killed(store: Store, dead_pid: int) -> None:
-    assert store(status="running", pid=dead_pid).status == "killed"
-
-
-def test_process_that_reuses_pid_does_not_count(store: Store) -> None:
-    reused = {**describe_own_process(), "process_started": psutil.Process().create_time() - 100}
-    assert store(status="running", **reused).status == "killed"
+def test_running_run_without_process_was_killed(store: Store) -> None:
+    assert store(status="running", pid=0).status == "killed"
 
 
 def test_zombie_process_counts_as_killed(store: Store) -> None:
@@ -99,7 +82,9 @@ def test_zombie_process_counts_as_killed(store: Store) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         watched = psutil.Process(process.pid)
-        run = store(status="running", pid=process.pid, process_started=watched.create_time())
+        ticks = int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19])
+        own = store().record.process
+        run = store(status="running", pid=process.pid, process={**own, "ticks": ticks})
         assert run.status == "running"
         process.kill()
         wait_until(lambda: watched.status() == psutil.STATUS_ZOMBIE)
@@ -109,13 +94,9 @@ def test_zombie_process_counts_as_killed(store: Store) -> None:
         process.communicate()
 
 
-def test_status_of_run_on_another_host_is_trusted(store: Store, dead_pid: int) -> None:
-    assert store(status="running", pid=dead_pid, host="elsewhere").status == "running"
-
-
 @pytest.mark.parametrize("status", ["finished", "failed", "interrupted"])
-def test_ended_run_needs_no_process(store: Store, dead_pid: int, status: str) -> None:
-    assert store(status=status, pid=dead_pid).status == status
+def test_ended_run_needs_no_process(store: Store, status: str) -> None:
+    assert store(status=status, pid=0).status == status
 
 
 def test_runs_are_found_oldest_first(store: Store, tmp_path: Path) -> None:
@@ -131,6 +112,70 @@ def test_broken_record_is_skipped_with_warning(store: Store, tmp_path: Path, cap
     with caplog.at_level("WARNING"):
         assert [run.record.id for run in find_runs(tmp_path / "runs")] == [good.record.id]
     assert str(broken.path) in caplog.text
+
+
+def test_linked_run_is_found_once(store: Store, tmp_path: Path) -> None:
+    """A link to a run, a candidate or a data set leads to runs that are found without it."""
+    run = store()
+    runs_dir = tmp_path / "runs"
+    (runs_dir / "sample" / "rule" / "0-link").symlink_to(run.path)
+    (runs_dir / "sample" / "a-link").symlink_to(runs_dir / "sample" / "rule")
+    (runs_dir / "a-link").symlink_to(runs_dir / "sample")
+    assert [found.path for found in find_runs(runs_dir)] == [run.path]
+    elsewhere = store(f"run_dir={tmp_path / 'elsewhere'}")
+    (runs_dir / "sample" / "rule" / "other").symlink_to(elsewhere.path)
+    found = [each.path for each in find_runs(runs_dir)]
+    assert found == [run.path, runs_dir / "sample" / "rule" / "other"], "a run elsewhere is found through its link"
+
+
+@pytest.mark.parametrize("hidden", [".deleted", "sample/.deleted", "sample/rule/.deleted"])
+def test_hidden_directory_has_no_runs(store: Store, tmp_path: Path, hidden: str) -> None:
+    run = store()
+    depth = 3 - len(Path(hidden).parts)
+    shutil.copytree(run.path, tmp_path.joinpath("runs", hidden, *["x"] * depth))
+    assert [found.path for found in find_runs(tmp_path / "runs")] == [run.path]
+
+
+def settle(*runs: StoredRun) -> None:
+    """Let the records be older than what is read again in any case."""
+    for run in runs:
+        state = (run.path / "record.json").stat()
+        stored._CACHE.pop(str(run.path), None)
+        identity = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        stored._CACHE[str(run.path)] = (identity, read_run(run.path).record)
+
+
+def test_records_are_parsed_again_only_if_they_changed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [store(), store(), store()]
+    settle(*runs)
+    parsed: list[Path] = []
+
+    def parse(path: Path) -> StoredRun:
+        parsed.append(path)
+        return read_run(path)
+
+    monkeypatch.setattr(stored, "read_run", parse)
+    assert [run.record for run in find_runs(tmp_path / "runs")] == [run.record for run in runs]
+    assert parsed == []
+    Recording(runs[1].path, runs[1].record).update(hypothesis="changed")
+    found = find_runs(tmp_path / "runs")
+    assert parsed == [runs[1].path]
+    assert [run.record.hypothesis for run in found] == [None, "changed", None]
+    find_runs(tmp_path / "runs")
+    assert parsed == [runs[1].path] * 2, "it was written just now, so it may be written again at the same time"
+    shutil.rmtree(runs[0].path)
+    assert [run.path for run in find_runs(tmp_path / "runs")] == [run.path for run in runs[1:]]
+
+
+def test_record_in_progress_changes_no_stored_record(store: Store, tmp_path: Path) -> None:
+    run = store()
+    settle(run)
+    [found] = find_runs(tmp_path / "runs")
+    Recording(found.path, found.record).update(hypothesis="mine")
+    assert found.record.hypothesis is None
+    assert find_runs(tmp_path / "runs")[0].record.hypothesis == "mine"
 
 
 def test_missing_directory_has_no_runs(tmp_path: Path) -> None:
@@ -158,6 +203,32 @@ def runs_dir(store: Store, tmp_path: Path) -> Path:
 )
 def test_run_is_found_by_id_prefix_suffix_or_last(runs_dir: Path, name: str, identifier: str) -> None:
     assert find_run(runs_dir, name).record.id == identifier
+
+
+def test_last_is_the_newest_finished_run(runs_dir: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    newest = find_run(runs_dir, "last")
+    assert caplog.text == ""
+    failed = store(id="20260105T000000Z-dddddd", started_at="2026-01-05T00:00:00+00:00", status="failed")
+    assert find_run(runs_dir, "last").record.id == newest.record.id
+    assert f"the newest run, {failed.record.id}, is failed" in caplog.text
+
+
+def test_last_to_resume_is_the_newest_run_that_can_be_resumed(runs_dir: Path, store: Store) -> None:
+    killed = store(started_at="2026-01-04T00:00:00+00:00", status="running", pid=0)
+    store(started_at="2026-01-05T00:00:00+00:00", status="pruned")
+    store(started_at="2026-01-06T00:00:00+00:00")
+    store(started_at="2026-01-07T00:00:00+00:00", status="running")
+    assert find_run(runs_dir, "last", to_resume=True).path == killed.path
+
+
+def test_last_without_such_a_run_is_explained(store: Store, tmp_path: Path) -> None:
+    store(id="20260105T000000Z-dddddd", status="failed")
+    with pytest.raises(UserError, match=r"no finished run in .*runs \(the newest run, 2026.*dddddd, is failed\)"):
+        find_run(tmp_path / "runs", "last")
+    shutil.rmtree(tmp_path / "runs")
+    store()
+    with pytest.raises(UserError, match=r"no run that can be resumed in .*is finished"):
+        find_run(tmp_path / "runs", "last", to_resume=True)
 
 
 def test_run_is_found_by_directory(runs_dir: Path, store: Store, tmp_path: Path) -> None:
@@ -248,8 +319,8 @@ def test_read_metrics_merges_metrics_and_cost(store: Store) -> None:
     assert run.read_metrics() == {"test/f1_weighted": 0.5, "cost/fit_seconds": 1.5}
 
 
-def test_missing_file_error_names_run_status(store: Store, dead_pid: int) -> None:
-    run = store(status="running", pid=dead_pid)
+def test_missing_file_error_names_run_status(store: Store) -> None:
+    run = store(status="running", pid=0)
     with pytest.raises(UserError, match=r"thresholds\.json: .*killed"):
         run.read_json("thresholds.json")
 
@@ -338,3 +409,23 @@ def test_copied_run_has_no_repeats(finish: Store, tmp_path: Path) -> None:
     run, _ = finish(), finish(split=1)
     moved = read_run(Path(shutil.copytree(run.path, tmp_path / "elsewhere")))
     assert find_repeats(moved) == [moved]
+
+
+@pytest.mark.parametrize("key", ["id", "data", "name", "model", "sweep_id"])
+@pytest.mark.parametrize("value", ["../pwned", "..", ".", "", "/etc", "a/b", "a\\b", "a\nb", "\u009b2J", 5], ids=repr)
+def test_name_that_leads_elsewhere_is_no_name_of_a_record(store: Store, key: str, value: object) -> None:
+    """Names become paths: of promotions, of test-set accesses, of modules."""
+    run = store()
+    content = json.loads((run.path / "record.json").read_text())
+    (run.path / "record.json").write_text(json.dumps(content | {key: value}))
+    with pytest.raises(UserError, match=rf"record\.json: not a run's record: {key}="):
+        read_run(run.path)
+    assert find_runs(run.path.parents[2]) == []
+
+
+@pytest.mark.parametrize("value", ["made-with.ml_2", "größe", "-n"])
+def test_name_of_a_directory_is_a_name_of_a_record(store: Store, value: str) -> None:
+    run = store()
+    content = json.loads((run.path / "record.json").read_text())
+    (run.path / "record.json").write_text(json.dumps(content | {"data": value, "name": value}))
+    assert read_run(run.path).record.data == value

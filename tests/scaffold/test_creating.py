@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.commands import git, run_command
+from tests.commands import PROJECT, git, run_command
 
 from ratchet import extras
 from ratchet.config import compose, register
@@ -498,6 +498,14 @@ def test_listing_after_a_kill_removes_nothing(killed: Path) -> None:
     assert list_all(killed) == before
 
 
+def test_directory_of_the_same_name_is_not_deleted(place: Path) -> None:
+    (place / STAGING).mkdir(parents=True)
+    (place / STAGING / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match=r"notes\.txt: not written by `ratchet init`"):
+        create_project(place)
+    assert (place / STAGING / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
 def test_init_that_was_killed_before_it_moved_a_file_is_recovered(place: Path) -> None:
     (place / STAGING / "files" / "conf").mkdir(parents=True)
     assert create_project(place).recovered
@@ -552,7 +560,10 @@ def test_project_in_a_git_repository_commits_nothing(tmp_path: Path, below: Path
     git(tmp_path, "init", "-q")
     create_project(tmp_path / below)
     config = (tmp_path / below / ".dvc" / "config").read_text(encoding="utf-8")
-    assert config.split() == ["[core]", "analytics", "=", "false", "check_update", "=", "false"]
+    quiet, plots = ["analytics", "=", "false", "check_update", "=", "false"], ["html_template", "=", "plots/page.html"]
+    assert config.split() == ["[core]", *quiet, "[plots]", *plots]
+    page = tmp_path / below / ".dvc" / "plots" / "page.html"
+    assert page.read_bytes() == (PROJECT / ".dvc" / "plots" / "page.html").read_bytes(), "this repository has it, too"
     assert run_command("git", "rev-parse", "HEAD", cwd=tmp_path).returncode != 0
     changed = [line for line in git(tmp_path, "status", "--porcelain").splitlines() if not line.startswith("??")]
     assert changed

@@ -40,7 +40,7 @@ def judged(
     selected = np.arange(len(targets)) if rows is None else np.asarray(rows)
     if isinstance(wrong, float):
         wrong = (np.random.default_rng(seed).random(targets.shape) < wrong).astype(np.uint8)
-    return RunDecisions(
+    return RunDecisions.of(
         split,
         selected,
         targets[selected],

@@ -1,6 +1,7 @@
 """Tests for bootstrap metrics, against repeated records, and the permutation test, against all permutations."""
 
 import itertools
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from functools import cache
 
@@ -13,9 +14,9 @@ from tests.statistics.arrays import IDS, judged, overlapping, truth
 
 from ratchet.evaluation import metrics
 from ratchet.evaluation.metrics import Counts, compute_averages, compute_item_metrics, f1, generate_bootstrap_weights
-from ratchet.statistics import permutation
-from ratchet.statistics.bootstrap import RunDecisions, bootstrap_metrics
-from ratchet.statistics.permutation import permutation_p_values
+from ratchet.statistics import bootstrap, permutation
+from ratchet.statistics.bootstrap import RunDecisions, bootstrap_metrics, limit_resamples
+from ratchet.statistics.permutation import RunPair, permutation_p_values, permute_pairs
 
 METRICS = ("f1_weighted", "f1_macro", "precision_micro", "recall_weighted", "f1_samples")
 Keep = npt.NDArray[np.bool_]
@@ -41,7 +42,7 @@ def compute_swapped_differences(left: RunDecisions, right: RunDecisions, keep: K
     kept = keep[left.rows][:, None]
     mixed = [np.where(kept, left.decisions, right.decisions), np.where(kept, right.decisions, left.decisions)]
     ours, theirs = (
-        compute_metrics(RunDecisions("", left.rows, left.targets, decisions, left.slices), range(len(left.rows)))
+        compute_metrics(RunDecisions.of("", left.rows, left.targets, decisions, left.slices), range(len(left.rows)))
         for decisions in mixed
     )
     return {name: ours[name] - theirs[name] for name in ours}
@@ -151,7 +152,7 @@ def test_label_without_support_is_nan() -> None:
 def test_block_size_does_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     candidates = overlapping()
     expected = bootstrap_metrics(candidates, IDS, 50)
-    monkeypatch.setattr(metrics, "_MAX_CELLS", 7 * IDS)
+    monkeypatch.setattr(metrics, "MAX_CELLS", 7 * IDS)
     for reference, result in zip(expected, bootstrap_metrics(candidates, IDS, 50), strict=True):
         for name, metric in reference.items():
             np.testing.assert_allclose(result[name].resampled, metric.resampled, err_msg=name)
@@ -191,7 +192,9 @@ def test_swap_exchanges_decisions(metric: str) -> None:
     keeps = np.random.default_rng(0).random((12, IDS)) < 0.5
     keeps[0], keeps[1] = True, False
     ours, theirs = (compute_metrics(run, range(6)) for run in (left, right))
-    for name, differences in permutation._differences(left, right, metric, keeps.astype(np.float64)).items():
+    labels = np.arange(left.targets.shape[1])
+    paired = permutation._PairedRuns.of(left, right, labels, True)
+    for name, differences in paired.subtract(keeps.T.astype(np.float64), metric).items():
         np.testing.assert_allclose(differences[0], ours[name] - theirs[name], err_msg=name)
         np.testing.assert_allclose(differences[1], theirs[name] - ours[name], err_msg=name)
         expected = [compute_swapped_differences(left, right, keep)[name] for keep in keeps]
@@ -203,7 +206,7 @@ def test_p_value_is_share_of_swaps_as_extreme(monkeypatch: pytest.MonkeyPatch) -
     swaps = np.array(list(itertools.product((1.0, 0.0), repeat=IDS)))
 
     def all_swaps(num_ids: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
-        yield swaps
+        yield swaps.T
 
     monkeypatch.setattr(permutation, "_generate_swaps", all_swaps)
     for metric in METRICS:
@@ -299,3 +302,78 @@ def test_label_without_support_has_p_value_1() -> None:
     targets[:, 1] = 0
     run = judged(targets)
     assert permutation_p_values([run], [run], "f1_weighted", 20, 99)["labels"][1] == 1
+
+
+# --- many records, labels and candidates ------------------------------------------------------------------------------
+
+
+def test_labels_measured_in_blocks_are_those_measured_at_once() -> None:
+    (result, _) = bootstrap_metrics(overlapping(), IDS, 40)
+    labels = result["labels"]
+    for columns in ([0, 2], [1, 2]):
+        measured = result.measure_labels(columns)
+        np.testing.assert_array_equal(measured.values, labels.values[:, columns])
+        np.testing.assert_array_equal(measured.resampled, labels.resampled[:, :, columns])
+
+
+def test_unknown_metric_is_no_key() -> None:
+    (result, _) = bootstrap_metrics(overlapping(), IDS, 5)
+    assert "slices/short" in result
+    assert "slices/none" not in result
+    assert len(result) == len(list(result))
+    with pytest.raises(KeyError):
+        result["slices/none"]
+
+
+def test_resamples_are_limited_by_the_records() -> None:
+    assert limit_resamples(20_000, 10_000) == 10_000
+    assert limit_resamples(100_000, 10_000) == 2_000
+    assert limit_resamples(10**7, 10_000) == bootstrap.ENOUGH_RESAMPLES
+    assert limit_resamples(10**7, 300) == 300
+
+
+def test_limited_samples_are_the_first_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = bootstrap_metrics(overlapping(), IDS, 60)[0]["f1_weighted"].resampled
+    monkeypatch.setattr(bootstrap, "MAX_WEIGHTS", 20 * IDS)
+    monkeypatch.setattr(bootstrap, "ENOUGH_RESAMPLES", 10)
+    steps: list[int] = []
+    result = bootstrap_metrics(overlapping(), IDS, 60, advance=steps.append)[0]["f1_weighted"].resampled
+    np.testing.assert_array_equal(result, expected[:20])
+    assert sum(steps) == 60 * 5, "the progress bar ends"
+
+
+def test_pairs_tested_together_have_the_p_values_of_each_alone() -> None:
+    left, right = overlapping()
+    pairs = [RunPair(left, right), RunPair(right, left, with_groups=False), RunPair(left, left)]
+    for pair, p_values in zip(pairs, permute_pairs(pairs, "f1_macro", IDS, 300), strict=True):
+        alone = permutation_p_values(pair.left, pair.right, "f1_macro", IDS, 300)
+        assert p_values.keys() == (alone.keys() if pair.with_groups else {"f1_macro"})
+        for name, value in p_values.items():
+            np.testing.assert_array_equal(value, alone[name])
+
+
+@pytest.mark.parametrize("metric", [f"{of}_{by}" for of in ("f1", "recall") for by in ("weighted", "macro", "micro")])
+def test_labels_without_a_difference_count_in_averages(metric: str) -> None:
+    targets, same = truth(60, 6), np.zeros((60, 6), dtype=np.uint8)
+    same[::7, :4] = 1
+    wrong = same.copy()
+    wrong[::5, 4] ^= 1
+    left, right = judged(targets, same), judged(targets, wrong)
+    keeps = (np.random.default_rng(0).random((9, 60)) < 0.5).astype(np.float64)
+    paired = permutation._PairedRuns.of(left, right, np.array([4]), True)
+    expected = [compute_swapped_differences(left, right, keep > 0)[metric] for keep in keeps]
+    np.testing.assert_allclose(paired.subtract(keeps.T, metric)[metric], expected, atol=1e-12)
+
+
+def test_memory_does_not_grow_with_records_times_resamples_or_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MAX_CELLS", 200_000)
+    monkeypatch.setattr(permutation, "MAX_CELLS", 200_000)
+    targets = (np.random.default_rng(0).random((4_000, 300)) < 0.01).astype(np.uint8)
+    runs = [judged(targets, 0.002, seed=seed) for seed in (1, 2)]
+    tracemalloc.start()
+    bootstrap_metrics([[runs[0]], [runs[1]]], 4_000, 1_000)
+    permutation_p_values([runs[0]], [runs[1]], "f1_weighted", 4_000, 500)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # 4 MB of samples, one byte each. As float64 they have 32 MB; the labels' F1 in all samples has 2.4 MB for each run.
+    assert peak < 20e6

@@ -16,6 +16,7 @@ from ratchet.statistics.estimates import (
     Estimate,
     ResampledMetric,
     estimate,
+    estimate_all_differences,
     estimate_difference,
     estimate_training_spread,
     mean_without_nan,
@@ -279,3 +280,20 @@ def test_means_and_variances_ignore_nan(values: npt.NDArray[np.float64], axis: i
         known = entries[~np.isnan(entries)]
         assert mean[index] == pytest.approx(known.mean() if len(known) else np.nan, abs=1e-12, nan_ok=True)
         assert variance[index] == pytest.approx(known.var(ddof=1) if len(known) > 1 else 0, abs=1e-12)
+
+
+@pytest.mark.parametrize("splits", ["abc", "aab", "aaa", "a"])
+def test_all_differences_are_those_of_each_pair(splits: str) -> None:
+    generator = np.random.default_rng(0)
+    metrics = []
+    for _ in range(5):
+        values = generator.random(len(splits))
+        samples = values + 0.1 * generator.standard_normal((300, len(splits)))
+        metrics.append(ResampledMetric(values, samples, tuple(splits)))
+    table = estimate_all_differences(metrics)
+    for row, left in enumerate(metrics):
+        for column, right in enumerate(metrics):
+            if row != column:
+                expected = estimate_difference(left, right)
+                for name, value in vars(expected).items():
+                    assert vars(table)[name][row, column] == pytest.approx(float(value), rel=1e-9), name

@@ -1,17 +1,22 @@
 """Tests for the jobs of a sweep: every outcome is recorded, and finished runs are found instead of repeated."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.commands import PROJECT
 
-from ratchet.config import Config, compose
+from ratchet.config import Config, ModelConfig, compose, config_hash, hash_inputs
+from ratchet.data import prepared
 from ratchet.errors import Pruned, RunFailed, UserError
-from ratchet.runs import StoredRun, provenance
+from ratchet.runs import Recording, StoredRun, provenance
+from ratchet.runs.stored import hash_model_files, read_run
 from ratchet.sweeps import jobs
-from ratchet.sweeps.jobs import find_done, plan_grid, recorded_overrides, run_job
+from ratchet.sweeps.jobs import find_done, find_finished_jobs, plan_grid, recorded_overrides, run_job
 from ratchet.sweeps.ledger import Job, read_jobs
 
 TRIAL = ["sweep=regression", "sweep.study=made", "sweep.trial=4", "model.C=2.0", "model.mention_weight=0.5"]
@@ -101,7 +106,9 @@ def test_recorded_overrides_omit_launcher_and_sweep() -> None:
 
 def test_plan_contains_recorded_overrides(tmp_path: Path) -> None:
     overrides = ["launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", f"runs_dir={tmp_path}"]
-    assert plan_grid(overrides, None, "two") == tmp_path
+    plan = plan_grid(overrides, None, "two")
+    assert plan is not None
+    assert plan.runs_dir == tmp_path
     assert [job.overrides for job in read_jobs(tmp_path, "two")] == [
         ["seed=0", f"runs_dir={tmp_path}"],
         ["seed=1", f"runs_dir={tmp_path}"],
@@ -115,9 +122,79 @@ def test_grid_refuses_unsuitable_overrides(override: str, tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model=transformer_tiny", "trainer=cpu,gpu"], "trainer=gpu: this machine has none"),
+        (["model=rule,cnn", "trainer=gpu"], "trainer=gpu: this machine has none"),
+        (["model=transformer", "model.encoder=null,/nowhere/encoder"], "/nowhere/encoder: no such directory"),
+        (["model=rule,transformer_tiny", "+model.x=1"], "model.x"),
+        (["sweep=transformer", "model.encoder=/nowhere/encoder"], "/nowhere/encoder: no such directory"),
+        (["sweep=transformer", "model.encoder=all-MiniLM-L6-v2,/nowhere/encoder"], "/nowhere/encoder: no such"),
+        (["sweep=transformer", "trainer=gpu"], "trainer=gpu: this machine has none"),
+    ],
+    ids=str,
+)
+def test_what_is_missing_stops_a_grid_before_its_first_job(
+    overrides: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratchet.neural.settings.available_gpus", lambda: 0)
+    with pytest.raises(UserError, match=re.escape(message)):
+        plan_grid([*overrides, f"runs_dir={tmp_path / 'runs'}"], None, "one")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_devices_of_a_cluster_are_not_looked_for_on_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratchet.neural.settings.available_gpus", lambda: 0)
+    grid = ["launcher=submitit_slurm", "model=transformer_tiny", "trainer=gpu", f"runs_dir={tmp_path}"]
+    assert plan_grid(grid, None, "one") is not None
+
+
+def test_grid_of_finished_jobs_is_recognised_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed = [f"runs_dir={tmp_path}", "evaluation.resamples=100"]
+    for seed in (0, 1):
+        run_job(compose([*fixed, f"split.seed={seed}"]), [], seed)
+    reads: list[object] = []
+    prepare = prepared.prepare
+    monkeypatch.setattr("ratchet.data.prepared.prepare", lambda data: reads.append(data) or prepare(data))
+    plan = plan_grid([*fixed, "split.seed=0,1"], None, "two")
+    assert plan is not None
+    results = find_finished_jobs(plan)
+    assert results is not None
+    assert [result.job.outcome for result in results] == ["done before"] * 2
+    assert [job.run for job in read_jobs(tmp_path, "two")] == [
+        str(result.path.relative_to(tmp_path)) for result in results if result.path is not None
+    ]
+    assert len(reads) == 1, "both splits are of one data set"
+
+    larger = plan_grid([*fixed, "split.seed=0,1,2"], None, "three")
+    assert larger is not None
+    assert find_finished_jobs(larger) is None
+    fresh = plan_grid([*fixed, "split.seed=0,1", "fresh=true"], None, "four")
+    assert fresh is not None
+    assert find_finished_jobs(fresh) is None
+
+
 @pytest.fixture
-def finished(store: Store) -> StoredRun:
-    return store("seed=3", **FIELDS)
+def finish(store: Store) -> Store:
+    """Return a function that writes a finished run with everything that a job looks for."""
+
+    def write_run(*overrides: str, **fields: Any) -> StoredRun:
+        run = store(*overrides, **{**FIELDS, **fields})
+        for name in ("model/weights", "labels.json", "thresholds.json", "calibration.json", "predictions/test.parquet"):
+            (run.path / name).parent.mkdir(exist_ok=True)
+            (run.path / name).write_text("{}")
+        Recording(run.path, run.record).update(model_files=hash_model_files(run.path))
+        return read_run(run.path)
+
+    return write_run
+
+
+@pytest.fixture
+def finished(finish: Store) -> StoredRun:
+    return finish("seed=3")
 
 
 def find_finished_run(
@@ -166,8 +243,8 @@ def test_threads_data_split_and_cases_must_match(finished: StoredRun, configure:
     assert find_finished_run(configure("seed=3"), data=("version", "split", "other cases")) is None
 
 
-def test_record_without_case_hash_matches_run_without_cases(store: Store, configure: Configure) -> None:
-    older = store("seed=3", **FIELDS)
+def test_record_without_case_hash_matches_run_without_cases(finish: Store, configure: Configure) -> None:
+    older = finish("seed=3")
     content = json.loads((older.path / "record.json").read_text())
     del content["behaviour_hash"]
     (older.path / "record.json").write_text(json.dumps(content))
@@ -188,14 +265,19 @@ def test_other_code_or_packages_need_a_new_run(
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
-def test_unfinished_run_does_not_match(store: Store, configure: Configure, status: str) -> None:
-    store("seed=3", **FIELDS, status=status)
+def test_unfinished_run_does_not_match(finish: Store, configure: Configure, status: str) -> None:
+    finish("seed=3", status=status)
     assert find_finished_run(configure("seed=3")) is None
 
 
-def test_newest_matching_run_is_returned(store: Store, configure: Configure) -> None:
-    store(**FIELDS, started_at="2026-01-01T00:00:00+00:00")
-    newest = store(**FIELDS, started_at="2026-01-02T00:00:00+00:00")
+def test_run_whose_code_changed_meanwhile_does_not_match(finish: Store, configure: Configure) -> None:
+    finish("seed=3", code_hash=None, code_changed=["fit"])
+    assert find_finished_run(configure("seed=3")) is None
+
+
+def test_newest_matching_run_is_returned(finish: Store, configure: Configure) -> None:
+    finish(started_at="2026-01-01T00:00:00+00:00")
+    newest = finish(started_at="2026-01-02T00:00:00+00:00")
     assert find_finished_run(configure()) == newest
 
 
@@ -204,6 +286,32 @@ def test_data_is_not_read_without_matching_settings(finished: StoredRun, configu
         raise AssertionError("the data were read")
 
     assert find_done(configure("seed=4"), 1, read) is None
+
+
+@pytest.mark.parametrize("name", ["model", "model/weights", "thresholds.json", "predictions/test.parquet"])
+def test_run_without_its_weights_or_results_does_not_match(
+    finished: StoredRun, configure: Configure, name: str
+) -> None:
+    assert find_finished_run(configure("seed=3")) == finished
+    path = finished.path / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert find_finished_run(configure("seed=3")) is None
+
+
+def test_run_with_other_files_of_an_encoder_does_not_match(
+    finish: Store, configure: Configure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lexicon = tmp_path / "lexicon"
+    lexicon.mkdir()
+    (lexicon / "words.txt").write_text("nodes")
+    monkeypatch.setattr(ModelConfig, "input_files", lambda settings: {"lexicon": lexicon})
+    inputs = hash_inputs(configure("seed=3"))
+    run = finish("seed=3", inputs=inputs, config_hash=config_hash(configure("seed=3"), inputs))
+    assert find_finished_run(configure("seed=3")) == run
+    (lexicon / "words.txt").write_text("edges")
+    assert find_finished_run(configure("seed=3")) is None
+    (lexicon / "words.txt").write_text("nodes")
+    assert find_finished_run(configure("seed=3")) == run, "the content counts, not the time"
 
 
 @pytest.mark.parametrize("content", [None, "", "[", "trainer: 1", "- 1", "\x00"], ids=repr)

@@ -102,6 +102,8 @@ def test_default_is_used_only_inside_the_space() -> None:
     assert value_in(RATE, 0.002) == 0.002
     assert value_in(RATE, 0.2) is None
     assert value_in(RATE, None) is None
+    stepped = ParameterConfig(low=0.0, high=1.0, step=0.2)
+    assert (value_in(stepped, 0.6), value_in(stepped, 0.5)) == (0.6, None), "0.5 is between two steps"
     assert value_in(LAYERS, 3) == 3
     assert value_in(ParameterConfig(low=0.0, high=1.0), 1) == 1.0
     assert value_in(WIDTHS, [1, 2]) == "[1,2]"

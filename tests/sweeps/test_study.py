@@ -92,7 +92,7 @@ def test_trials_of_one_batch_differ(opened: Opened) -> None:
 def test_sampler_improves_on_default(opened: Opened, directory: Path) -> None:
     with opened() as study:
         run_trials(study, 40)
-    results = read_results(read_study(directory, SearchConfig()), SearchConfig())
+    results = read_results(directory, SearchConfig())
     assert results.best is not None
     assert results.best.metric is not None
     assert results.best.metric > quality(DEFAULT) + 0.3
@@ -166,7 +166,7 @@ def test_missing_study_raises(directory: Path) -> None:
 def test_study_stores_its_description(opened: Opened, directory: Path) -> None:
     with opened():
         versions = {"schema_version": STUDY_SCHEMA.version, "ratchet_version": ratchet.__version__}
-        assert read_about(directory) == {"model": "made", **versions}
+        assert read_about(directory) == {"model": "made", "default": DEFAULT, **versions}
 
 
 def test_description_without_a_version_is_read(directory: Path) -> None:
@@ -238,7 +238,7 @@ def test_trial_below_the_median_is_pruned(opened: Opened, directory: Path, tmp_p
         [poor] = study.ask(1)
         assert count_epochs(make_settings(poor.number), runs_dir, 0.55) == 4, "the first three epochs are free"
         study.tell(poor.number, None, pruned=True)
-    results = read_results(read_study(directory, SearchConfig()), SearchConfig())
+    results = read_results(directory, SearchConfig())
     assert [(trial.state, trial.epochs, trial.reported) for trial in results.trials[-2:]] == [
         ("finished", 8, 0.65),
         ("pruned", 4, 0.55),

@@ -8,7 +8,8 @@ import pytest
 from tests.sweeps.studies import DEFAULT, SPACE, run_trials
 
 from ratchet.config import Cost, SearchConfig
-from ratchet.sweeps.study import OpenStudy, open_study, read_study
+from ratchet.files import write_json
+from ratchet.sweeps.study import OpenStudy, open_study, read_about
 from ratchet.sweeps.trials import SearchResult, read_results
 
 Opened = Callable[..., AbstractContextManager[OpenStudy]]
@@ -16,7 +17,7 @@ Opened = Callable[..., AbstractContextManager[OpenStudy]]
 
 def read_search(directory: Path, settings: SearchConfig | None = None) -> SearchResult:
     settings = settings or SearchConfig()
-    return read_results(read_study(directory, settings), settings)
+    return read_results(directory, settings)
 
 
 def test_all_trials_have_a_state_and_run(opened: Opened, directory: Path) -> None:
@@ -37,6 +38,30 @@ def test_all_trials_have_a_state_and_run(opened: Opened, directory: Path) -> Non
     assert result.trials[0].values == DEFAULT
     assert result.trials[1].metric is None
     assert result.importance == {}, "two trials are too few for importance"
+
+
+def test_first_trial_is_no_reference_if_the_default_is_outside_the_space(directory: Path) -> None:
+    about = {"outside": ["model.share=2.0"]}
+    with open_study(directory, SearchConfig(), SPACE, None, about) as study:
+        run_trials(study, 3)
+    result = read_search(directory)
+    assert (result.default, result.gain, result.outside) == (None, None, ["model.share=2.0"])
+
+
+def test_failed_default_is_no_reference(opened: Opened, directory: Path) -> None:
+    with opened() as study:
+        run_trials(study, 3, failing=[0])
+    assert read_search(directory).gain is None
+
+
+def test_study_of_an_earlier_version_has_no_reference(opened: Opened, directory: Path) -> None:
+    """It did not record the default, and its first trial may be another one."""
+    with opened() as study:
+        run_trials(study, 2)
+    about = read_about(directory)
+    del about["default"]
+    write_json(directory / "study.json", about)
+    assert read_search(directory).default is None
 
 
 def test_first_of_equal_trials_is_best(opened: Opened, directory: Path) -> None:

@@ -37,7 +37,7 @@ class Listener:
 
 
 def make_description(identifier: str = "one", **config: Any) -> Description:
-    return Description(identifier, f"name of {identifier}", "a group", "train", ("first",), config)
+    return Description(identifier, f"name of {identifier}", "a group", "train", ("first",), config, "why")
 
 
 def inspect_wandb_run(directory: Path, *flags: str) -> Any:

@@ -1,4 +1,5 @@
 import logging
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from tests.tracking.listeners import Listener, make_description
 
 from ratchet.config import TrackerConfig, TrackerKind, TrackerMode
 from ratchet.errors import Pruned
-from ratchet.tracking import NullTracker, Report, open_tracker, wandb_tracker
+from ratchet.tracking import NullTracker, Report, open_tracker, print_upload, wandb_tracker
 from ratchet.tracking.tracker import Description
 
 WANDB = TrackerConfig(kind=TrackerKind.wandb)
@@ -192,4 +193,39 @@ def test_environment_is_ignored_without_a_tracker(
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with open_tracker(TrackerConfig(), tmp_path, refuse_description):
         pass
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("runs", "pattern"),
+    [
+        ([], None),
+        (["rule/20260101T10-aa"], "rule/20260101T10-aa/wandb/offline-run-1-a"),
+        (["rule/20260101T10-aa", "rule/20260102T10-bb"], "rule/2026010*/wandb/offline-run-1-*"),
+        (["rule/20260101T10-aa", "cnn/20260101T10-ab"], "*/20260101T10-a*/wandb/offline-run-1-*"),
+        (["my rule/20260101T10-aa", "my rules/20260101T10-aa"], "'my rule'*/20260101T10-aa/wandb/offline-run-1-a"),
+    ],
+)
+def test_upload_command_is_one_line(
+    runs: list[str], pattern: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [*runs, "rule/without"]:
+        (tmp_path / name).mkdir(parents=True)
+    for name in runs:
+        (tmp_path / name / f"wandb/offline-run-1-{name[-1]}").mkdir(parents=True)
+    print_upload([tmp_path / name for name in [*runs, "rule/without"]])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = f"wandb: offline; upload with: wandb sync {tmp_path}/{pattern}\n"
+    assert captured.err == ("" if pattern is None else line)
+    if pattern is not None:  # the shell expands it to what was written
+        listed = subprocess.run(["sh", "-c", f"ls -d {tmp_path}/{pattern}"], capture_output=True, text=True, check=True)
+        assert len(listed.stdout.splitlines()) == len(runs)
+
+
+def test_uploaded_run_is_not_mentioned_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = tmp_path / "wandb/offline-run-1-a"
+    written.mkdir(parents=True)
+    (written / "run-a.wandb.synced").touch()
+    print_upload([tmp_path])
     assert capsys.readouterr().err == ""

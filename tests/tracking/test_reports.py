@@ -189,6 +189,13 @@ def test_description_has_configuration_and_provenance(run: StoredRun) -> None:
     assert description.config["lock_hash"] == run.record.lock_hash
     assert description.config["job_type"] == description.job_type == "train"
     assert description.name == f"regression-{run.record.id[-6:]}"
+    assert description.notes is None
+
+
+def test_hypothesis_and_tags_describe_the_run(run: StoredRun) -> None:
+    record = dataclasses.replace(run.record, hypothesis="half of the aliases are missing", tags=["aliases"])
+    description = describe_run(compose(["tracker=wandb"]), record, run.path)
+    assert (description.notes, description.tags) == ("half of the aliases are missing", ["aliases"])
 
 
 def test_group_defaults_to_sweep_then_data(run: StoredRun) -> None:

@@ -137,8 +137,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("run")
     for name in ("labels.json", "weights.bin"):
         (directory / name).write_text(name)
-    with open_tracker(WANDB, directory, lambda: make_description(model={"C": 20})) as tracker:
-        tracker.configure({"split_hash": "abc"})
+    with open_tracker(WANDB, directory, lambda: make_description(model={"C": 20}, parent=None)) as tracker:
+        tracker.configure({"split_hash": "abc", "parent": "another"})
         tracker.log(14, {"epoch": 0, "loss": 2.0})
         tracker.log(28, {"epoch": 1, "loss": 1.0})
         data = Files("data", "dataset", {"labels.json": directory / "labels.json"}, {"dataset_version": "v"})
@@ -164,7 +164,8 @@ def test_run_has_described_name_group_and_config(run: Path, records: list[dict[s
     assert (summary["state"], summary["exit_code"]) == ("finished", 0)
     assert (summary["run_id"], summary["name"], summary["tags"]) == ("one", "name of one", ["first"])
     assert summary["project"] == "a-project"
-    assert summary["config"] == {"model": {"C": 20}, "split_hash": "abc"}
+    assert summary["notes"] == "why"
+    assert summary["config"] == {"model": {"C": 20}, "split_hash": "abc", "parent": "another"}
     [started] = select_type(records, "run")
     assert (started["run_group"], started["job_type"]) == ("a group", "train")
 

@@ -289,6 +289,8 @@ def compare(
 ) -> Comparison:
     """Compare candidates with a baseline, as `ratchet compare` does; by default the newest runs of each name.
 
+    Candidates with fewer repeats than the objective requires are set aside, as the gate does, unless they are named.
+
     Args:
         data: name of the data set; needed only if there are runs of several.
         name: names of the candidates to use; None uses all.
@@ -318,7 +320,15 @@ def compare(
         register()
         composed = compose_objective([f"objective={objective}"], directory)
     names, ids = _split_list(name), [_identify(run) for run in _split_list(runs)]
-    selection = select(located, data=data, names=names, ids=ids, every=all, part=part)
+    selection = select(
+        located,
+        data=data,
+        names=names,
+        ids=ids,
+        every=all,
+        part=part,
+        min_splits=composed.settings.evidence.repeats,
+    )
     evidence, result = compare_selected(
         selection,
         runs_dir=located,

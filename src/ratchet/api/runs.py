@@ -235,7 +235,7 @@ def train(*overrides: str, project: Project | str | Path | None = None, config_d
         )
         if config.run_dir is not None:
             config.run_dir = str(found.root / config.run_dir)
-        outcome = train_config(config, recorded_overrides(overrides))
+        outcome = train_config(config, recorded_overrides(overrides), config_dir=directory)
     return Run(read_run(outcome.path.resolve()), found)
 
 

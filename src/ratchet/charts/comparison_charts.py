@@ -1,6 +1,7 @@
 """Draw a comparison: the ladder, differences, labels and slices, quality against cost."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Literal
 
 import altair as alt
@@ -29,10 +30,27 @@ from ratchet.runs.selection import Selection
 
 BELOW = "the next simpler one"
 MOST = 40  # of one candidate: more cannot be read
+MOST_CANDIDATES = 24  # of one chart: more rows and colours cannot be told apart
 _STEP = 19
 _METRIC = {"label": "F1", "slice": "weighted F1"}
 COSTS = {name: title for name, title in COST_TITLES.items() if name != "latency_ms_p50"}  # the tail is what counts
 _BUDGET_OF = {"latency_ms_p95": ("latency_ms_p95", 1), "size_mb": ("size_mb", 1), "fit_seconds": ("fit_minutes", 60)}
+
+
+def choose_shown(
+    comparison: Comparison, selection: Selection, keep: Collection[str | None] = ()
+) -> tuple[Comparison, Selection]:
+    """Return both with the candidates that charts show: all, or of many the baseline, `keep` and the highest ones."""
+    if len(comparison.candidates) <= MOST_CANDIDATES:
+        return comparison, selection
+    first = {comparison.baseline, *keep}
+    ranked = sorted(
+        comparison.candidates, key=lambda row: (row.name not in first, -row.metrics[comparison.metric].value)
+    )
+    names = {row.name for row in ranked[:MOST_CANDIDATES]}
+    rows = [row for row in comparison.candidates if row.name in names]
+    candidates = tuple(candidate for candidate in selection.candidates if candidate.name in names)
+    return replace(comparison, candidates=rows), replace(selection, candidates=candidates)
 
 
 def ladder(comparison: Comparison, selection: Selection) -> Chart:

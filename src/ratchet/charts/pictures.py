@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ratchet.charts.comparison_charts import differences, group_differences, ladder, quality_and_cost
+from ratchet.charts.comparison_charts import choose_shown, differences, group_differences, ladder, quality_and_cost
 from ratchet.charts.run_charts import calibration, confusions, learning_curves, threshold_curves
 from ratchet.charts.theme import Chart
 from ratchet.comparison.results import Comparison
@@ -10,7 +10,11 @@ from ratchet.runs.selection import Selection
 
 
 def pictures_of(comparison: Comparison, selection: Selection) -> Mapping[str, Chart]:
-    """Return the charts of the report by name, without those that have nothing to show."""
+    """Return the charts of the report by name, without those that have nothing to show.
+
+    They show at most `MOST_CANDIDATES` candidates.
+    """
+    comparison, selection = choose_shown(comparison, selection)
     charts = {
         "ladder": ladder(comparison, selection),
         "differences": differences(comparison),

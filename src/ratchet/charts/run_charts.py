@@ -1,20 +1,26 @@
 """Draw single runs: learning curves, calibration, thresholds, confusions."""
 
+import itertools
 import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
 
 from ratchet.charts.theme import NEUTRAL, WIDTH, Chart, Row, choice, colour, computed_title, dash, shape
 from ratchet.comparison.results import metric_name
-from ratchet.evaluation.metrics import compute_averages
-from ratchet.evaluation.thresholds import Thresholds
+from ratchet.config import Average
+from ratchet.evaluation.metrics import METRICS, Counts, Floats, Positives, compute_average, is_binary
+from ratchet.evaluation.thresholds import Thresholds, count_above
 from ratchet.runs.predictions import Predictions, read_predictions
 from ratchet.runs.selection import Candidate, Selection
 from ratchet.runs.stored import StoredRun
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _NOT_SHOWN = ("learning_rate",)
 GRID = np.arange(1, 50) / 50
@@ -115,12 +121,12 @@ def threshold_curves(selection: Selection, metric: str) -> Chart | None:
     or the highest score wins.
     """
     average = metric.partition("_")[2]
-    rows = [row for candidate in selection.candidates for row in _compute_curve(candidate, average)]
+    traced = [_trace_candidate(candidate, average) for candidate in selection.candidates]
+    rows, chosen = ([row for of_candidate in traced for row in of_candidate[side]] for side in (0, 1))
     if not rows:
         return None
     names = [candidate.name for candidate in selection.candidates]
     shown = [name for name in names if any(row["model"] == name for row in rows)]
-    chosen = [row for candidate in selection.candidates for row in _mark_chosen(candidate, average)]
     titles = [metric_name(f"{measure}_{average}") for measure in _MEASURES]
     show = choice("show", titles, metric_name(metric))
     x = alt.X("threshold:Q", title="threshold", scale=alt.Scale(domain=[0, 1]))
@@ -142,38 +148,51 @@ def threshold_curves(selection: Selection, metric: str) -> Chart | None:
     )
 
 
-def _read_val(candidate: Candidate) -> list[tuple[Thresholds, Predictions]]:
-    """Return thresholds and predictions of the runs in which a threshold decides."""
-    read = []
+def _read_val(candidate: Candidate) -> Iterator[tuple[Thresholds, Predictions]]:
+    """Yield thresholds and predictions of the runs in which a threshold decides."""
     for run in candidate.runs:
         thresholds = Thresholds.from_json(run.read_json("thresholds.json"), run.read_json("labels.json"))
         predictions = read_predictions(run.path / "predictions" / "val.parquet")
-        if thresholds.values is not None and not np.isin(predictions.scores, (0, 1)).all():
-            read.append((thresholds, predictions))
-    return read
+        if thresholds.values is not None and not is_binary(predictions.scores):
+            yield thresholds, predictions
 
 
-def _compute_curve(candidate: Candidate, average: str) -> Iterator[Row]:
-    read = _read_val(candidate)
-    for threshold in GRID.tolist() if read else []:
-        at = Thresholds("", np.array(threshold))  # as runs decide, also for a score equal to it
-        measured = [compute_averages(shown.targets, shown.hide_unknown(at.decide(shown.scores))) for _, shown in read]
-        yield from _build_rows(candidate.name, threshold, average, measured)
-
-
-def _mark_chosen(candidate: Candidate, average: str) -> Iterator[Row]:
-    """Yield the thresholds of runs that have one for all labels."""
+def _trace_candidate(candidate: Candidate, average: str) -> tuple[list[Row], list[Row]]:
+    """Return the rows of the curve, and those of the chosen thresholds of runs that have one for all labels."""
+    curves: list[dict[str, Floats]] = []
+    marks: list[Row] = []
     for thresholds, predictions in _read_val(candidate):
-        values = set() if thresholds.values is None else set(thresholds.values.tolist())
-        if len(values) == 1:
-            decisions = predictions.hide_unknown(thresholds.decide(predictions.scores))
-            measured = compute_averages(predictions.targets, decisions)
-            yield from _build_rows(candidate.name, values.pop(), average, [measured])
+        curves.append(_measure_at(GRID, predictions, average))
+        chosen = np.unique(thresholds.values) if thresholds.values is not None else GRID
+        if len(chosen) == 1:
+            marks += _build_rows(candidate.name, float(chosen[0]), average, [_measure_at(chosen, predictions, average)])
+    rows = [
+        row
+        for index, threshold in enumerate(GRID.tolist() if curves else [])
+        for row in _build_rows(candidate.name, threshold, average, curves, index)
+    ]
+    return rows, marks
 
 
-def _build_rows(name: str, threshold: float, average: str, measured: list[dict[str, np.ndarray]]) -> Iterator[Row]:
+def _measure_at(grid: Floats, predictions: Predictions, average: str) -> dict[str, Floats]:
+    """Return each measure at each threshold of a grid, as runs decide, also for a score equal to it."""
+    targets, scores, known = predictions.targets, predictions.scores, predictions.known
+    hits, seen = count_above(targets, scores, Average[average], known, grid)
+    if average != Average.samples.name:
+        actual = np.broadcast_to(targets.sum(axis=0, dtype=np.float64), (len(grid), targets.shape[1]))
+        if average == Average.micro.name:
+            actual = actual.sum(axis=1, keepdims=True)
+        return {name: compute_average(Counts(hits, seen, actual), f"{name}_{average}") for name in _MEASURES}
+    actual = np.broadcast_to(targets.sum(axis=1, dtype=np.float64), hits.shape)
+    counts = Counts(hits, seen, actual)
+    return {name: measure(counts).mean(axis=1) for name, measure in METRICS.items()}
+
+
+def _build_rows(
+    name: str, threshold: float, average: str, measured: list[dict[str, Floats]], index: int = 0
+) -> Iterator[Row]:
     for measure in _MEASURES:
-        value = statistics.mean(float(metrics[f"{measure}_{average}"]) for metrics in measured)
+        value = statistics.mean(float(values[measure][index]) for values in measured)
         shown = metric_name(f"{measure}_{average}")
         yield {"model": name, "show": shown, "threshold": round(threshold, 4), "value": round(value, 4)}
 
@@ -237,14 +256,30 @@ def _count_pairs(run: StoredRun, part: str) -> Counter[Pair]:
     predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
     thresholds = Thresholds.from_json(run.read_json("thresholds.json"), labels)
     decisions = predictions.hide_unknown(thresholds.decide(predictions.scores))
-    counts: Counter[Pair] = Counter()
-    for true, decided in zip(predictions.targets, decisions, strict=True):
-        missed: list[str | None] = [labels[index] for index in np.flatnonzero(true & (1 - decided)).tolist()]
-        wrong: list[str | None] = [labels[index] for index in np.flatnonzero(decided & (1 - true)).tolist()]
-        for one in missed or [None]:
-            counts.update((one, other) for other in wrong or [None])
+    positives = Positives.of(predictions.targets, decisions)
+    counts: Counter[tuple[int | None, int | None]] = Counter()
+    missed_of, wrong_of = (
+        _list_columns(all_of - positives.both) for all_of in (positives.targets, positives.decisions)
+    )
+    for all_missed, all_wrong in zip(missed_of, wrong_of, strict=True):
+        for one in all_missed or [None]:
+            counts.update((one, other) for other in all_wrong or [None])
     del counts[None, None]  # correct labels only
-    return counts
+    names = dict(enumerate(labels))
+    return Counter(
+        {
+            (None if missed is None else names[missed], None if wrong is None else names[wrong]): count
+            for (missed, wrong), count in counts.items()
+        }
+    )
+
+
+def _list_columns(cells: "csr_array") -> Iterator[list[int | None]]:
+    """Yield the columns of each row that are not 0."""
+    cells.eliminate_zeros()
+    columns = cells.indices.tolist()
+    for start, end in itertools.pairwise(cells.indptr.tolist()):
+        yield columns[start:end]
 
 
 def _find_kind(missed: str | None, predicted: str | None) -> str:

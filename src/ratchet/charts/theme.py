@@ -18,6 +18,7 @@ _COLOURS = ("#808791", "#1f83c4", "#d5600f", "#159a72", "#b3689a", "#9c7a06", "#
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
 _DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (10, 4), (1, 3))
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+_FONT_SIZE, _LAID_OUT = 12, 15  # pixels: as texts are shown, and as they are measured in pictures
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 Row = dict[str, Any]
@@ -85,8 +86,8 @@ def look(*, dark: bool = False) -> dict[str, Any]:
             "gridColor": line,
             "domainColor": line,
             "tickColor": line,
-            "labelFontSize": 12,
-            "titleFontSize": 12,
+            "labelFontSize": _FONT_SIZE,
+            "titleFontSize": _FONT_SIZE,
             "titleFontWeight": "normal",
             "titlePadding": 8,
             "labelLimit": 240,
@@ -96,14 +97,14 @@ def look(*, dark: bool = False) -> dict[str, Any]:
         "legend": {
             "labelColor": ink,
             "titleColor": muted,
-            "labelFontSize": 12,
+            "labelFontSize": _FONT_SIZE,
             "symbolSize": 90,
             "labelLimit": 240,
             "columns": 5,
         },
-        "title": {"color": ink, "fontSize": 12, "fontWeight": "normal", "anchor": "start", "frame": "group"},
+        "title": {"color": ink, "fontSize": _FONT_SIZE, "fontWeight": "normal", "anchor": "start", "frame": "group"},
         "rule": {"color": muted},
-        "text": {"color": ink, "fontSize": 12},
+        "text": {"color": ink, "fontSize": _FONT_SIZE},
     }
 
 
@@ -111,14 +112,30 @@ def in_notebooks() -> None:
     """Show charts in notebooks as in the report: as pictures, which need no network and keep notebooks small."""
     config: Any = look()
     alt.theme.register("ratchet", enable=True)(lambda: {"config": config})
-    alt.renderers.enable("svg")
+    alt.renderers.register("ratchet", lambda spec, **_: {"image/svg+xml": _draw(spec)})
+    alt.renderers.enable("ratchet")
 
 
 def to_svg(chart: Chart) -> str:
     """Return a chart as SVG, on a light background."""
+    return _draw(chart.to_dict())
+
+
+def _draw(spec: dict[str, Any]) -> str:
+    """Return a specification as SVG whose texts fit in fonts up to a quarter wider than the one that measures them.
+
+    Only the reader's program knows its fonts. So texts are laid out in a larger size than they are shown in.
+    """
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(chart.to_dict(), config=look()))
+    config = look()
+    for part in config.values():
+        if isinstance(part, dict):
+            part.update({key: _LAID_OUT for key in part if key.endswith("ontSize")})
+            part.update({key: round(part[key] * _LAID_OUT / _FONT_SIZE) for key in part if key == "labelLimit"})
+    own = {key: value for key, value in spec.items() if key != "config" or value != look()}  # the theme of notebooks
+    svg = str(vl_convert.vegalite_to_svg(own, config=config))
+    return svg.replace(f'font-size="{_LAID_OUT}px"', f'font-size="{_FONT_SIZE}px"')
 
 
 def to_png(chart: Chart) -> bytes:

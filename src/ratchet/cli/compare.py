@@ -6,11 +6,21 @@ from pathlib import Path
 
 from ratchet.cli.selecting import SelectingOptions, filter_group, parse_selecting, select_runs, show_progress
 from ratchet.comparison.compare import compare_selected
-from ratchet.config import Part, TrackerConfig, compose, located, plain, register, require_packages, take_config_dir
+from ratchet.config import (
+    Part,
+    TrackerConfig,
+    TrackerKind,
+    compose,
+    located,
+    plain,
+    register,
+    require_packages,
+    take_config_dir,
+)
 from ratchet.models import all_settings
 from ratchet.reporting.comparison_tables import comparison_blocks
 from ratchet.reporting.terminal import Format, print_blocks, print_json
-from ratchet.tracking import open_tracker
+from ratchet.tracking import open_tracker, print_upload
 from ratchet.tracking.reports import describe_comparison, report_comparison
 
 
@@ -50,6 +60,8 @@ def run(arguments: list[str]) -> int:
         print_json(plain(comparison))
     else:
         print_blocks(comparison_blocks(comparison), markdown=options.format is Format.md)
+    if tracker_settings.kind is not TrackerKind.none:
+        print_upload([Path(options.runs_dir, selection.data)])
     return 0
 
 

@@ -44,11 +44,19 @@ def _list(arguments: list[str], form: Format) -> None:
     rest, config_dir = take_config_dir(arguments)
     if rest:
         raise UserError(f"data list: {rest[0]!r} is not understood; only format=table|md|json and --config-dir DIR")
-    rows = [{"data": name, "what": headline(path)} for name, path in configs_of("data", config_dir).items()]
+    rows = [{"data": name, "what": _describe_file(path)} for name, path in configs_of("data", config_dir).items()]
     if form is Format.json:
         print_json(rows)
     else:
         print_table(rows, markdown=form is Format.md, left=2)
+
+
+def _describe_file(path: Path) -> str:
+    """Return what describes a data set in its file, or what is wrong with the file: it concerns no other data set."""
+    try:
+        return headline(path)
+    except UserError as error:
+        return str(error)
 
 
 def _describe(arguments: list[str], form: Format) -> None:

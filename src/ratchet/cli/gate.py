@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> int:
     if "--check" in arguments:
         return _check(parse_options(CheckOptions, [argument for argument in arguments if argument != "--check"]))
     options, objective = parse_selecting(SelectingOptions, arguments)
-    selection = select_runs(options)
+    selection = select_runs(options, min_splits=objective.settings.evidence.repeats)
     with show_progress() as bar:
         verdict = gather_and_judge(
             selection, objective, resamples=options.resamples, begin=bar("bootstrapping records")

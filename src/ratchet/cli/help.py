@@ -47,7 +47,7 @@ _DATA = ("data",)
 _OBJECTIVE = ("objective",)
 _CONFIG_DIR = "--config-dir DIR"
 _ARGUMENTS = {
-    "RUN": "A run: its id, its directory, or `last`.",
+    "RUN": "A run: its id, its directory, or `last`, the last finished run.",
     "MODEL": "A model: the name of a file in conf/model.",
     "SWEEP": "The id of a grid or of a search, or `last`.",
     "[DIR]": "Directory of the project; the working directory by default.",
@@ -137,7 +137,7 @@ VERBS: Mapping[str, Verb] = {
         {
             "": Action("Promote what the gate lets ship (exit code 3: it refuses).", groups=_OBJECTIVE),
             "show": Action("Show the promotions."),
-            "rollback": Action("Return to the promotion before."),
+            "rollback": Action("Return to the candidate that was promoted before."),
         },
         ("ratchet promote data=madewithml", 'ratchet promote rollback data=madewithml reason="too slow"'),
     ),
@@ -176,10 +176,11 @@ VERBS: Mapping[str, Verb] = {
         ("ratchet sweep list", "ratchet sweep show last out=search.html"),
     ),
     "runs": Verb(
-        "List, show and delete runs.",
+        "List, show, measure and delete runs.",
         {
             "list": Action("List runs, the newest first."),
             "show": Action("Show one run.", "RUN"),
+            "measure": Action("Measure the latency of finished runs again, without training.", "RUN [RUN ...]"),
             "prune": Action("Delete runs that nothing refers to."),
         },
         ("ratchet runs list data=sample ladder=true", "ratchet runs show last", "ratchet runs prune delete=true"),

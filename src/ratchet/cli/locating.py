@@ -13,7 +13,7 @@ from ratchet.config.directories import list_replaced
 from ratchet.config.fields import list_path_keys
 from ratchet.config.schema import Config
 from ratchet.errors import UserError
-from ratchet.project import VARIABLE, current_project, read_named
+from ratchet.project import VARIABLE, current_project, find_working_directory, read_named
 
 _PROJECT = "--project"
 _CONFIG_DIR = ("--config-dir", "-cd")
@@ -29,9 +29,9 @@ def enter_project(arguments: Sequence[str], options: Sequence[type] = ()) -> lis
     dataclasses of a verb's options: their paths are rewritten as those of the configuration are.
 
     Raises:
-        UserError: --project or RATCHET_PROJECT names no project.
+        UserError: --project or RATCHET_PROJECT names no project, or the working directory was deleted.
     """
-    start = Path.cwd()
+    start = find_working_directory()
     rest = list(_take_project(arguments))
     root = current_project().root
     if os.environ.get(VARIABLE):  # it may be relative to `start`

@@ -15,6 +15,8 @@ from ratchet.cli.help import VERBS, find_options, print_overview, print_verb
 from ratchet.cli.locating import describe_replaced, enter_project
 from ratchet.errors import RunFailed, UserError, did_you_mean, storage_error
 from ratchet.machine import terminate
+from ratchet.printable import filter_output
+from ratchet.project import find_working_directory
 
 HELP = {"-h", "--help"}
 
@@ -38,6 +40,7 @@ def _run(verb: str, arguments: list[str]) -> int:
     if verb != "train" and not HELP.isdisjoint(arguments):  # the help of train composes the configuration
         print_verb(verb, arguments)
         return 0
+    find_working_directory()  # a message now instead of a stack trace later, if it was deleted
     module = import_module(f"ratchet.cli.{verb}")
     if verb in ("init", "doctor"):  # init makes a project, doctor enters it itself: it may be broken
         return int(module.run(arguments))
@@ -77,6 +80,11 @@ def run_guarded(action: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):  # escape letters that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
+    with filter_output():
+        return _run_action(action, full=full)
+
+
+def _run_action(action: Callable[[], int], *, full: bool) -> int:
     try:
         code = action()
         sys.stdout.flush()

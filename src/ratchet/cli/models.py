@@ -51,6 +51,9 @@ def run(arguments: list[str]) -> int:
     if rest[:1] == ["check"]:
         return _check(rest[1:], config_dir)
     names = [argument for argument in rest[:1] if not is_option(argument)]
+    known = configs_of("model", config_dir)
+    if names and names[0] not in known:
+        raise UserError(f"models {names[0]}: {did_you_mean(names[0], [*known, 'check'])}")
     options = parse_options(Options, rest[len(names) :])
     if names:
         _show(names[0], config_dir, options.format)

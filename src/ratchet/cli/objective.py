@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
 
 def _review(arguments: Sequence[str]) -> None:
     options, objective = parse_selecting(SelectingOptions, arguments)
-    selection = select_runs(options)
+    selection = select_runs(options, min_splits=objective.settings.evidence.repeats)
     with show_progress() as bar:
         evidence = gather_evidence(selection, resamples=options.resamples, begin=bar("bootstrapping records"))
     reviewed = review(evidence, objective.settings, named_objectives())

@@ -4,14 +4,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import psutil
 
 import ratchet
 from ratchet.cli.selecting import show_progress
 from ratchet.config import bounded, parse_options
 from ratchet.errors import UserError, did_you_mean
+from ratchet.machine import end_with_process
 from ratchet.pipeline.plan import PAGE, PARAMS, REPORT, read_pipeline
 from ratchet.reporting.terminal import Format, print_blocks, print_json, print_table, print_text
 
@@ -62,8 +66,20 @@ def run(arguments: list[str]) -> int:
     other = _find_local_code()
     if other is not None:
         return _run_local_code(other, arguments)
+    _end_with_dvc()
     schema, do = _ACTIONS[action]
     return do(parse_options(schema, rest)) or 0
+
+
+def _end_with_dvc() -> None:
+    """End this stage when the process of DVC that started it, through a shell, was killed."""
+    if "DVC_STAGE" not in os.environ:
+        return
+    for ancestor in psutil.Process().parents():
+        with suppress(psutil.Error):
+            if any(Path(argument).name == "dvc" for argument in ancestor.cmdline()[:3]):
+                end_with_process(ancestor.pid, ancestor.create_time())
+                return
 
 
 def _require(value: Value | None, stage: str, name: str) -> Value:
@@ -89,9 +105,12 @@ def _run_local_code(source: Path, arguments: list[str]) -> int:
 
 
 def _freeze(_: NoOptions) -> None:
-    from ratchet.pipeline.freeze import freeze
+    from ratchet.pipeline.freeze import explain_stale_models, freeze
 
-    freeze(read_pipeline(PARAMS))
+    plan = read_pipeline(PARAMS)
+    freeze(plan)
+    for line in explain_stale_models(plan):
+        print_text(line)
 
 
 def _prepare(_: NoOptions) -> None:
@@ -109,9 +128,12 @@ def _split(options: SplitOptions) -> None:
 def _train(options: TrainOptions) -> None:
     from ratchet.pipeline.train_stage import train_run
     from ratchet.reporting.run_details import print_job_line
+    from ratchet.tracking import print_upload
 
     model, repeat = _require(options.model, "train", "model"), _require(options.repeat, "train", "repeat")
-    print_job_line(f"{model} {repeat}", train_run(model, repeat).path)
+    path = train_run(model, repeat).path
+    print_job_line(f"{model} {repeat}", path)
+    print_upload([path])
 
 
 def _compare(_: NoOptions) -> None:

@@ -9,10 +9,17 @@ from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs
 from ratchet.config import located, parse_options, plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.gate import gather_and_judge
-from ratchet.objective.promote import Refused, check_request, find_data_set, promote, roll_back
+from ratchet.objective.promote import (
+    Refused,
+    check_request,
+    find_data_set,
+    list_unusable_runs,
+    promote,
+    roll_back,
+)
 from ratchet.reporting.terminal import Format, print_json, print_table, print_text
 from ratchet.reporting.verdict_tables import verdict_headline
-from ratchet.runs.promotions import describe_promotion, find_promoted, read_decisions
+from ratchet.runs.promotions import Promotion, describe_promotion, find_promoted, read_decisions
 
 
 @dataclass
@@ -49,6 +56,8 @@ class RollbackOptions:
     """Name of the data set; needed only if there are promotions of several."""
     reason: str | None = None
     """Reason that is recorded with the rollback."""
+    runs_dir: str = located("runs")
+    """Directory of all runs."""
     promotions_dir: str = located("promotions")
     """Directory of the promotions log."""
 
@@ -67,8 +76,9 @@ def run(arguments: list[str]) -> int:
 
 def _promote(arguments: Sequence[str]) -> int:
     options, objective = parse_selecting(PromoteOptions, arguments)
-    selection = select_runs(options)
+    selection = select_runs(options, min_splits=objective.settings.evidence.repeats)
     check_request(selection, options.candidate, force=options.force, reason=options.reason)
+    before = read_decisions(Path(options.promotions_dir), selection.data)
     with show_progress() as bar:
         verdict = gather_and_judge(
             selection, objective, resamples=options.resamples, begin=bar("bootstrapping records")
@@ -83,6 +93,7 @@ def _promote(arguments: Sequence[str]) -> int:
         reason=options.reason,
         runs_were_chosen=bool(options.runs),
         promotions_dir=Path(options.promotions_dir),
+        before=before,
     )
     if isinstance(outcome, Refused):
         print_text(f"not promoted: {outcome.reason}")
@@ -113,7 +124,7 @@ def _show(arguments: Sequence[str]) -> int:
             "candidate": decision.name or "-",
             "gate": decision.gate + (", forced" if decision.forced else ""),
             "objective": decision.objective.get("name", "-") + ("*" if decision.objective.get("changed") else ""),
-            "commit": (decision.commit or "-")[:8] + ("+" if decision.commit_dirty else ""),
+            "commit": _format_commit(decision),
             "why": decision.why,
         }
         for decision in decisions
@@ -130,11 +141,25 @@ def _roll_back(arguments: Sequence[str]) -> int:
     options = parse_options(RollbackOptions, arguments)
     directory = Path(options.promotions_dir)
     data = find_data_set(directory, options.data)
-    outcome = roll_back(directory, data, options.reason)
+    outcome = roll_back(directory, data, options.reason, read_decisions(directory, data))
     restored, replaced = outcome.restored, outcome.replaced
-    now = (
-        f"{restored.name} is promoted again ({describe_promotion(restored)})" if restored else "nothing is promoted now"
-    )
-    print_text(f"{data}: {replaced.name if replaced else '-'} rolled back, {now}")
+    before, after = (_name_promotion(promotion) if promotion else "nothing" for promotion in (replaced, restored))
+    note = f"{after} is promoted again ({describe_promotion(restored)})" if restored else "nothing is promoted now"
+    print_text(f"{data}: {before} rolled back, {note}")
+    problems = list_unusable_runs(restored, Path(options.runs_dir)) if restored else []
+    if problems:
+        print_text(f"warning: {after} cannot score with all of its runs: {'; '.join(problems)}")
+        print_text("(restore them, name their directory with runs_dir=, or promote another candidate)")
     print_text(f"written to {outcome.path}: commit it")
     return 0
+
+
+def _format_commit(decision: Promotion) -> str:
+    """Return the commit, with "+" if the code differed from it, and "?" if that is unknown."""
+    if decision.commit is None:
+        return "-"
+    return decision.commit[:8] + {True: "+", False: "", None: "?"}[decision.commit_dirty]
+
+
+def _name_promotion(promotion: Promotion) -> str:
+    return f"{promotion.name}@{str(promotion.config_hash)[:8]} of {promotion.at[:19]}"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ratchet.cli.selecting import SelectingOptions, parse_selecting, select_runs, show_progress
 from ratchet.config import Part, located
-from ratchet.errors import UserError
 from ratchet.extras import require_extra
 
 
@@ -30,13 +29,12 @@ def run(arguments: list[str]) -> int:
     require_extra("report", what="the report")
     from ratchet.files import write_text
     from ratchet.reporting.findings import Texts, compute_findings, read_texts
-    from ratchet.reporting.page import build_page
+    from ratchet.reporting.page import build_page, refuse_output
 
     options, objective = parse_selecting(Options, arguments)
     path = Path(options.out)
-    if path.is_dir() or not path.parent.is_dir():
-        raise UserError(f"out={options.out}: {'a directory' if path.is_dir() else 'no such directory'}: name a file")
-    selection = select_runs(options, options.part.name)
+    refuse_output(path)
+    selection = select_runs(options, options.part.name, min_splits=objective.settings.evidence.repeats)
     with show_progress() as bar:
         findings = compute_findings(
             selection,

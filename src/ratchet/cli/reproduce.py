@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ratchet.config import is_option, located, parse_options, plain
 from ratchet.errors import UserError
+from ratchet.printable import filter_output, printable, unfiltered
 from ratchet.reporting.blocks import format_number
 from ratchet.reporting.terminal import Format, print_json, print_table, print_text
 from ratchet.reproducing import Reproduction, reproduce
@@ -18,10 +19,12 @@ NOT_REPRODUCED = 3
 
 @dataclass
 class Options:
-    """Arguments of `reproduce`; `keep=DIRECTORY` leaves the new run there."""
+    """Arguments of `reproduce`; `keep=DIRECTORY` leaves the new run there, `trust=true` executes changes of others."""
 
     keep: str | None = located(None)
     """Directory to keep the new run in; null deletes it."""
+    trust: bool = False
+    """Execute the run's uncommitted changes (code.diff) although they were not recorded in this repository."""
     format: Format = Format.table
     """Format of the printed result."""
     runs_dir: str = located("runs")
@@ -37,7 +40,8 @@ def run(arguments: list[str]) -> int:
     if options.keep is not None and Path(options.keep).exists():
         raise UserError(f"keep={options.keep}: exists already")
     with _show_status(stored):
-        reproduction = reproduce(stored, keep=Path(options.keep).resolve() if options.keep else None)
+        keep = Path(options.keep).resolve() if options.keep else None
+        reproduction = reproduce(stored, keep=keep, trust=options.trust)
     if options.format is Format.json:
         print_json(plain(reproduction))
     else:
@@ -54,9 +58,11 @@ def _show_status(stored: StoredRun) -> Iterator[None]:
         yield
         return
     from rich.console import Console
+    from rich.text import Text
 
     commit = str(stored.record.git.get("commit"))[:7]
-    with Console(stderr=True).status(f"training {stored.record.name} again at {commit} ..."):
+    status = Text(printable(f"training {stored.record.name} again at {commit} ..."))  # a str may have markup
+    with Console(file=unfiltered(sys.stderr)).status(status), filter_output():
         yield
 
 

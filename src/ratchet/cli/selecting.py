@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ratchet.config import Objective, bounded, compose_objective, located, parse_options, register, take_config_dir
+from ratchet.printable import filter_output, printable, unfiltered
 from ratchet.reporting.terminal import Format
 from ratchet.runs.selection import Selection, select
 
@@ -35,7 +36,9 @@ def show_row_bars() -> Iterator[Callable[[str, int | None], Advance]]:
             return Text(f"{task.completed:,.0f}{of} rows{pace}")
 
     columns = (TextColumn("{task.description}"), BarColumn(), Pace())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bars:
+    console = Console(file=unfiltered(sys.stderr))
+    hidden = not sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bars, filter_output():
 
         def begin(what: str, rows: int | None) -> Advance:
             for task_id in bars.task_ids:
@@ -91,8 +94,8 @@ def filter_group(group: str, arguments: Sequence[str]) -> list[str]:
     return [argument for argument in arguments if argument.lstrip("+~").partition("=")[0].partition(".")[0] == group]
 
 
-def select_runs(options: SelectingOptions, part: str = "test") -> Selection:
-    """Select the runs that the options name.
+def select_runs(options: SelectingOptions, part: str = "test", *, min_splits: int = 1) -> Selection:
+    """Select the runs that the options name. Without names, candidates with fewer than `min_splits` are set aside.
 
     Raises:
         UserError: nothing to select, or runs that cannot be compared.
@@ -104,6 +107,7 @@ def select_runs(options: SelectingOptions, part: str = "test") -> Selection:
         ids=_split_list(options.runs),
         every=options.all,
         part=part,
+        min_splits=min_splits,
     )
 
 
@@ -118,12 +122,14 @@ def show_progress() -> Iterator[Callable[[str], Begin]]:
     Nothing is shown unless stderr is a terminal.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    console = Console(file=unfiltered(sys.stderr))
+    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar, filter_output():
 
         def begin(what: str, steps: int) -> Advance:
-            task = bar.add_task(what, total=steps)
+            task = bar.add_task(escape(printable(what)), total=steps)
             return lambda done: bar.advance(task, done)
 
         yield lambda what: lambda steps: begin(what, steps)

@@ -14,7 +14,7 @@ from ratchet.reporting.blocks import format_amount, format_number
 from ratchet.reporting.terminal import Format, print_facts, print_json, print_table, print_text
 from ratchet.sweeps.ledger import Job, find_last_sweep, find_recorded_run, list_sweeps, read_jobs, read_study_id
 from ratchet.sweeps.space import to_overrides
-from ratchet.sweeps.study import find_study, read_about, read_study
+from ratchet.sweeps.study import find_study, read_about
 from ratchet.sweeps.trials import SearchResult, TrialResult, read_results
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _build_job_row(runs_dir: Path, job: Job) -> dict[str, str]:
 def _show_study(directory: Path, options: ShowOptions) -> None:
     about = read_about(directory)
     settings = search_settings(about["settings"])
-    result = read_results(read_study(directory, settings), settings)
+    result = read_results(directory, settings)
     if options.format is Format.json:
         print_json({"study": directory.name, **about, "trials": plain(result.trials), "importance": result.importance})
         return
@@ -156,12 +156,15 @@ def _build_trial_row(trial: TrialResult, settings: SearchConfig) -> dict[str, st
 
 def _write_page(path: Path, study: str, about: dict[str, object], result: SearchResult, settings: SearchConfig) -> None:
     require_extra("report", what="the page of a search")
+    from ratchet.reporting.page import refuse_output
     from ratchet.reporting.search_page import build_search_page
 
-    if path.is_dir() or not path.parent.is_dir():
-        raise UserError(f"out={path}: {'a directory' if path.is_dir() else 'no such directory'}: name a file")
+    refuse_output(path)
     all_facts = dict(search_facts(result, settings))
-    facts = [("study", study), *((name, all_facts[name]) for name in ("trials", "best"))]
+    facts = [
+        ("study", study),
+        *((name, all_facts[name]) for name in ("trials", "best", "default") if name in all_facts),
+    ]
     page = build_search_page(f"A search of {about['model']}'s settings on {about['data']}", result, settings, facts)
     write_text(path, page)
     print(f"{path} ({len(page.encode()) / 1e6:.1f} MB): open it in a browser; it needs no network")
@@ -170,7 +173,7 @@ def _write_page(path: Path, study: str, about: dict[str, object], result: Search
 def print_search_start(start: "SearchStart") -> None:
     """Print the state of a study before the first trial of a search."""
     for setting in start.outside:
-        print(f"{setting}, the default, is outside the search space: it is not the first trial")
+        print(f"{setting}, the default, is outside the search space: it is not tried, and no gain will be known")
     print(f"study {start.study_id}: {start.tried} of {start.wanted} trials exist")
     sys.stdout.flush()
 
@@ -180,6 +183,8 @@ def print_search(outcome: "SearchOutcome") -> None:
     if outcome.stopped_after is not None:
         print(f"the first {outcome.stopped_after} trials failed: the search stops", file=sys.stderr)
     facts = search_facts(outcome.result, outcome.settings)
+    if outcome.lost_weights is not None:
+        facts.append(("weights", outcome.lost_weights))
     if outcome.experiment is not None:
         facts += [("experiment", str(outcome.experiment.path)), ("test it once", outcome.experiment.command)]
     facts.append(("charts", f"ratchet sweep show {outcome.study_id} out=search.html"))
@@ -188,20 +193,18 @@ def print_search(outcome: "SearchOutcome") -> None:
 
 
 def search_facts(result: SearchResult, settings: SearchConfig) -> list[tuple[str, str]]:
-    """Return the facts of a search: the trials, the best one and its gain, and the importance of each key."""
+    """Return the facts of a search: the trials, the best one, the default it is compared with, and what matters."""
     states = [trial.state for trial in result.trials]
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     facts = [("trials", ", ".join(counts) or "none")]
-    best, default = result.best, result.default
+    best = result.best
     if best is None:
         return [*facts, ("best", "no trial finished")]
-    text = f"#{best.number}, {_format_result(best, settings)}"
-    if best is default:
-        text += ": the default settings; no trial is better"
-    elif default is not None and best.metric is not None and default.metric is not None:
-        gain = best.metric - default.metric
-        text += f"; the default {_format_result(default, settings)}: {gain:+.3f}, biased by the selection"
-    facts += [("best", text), ("settings", " ".join(to_overrides(best.values)))]
+    facts += [
+        ("best", f"#{best.number}, {_format_result(best, settings)} on val"),
+        ("default", _describe_default(result, settings)),
+        ("settings", " ".join(to_overrides(best.values))),
+    ]
     if result.front:
         front = [f"#{trial.number} ({_format_result(trial, settings)})" for trial in result.front]
         facts.append(("Pareto front", ", ".join(front)))
@@ -211,6 +214,20 @@ def search_facts(result: SearchResult, settings: SearchConfig) -> list[tuple[str
         ]
         facts.append(("importance", ", ".join(shares)))
     return facts
+
+
+def _describe_default(result: SearchResult, settings: SearchConfig) -> str:
+    """Return how the best trial compares with the default settings; without a trial of these, why it is unknown."""
+    if result.outside:
+        return f"not tried: {' '.join(result.outside)} is outside the space, so no gain is known; compare them on test"
+    if result.default is None or result.gain is None:
+        return "no trial of it finished, so no gain is known"
+    if result.best is result.default:
+        return "the best trial: no other is better"
+    return (
+        f"#{result.default.number}, {_format_result(result.default, settings)} on val: {result.gain:+.3f} on val, "
+        "where the best was chosen; this does not measure the test set, `ratchet compare` does"
+    )
 
 
 def _format_result(trial: TrialResult, settings: SearchConfig) -> str:

@@ -21,12 +21,22 @@ from ratchet.config import COMPOSITION_ERRORS, Config, Origin, explain, load, re
 from ratchet.config.composition import compose_node
 from ratchet.config.grammar import list_sweep_values, take_first_value
 from ratchet.config.search_path import searching
+from ratchet.data.progress import show_steps
 from ratchet.errors import RunFailed, UserError
 from ratchet.machine import TERMINATED, environment
 from ratchet.models import all_settings
 from ratchet.project import PACKAGED, VARIABLE
-from ratchet.sweeps.jobs import JobResult, new_sweep_id, plan_grid, recorded_overrides, run_job
+from ratchet.sweeps.jobs import (
+    JobResult,
+    Plan,
+    find_finished_jobs,
+    new_sweep_id,
+    plan_grid,
+    recorded_overrides,
+    run_job,
+)
 from ratchet.sweeps.ledger import Job, SweepResult, read_sweep
+from ratchet.tracking import print_upload
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -87,6 +97,9 @@ def run(arguments: Sequence[str]) -> int:
             if not any(argument.split("=")[0] in _OTHER_CONFIG for argument in arguments):
                 keys = [argument for argument in overrides if not argument.startswith("-")]
                 planned = plan_grid(keys, config_dir, sweep_id)
+                finished = planned and not any("hydra" in key for key in keys) and find_finished_jobs(planned)
+                if planned and finished:
+                    return _print_finished(planned, finished)
             command.append(f"sweep_id={sweep_id}")
         with searching(config_dir) as primary, environment(HYDRA_FULL_ERROR="1"), _replace_argv(command):
             # With the variable Hydra raises, and `run_guarded` prints.
@@ -97,9 +110,18 @@ def run(arguments: Sequence[str]) -> int:
         raise explain(error, Origin(keys, config_dir=config_dir)) from error
     except (KeyboardInterrupt, SystemExit) as stop:
         if planned is not None and (isinstance(stop, KeyboardInterrupt) or stop.code == TERMINATED):
-            _print_interrupted(read_sweep(planned, sweep_id))
+            _print_interrupted(read_sweep(planned.runs_dir, sweep_id))
         raise
     return 0
+
+
+def _print_finished(plan: Plan, results: Sequence[JobResult]) -> int:
+    """Print a grid all of whose jobs finished before; return the exit code."""
+    for result in results:
+        print_job(result)
+    sweep = read_sweep(plan.runs_dir, plan.sweep_id)
+    _print_end(sweep)
+    return 0 if sweep.succeeded else 1
 
 
 @contextmanager
@@ -148,7 +170,10 @@ def _run_hydra_job(cfg: "DictConfig") -> None:
     config_dir = next((Path(source.path) for source in sources if source.provider == "command-line"), None)
     origin = Origin(overrides, dict(hydra.runtime.choices), config_dir)
     if hydra.mode is RunMode.MULTIRUN:
-        print_job(run_job(to_config(cfg, origin), overrides, hydra.job.num))
+        config = to_config(cfg, origin)
+        with show_steps(shown=config.trainer.progress_bar):
+            job = run_job(config, overrides, hydra.job.num, config_dir)
+        print_job(job)
         return
     from ratchet.reporting.run_details import summarise_run
     from ratchet.reporting.terminal import print_blocks
@@ -162,12 +187,14 @@ def _run_hydra_job(cfg: "DictConfig") -> None:
             raise UserError(
                 f"command line, sweep={origin.choices['sweep']}: a search needs -m: ratchet train -m sweep=..."
             )
-        if config.resume is None:
-            outcome = train(config, overrides)
-        else:
-            stored, config = _read_resumed(config, overrides)
-            outcome = train(config, overrides, resume=stored)
+        with show_steps(shown=config.trainer.progress_bar):
+            if config.resume is None:
+                outcome = train(config, overrides, config_dir=config_dir)
+            else:
+                stored, config = _read_resumed(config, overrides)
+                outcome = train(config, overrides, resume=stored)
         print_blocks(summarise_run(read_run(outcome.path), outcome.test_readings))
+        print_upload([outcome.path])
     except (UserError, RunFailed) as error:  # printed here, because Hydra would add a line of its own
         sys.exit(print_error(error, full=FULL))
     except OSError:  # of stdout: `run_guarded` reports it
@@ -188,7 +215,7 @@ def _read_resumed(config: Config, overrides: Sequence[str]) -> "tuple[StoredRun,
             f"command line, {others[0]}: resume={config.resume} uses the configuration that the run started "
             "with: leave the others out, or start a new run"
         )
-    stored = find_run(Path(config.runs_dir), str(config.resume))
+    stored = find_run(Path(config.runs_dir), str(config.resume), to_resume=True)
     own = load(stored.path / "config.yaml", all_settings())
     own.trainer.progress_bar = config.trainer.progress_bar
     own.runs_dir = str(find_runs_dir(stored, own.runs_dir, has_own_place=own.run_dir is not None))
@@ -242,6 +269,7 @@ class SweepEnd(Callback):
         except UserError as error:  # Hydra would turn it into a warning
             sys.exit(print_error(error))
         _print_end(sweep)
+        print_upload(run.path for run in sweep.runs)
         if not sweep.succeeded:
             sys.exit(1)
 

@@ -13,7 +13,7 @@ from ratchet.comparison.differences import (
     Tested,
     adjust_p_values,
     compare_groups,
-    compare_pair,
+    compare_pairs,
     find_common_splits,
 )
 from ratchet.comparison.evidence import RESAMPLES, CandidateEvidence, Evidence, gather_evidence
@@ -57,26 +57,31 @@ def compare(
     """
     selection = evidence.selection
     check_baseline(selection, baseline)
+    values = {candidate.name: float(estimate(candidate.metrics[metric]).value) for candidate in evidence.candidates}
     pairs_of = {
-        candidate.name: _find_pairs(candidate, evidence, metric, baseline, parents) for candidate in evidence.candidates
+        candidate.name: _find_pairs(candidate, evidence, values, baseline, parents) for candidate in evidence.candidates
     }
     pairs = {(left.name, right.name): (left, right) for kinds in pairs_of.values() for left, right in kinds.values()}
+    against_baseline = [kinds["baseline"] for kinds in pairs_of.values() if "baseline" in kinds]
     advance = begin(evidence.resamples * len(pairs))
-    tested = {names: compare_pair(*pair, evidence, metric, advance) for names, pair in pairs.items()}
+    tested = compare_pairs(list(pairs.values()), evidence, metric, advance, against_baseline)
+    groups = compare_groups([left for left, _ in against_baseline], evidence.of(baseline), evidence, tested)
     differences = adjust_p_values(["baseline"], pairs_of, tested) | adjust_p_values(
         ["predecessor", "best_simpler"], pairs_of, tested
     )
     rows = []
     for candidate in evidence.candidates:
         name = candidate.name
-        row = build_row(candidate, metric, selection.part, promoted.get(candidate_key(candidate.candidate.runs[0])))
+        first = candidate.candidate.runs[0].record
+        row = build_row(candidate, metric, selection.part, promoted.get((first.name, first.config_hash)))
         row = replace(
             row,
             baseline=differences.get((name, "baseline")),
             predecessor=differences.get((name, "predecessor")),
             best_simpler=differences.get((name, "best_simpler")),
+            groups=groups.get(name, []),
         )
-        rows.append(_add_details(row, candidate, pairs_of[name], evidence, parents.get(name), tested))
+        rows.append(_add_changes(row, candidate, pairs_of[name], parents.get(name), tested))
     return Comparison(
         data=selection.data,
         part=selection.part,
@@ -87,28 +92,23 @@ def compare(
         records=evidence.num_records,
         splits=list_splits(selection, runs_dir),
         candidates=rows,
-        left_out=list(selection.left_out),
-        notes=list_notes(evidence),
+        left_out=[*(f"set aside, {aside}" for aside in selection.set_aside), *selection.left_out],
+        notes=[*selection.notes, *list_notes(evidence)],
     )
 
 
-def _add_details(
+def _add_changes(
     row: CandidateResult,
     candidate: CandidateEvidence,
     pairs: Mapping[str, Pair],
-    evidence: Evidence,
     parent: StoredRun | None,
     tested: Tested,
 ) -> CandidateResult:
-    """Return the row with label and slice differences, and what changed since the parent."""
-    if "baseline" in pairs:
-        left, right = pairs["baseline"]
-        groups = compare_groups(left, right, evidence, tested[left.name, right.name][1])
-        row = replace(row, groups=groups)
-    if parent is not None:
-        effect = tested[candidate.name, pairs["parent"][1].name][0] if "parent" in pairs else None
-        row = replace(row, changes=describe_changes(candidate.candidate, parent, effect))
-    return row
+    """Return the row with what changed since the parent."""
+    if parent is None:
+        return row
+    effect = tested[candidate.name, pairs["parent"][1].name][0] if "parent" in pairs else None
+    return replace(row, changes=describe_changes(candidate.candidate, parent, effect))
 
 
 def check_baseline(selection: Selection, baseline: str) -> None:
@@ -118,6 +118,9 @@ def check_baseline(selection: Selection, baseline: str) -> None:
         UserError: no candidate of that name.
     """
     names = [candidate.name for candidate in selection.candidates]
+    for aside in selection.set_aside:
+        if aside.name == baseline:
+            raise UserError(f"baseline={baseline}: set aside: {aside.why}. Complete it: `{aside.complete}`")
     if baseline not in names:
         raise UserError(
             f"baseline={baseline}: no such candidate among the selected; {did_you_mean(baseline, names)} "
@@ -128,7 +131,7 @@ def check_baseline(selection: Selection, baseline: str) -> None:
 def _find_pairs(
     candidate: CandidateEvidence,
     evidence: Evidence,
-    metric: str,
+    values: Mapping[str, float],
     baseline: str,
     parents: Mapping[str, StoredRun],
 ) -> dict[str, Pair]:
@@ -137,7 +140,7 @@ def _find_pairs(
     if candidate.name != baseline:
         others["baseline"] = evidence.of(baseline)
         others["predecessor"] = _find_predecessor(candidate, evidence.candidates)
-        best = _find_best_simpler(candidate, evidence.candidates, metric)
+        best = _find_best_simpler(candidate, evidence.candidates, values)
         others["best_simpler"] = best if best not in others.values() else None
     if candidate.name in parents:
         key = candidate_key(parents[candidate.name])
@@ -149,11 +152,11 @@ def _find_pairs(
 
 
 def _find_best_simpler(
-    candidate: CandidateEvidence, candidates: Sequence[CandidateEvidence], metric: str
+    candidate: CandidateEvidence, candidates: Sequence[CandidateEvidence], values: Mapping[str, float]
 ) -> CandidateEvidence | None:
     """Return the best of the simpler candidates: beating a predecessor that itself got worse is no progress."""
     simpler = [other for other in candidates if other.candidate.complexity < candidate.candidate.complexity]
-    return max(simpler, key=lambda other: float(estimate(other.metrics[metric]).value)) if simpler else None
+    return max(simpler, key=lambda other: values[other.name]) if simpler else None
 
 
 def _find_predecessor(
@@ -240,9 +243,10 @@ def list_splits(selection: Selection, runs_dir: Path | None) -> list[SplitRead]:
     for run in selection.candidates[0].runs:
         record, readings = run.record, None
         if selection.part == "test":
-            recorded = [other.record.test_readings or 0 for other in selection.runs if _same_split(run, other)]
+            same = [other for other in selection.runs if _same_split(run, other)]
             version, split_hash = selection.dataset_version, str(record.split_hash)
-            readings = count_test_accesses(runs_dir, selection.data, version, split_hash) if runs_dir else max(recorded)
+            recorded = max(other.record.test_readings or 0 for other in same)
+            readings = count_test_accesses(runs_dir, version, split_hash, same) if runs_dir else recorded
         splits[record.split_hash] = SplitRead(
             record.split_seed, str(record.split_hash), record.records[selection.part], readings
         )
@@ -263,10 +267,15 @@ def list_notes(evidence: Evidence) -> list[str]:
         ]  # fmt: skip
         training = f", nor another training of {', '.join(trained_once)}" if trained_once else ""
         notes.append(f"one split only: the intervals do not cover another split of the data{training}")
-    if evidence.slices_left_out:
+    drawn = len(evidence.candidates[0].metrics[HEADLINE_METRICS[0]].resampled)
+    if drawn < evidence.resamples:
         notes.append(
-            f"slices with other records in some of the runs are left out: {', '.join(evidence.slices_left_out)}"
+            f"intervals rest on {drawn:,} bootstrap samples instead of {evidence.resamples:,}, as many as fit in "
+            f"memory for {evidence.num_records:,} records: a standard error within {2 / np.sqrt(2 * drawn):.0%}"
         )
+    if evidence.slices_left_out:
+        slices = "; ".join(f"{name} ({', '.join(odd)})" for name, odd in evidence.slices_left_out.items())
+        notes.append(f"slices with other records in some of the runs are left out: {slices}")
     for candidate in evidence.candidates:
         runs = candidate.candidate.runs
         if described := describe_texts_without_rule(runs[0], evidence.selection.part):

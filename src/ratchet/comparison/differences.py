@@ -1,14 +1,15 @@
 """Compare one candidate with another: differences, intervals, p-values, verdicts; overall, per label and slice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from ratchet.comparison.evidence import CandidateEvidence, Evidence
 from ratchet.comparison.results import Difference, GroupDifference, Interval, Verdict
-from ratchet.statistics.bootstrap import Advance
+from ratchet.statistics.bootstrap import Advance, map_in_threads
 from ratchet.statistics.estimates import (
     ALPHA,
     Estimate,
@@ -19,7 +20,7 @@ from ratchet.statistics.estimates import (
     estimate_more_records,
     tolerable_variance,
 )
-from ratchet.statistics.permutation import benjamini_hochberg, holm, permutation_p_values
+from ratchet.statistics.permutation import RunPair, benjamini_hochberg, holm, permute_pairs
 
 HEADLINE_METRICS = tuple(
     f"{metric}_{average}"
@@ -28,8 +29,10 @@ HEADLINE_METRICS = tuple(
 )
 TAIL = 0.025  # on either side of a 95 % interval
 MIN_POSITIVES = 10  # labels and slices with fewer are not shown
+MAX_CELLS = 8_000_000  # resampled metrics of labels in memory at once: 64 MB
 Pair = tuple[CandidateEvidence, CandidateEvidence]
 PValues = dict[str, Floats]
+GroupRow = tuple[Literal["label", "slice"], str, int, list[float]]  # kind, name, positives; values, bounds, p
 Tested = dict[tuple[str, str], tuple[Difference, PValues]]  # by the names of a pair; p-values before adjustment
 
 
@@ -62,24 +65,37 @@ def find_common_splits(left: CandidateEvidence, right: CandidateEvidence) -> set
     return {run.split for run in left.run_decisions} & {run.split for run in right.run_decisions}
 
 
+def compare_pairs(
+    pairs: Sequence[Pair], evidence: Evidence, metric: str, advance: Advance, with_groups: Collection[Pair] = ()
+) -> Tested:
+    """Return the difference of each pair of candidates (p not yet adjusted), and the p-values of the permutation test.
+
+    The p of a difference is the larger of the permutation test's, which assumes no distribution but does not see the
+    training, and that of the t distribution, which covers both. The pairs `with_groups` have p-values of all labels
+    and slices, too.
+    """
+    tested_pairs = []
+    for left, right in pairs:
+        splits = find_common_splits(left, right)
+        runs = [[run for run in candidate.run_decisions if run.split in splits] for candidate in (left, right)]
+        tested_pairs.append(RunPair(runs[0], runs[1], any(left is a and right is b for a, b in with_groups)))
+    permuted = permute_pairs(tested_pairs, metric, evidence.num_records, evidence.resamples, advance=advance)
+    tested = {}
+    for (left, right), p_values in zip(pairs, permuted, strict=True):
+        splits = find_common_splits(left, right)
+        differences = {name: _estimate_difference(left, right, name, splits) for name in HEADLINE_METRICS}
+        p = float(np.maximum(p_values[metric], differences[metric].p_value()))
+        difference = _build_difference(differences[metric], right.name, p, evidence, len(splits), differences)
+        tested[left.name, right.name] = difference, p_values
+    return tested
+
+
 def compare_pair(
     left: CandidateEvidence, right: CandidateEvidence, evidence: Evidence, metric: str, advance: Advance
 ) -> tuple[Difference, PValues]:
-    """Return the difference between two candidates (p not yet adjusted), and the p-values of all metrics and groups.
-
-    Each p is the larger of the permutation test's, which assumes no distribution but does not see the training, and
-    that of the t distribution, which covers both.
-    """
-    splits = find_common_splits(left, right)
-    runs = [[run for run in candidate.run_decisions if run.split in splits] for candidate in (left, right)]
-    permuted = permutation_p_values(runs[0], runs[1], metric, evidence.num_records, evidence.resamples, advance=advance)
-    differences = {name: _estimate_difference(left, right, name, splits) for name in HEADLINE_METRICS}
-    p_values = {metric: np.maximum(permuted[metric], differences[metric].p_value())}
-    for name, value in permuted.items():
-        if name != metric and name in left.metrics and name in right.metrics:
-            p_values[name] = np.maximum(value, _estimate_difference(left, right, name, splits).p_value())
-    p = float(p_values[metric])
-    return _build_difference(differences[metric], right.name, p, evidence, len(splits), differences), p_values
+    """Return what `compare_pairs` does for one pair, with the p-values of its labels and slices."""
+    pair = (left, right)
+    return compare_pairs([pair], evidence, metric, advance, [pair])[left.name, right.name]
 
 
 def _estimate_difference(left: CandidateEvidence, right: CandidateEvidence, name: str, splits: set[str]) -> Estimate:
@@ -152,21 +168,45 @@ def _describe_scope(splits: int) -> str:
 
 
 def compare_groups(
-    left: CandidateEvidence, right: CandidateEvidence, evidence: Evidence, p_values: PValues
-) -> list[GroupDifference]:
-    """Return the differences of all labels and slices with enough positives: labels first, then by adjusted p.
+    candidates: Sequence[CandidateEvidence], baseline: CandidateEvidence, evidence: Evidence, tested: Tested
+) -> dict[str, list[GroupDifference]]:
+    """Return the differences of all labels and slices with enough positives by candidate: labels first, then by p.
 
-    The p-values are adjusted after Benjamini and Hochberg over all groups that are shown.
+    The p-values are adjusted after Benjamini and Hochberg over all groups of a candidate that are shown.
     """
-    rows: list[tuple[Literal["label", "slice"], str, int, list[float]]] = []
-    labels = (*_estimate_groups(left, right, "labels"), p_values["labels"])
-    for index, label in enumerate(evidence.labels):
-        rows.append(("label", label, evidence.positives[label], [float(column[index]) for column in labels]))
-    for key in p_values:
-        if key.startswith("slices/"):
-            values = [float(value) for value in (*_estimate_groups(left, right, key), p_values[key])]
-            rows.append(("slice", key.removeprefix("slices/"), evidence.positives[key], values))
-    shown = [row for row in rows if row[2] >= MIN_POSITIVES and not np.isnan(row[3]).any()]
+    rows: dict[str, list[GroupRow]] = {candidate.name: [] for candidate in candidates}
+
+    def measure(candidate: CandidateEvidence, theirs: ResampledMetric, key: str, block: list[int]) -> list[GroupRow]:
+        permuted = tested[candidate.name, baseline.name][1]
+        if key == "labels":
+            ours, p = candidate.metrics.measure_labels(block), permuted[key][block]
+            columns = _estimate_groups(ours, theirs, p)
+            names = [evidence.labels[index] for index in block]
+            return [
+                ("label", name, evidence.positives[name], [float(column[at]) for column in columns])
+                for at, name in enumerate(names)
+            ]
+        if key not in permuted or key not in candidate.metrics:
+            return []
+        values = [float(value) for value in _estimate_groups(candidate.metrics[key], theirs, permuted[key])]
+        return [("slice", key.removeprefix("slices/"), evidence.positives[key], values)]
+
+    # each group of the baseline is resampled once, for all candidates
+    labels = [index for index, label in enumerate(evidence.labels) if evidence.positives[label] >= MIN_POSITIVES]
+    slices = [key for key in baseline.metrics if key.startswith("slices/")]
+    groups: list[tuple[str, list[int]]] = [("labels", block) for block in _divide_labels(labels, evidence)]
+    groups += [(key, []) for key in slices if evidence.positives[key] >= MIN_POSITIVES]
+    for key, block in groups:
+        theirs = baseline.metrics.measure_labels(block) if key == "labels" else baseline.metrics[key]
+        measured = map_in_threads(partial(measure, theirs=theirs, key=key, block=block), candidates)
+        for candidate, of_candidate in zip(candidates, measured, strict=True):
+            rows[candidate.name] += of_candidate
+    return {name: _adjust_groups(of_candidate) for name, of_candidate in rows.items()}
+
+
+def _adjust_groups(rows: Sequence[GroupRow]) -> list[GroupDifference]:
+    """Return the groups whose metrics are defined, with adjusted p-values and verdicts."""
+    shown = [row for row in rows if not np.isnan(row[3]).any()]
     adjusted = benjamini_hochberg([values[-1] for *_, values in shown])
     groups = []
     for (kind, name, positives, (ours, theirs, value, low, high, _)), p in zip(shown, adjusted, strict=True):
@@ -175,8 +215,17 @@ def compare_groups(
     return sorted(groups, key=lambda group: (group.kind, group.p_adjusted, -abs(group.difference.value)))
 
 
-def _estimate_groups(left: CandidateEvidence, right: CandidateEvidence, key: str) -> tuple[Floats, ...]:
-    """Return both values, their difference, and the bounds of its 95 % interval."""
-    difference = estimate_difference(left.metrics[key], right.metrics[key])
-    ours, theirs = (estimate(candidate.metrics[key]).value for candidate in (left, right))
-    return ours, theirs, difference.value, difference.lower(TAIL), difference.upper(TAIL)
+def _divide_labels(indices: Sequence[int], evidence: Evidence) -> list[list[int]]:
+    """Divide labels into blocks whose resampled metrics take about 64 MB."""
+    runs = max(len(candidate.run_decisions) for candidate in evidence.candidates)
+    width = max(2, MAX_CELLS // (evidence.resamples * runs))
+    blocks = -(-len(indices) // width)
+    return [[int(index) for index in block] for block in np.array_split(indices, blocks)] if blocks else []
+
+
+def _estimate_groups(left: ResampledMetric, right: ResampledMetric, permuted: Floats) -> tuple[Floats, ...]:
+    """Return both values, their difference, the bounds of its 95 % interval, and its p (see `compare_pairs`)."""
+    difference = estimate_difference(left, right)
+    ours, theirs = (estimate(metric).value for metric in (left, right))
+    p = np.maximum(permuted, difference.p_value())
+    return ours, theirs, difference.value, difference.lower(TAIL), difference.upper(TAIL), p

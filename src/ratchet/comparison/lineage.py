@@ -24,7 +24,7 @@ def find_changes(run: StoredRun, parent: StoredRun) -> dict[str, list[str]]:
         UserError: a run's config.yaml cannot be read.
     """
     changes: dict[str, list[str]] = {}
-    for key, before, after in _list_differences(_read_settings(parent), _read_settings(run)):
+    for key, before, after in list_differences(_read_settings(parent), _read_settings(run)):
         changes.setdefault(_GROUP_OF.get(key.split(".")[0], "training"), []).append(f"{key}: {before} -> {after}")
     if run.record.model != parent.record.model:
         changes["model"] = [f"{parent.record.model} -> {run.record.model}"]
@@ -51,7 +51,7 @@ def _read_settings(run: StoredRun) -> dict[str, Any]:
     path = run.path / "config.yaml"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        flat = dict(_flatten(content, ""))
+        flat = dict(flatten(content, ""))
     except (OSError, yaml.YAMLError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         message = f"{path}: not a run's configuration: {reason}. Restore the file, or leave this run out"
@@ -60,11 +60,11 @@ def _read_settings(run: StoredRun) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if not _is_under(key, unhashed)}
 
 
-def _flatten(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def flatten(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and their values; an empty mapping is a value."""
     for key, value in node.items():
         if isinstance(value, Mapping) and value:
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
@@ -73,7 +73,7 @@ def _is_under(key: str, prefixes: tuple[str, ...]) -> bool:
     return any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)
 
 
-def _list_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+def list_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Yield each key whose value differs, with the old and the new value."""
     for key in dict.fromkeys([*before, *after]):
         old, new = before.get(key, "not set"), after.get(key, "not set")
@@ -83,15 +83,18 @@ def _list_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> It
 
 def _list_changed_code(run: StoredRun, parent: StoredRun) -> list[str]:
     """Return the definitions that differ. For runs without code.json, only the commits can be compared."""
+    if changed := [name for other in (parent, run) for name in other.record.code_changed]:
+        return [f"unknown: changed while a run was in progress: {', '.join(sorted(set(changed)))}"]
     if run.record.model == parent.record.model and run.record.code_hash == parent.record.code_hash:
         return []
     before, now = _read_definitions(parent), _read_definitions(run)
     if before is not None and now is not None:
         return changed_definitions(before, now, same_model=run.record.model == parent.record.model)
     commits = [str(other.record.git.get("commit"))[:8] for other in (parent, run)]
-    if len(set(commits)) == 1 and all(
+    is_known = not any(other.record.git.get("problem") for other in (parent, run))
+    if is_known and len(set(commits)) == 1 and all(
         run.record.git.get(key) == parent.record.git.get(key) for key in ("diff_sha256", "files")
-    ):
+    ):  # fmt: skip
         return []
     return [f"commit {commits[0]} -> {commits[1]} (definitions not recorded)"]
 

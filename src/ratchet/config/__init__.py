@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ratchet.config.composition import (
         compose as compose,
+        compose_jobs as compose_jobs,
         register as register,
         to_config as to_config,
     )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     )
     from ratchet.config.identity import (
         config_hash as config_hash,
+        hash_inputs as hash_inputs,
         hashed as hashed,
         plain as plain,
         unhashed_keys as unhashed_keys,
@@ -150,12 +152,14 @@ _MODULES = {
     "bounded": "ratchet.config.fields",
     "choices_of": "ratchet.config.fields",
     "compose": "ratchet.config.composition",
+    "compose_jobs": "ratchet.config.composition",
     "compose_objective": "ratchet.config.objective",
     "config_hash": "ratchet.config.identity",
     "configs_of": "ratchet.config.options",
     "dump": "ratchet.config.saved",
     "dump_plain": "ratchet.config.saved",
     "explain": "ratchet.config.messages",
+    "hash_inputs": "ratchet.config.identity",
     "hashed": "ratchet.config.identity",
     "headline": "ratchet.config.options",
     "help_of": "ratchet.config.fields",

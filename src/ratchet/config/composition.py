@@ -1,7 +1,7 @@
 """Compose conf/ and the command line into a checked `Config`."""
 
 import dataclasses
-import re
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +11,8 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -23,10 +25,12 @@ from ratchet.config.schema import Accelerator, Config, InvalidSetting, ModelConf
 from ratchet.config.search_path import searching
 from ratchet.config.suggestions import suggest_key
 from ratchet.errors import UserError, did_you_mean
+from ratchet.files import is_plain_name
 from ratchet.machine import available_cores
 from ratchet.project import PACKAGED, current_project
 
 _PARTS = ("train", "val", "test")
+_PLAIN = (bool, int, float, str, type(None))
 _SLICE_NEEDS = {
     SliceKind.short_text: "max_words",
     SliceKind.rare_labels: "max_train_records",
@@ -79,6 +83,52 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Config:
         UserError: a key is unknown, a type is wrong, or a value is out of range; names file and key.
     """
     return to_config(*compose_node("config", overrides, config_dir))
+
+
+def compose_jobs(jobs: Sequence[Sequence[str]], config_dir: Path | None = None) -> list[Config]:
+    """Compose every job of a grid, as `compose` does, which all have the same keys.
+
+    What takes the time, reading the files of conf/, is done once for all jobs that choose the same files.
+
+    Raises:
+        UserError: as `compose` does, for the first job with a mistake.
+    """
+    composed: dict[tuple[str, ...], tuple[DictConfig, Origin]] = {}
+    configs = []
+    for job in jobs:
+        late = _list_plain_values(job)
+        chosen = tuple(override for override in job if override not in late)
+        if late and chosen not in composed:
+            composed[chosen] = compose_node("config", job, config_dir)
+        configs.append(_set_values(*composed[chosen], job, late) if late else compose(job, config_dir))
+    return configs
+
+
+def _list_plain_values(job: Sequence[str]) -> dict[str, tuple[str, Any]]:
+    """Return the overrides that only set a value, with key and value: they choose no file, and no other one is below.
+
+    A key with a dot is never a group of files. The value of another key may be the name of a file.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(job))
+    keys = [override.key_or_group for override in parsed]
+    values: dict[str, tuple[str, Any]] = {}
+    for text, override, key in zip(job, parsed, keys, strict=True):
+        sets_value = override.type is OverrideType.CHANGE and ("." in key or key == "seed")
+        related = [other for other in keys if f"{other}.".startswith(f"{key}.") or f"{key}.".startswith(f"{other}.")]
+        is_alone = all(other == key or "." not in other for other in related) and keys.count(key) == 1
+        value = override.value()
+        if sets_value and is_alone and not key.startswith("hydra.") and isinstance(value, _PLAIN):
+            values[text] = (key, value)
+    return values
+
+
+def _set_values(cfg: DictConfig, origin: Origin, job: Sequence[str], late: Mapping[str, tuple[str, Any]]) -> Config:
+    try:
+        for key, value in late.values():
+            OmegaConf.update(cfg, key, value)
+    except COMPOSITION_ERRORS:
+        return compose(job, origin.config_dir)  # it explains the mistake
+    return to_config(cfg, dataclasses.replace(origin, overrides=list(job)))
 
 
 def compose_node(name: str, overrides: Sequence[str], config_dir: Path | None = None) -> tuple[DictConfig, Origin]:
@@ -186,8 +236,9 @@ def check_fields(node: Any, prefix: str, origin: Origin) -> None:
 def _check_range(key: str, value: float, limits: Mapping[str, Any], origin: Origin) -> None:
     low, high, above = limits.get("low"), limits.get("high"), limits.get("above")
     inside = (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
-    if not inside:  # NaN is refused, too: it compares false with everything
-        raise UserError(f"{origin.of(key)}: {key}={value} is out of range: it must be {range_in_words(limits)}")
+    if not (inside and math.isfinite(value)):
+        allowed = ", ".join(filter(None, ["" if math.isfinite(value) else "a finite number", range_in_words(limits)]))
+        raise UserError(f"{origin.of(key)}: {key}={value} is out of range: it must be {allowed}")
 
 
 def _locate_files(data: DataConfig, origin: Origin) -> None:
@@ -237,7 +288,7 @@ def _check_together(config: Config, origin: Origin) -> None:
     """Check what depends on several fields."""
     names = {"model.name" if config.name == config.model.name else "name": config.name, "data.name": config.data.name}
     for key, name in names.items():
-        if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+        if not is_plain_name(name):
             raise UserError(
                 f"{origin.of(key)}: {key}={name!r} is the name of a directory: letters, digits, '_', '-' and '.' only"
             )

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ratchet.config.schema import Config
+from ratchet.errors import UserError
+from ratchet.files import hash_content
 
 # Keys that say where, when, why or for whom a run happens: its metrics do not depend on them.
 _NOT_OF_RESULTS = {
@@ -47,9 +49,28 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def config_hash(config: Config) -> str:
-    """Return the identity of a candidate: sha256 over what is trained, without seeds, paths, threads and measures."""
-    return hashlib.sha256(json.dumps(hashed(config), sort_keys=True).encode()).hexdigest()
+def config_hash(config: Config, inputs: Mapping[str, str] | None = None) -> str:
+    """Return the identity of a candidate: sha256 over what is trained, without seeds, paths, threads and measures.
+
+    `inputs` are the hashes of the files that settings name. Without any, the hash is that of earlier versions.
+    """
+    content = hashed(config) | ({"inputs": dict(inputs)} if inputs else {})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def hash_inputs(config: Config) -> dict[str, str]:
+    """Return the sha256 of what the settings of the model name, such as the files of an encoder, by setting.
+
+    Raises:
+        UserError: a file or directory is missing, incomplete or not readable.
+    """
+    hashes = {}
+    for name, path in config.model.input_files().items():
+        try:
+            hashes[f"model.{name}"] = hash_content(path)
+        except OSError as error:
+            raise UserError(f"model.{name}: {path} cannot be read: {error.strerror}") from error
+    return hashes
 
 
 def hashed(node: Any) -> Any:

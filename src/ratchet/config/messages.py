@@ -2,13 +2,14 @@
 
 import dataclasses
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import GrammarParseError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
@@ -24,6 +25,8 @@ _ADVICE = {  # keys that people give a value of another type
     "data.labels.kind=columns (1 or 0 in each) or names (a label or nothing in each)",
     "data.records": "data.records holds several keys: the file is data.records.path",
 }
+_UNNAMED = (UnicodeDecodeError, RecursionError, GrammarParseError)  # they do not name the file
+_NESTED = "an alias (*name) in it stands for a part of itself, or it is nested too deeply"
 ROOTS = ("config", "project_config", "gate")  # composed themselves; all other files are options of a group
 UNUSABLE_MODELS: dict[str, UserError] = {}  # module of a project that cannot be imported -> why (see `register`)
 
@@ -71,8 +74,8 @@ class Origin:
         path = find_config(name, self.config_dir)
         if not path.is_file() or not key or _has(path, key):
             return path if path.is_file() else None
-        content = OmegaConf.load(path)
-        defaults = content.get("defaults") or [] if isinstance(content, DictConfig) else []
+        content = _read_if_possible(path)
+        defaults = content.get("defaults") or [] if isinstance(content, dict) else []
         parents = [f"{name.rpartition('/')[0]}/{entry}" for entry in defaults if isinstance(entry, str)]
         inherited = [parent for parent in reversed(parents) if parent not in (name, *heirs)]
         setters = (self._find_setter(parent, key, (*heirs, name)) for parent in inherited)
@@ -84,16 +87,60 @@ class Origin:
 
 
 def _has(path: Path, key: str) -> bool:
-    node: Any = OmegaConf.load(path)
+    node = _read_if_possible(path)
     for name in key.split("."):
-        if not isinstance(node, DictConfig) or name not in node:
+        if not isinstance(node, dict) or node.get(name, MISSING) == MISSING:
             return False
-        node = node._get_node(name)
+        node = node[name]
     return True
 
 
+def _read_if_possible(path: Path) -> Any:
+    """Return the content of a YAML file, or None: whoever needs the file reports what is wrong with it.
+
+    It must not be changed: a file is parsed once, as long as it stays the same.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return _parse_if_possible(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+
+
+@cache
+def _parse_if_possible(path: Path, _state: tuple[int, ...]) -> Any:
+    try:
+        return read_yaml(path, str(path))
+    except UserError:
+        return None
+
+
+def read_yaml(path: Path, shown: str) -> Any:
+    """Return the content of a YAML file as plain values, with `${...}` as text; None for a single number or word.
+
+    Raises:
+        UserError: the file cannot be read; begins with `shown`, the path as messages show it.
+    """
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        location = f"{shown}, line {mark.line + 1}" if mark else shown
+        raise UserError(f"{location}: not valid YAML: {problem or _first_line(error)}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{shown}: not UTF-8: {error.reason}") from error
+    except OSError as error:
+        if error.strerror is None:  # OmegaConf raises it for a file that holds a number or a word
+            return None
+        raise UserError(f"{shown}: cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise UserError(f"{shown}: cannot be read: {_NESTED}") from error
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise UserError(f"{shown}: cannot be read: {_first_line(error)}") from error
+
+
 # Hydra raises a bare ValueError or AssertionError for some wrong overrides, such as `model=null`.
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError, RecursionError)
 
 
 def explain(error: BaseException, origin: Origin) -> UserError:
@@ -119,11 +166,12 @@ def explain(error: BaseException, origin: Origin) -> UserError:
             f"command line: {several[1]} holds several values: quote text with a comma ('key=\"a, b\"'), write a list "
             "in brackets (key=[a,b]), or use -m to run one job for each"
         )
-    if isinstance(error, UnicodeDecodeError):
-        return UserError(f"{_not_utf_8(origin)}: not UTF-8: {error.reason}")
+    cause = _omegaconf_error(error)
+    for unnamed in (error, cause):
+        if isinstance(unnamed, _UNNAMED) and (unreadable := _find_unreadable(type(unnamed), origin)) is not None:
+            return unreadable
     if ignored := _explain_ignored_package(error, origin):
         return ignored
-    cause = _omegaconf_error(error)
     where = _locate(error, cause, origin)
     if cause is None:
         return UserError(f"{where}: {_first_line(error)}")
@@ -144,7 +192,10 @@ def explain(error: BaseException, origin: Origin) -> UserError:
             f"{where}: {key} is empty: `null`, `NULL`, `~` and nothing at all mean no value in YAML. Put quotation "
             'marks around it where the text is meant: "NULL"'
         )
-    return UserError(f"{where}: {key}: {_first_line(cause)}{_nearest_choice(_first_line(cause))}")
+    if not key and "list is not a subclass of" in _first_line(cause):
+        return UserError(f"{where}: must have keys with values, but is a list")
+    what = f"{key}: {_first_line(cause)}" if key else _first_line(cause)
+    return UserError(f"{where}: {what}{_nearest_choice(_first_line(cause))}")
 
 
 def _explain_mapping(key: str, problem: str, origin: Origin) -> str | None:
@@ -228,16 +279,21 @@ def _missing(error: MissingConfigException, origin: Origin) -> UserError:
     return UserError(f"{location}: {what}; {did_you_mean(choice, options)}")
 
 
-def _not_utf_8(origin: Origin) -> str:
-    """Return the configuration file that cannot be decoded: the exception does not name it."""
-    chosen = [find_config(override.replace("=", "/"), origin.config_dir) for override in origin.overrides]
+def _find_unreadable(kind: type[BaseException], origin: Origin) -> UserError | None:
+    """Return the error of the configuration file that raises an exception of this kind: first of those chosen."""
+    if kind is GrammarParseError and any("${" in override for override in origin.overrides):
+        return None  # the command line has it
+    chosen = [
+        find_config(override.lstrip("+").replace("=", "/", 1), origin.config_dir) for override in origin.overrides
+    ]
     others = [path for folder in list_directories(origin.config_dir) for path in sorted(folder.rglob("*.yaml"))]
     for path in [path for path in chosen if path.is_file()] + others:
         try:
-            path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            return show_config(path)
-    return "a configuration file"
+            read_yaml(path, show_config(path))
+        except UserError as error:
+            if isinstance(error.__cause__, kind):
+                return error
+    return None
 
 
 def _omegaconf_error(error: BaseException | None) -> OmegaConfBaseException | None:

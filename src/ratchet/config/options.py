@@ -8,12 +8,12 @@ from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import MarkedYAMLError, YAMLError
+from yaml import YAMLError
 
 from ratchet.config.composition import check_fields, compose
 from ratchet.config.directories import list_configs, show_config
 from ratchet.config.fields import Setting, settings_in
-from ratchet.config.messages import Origin, explain
+from ratchet.config.messages import Origin, explain, read_yaml
 from ratchet.config.schema import ModelConfig
 from ratchet.errors import UserError, did_you_mean
 
@@ -99,7 +99,12 @@ def configs_of(group: str, config_dir: Path | None = None) -> dict[str, Path]:
 
 
 def headline(path: Path) -> str:
-    """Return the first comment of a configuration file, which describes it. Lines for Hydra and editors are skipped."""
+    """Return the first comment of a configuration file, which describes it. Lines for Hydra and editors are skipped.
+
+    Raises:
+        UserError: the file cannot be read, or does not hold keys with values.
+    """
+    _read_yaml(path)
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(_FOR_TOOLS)]
     return lines[0].removeprefix("#").strip() if lines and lines[0].startswith("#") else ""
 
@@ -162,17 +167,7 @@ def _read_inherited(name: str, paths: Mapping[str, Path], heirs: tuple[str, ...]
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     """Return the content of a YAML file, whose top level must be keys with values; `${...}` is not resolved."""
-    try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
-    except MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UserError(f"{show_config(path)}{line}: not valid YAML: {error.problem}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{show_config(path)}: not UTF-8: {error.reason}") from error
-    except OSError as error:
-        raise UserError(f"{show_config(path)}: cannot be read: {error.strerror or error}") from error
-    except YAMLError as error:
-        raise UserError(f"{show_config(path)}: not valid YAML: {str(error).splitlines()[0]}") from error
+    content = read_yaml(path, show_config(path))
     if not isinstance(content, dict):
         raise UserError(f"{show_config(path)}: must have keys with values, such as `complexity: 1`")
     return {str(key): value for key, value in content.items()}

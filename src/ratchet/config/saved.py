@@ -1,7 +1,12 @@
-"""Write configurations as YAML and read them back with the same types and ranges."""
+"""Write configurations as YAML and read them back with the same types and ranges.
+
+What Ratchet writes has no interpolations and no aliases. A file that has one was made by somebody else: `${oc.env:KEY}`
+would put a secret of this machine into a path or a URL, and nested aliases would fill its memory.
+"""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -9,11 +14,10 @@ from typing import Any, TypeVar, cast
 import yaml
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from ratchet.config.composition import check_fields, to_config
 from ratchet.config.identity import plain
-from ratchet.config.messages import COMPOSITION_ERRORS, Origin, explain
+from ratchet.config.messages import COMPOSITION_ERRORS, Origin, explain, read_yaml
 from ratchet.config.schema import Config, ModelConfig, SearchConfig
 from ratchet.errors import UserError, did_you_mean
 
@@ -51,7 +55,7 @@ def load(
 
     Raises:
         UserError: the file does not exist, has other content, or names a model that does not exist or cannot be
-            imported; or an override is wrong.
+            imported; it has an interpolation or an alias; or an override is wrong.
     """
     stored = _read_dumped(path, model_settings)
     origin = Origin(list(overrides))
@@ -80,8 +84,9 @@ def _check_override(override: str) -> None:
 
 
 def _read_dumped(path: Path, model_settings: Mapping[str, type[ModelConfig] | UserError]) -> DictConfig:
+    content = read_recorded(path)
     try:
-        stored = OmegaConf.load(path)
+        stored = OmegaConf.create(content if isinstance(content, dict) else {})
         module = str(stored.model.module)
         if module not in model_settings:
             raise UserError(f"{path}: model.module={module!r} is no model; {did_you_mean(module, model_settings)}")
@@ -96,12 +101,58 @@ def _read_dumped(path: Path, model_settings: Mapping[str, type[ModelConfig] | Us
         raise UserError(f"{path}: not a run's configuration: {str(error).splitlines()[0]}") from error
 
 
+def read_recorded(path: Path) -> Any:
+    """Return the content of a YAML file that Ratchet wrote, as plain values. Nothing is resolved.
+
+    Raises:
+        UserError: it has an interpolation or an alias; names the key. Or it does not exist or is not YAML.
+    """
+    _check_aliases(path)
+    content = read_yaml(path, str(path))
+    _check_interpolations(content, str(path))
+    return content
+
+
+def _check_aliases(path: Path) -> None:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with suppress(OSError, ValueError, yaml.YAMLError, RecursionError), path.open(encoding="utf-8") as file:
+        for event in yaml.parse(file, Loader=loader):  # `read_yaml` reports what is no YAML
+            if isinstance(event, yaml.AliasEvent):
+                raise UserError(
+                    f"{path}: has the alias *{event.anchor}. Ratchet writes none, so "
+                    "this was written by somebody else: do not use it"
+                )
+
+
+def _check_interpolations(content: Any, where: str) -> None:
+    for key, value in _list_values(content, ""):
+        # OmegaConf's own rule: an odd number of backslashes makes it a text. Also of a Path, which becomes a text.
+        if re.search(r"(?<!\\)(?:\\\\)*\$\{", str(value)):
+            raise UserError(
+                f"{where}: {key}: has the interpolation {str(value)!r}. Ratchet records resolved values only, so this "
+                "was written by somebody else, and could read secrets of this machine: do not use it"
+            )
+
+
+def _list_values(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and the values that are no lists and no mappings."""
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from _list_values(child, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from _list_values(child, f"{prefix}[{index}]")
+    else:
+        yield prefix, node
+
+
 def search_settings(content: dict[str, Any]) -> SearchConfig:
     """Return the settings of a search from the content of study.json.
 
     Raises:
         UserError: another version of ratchet wrote them, or they were edited.
     """
+    _check_interpolations(content, "study.json: settings")
     try:
         return cast(SearchConfig, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SearchConfig), content)))
     except OmegaConfBaseException as error:
@@ -115,9 +166,10 @@ def read_checked(path: Path, schema: type[Schema], check: Callable[[Schema], Non
         UserError: the file does not exist or is not YAML, a key is unknown, or a value is wrong or out of range.
     """
     names = [field.name for field in fields(cast(Any, schema))]
-    content = _read(path)
-    if not isinstance(content, DictConfig):
+    values = read_yaml(path, str(path))
+    if not isinstance(values, dict):
         raise UserError(f"{path}: must be a mapping with the keys {', '.join(names)}")
+    content = OmegaConf.create(values)
     key = ""
     try:
         for key in map(str, content):  # one at a time: for lists and mappings the exception does not name the key
@@ -131,23 +183,6 @@ def read_checked(path: Path, schema: type[Schema], check: Callable[[Schema], Non
         message = _without_location(str(explained))
         raise UserError(f"{path}: {'' if key in message else f'{key}: '}{message}") from error
     return checked
-
-
-def _read(path: Path) -> Any:
-    try:
-        return OmegaConf.load(path)
-    except YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        location = f"{path}, line {mark.line + 1}" if mark else f"{path}"
-        raise UserError(f"{location}: not valid YAML: {problem or str(error).splitlines()[0]}") from error
-    except OSError as error:
-        if error.strerror is None:  # OmegaConf raises it for a file that holds a number or a word
-            return None
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8: {error.reason}") from error
-    except (OmegaConfBaseException, ValueError, RecursionError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _without_location(message: str) -> str:

@@ -5,8 +5,9 @@ ranges (`bounded`) and what does not identify a candidate (`unhashed`, see `ratc
 the help sentence below each field. The dataclasses are not frozen: Hydra could not override them then.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ratchet.config.data_schema import DataConfig, Duplicates, Leaks, SliceConfig, SplitMethod
@@ -14,6 +15,7 @@ from ratchet.config.fields import MISSING, bounded, located, unhashed
 from ratchet.config.objective_schema import Metric
 from ratchet.errors import UserError
 from ratchet.extras import require_extra
+from ratchet.files import expand_home
 
 
 class TrackerKind(Enum):
@@ -177,6 +179,21 @@ class ModelConfig:
     """Module of ratchet.models that implements it."""
     complexity: int = bounded(low=0)
     """Order of the models from simple to complex: of two equally good ones the simpler ships."""
+
+    def input_files(self) -> dict[str, Path]:
+        """Return the files and directories other than data that a fit reads, by the setting that names them.
+
+        Their content belongs to the identity of a candidate. By default these are the settings that `located` declares.
+
+        Raises:
+            UserError: there is no such file or directory; it is checked before a run starts.
+        """
+        named = {item.name: getattr(self, item.name) for item in fields(self) if item.metadata.get("path")}
+        paths = {name: expand_home(value) for name, value in named.items() if value is not None}
+        for name, path in paths.items():
+            if not path.exists():
+                raise UserError(f"model.{name}={named[name]}: no such file or directory")
+        return paths
 
 
 @dataclass

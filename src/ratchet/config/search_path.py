@@ -15,10 +15,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import MarkedYAMLError, YAMLError
 
 from ratchet.config.directories import list_directories, show_config
+from ratchet.config.messages import read_yaml
 from ratchet.errors import UserError
 from ratchet.project import PACKAGED
 
@@ -81,19 +80,7 @@ def _store_primary(directories: list[Path]) -> str:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UserError(f"{show_config(path)}{line}: not valid YAML: {error.problem}") from error
-    except (YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{show_config(path)}: cannot be read: {str(error).splitlines()[0]}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{show_config(path)}: not UTF-8: {error.reason}") from error
-    except OSError as error:
-        if error.strerror is not None:
-            raise UserError(f"{show_config(path)}: cannot be read: {error.strerror}") from error
-        content = None  # OmegaConf raises it for a file that holds a number or a word
+    content = read_yaml(path, show_config(path))
     if not isinstance(content, dict) or not isinstance(content.get("defaults", []), list):
         raise UserError(f"{show_config(path)}: must be a mapping of keys, and `defaults` in it a list")
     for entry in content.get("defaults", []):

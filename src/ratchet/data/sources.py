@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import sys
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ratchet.config import DataConfig, FileConfig, RecordsConfig, RecordsLayout,
 from ratchet.data.directories import Located, is_pattern, list_record_files, list_saved_parts
 from ratchet.errors import UserError, did_you_mean
 from ratchet.files import expand_home
+from ratchet.printable import unfiltered
 from ratchet.project import PACKAGED, current_project
 
 PARTS = ("train", "val", "test")
@@ -274,7 +276,8 @@ def _fetch(url: str, sha256: str | None, role: str, path: str) -> Path:
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
     name = f"{sha256[:12]}-{url.rsplit('/', 1)[-1]}"
     try:
-        return Path(pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=cache, downloader=downloader))
+        with redirect_stderr(unfiltered(sys.stderr)):  # the bar returns to the start of its line
+            return Path(pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=cache, downloader=downloader))
     except Exception as error:
         missing = f"{path} does not exist, and " if path else ""
         raise UserError(

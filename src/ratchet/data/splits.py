@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,10 +16,19 @@ from ratchet.data.near_duplicates import DisjointSets, Indices, group_duplicates
 from ratchet.data.prepared import Prepared
 from ratchet.data.problems import Problem
 from ratchet.data.sentinel_dates import find_sentinel_dates
-from ratchet.data.stratify import Targets, keep_share, sample_stratified, tolerate
+from ratchet.data.stratify import (
+    Targets,
+    cut_by_size,
+    divide_groups,
+    keep_share,
+    measure_deviation,
+    sample_stratified,
+    tolerate,
+)
 from ratchet.errors import UserError
 
 PARTS = ("train", "val", "test")
+_TOLERATED = 0.02  # share of the records by which a part may differ before groups are divided by their sizes
 _ENOUGH = 10  # records of a class that can be stratified, if they are not in few groups
 _NAMES = {
     "train": "train",
@@ -65,9 +74,10 @@ def make_split(
     """Divide the records of `prepared` into train, val and test.
 
     Stratified splits use iterative stratification (Sechidis et al. 2011) for multi-label data, and stratify by class
-    for multi-class data. Temporal splits put the oldest records into train and the newest into test. Given splits
-    read the part of each record from its file, or from `column`. Near-duplicates, and records with the same value of
-    the column `group`, are in one part. The pairs that leak between given parts are listed in `leaks_dir`.
+    for multi-class data. Where large groups move a part away from its share, sizes come before labels. Temporal splits
+    put the oldest records into train and the newest into test. Given splits read the part of each record from its
+    file, or from `column`. Near-duplicates, and records with the same value of the column `group`, are in one part. The
+    pairs that leak between given parts are listed in `leaks_dir`.
 
     Raises:
         UserError: there are too few records, a part would be empty, or given parts share a text.
@@ -164,10 +174,12 @@ def _collect(units: _Units, part_of: list[str], asked: Mapping[str, float]) -> S
     mean = len(records) / len(np.unique(units.groups))
     for part, share in asked.items():
         wanted = share * len(records)
-        tolerated = min(tolerate(wanted, mean), max(2, 0.2 * wanted))  # large groups need a reason, too
+        most = min(0.2 * wanted, _TOLERATED * len(records))
+        tolerated = min(tolerate(wanted, mean), max(2, most))  # large groups need a reason, too
         if abs(len(ids[part]) - wanted) > tolerated + 0.5:
             message = (
-                f"{part} has {len(ids[part]):,} of {len(records):,} records, not {share:.0%} as split.{part} asks"
+                f"{part} has {len(ids[part]):,} of {len(records):,} records ({len(ids[part]) / len(records):.1%}), not "
+                f"{share:.1%} as split.{part} asks"
                 f"{f': {explanation}' if explanation else ''}"
             )
             problems.append(Problem("share of a part", units.prepared.name, message, "kept"))
@@ -178,36 +190,77 @@ def _stratify(units: _Units, rows: Indices, shares: dict[str, float]) -> list[st
     """Sample the parts of `shares` (fractions of `rows`) in their order. Return the part of each record.
 
     The sampling unit is a group of near-identical records, with the labels of all of them. All other records are in
-    train.
+    train. If parts of units are too far from their shares, because units are large, the sizes are divided first.
+
+    Raises:
+        UserError: a class is too rare to be stratified, or there are too few units.
     """
-    prepared, seed = units.prepared, units.config.seed
-    part_of = ["train"] * len(prepared.records)
+    prepared = units.prepared
     numbers, unit_of = np.unique(units.groups[rows], return_inverse=True)
     sizes = np.bincount(unit_of)
     targets = np.zeros((len(numbers), len(prepared.labels)), dtype=np.uint8)
     np.maximum.at(targets, unit_of, prepared.targets[rows])
-    # A group that is larger than every sampled part can only be in train: the parts divide what is left.
-    movable = sizes[sizes <= max(shares.values()) * len(rows)].sum()
-    scale = min(1.0, movable / (sum(shares.values()) * len(rows)))
-    remaining, remaining_share = np.arange(len(numbers)), 1.0
-    for part, share in shares.items():
-        sampled = _sample_units(units, targets[remaining], share / remaining_share)
-        wanted = round(share * scale * len(rows))
-        sampled = keep_share(prepared.task, targets[remaining], sizes[remaining], sampled, wanted, seed)
-        for row in rows[np.isin(unit_of, remaining[sampled])]:
-            part_of[row] = part
-        remaining, remaining_share = np.delete(remaining, sampled), remaining_share - share
+    wanted = [round(share * len(rows)) for share in shares.values()]
+    part_of_unit = _stratify_units(units, targets, sizes, shares)
+    has_groups = len(sizes) < len(rows)  # without any, every deviation is for the sake of the labels
+    if part_of_unit is None or (has_groups and _is_too_far(_count(part_of_unit, sizes, wanted), wanted)):
+        by_size = divide_groups(prepared.task, targets, sizes, wanted, units.config.seed)
+        if part_of_unit is None or _is_better(by_size, part_of_unit, sizes, wanted):
+            part_of_unit = by_size
+    names = [*shares, "train"]  # the last is that of -1
+    part_of = ["train"] * len(prepared.records)
+    for row, unit in zip(rows.tolist(), unit_of.tolist(), strict=True):
+        part_of[row] = names[part_of_unit[unit]]
     return part_of
 
 
-def _sample_units(units: _Units, targets: Targets, share: float) -> Indices:
-    """Sample a stratified `share` of the rows of `targets` (num_units, num_labels). Return their positions."""
+def _count(part_of_unit: Indices, sizes: Indices, wanted: Sequence[int]) -> list[int]:
+    """Return the number of records of each sampled part, and last of train."""
+    return [int(sizes[part_of_unit == part].sum()) for part in (*range(len(wanted)), -1)]
+
+
+def _is_better(one: Indices, other: Indices, sizes: Indices, wanted: Sequence[int]) -> bool:
+    counts, others = _count(one, sizes, wanted), _count(other, sizes, wanted)
+    return not all(others) or measure_deviation(counts[:-1], wanted) < measure_deviation(others[:-1], wanted)
+
+
+def _is_too_far(counts: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Return whether a part (train is the last of `counts`) is empty, or too far from what is wanted."""
+    return not all(counts) or measure_deviation(counts[:-1], wanted) > max(2, _TOLERATED * sum(counts))
+
+
+def _stratify_units(units: _Units, targets: Targets, sizes: Indices, shares: Mapping[str, float]) -> Indices | None:
+    """Return the part of each unit, -1 for train; None if only the number of units is too small for its classes."""
+    prepared, seed, count = units.prepared, units.config.seed, int(sizes.sum())
+    part_of_unit = np.full(len(sizes), -1)
+    # A group that is larger than every sampled part can only be in train: the parts divide what is left.
+    movable = sizes[sizes <= max(shares.values()) * count].sum()
+    scale = min(1.0, movable / (sum(shares.values()) * count))
+    remaining, remaining_share = np.arange(len(sizes)), 1.0
+    for part, share in enumerate(shares.values()):
+        sampled = _sample_units(units, targets[remaining], share / remaining_share)
+        if sampled is None:
+            return None
+        wanted = round(share * scale * count)
+        sampled = keep_share(prepared.task, targets[remaining], sizes[remaining], sampled, wanted, seed)
+        part_of_unit[remaining[sampled]] = part
+        remaining, remaining_share = np.delete(remaining, sampled), remaining_share - share
+    return part_of_unit
+
+
+def _sample_units(units: _Units, targets: Targets, share: float) -> Indices | None:
+    """Sample a stratified `share` of the rows of `targets` (num_units, num_labels). Return their positions.
+
+    None if there are enough records of each class, but in too few units.
+    """
     prepared = units.prepared
     size = round(share * len(targets))
     explanation = units.explain() if not 0 < size < len(targets) else None
     if explanation:
         size = min(max(size, 1), len(targets) - 1)  # few but large units
     if not 0 < size < len(targets):
+        if explanation and len(np.unique(units.groups)) >= len(PARTS):
+            return None
         raise UserError(
             f"{prepared.name}: " + (explanation or f"{len(targets)} records are too few for a part of {share:.0%}")
         )
@@ -217,6 +270,8 @@ def _sample_units(units: _Units, targets: Targets, share: float) -> Indices:
         assert prepared.task is Task.multiclass
         rare = np.bincount(targets.argmax(axis=1), minlength=len(prepared.labels)).argmin()
         explanation = units.explain() if prepared.targets[:, rare].sum(dtype=np.int64) >= _ENOUGH else None
+        if explanation and len(np.unique(units.groups)) >= len(PARTS):
+            return None
         remedy = f"Remove rare classes: data.filter.min_records={_ENOUGH} data.filter.drop_unlabelled=true"
         raise UserError(
             f"{prepared.name}: cannot be stratified: {error} (rarest class: {prepared.labels[rare]!r}). "
@@ -242,7 +297,18 @@ def _split_by_date(units: _Units) -> list[str]:
     for position, row in enumerate(order):
         part = "test" if position >= starts["test"] else "val" if position >= starts["val"] else "train"
         part_of[row] = oldest.setdefault(int(units.groups[row]), part)
-    return part_of
+    wanted = [starts["test"] - starts["val"], count - starts["test"]]
+    counts = [part_of.count(part) for part in ("val", "test", "train")]
+    if not len(PARTS) <= len(oldest) < count or not _is_too_far(counts, wanted):
+        return part_of
+    sizes = np.bincount(units.groups)
+    val, test = cut_by_size(sizes[list(oldest)], wanted)
+    ordered = ["train"] * val + ["val"] * (test - val) + ["test"] * (len(oldest) - test)
+    part_of_group = dict(zip(oldest, ordered, strict=True))
+    by_size = [part_of_group[group] for group in units.groups.tolist()]
+    new_counts = [by_size.count("val"), by_size.count("test")]
+    is_better = not all(counts) or measure_deviation(new_counts, wanted) < measure_deviation(counts[:-1], wanted)
+    return by_size if is_better else part_of
 
 
 def _refuse_sentinel_dates(prepared: Prepared) -> None:

@@ -1,6 +1,7 @@
 """Sample a part of the records whose labels have the same proportions as in all of them."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ from ratchet.data.dataset import Task
 
 Indices = npt.NDArray[np.int64]
 Targets = npt.NDArray[np.uint8]
+_MOST_SUMS = 100_000  # combinations of sizes that are tried: about 0.2 s
 
 
 def sample_stratified(task: Task, targets: Targets, size: int, seed: int) -> Indices:
@@ -140,3 +142,109 @@ def _sample_frequent(targets: Targets, frequent: npt.NDArray[np.bool_], share: f
 def tolerate(wanted: float, unit: float) -> float:
     """Return how many records a part may differ from what is wanted: two units of this mean size, or 5 %."""
     return max(2 * unit, 0.05 * wanted)
+
+
+def measure_deviation(counts: Sequence[int], wanted: Sequence[int]) -> int:
+    """Return by how many records the parts differ from what is wanted, at most; what is in no part counts as one."""
+    return max(abs(sum(counts) - sum(wanted)), *(abs(count - want) for count, want in zip(counts, wanted, strict=True)))
+
+
+def divide_groups(task: Task, targets: Targets, sizes: Indices, wanted: Sequence[int], seed: int) -> Indices:
+    """Return the part of each unit: the index of its size in `wanted`, or -1 for the rest. No part is empty.
+
+    The sizes of the parts decide: they are as near to what is wanted as units of these sizes allow, up to
+    `_MOST_SUMS` combinations; beyond, each unit goes to the part that lacks most records, the largest unit first, so
+    that no part differs by more than the largest unit. Labels decide between units of the same size.
+    """
+    order = np.random.default_rng(seed).permutation(len(sizes))  # several combinations may be as good
+    largest_first = order[np.argsort(-sizes[order], kind="stable")]
+    part_of = np.empty(len(sizes), dtype=np.int64)
+    part_of[largest_first] = _divide_largest_first(sizes[largest_first].tolist(), wanted)
+    most = measure_deviation([int(sizes[part_of == part].sum()) for part in range(len(wanted))], wanted)
+    exact = _divide_exactly(sizes[order].tolist(), wanted, most)
+    if exact is not None:
+        part_of[order] = exact
+    for size in np.unique(sizes):
+        units = np.flatnonzero(sizes == size)
+        counts = [int((part_of[units] == part).sum()) for part in range(len(wanted))]
+        part_of[units] = -1
+        for part, count in enumerate(counts):
+            sampled = _sample_number(task, targets[units], count, seed)
+            part_of[units[sampled]] = part
+            units = np.delete(units, sampled)
+    return part_of
+
+
+def _divide_largest_first(sizes: Sequence[int], wanted: Sequence[int]) -> Indices:
+    """Return the part of each unit (-1: the rest): the one that lacks most records when its turn comes."""
+    lacking = [sum(sizes) - sum(wanted), *wanted]
+    parts = np.empty(len(sizes), dtype=np.int64)
+    for unit, size in enumerate(sizes):
+        most = max(range(len(lacking)), key=lacking.__getitem__)
+        lacking[most] -= size
+        parts[unit] = most - 1
+    for part in range(-1, len(wanted)):
+        if not (parts == part).any():  # take the smallest unit of the part that has most units
+            values, counts = np.unique(parts, return_counts=True)
+            parts[np.flatnonzero(parts == values[counts.argmax()])[-1]] = part
+    return parts
+
+
+def _divide_exactly(sizes: Sequence[int], wanted: Sequence[int], most: int) -> Indices | None:
+    """Return the parts of the smallest deviation; None if there are too many combinations.
+
+    `most` is a deviation that is known to be possible: a part that exceeds what is wanted by more is not continued.
+    """
+    start = (0,) * len(wanted)
+    steps: list[dict[tuple[int, ...], int]] = [{start: -1}]  # the sums of the parts, with the part of the last unit
+    tried = 0
+    for size in sizes:
+        step = dict.fromkeys(steps[-1], -1)
+        for sums in steps[-1]:
+            for part, want in enumerate(wanted):
+                if sums[part] + size <= want + most:
+                    step.setdefault((*sums[:part], sums[part] + size, *sums[part + 1 :]), part)
+        steps.append(step)
+        tried += len(step)
+        if tried > _MOST_SUMS:
+            return None
+    complete = [sums for sums in steps[-1] if all(sums) and sum(sums) < sum(sizes)]
+    if not complete:
+        return None
+    sums = min(complete, key=lambda sums: (measure_deviation(sums, wanted), math.dist(sums, wanted), sums))
+    parts = np.empty(len(sizes), dtype=np.int64)
+    for unit in range(len(sizes) - 1, -1, -1):
+        parts[unit] = part = steps[unit + 1][sums]
+        if part >= 0:
+            sums = (*sums[:part], sums[part] - sizes[unit], *sums[part + 1 :])
+    return parts
+
+
+def _sample_number(task: Task, targets: Targets, number: int, seed: int) -> Indices:
+    """Sample exactly `number` rows, stratified as far as that is possible. Return their sorted positions."""
+    order = np.random.default_rng(seed).permutation(len(targets))
+    sampled = order[:0]
+    if 0 < number < len(targets):
+        try:
+            sampled = sample_stratified(task, targets, number, seed)
+        except ValueError:  # a class is too rare
+            sampled = order[:0]
+    is_sampled = np.isin(order, sampled)
+    return np.sort(np.concatenate([order[is_sampled], order[~is_sampled]])[:number])
+
+
+def cut_by_size(sizes: Indices, wanted: Sequence[int]) -> tuple[int, int]:
+    """Return where val and test begin in units that are sorted by their date: nearest to the `wanted` sizes of both.
+
+    There must be at least three units, so that no part is empty.
+    """
+    newer = np.cumsum(sizes[::-1])  # records of the newest unit, of the newest two, ...
+    val, test = wanted
+    both = newer[1:-1]  # val and test together
+    ideal = test + (both - val - test) / 2
+    right = np.clip(np.searchsorted(newer, ideal), 0, np.arange(len(both)))
+    left = np.clip(right - 1, 0, None)
+    tests = np.where(np.abs(newer[left] - ideal) <= np.abs(newer[right] - ideal), left, right)
+    far = np.max([np.abs(newer[tests] - test), np.abs(both - newer[tests] - val), np.abs(both - val - test)], axis=0)
+    best = int(far.argmin())
+    return len(sizes) - best - 2, len(sizes) - int(tests[best]) - 1

@@ -14,12 +14,13 @@ import numpy.typing as npt
 from ratchet.config import CalibrationConfig, CalibrationMethod
 from ratchet.data.dataset import Task
 from ratchet.data.known import Known, select_known_cells
-from ratchet.evaluation.metrics import Binary, Floats
+from ratchet.evaluation.metrics import Binary, Floats, is_binary, split_rows
 
 log = logging.getLogger(__name__)
 
 _EDGES = np.arange(11) / 10  # ten bins of equal width, as in Naeini et al. (2015) and Guo et al. (2017)
 _MAX_TEMPERATURE = 20.0  # the search covers [1 / 20, 20]
+MAX_FITTED = 8_000_000  # scores that a temperature is fitted on: more change it by less than 1 %
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,18 @@ class Calibration:
         """
         if self.temperature is None:
             return scores
-        exact = scores.astype(np.float64)
+        calibrated = np.empty(scores.shape, dtype=np.float32)
+        for rows in split_rows(scores.shape):
+            calibrated[rows] = self._scale(scores[rows].astype(np.float64), self.temperature)
+        return calibrated
+
+    def _scale(self, scores: Floats, temperature: float) -> npt.NDArray[np.float32]:
         with np.errstate(divide="ignore"):  # a score of 0 has the logit -inf, and comes back as 0
             if self.task is Task.multilabel:
                 from scipy.special import expit, logit
 
-                return np.asarray(expit(logit(exact) / self.temperature), dtype=np.float32)
-            return _scale_classes(exact, self.temperature)
+                return np.asarray(expit(logit(scores) / temperature), dtype=np.float32)
+            return _scale_classes(scores, temperature)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of calibration.json."""
@@ -78,13 +84,16 @@ def fit_calibration(
 
     One temperature for all labels, the one of least log loss (Guo et al. 2017, "On Calibration of Modern Neural
     Networks"). A score of 0 or 1 has no finite logit, so no temperature moves it and it does not contribute. If there
-    are no others, as with rules, the method is `none` and a warning is logged.
+    are no others, as with rules, the method is `none` and a warning is logged. Of more than `MAX_FITTED` scores it
+    is fitted on those of every n-th record.
     """
     if config.method is CalibrationMethod.none:
         return Calibration("none", None, task)
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
 
+    rows = slice(None, None, -(-targets.size // MAX_FITTED) or 1)
+    targets, scores, known = targets[rows], scores[rows], None if known is None else known[rows]
     logs, true = _log_probabilities(select_known_cells(targets, known), select_known_cells(scores, known), task)
     if not len(logs):
         log.warning("calibration.method=temperature: val scores are only 0 and 1, there is nothing to calibrate")
@@ -126,10 +135,10 @@ def compute_calibration_metrics(
     Where most labels are rare, most scores are near 0 and both are small for any model: only compare them.
     """
     targets, scores = select_known_cells(targets, known), select_known_cells(scores, known)
-    if _is_binary(scores):
+    if is_binary(scores):
         return {"brier": np.nan, "expected_calibration_error": np.nan}
-    squared = (scores.astype(np.float64) - targets) ** 2
-    brier = squared.mean() if task is Task.multilabel else squared.sum(axis=1).mean()
+    squared = sum(_sum_squares(targets[rows], scores[rows], task) for rows in split_rows(scores.shape))
+    brier = squared / (scores.size if task is Task.multilabel else len(scores))
     count, score, positive = _sum_bins(targets, scores, task)
     return {"brier": float(brier), "expected_calibration_error": float(np.abs(positive - score).sum() / count.sum())}
 
@@ -144,7 +153,7 @@ def compute_reliability(
     if it is right (Guo et al. 2017). Empty where scores are only 0 and 1.
     """
     targets, scores = select_known_cells(targets, known), select_known_cells(scores, known)
-    if _is_binary(scores):
+    if is_binary(scores):
         return []
     return [
         {
@@ -158,8 +167,20 @@ def compute_reliability(
     ]
 
 
+def _sum_squares(targets: Binary, scores: npt.NDArray[Any], task: Task) -> float:
+    """Return the sum of squared differences; multi-class: over classes first, then over records."""
+    squared = (scores.astype(np.float64) - targets) ** 2
+    return float(squared.sum() if task is Task.multilabel else squared.sum(axis=1).sum())
+
+
 def _sum_bins(targets: Binary, scores: npt.NDArray[Any], task: Task) -> Floats:
     """Return the number of scores in each bin, their sum, and the number of positives: shape (3, num_bins)."""
+    blocks = [_sum_bins_of(targets[rows], scores[rows], task) for rows in split_rows(scores.shape)]
+    return np.sum(blocks, axis=0) if len(blocks) > 1 else blocks[0]
+
+
+def _sum_bins_of(targets: Binary, scores: npt.NDArray[Any], task: Task) -> Floats:
+    """Return the sums of `_sum_bins` for one block of rows."""
     score, positive = scores, targets
     if task is Task.multiclass:
         top = scores.argmax(axis=1)[:, None]
@@ -167,7 +188,3 @@ def _sum_bins(targets: Binary, scores: npt.NDArray[Any], task: Task) -> Floats:
     weights = np.stack([np.ones(score.size), score.ravel(), positive.ravel()]).astype(np.float64)
     bins = np.searchsorted(_EDGES[1:-1], weights[1])
     return np.stack([np.bincount(bins, weight, len(_EDGES) - 1) for weight in weights]).astype(np.float64)
-
-
-def _is_binary(scores: npt.NDArray[Any]) -> bool:
-    return bool(np.isin(scores, (0, 1)).all())

@@ -12,11 +12,13 @@ from ratchet.errors import UserError
 from ratchet.evaluation.calibration import compute_calibration_metrics
 from ratchet.evaluation.metrics import (
     Binary,
-    Counts,
+    Positives,
+    average_counts,
+    average_positives,
     average_precision,
-    compute_averages,
     compute_intervals,
     f1,
+    is_binary,
     precision,
     precision_recall_at_k,
     recall,
@@ -61,18 +63,19 @@ def compute_metrics(
         targets, scores, decisions, known = targets[rows], scores[rows], decisions[rows], known[rows]
         targets, decisions = hide_unknown(targets, known), hide_unknown(decisions, known)
         slices = [slices[row] for row in rows]
-    ranking = None if np.isin(scores, (0, 1)).all() else scores
+    ranking = None if is_binary(scores) else scores
+    positives = Positives.of(targets, decisions)
     metrics: dict[str, float | int] = {"records": len(targets)}
-    metrics |= {name: float(value) for name, value in compute_averages(targets, decisions).items()}
+    metrics |= {name: float(value) for name, value in average_positives(positives).items()}
     ranked, by_label = _rank_metrics(targets, ranking, cutoffs, known)
     metrics |= ranked
     metrics |= compute_calibration_metrics(targets, scores, task, known)
     for name, (low, high) in compute_intervals(targets, decisions, ranking, resamples, known).items():
         measured = np.isfinite(metrics[name])
         metrics[f"{name}_ci_low"], metrics[f"{name}_ci_high"] = (low, high) if measured else (np.nan, np.nan)
-    metrics |= _count_labels(targets, decisions)
-    metrics |= _compute_labels(targets, decisions, by_label, labels)
-    metrics |= _compute_slices(targets, decisions, slices)
+    metrics |= _count_labels(positives)
+    metrics |= _compute_labels(positives, by_label, labels)
+    metrics |= _compute_slices(positives, slices)
     metrics |= compute_own_metrics(targets, scores, decisions, resamples)
     return {f"{part}/{key}": _nan_to_none(value) for key, value in metrics.items()}
 
@@ -91,22 +94,24 @@ def _rank_metrics(
     return ranked, by_label
 
 
-def _count_labels(targets: Binary, decisions: Binary) -> Mapping[str, float]:
+def _count_labels(positives: Positives) -> Mapping[str, float]:
     """Return how many labels records have and get, and how many records and labels go without."""
+    counts = positives.count_items()
+    true, predicted = counts.actual[:, 0], counts.predicted[:, 0]
     return {
-        "labels_per_record_true": float(targets.sum(axis=1).mean()),
-        "labels_per_record_predicted": float(decisions.sum(axis=1).mean()),
-        "share_without_label_true": float((~targets.any(axis=1)).mean()),
-        "share_without_label_predicted": float((~decisions.any(axis=1)).mean()),
-        "labels_without_support": int((~targets.any(axis=0)).sum()),
+        "labels_per_record_true": float(true.mean()),
+        "labels_per_record_predicted": float(predicted.mean()),
+        "share_without_label_true": float((true == 0).mean()),
+        "share_without_label_predicted": float((predicted == 0).mean()),
+        "labels_without_support": int((positives.count().actual == 0).sum()),
     }
 
 
 def _compute_labels(
-    targets: Binary, decisions: Binary, by_label: npt.NDArray[np.float64], labels: Sequence[str]
+    positives: Positives, by_label: npt.NDArray[np.float64], labels: Sequence[str]
 ) -> dict[str, float | int]:
     """Return the metrics of each label, under `labels/<label>/`."""
-    counts = Counts.of(targets, decisions)
+    counts = positives.count()
     columns = {
         "precision": precision(counts),
         "recall": recall(counts),
@@ -122,7 +127,7 @@ def _compute_labels(
     }
 
 
-def _compute_slices(targets: Binary, decisions: Binary, slices: Sequence[Sequence[str]]) -> dict[str, float | int]:
+def _compute_slices(positives: Positives, slices: Sequence[Sequence[str]]) -> dict[str, float | int]:
     """Return the metrics of each slice, under `slices/<slice>/`."""
     rows_of: dict[str, list[int]] = {}
     for row, names in enumerate(slices):
@@ -130,7 +135,7 @@ def _compute_slices(targets: Binary, decisions: Binary, slices: Sequence[Sequenc
             rows_of.setdefault(name, []).append(row)
     metrics: dict[str, float | int] = {}
     for name, rows in sorted(rows_of.items()):
-        values = compute_averages(targets[rows], decisions[rows])
+        values = average_counts(positives.select(rows).count())
         key = f"slices/{_escape(name)}"
         metrics[f"{key}/records"] = len(rows)
         metrics |= {

@@ -14,7 +14,7 @@ from ratchet.evaluation.cost import measure_size_mb
 from ratchet.extras import DISTRIBUTION, require_extra
 from ratchet.files import replacing_directory
 from ratchet.inference.export_checks import STEPS, Trial, check_float32, check_int8, try_export
-from ratchet.inference.manifest import MANIFEST, Check, Manifest, write_manifest
+from ratchet.inference.manifest import MANIFEST, Check, Manifest, read_manifest, write_manifest
 from ratchet.inference.scorer import EXPORT
 from ratchet.machine import available_cores, limited_threads
 from ratchet.models import all_settings, tagger_class
@@ -97,10 +97,19 @@ def _try_int8(run: StoredRun, data: Prepared, config: Config, parent: Path, adva
 def _refuse_existing(directory: Path, replace: bool) -> None:
     if not os.path.lexists(directory):
         return
-    if not (directory / MANIFEST).is_file():
-        raise UserError(f"{directory}: exists already and is no export: choose another directory with out=DIR")
+    try:
+        manifest = read_manifest(directory)
+    except UserError as error:
+        remedy = "choose another directory with out=DIR, or delete it yourself"
+        raise UserError(f"{directory}: exists already and is no export: {remedy}") from error
     if not replace:
         raise UserError(f"{directory}: an export exists already: replace=true replaces it")
+    written = {MANIFEST, *manifest.files}
+    names = sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if not path.is_dir())
+    other = next((name for name in names if name not in written), None)
+    if other is not None or directory.is_symlink():
+        what = "is a link" if other is None else f"has a file that the export did not write: {other}"
+        raise UserError(f"{directory} {what}: move it away, or choose another directory with out=DIR")
 
 
 def _prepare_data(run: StoredRun, config: Config) -> Prepared:

@@ -185,7 +185,7 @@ def _select_known(unit: str, rows: npt.NDArray[np.intp], val: Dataset, decisions
     """Return the decisions on the texts that have a known target, without those on unknown ones."""
     measured = list_measured_rows(val.known, len(val))
     targets, decisions = hide_unknown(val.targets, val.known), hide_unknown(decisions, val.known)
-    return RunDecisions(unit, rows[measured], targets[measured], decisions[measured], {})
+    return RunDecisions.of(unit, rows[measured], targets[measured], decisions[measured], {})
 
 
 def _units(trials: Sequence[Trial]) -> list[str]:

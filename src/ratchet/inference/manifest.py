@@ -102,6 +102,8 @@ def check_files(directory: Path, manifest: Manifest) -> None:
     """
     for name, expected in manifest.files.items():
         path = directory / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UserError(f"{directory / MANIFEST}: files: {name!r} is not in the export: do not use it")
         try:
             actual = sha256_of(path)
         except OSError as error:

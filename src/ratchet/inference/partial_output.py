@@ -1,15 +1,16 @@
 """Keep finished batches in OUTPUT.parts until the output is complete, so that a killed process loses none of them.
 
-`state.json` records what they were made from: input, model, options. They are resumed only if none of it changed.
+`state.json` records what they were made from: input, model, options. They are resumed only if none of it changed. It is
+written first and deleted last, so it also shows whose the directory is. Another one is never touched.
 """
 
 import hashlib
 import json
 import os
 import platform
-import shutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -19,10 +20,12 @@ from ratchet.errors import UserError
 from ratchet.files import replacing, sha256_of, write_json, write_text
 from ratchet.inference.writers import Writer
 
-_LOCK = "lock"
-
-
+_LOCK, _STATE, _DONE, _WHOLE = "lock", "state.json", "done.jsonl", "whole"
 _KEYS = {"ratchet", "input", "model", "options", "survey", "process"}
+_PART = r"part-\d{6,}"
+_TEMPORARY = r"\.({}|done\.jsonl|state\.json)\.[^.]+\.tmp"
+_WRITTEN = re.compile(rf"{_LOCK}|{_WHOLE}|{_PART}|done\.jsonl|state\.json|{_TEMPORARY.format(_PART)}")
+_BEFORE_STATE = re.compile(rf"{_LOCK}|\.state\.json\.[^.]+\.tmp")  # what a process that was killed early may leave
 
 
 @dataclass(frozen=True)
@@ -37,37 +40,78 @@ class Parts:
         Raises:
             UserError: the file is broken, or of another version.
         """
-        path = self.directory / "state.json"
-        try:
-            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        path = self.directory / _STATE
+        if not path.exists():
             return None
-        except ValueError as error:
-            raise UserError(f"{path}: not readable ({error}): start again with restart=true") from error
+        state = self._read_state()
+        if state is None:
+            raise UserError(f"{path}: not a file of `predict`")
         if not state.keys() >= _KEYS:
             raise UserError(f"{path}: written by another version of ratchet: start again with restart=true")
         return state
 
+    def _read_state(self) -> dict[str, Any] | None:
+        """Read `state.json`, of this or another version; None if it is missing or by another program."""
+        try:
+            state = json.loads((self.directory / _STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return state if isinstance(state, dict) and {"ratchet", "input", "model"} <= state.keys() else None
+
+    def refuse_foreign(self) -> None:
+        """Refuse a directory that `predict` did not make, before anything in it is changed.
+
+        Raises:
+            UserError: the directory is a link, or has files but no `state.json` of `predict`.
+        """
+        if not os.path.lexists(self.directory):
+            return
+        is_link = self.directory.is_symlink()
+        if is_link or not self.directory.is_dir():
+            raise UserError(
+                f"{self.directory} is a {'link' if is_link else 'file'}, but finished batches are kept there: "
+                "rename it, or choose another output"
+            )
+        other = next((path for path in sorted(self.directory.iterdir()) if not _is_of_early_end(path)), None)
+        if other is not None and self._read_state() is None:
+            raise UserError(
+                f"{self.directory} has files that are not of `predict`, such as {other.name}, but finished batches are "
+                "kept there: rename it, or choose another output"
+            )
+
     def begin(self, state: Mapping[str, Any], done: Sequence[Mapping[str, int]]) -> None:
         """Record what the parts are made from, by which process, and which of them are done already."""
-        for half_written in self.directory.glob(".*.tmp"):  # by a process that was killed while it wrote
-            half_written.unlink()
-        write_text(self.directory / "done.jsonl", "".join(f"{json.dumps(counts)}\n" for counts in done))
-        write_json(self.directory / "state.json", {**state, "process": {"pid": os.getpid(), "host": platform.node()}})
+        for path in self._list_written():
+            if path.suffix == ".tmp":  # half written by a process that was killed
+                path.unlink()
+        write_json(self.directory / _STATE, {**state, "process": {"pid": os.getpid(), "host": platform.node()}})
+        write_text(self.directory / _DONE, "".join(f"{json.dumps(counts)}\n" for counts in done))
 
     def clear(self) -> None:
-        """Delete all parts: first the state, without which nothing else counts."""
-        (self.directory / "state.json").unlink(missing_ok=True)
-        for path in self.directory.iterdir():
-            if path.name != _LOCK:
+        """Delete all parts: first `done.jsonl`, without which none counts, and last the state."""
+        (self.directory / _DONE).unlink(missing_ok=True)
+        for path in self._list_written():
+            if path.name not in (_LOCK, _STATE):
                 path.unlink()
+        (self.directory / _STATE).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete the directory with the files that `predict` writes; keep it if it has others."""
+        for path in self._list_written():
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody put a file into it
+            self.directory.rmdir()
+
+    def _list_written(self) -> list[Path]:
+        """Return the files that `predict` writes; never others, nor directories."""
+        return [path for path in self.directory.iterdir() if _WRITTEN.fullmatch(path.name) and not path.is_dir()]
 
     def done(self) -> list[dict[str, int]]:
         """Return the counts of each finished part, in order; none without `state.json`."""
-        if not (self.directory / "state.json").is_file():
+        if not (self.directory / _STATE).is_file():
             return []
         try:
-            lines = (self.directory / "done.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+            lines = (self.directory / _DONE).read_text(encoding="utf-8").splitlines(keepends=True)
         except FileNotFoundError:
             return []
         counts = [json.loads(line) for line in lines if line.endswith("\n")]  # a killed process may leave half a line
@@ -78,12 +122,12 @@ class Parts:
         """Store a finished part; it is on disk when this returns."""
         with replacing(self._path(number)) as temporary:
             temporary.write_bytes(data)
-        with (self.directory / "done.jsonl").open("a", encoding="utf-8") as file:
+        with (self.directory / _DONE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(counts) + "\n")
 
     def finish(self, writer: Writer, number: int, output: Path) -> None:
         """Assemble the output from the first `number` parts, rename it into place, and delete the parts."""
-        complete = self.directory / "whole"
+        complete = self.directory / _WHOLE
         writer.assemble([self._path(part) for part in range(number)], complete)
         with complete.open("rb+") as written:
             os.fsync(written.fileno())
@@ -92,6 +136,11 @@ class Parts:
 
     def _path(self, number: int) -> Path:
         return self.directory / f"part-{number:06d}"
+
+
+def _is_of_early_end(path: Path) -> bool:
+    """Return whether a process that was killed before it wrote `state.json` may have left this file."""
+    return bool(_BEFORE_STATE.fullmatch(path.name)) and (path.name != _LOCK or path.stat().st_size == 0)
 
 
 def parts_directory(output: Path) -> Path:
@@ -104,13 +153,14 @@ def claim_parts(output: Path) -> Iterator[Parts]:
     """Lock the parts of `output` for this process; if none was begun, delete their directory when the block ends.
 
     Raises:
-        UserError: another process has the lock, or the directory cannot be created.
+        UserError: another process has the lock, the directory is not of `predict`, or it cannot be created.
     """
     from filelock import FileLock, Timeout
 
     parts = Parts(parts_directory(output))
     lock = FileLock(parts.directory / _LOCK, blocking=False)
     try:
+        parts.refuse_foreign()
         parts.directory.mkdir(exist_ok=True)
         lock.acquire()
     except Timeout:
@@ -120,8 +170,8 @@ def claim_parts(output: Path) -> Iterator[Parts]:
     try:
         yield parts
     finally:
-        if not (parts.directory / "state.json").is_file():
-            shutil.rmtree(parts.directory, ignore_errors=True)
+        if not (parts.directory / _STATE).is_file():
+            parts.remove()
         lock.release()
 
 

@@ -20,15 +20,14 @@ from ratchet.errors import UserError, did_you_mean
 from ratchet.evaluation.calibration import Calibration
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.extras import require_extra
-from ratchet.files import sha256_of
+from ratchet.files import hash_content
 from ratchet.inference.manifest import MANIFEST, check_files, read_manifest
 from ratchet.models import all_settings, model_modules, settings_class, tagger_class
 from ratchet.runs.promotions import Promotion, find_promoted
-from ratchet.runs.stored import StoredRun, find_run
+from ratchet.runs.stored import StoredRun, find_run, list_model_files
 from ratchet.taggers import Evidence, Explainer, Exporter, Scores, Tagger, check_scores
 
 EXPORT = "export"  # directory of a run's export, within the run's directory
-_DECISION_FILES = ("labels.json", "calibration.json", "thresholds.json")
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,8 @@ def _load_run(run: StoredRun, promotion: Promotion | None) -> Scorer:
             "experiment=...` trains the experiment that it wrote, any configuration can be trained again"
         )
     record = run.record
-    files = [*(run.path / name for name in _DECISION_FILES), *sorted(run.path.glob("model/**/*"))]
+    files = list_model_files(run.path)
+    _check_model_files(run)
     settings = all_settings()
     register(settings)
     return _assemble(
@@ -203,6 +203,20 @@ def _load_run(run: StoredRun, promotion: Promotion | None) -> Scorer:
         TextColumns.from_config(load(run.path / "config.yaml", settings).data),
         ModelIdentity(record.name, record.id, record.config_hash, hash_files(files), False, promotion),
     )
+
+
+def _check_model_files(run: StoredRun) -> None:
+    """Check that what scores and decides is what training wrote. Runs of earlier versions recorded nothing to compare.
+
+    Raises:
+        UserError: a file is missing, or has another content.
+    """
+    for name, expected in run.record.model_files.items():
+        path = run.path / name
+        if not path.is_file():
+            raise UserError(f"{path}: it was removed: restore it, or train again")
+        if hash_content(path) != expected:
+            raise UserError(f"{path}: it is not what training wrote (its sha256 differs): restore it, or train again")
 
 
 def _load_export(directory: Path, promotion: Promotion | None = None) -> Scorer:
@@ -258,5 +272,5 @@ def hash_files(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         if path.is_file():
-            digest.update(f"{path.name}\n{sha256_of(path)}\n".encode())
+            digest.update(f"{path.name}\n{hash_content(path)}\n".encode())
     return digest.hexdigest()

@@ -97,6 +97,18 @@ class Ngrams:
         length = np.sqrt(weights @ weights)
         return columns, weights / length if length else weights
 
+    def leave_out(self, weights: "csr_matrix", min_df: int) -> "csr_matrix":
+        """Return the weights that each text of the fit would have if it had not been part of it."""
+        from sklearn.preprocessing import normalize
+
+        texts = np.bincount(weights.indices, minlength=self.size)
+        without = np.log(weights.shape[0] / np.maximum(texts, 1)) + 1  # the IDF of one text less
+        factors = np.where(texts > min_df, without / self._idf, 0)
+        left_out = weights.copy()
+        left_out.data = (left_out.data * factors[left_out.indices]).astype(np.float32)
+        left_out.eliminate_zeros()
+        return normalize(left_out, copy=False)
+
 
 class Mentions:
     """The labels, or other entries of the taxonomy, that a text names; ancestors of a label count as named."""
@@ -155,6 +167,20 @@ class Features:
             ends.append(ends[-1] + sum(map(len, columns[-len(self._kinds) :])))
         shape = (len(texts), int(self._firsts[-1]))
         return csr_matrix((np.concatenate(weights), np.concatenate(columns), ends), shape=shape)
+
+    def leave_out(self, fitted: "csr_matrix") -> "csr_matrix":
+        """Return the features `fitted` of the texts of `fit` as if each text had not been one of them.
+
+        Its own n-grams are not in the vocabulary then, the IDF of the others is slightly higher, and n-grams of a kind
+        still have length 1 together. That the IDF of the other texts changes, too, is neglected.
+        """
+        from scipy.sparse import hstack
+
+        kinds = []
+        for kind, first in zip(self._kinds, self._firsts, strict=False):
+            of_kind = fitted[:, first : first + kind.size]
+            kinds.append(kind.leave_out(of_kind, self._settings.min_df) if isinstance(kind, Ngrams) else of_kind)
+        return hstack(kinds, format="csr")
 
     def names(self) -> list[str]:
         """Return the name of each feature: an n-gram, or the name of a label with blanks for its hyphens."""

@@ -12,8 +12,8 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
-from ratchet.config import ModelConfig
-from ratchet.errors import UserError
+from ratchet.config import Config, ModelConfig, require_packages
+from ratchet.errors import UserError, did_you_mean
 from ratchet.project import current_project
 from ratchet.taggers import Tagger
 
@@ -77,6 +77,22 @@ def all_settings() -> dict[str, type[ModelConfig] | UserError]:
     return settings
 
 
+def check_ready(config: Config, *, runs_here: bool = True) -> None:
+    """Check that the packages, the devices and the files that a run needs are here, before anything is trained.
+
+    With `runs_here` false, another machine trains: its devices are not checked.
+
+    Raises:
+        UserError: one is missing; names the setting and what to do.
+    """
+    require_packages(config)
+    if runs_here and config.model.trains_in_epochs:
+        from ratchet.neural.settings import check_devices  # here: a project without networks does not need it
+
+        check_devices(config.trainer)
+    config.model.input_files()
+
+
 def _read_attribute(module: str, name: str) -> Any:
     imported = _import_model(module)
     if not hasattr(imported, name):
@@ -96,6 +112,8 @@ def _is_settings(value: Any) -> bool:
 
 def _import_model(module: str) -> ModuleType:
     if module not in own_modules():
+        if module not in packaged_modules():  # a record may name any module
+            raise UserError(f"{module!r} is no model; {did_you_mean(module, model_modules())}")
         return import_module(f"{__name__}.{module}")
 
     from ratchet.project_modules import import_project_module  # here: it installs a finder for a project's modules

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
+from ratchet.data.progress import report_step
+from ratchet.neural.encoder_files import list_encoder_files
 from ratchet.neural.settings import NeuralSettings, Tokens
 from ratchet.taggers import Evidence, ExportPrecision, FitContext, Scores
 
@@ -46,6 +48,9 @@ class Settings(NeuralSettings):
         if isinstance(self.widths, list) and (not self.widths or min(self.widths) < 1):
             raise InvalidSetting("widths", self.widths, "must be widths of at least 1, as [1, 2, 3]")
 
+    def input_files(self) -> dict[str, Path]:
+        return list_encoder_files(self.encoder if self.tokens is Tokens.pretrained else None)
+
 
 class Tagger:
     """Embeddings, parallel convolutions, maximum over the text, one linear layer."""
@@ -57,6 +62,7 @@ class Tagger:
         self._settings = settings
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
+        report_step("loading torch and Lightning")
         from ratchet.models.cnn_network import initial
         from ratchet.neural.ensemble import AveragedClassifier, learn_lexical
         from ratchet.neural.fitting import fit_classifier
@@ -93,6 +99,7 @@ class Tagger:
         if settings.tokens is Tokens.pretrained:
             from ratchet.neural.encoders import pretrained_embeddings
 
+            report_step(f"loading the encoder {settings.encoder}")
             return pretrained_embeddings(settings.encoder, settings.max_length)
         tokenizer = learn_tokenizer(
             texts, settings.tokens, vocabulary_size=settings.vocabulary_size, min_count=settings.min_count

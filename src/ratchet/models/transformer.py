@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from ratchet.config import InvalidSetting, bounded
 from ratchet.data.dataset import Dataset
+from ratchet.data.progress import report_step
+from ratchet.neural.encoder_files import list_encoder_files
 from ratchet.neural.settings import NeuralSettings
 from ratchet.taggers import Evidence, ExportPrecision, FitContext, Scores
 
@@ -67,6 +69,9 @@ class Settings(NeuralSettings):
         if self.random.hidden_size % self.random.heads:
             raise InvalidSetting("random.hidden_size", self.random.hidden_size, "must be a multiple of random.heads")
 
+    def input_files(self) -> dict[str, Path]:
+        return list_encoder_files(self.encoder)
+
 
 class Tagger:
     """Encoder, pooling, one linear layer; everything that is not frozen is trained."""
@@ -78,6 +83,7 @@ class Tagger:
         self._settings = settings
 
     def fit(self, train: Dataset, val: Dataset, context: FitContext) -> None:
+        report_step("loading torch and Lightning")
         from ratchet.models.transformer_network import describe, freeze, initial, learning_rates
         from ratchet.neural.ensemble import AveragedClassifier, learn_lexical
         from ratchet.neural.fitting import fit_classifier
@@ -107,6 +113,7 @@ class Tagger:
 
         settings, random = self._settings, self._settings.random
         if settings.encoder is not None:
+            report_step(f"loading the encoder {settings.encoder}")
             return pretrained(settings.encoder, settings.max_length)
         return random_encoder(
             texts,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ratchet.data.dataset import Dataset, Task
 from ratchet.data.known import mark_unknown, prepare_fit
+from ratchet.data.progress import report_step
 from ratchet.errors import UserError
 from ratchet.lexical.classifier import LexicalClassifier, fit_lexical
 from ratchet.neural.exported import ExportedClassifier, is_exported, load_exported
@@ -31,10 +32,11 @@ _LEXICAL, _AVERAGING = "lexical", "averaging.json"
 def learn_lexical(train: Dataset, settings: NeuralSettings) -> tuple[LexicalClassifier | None, Floats]:
     """Fit the lexical classifier. Return it (None if it is not part of the ensemble) and the distillation targets.
 
-    The targets are in [0, 1]: a mean of a text's labels and the scores of a lexical classifier that was fitted without
-    the text. Soft targets show a network which labels are similar, which it cannot learn from few texts (distillation:
-    Hinton et al. 2015). Scores of texts that were part of the fit would only repeat the labels. Where it is unknown
-    whether a text has a label, the target is the score alone, or NaN (there is none) without distillation.
+    The targets are in [0, 1]: a mean of a text's labels and its left-out score, by lexical weights that were fitted
+    without the text (`fit_lexical` says what they have seen of it). Soft targets show a network which labels are
+    similar, which it cannot learn from few texts (distillation: Hinton et al. 2015). Scores of texts that were part of
+    the fit would only repeat the labels. Where it is unknown whether a text has a label, the target is the score alone,
+    or NaN (there is none) without distillation.
 
     Raises:
         UserError: the lexical classifier finds no word to learn from.
@@ -43,6 +45,7 @@ def learn_lexical(train: Dataset, settings: NeuralSettings) -> tuple[LexicalClas
     targets = mark_unknown(hard, known)
     if not (settings.teacher_share or settings.lexical_share):
         return None, targets
+    report_step("fitting the lexical model")
     lexical, left_out = fit_lexical(train, settings.lexical, "lexical.")
     share = settings.teacher_share
     mixed = (1 - share) * targets + share * left_out

@@ -26,12 +26,14 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from ratchet.config import Precision
 from ratchet.data.dataset import Dataset
 from ratchet.data.known import Known, mark_unknown, prepare_fit
+from ratchet.data.progress import end_steps, report_step
 from ratchet.errors import UserError
 from ratchet.neural.checkpoints import Checkpoints, StopsEarly, WholeFiles, load_network_weights
 from ratchet.neural.modules import Data, Fit
 from ratchet.neural.processes import ExternalDDP, fit_in_processes
 from ratchet.neural.settings import NeuralSettings, check_devices, number_of_processes
 from ratchet.neural.text_classifier import TextClassifier
+from ratchet.printable import unfiltered
 
 if TYPE_CHECKING:
     from ratchet.taggers import FitContext
@@ -58,6 +60,7 @@ def fit_classifier(
     """
     check_devices(context.trainer)
     training_targets = mark_unknown(*prepare_fit(train.targets, train.known)) if targets is None else targets
+    report_step("preparing the batches")
     data = Data(classifier, train, val, settings, context, training_targets)
     best, last = context.directory / "best.ckpt", context.directory / "last.ckpt"
     resumed = last if context.resume and last.is_file() else None
@@ -67,6 +70,7 @@ def fit_classifier(
         log.info("resumed from %s", resumed or "the beginning: no epoch had ended")
     torch.set_num_threads(context.threads)
     classifier.network.train()  # encoders are loaded in evaluation mode, without dropout
+    report_step("training")
     work = partial(_fit, classifier, rates, data, train.targets, train.known, settings, best, last, resumed)
     processes = number_of_processes(context.trainer)
     if processes > 1:
@@ -134,7 +138,7 @@ def make_trainer(
             callbacks=[
                 StopsEarly(monitor=metric, mode="max", patience=settings.patience, check_on_train_epoch_end=True),
                 Checkpoints(metric, best, last),
-                *([PassingBar()] if bar else []),
+                *([PassingBar(console_kwargs={"file": unfiltered(sys.stdout)})] if bar else []),
                 *([KeepSigterm()] if size > 1 else []),
             ],
             plugins=[WholeFiles(), *environment],
@@ -146,6 +150,11 @@ def make_trainer(
 
 class PassingBar(RichProgressBar):
     """Lightning's progress bar, removed from the terminal after training."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin, in place of the line of steps."""
+        end_steps()
+        super().on_train_start(trainer, pl_module)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let the bar disappear; Lightning calls this at the end."""

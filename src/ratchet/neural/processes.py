@@ -5,7 +5,6 @@ other ranks for the fit alone; Lightning's DDPStrategy connects them and sums th
 """
 
 import logging
-import os
 import pickle
 import signal
 import sys
@@ -19,7 +18,7 @@ from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
 
 from ratchet.config import Accelerator
-from ratchet.machine import limited_threads
+from ratchet.machine import end_with_process, limited_threads
 
 if TYPE_CHECKING:
     from ratchet.taggers import FitContext
@@ -247,7 +246,10 @@ def _unused(*arguments: Any) -> Any:
 def _run_rank(index: int, directory: Path, size: int, gpu: bool) -> None:
     """Read the work and do it as rank `index` + 1; write an error to a file for rank 0."""
     rank = index + 1
-    Thread(target=_exit_with_parent, daemon=True).start()
+    parent = parent_process()
+    assert parent is not None
+    assert parent.pid is not None
+    end_with_process(parent.pid)
     logging.getLogger().addHandler(logging.NullHandler())  # rank 0 logs and warns the same
     logging.captureWarnings(True)
     try:
@@ -262,13 +264,6 @@ def _run_rank(index: int, directory: Path, size: int, gpu: bool) -> None:
         report.write_bytes(pickle.dumps(_portable(error)))
         report.rename(directory / f"error-{rank}")
         sys.exit(1)
-
-
-def _exit_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _portable(error: BaseException) -> BaseException:

@@ -80,14 +80,18 @@ def number_of_processes(trainer: TrainerConfig) -> int:
 
 
 def check_devices(trainer: TrainerConfig) -> None:
-    """Refuse a fit whose processes would have to share a GPU.
+    """Refuse a fit without a GPU that it asks for, or whose processes would have to share one.
 
     Raises:
-        UserError: there are fewer GPUs than processes.
+        UserError: there is no GPU, or there are fewer than processes.
     """
-    wanted = number_of_processes(trainer)
-    if trainer.accelerator is Accelerator.gpu and wanted > 1 and wanted > available_gpus():
+    if trainer.accelerator is not Accelerator.gpu:
+        return
+    wanted, found = number_of_processes(trainer), available_gpus()
+    if found == 0:
+        raise UserError("trainer=gpu: this machine has none that torch can use; trainer=cpu does")
+    if wanted > found:
         raise UserError(
-            f"trainer.devices={wanted}: torch finds {available_gpus()} GPUs on this machine, and each process needs "
-            "one of its own: set fewer, or trainer=ddp_cpu"
+            f"trainer.devices={wanted}: torch finds {found} GPUs on this machine, and each process needs one of its "
+            "own: set fewer, or trainer=ddp_cpu"
         )

@@ -6,10 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from ratchet.comparison.evidence import CandidateEvidence, Evidence
+from ratchet.comparison.evidence import CandidateEvidence, Evidence, ShortEvidence
 from ratchet.config import ObjectiveConfig
 from ratchet.errors import UserError, did_you_mean
-from ratchet.statistics.estimates import Estimate, ResampledMetric, estimate, estimate_difference, estimate_more_records
+from ratchet.runs.selection import build_measure_command, build_repeat_command
+from ratchet.statistics.estimates import Estimate, estimate_more_records
 
 MIN_POSITIVES = 20  # below this a floor of a label or a slice cannot pass
 State = Literal["pass", "fail", "too little evidence"]
@@ -44,7 +45,7 @@ def check_own_criteria(candidate: CandidateEvidence, evidence: Evidence, objecti
     floor = f"{metric} at least {objective.floor:g}"
     return [
         *_check_evidence(candidate, evidence, objective),
-        _check_floor(floor, estimate(candidate.metrics[metric]), objective.floor, evidence, objective),
+        _check_floor(floor, candidate.estimate(metric), objective.floor, evidence, objective),
         *_check_budgets(candidate, objective),
         *_check_labels(candidate, evidence, objective),
         *_check_slices(candidate, evidence, objective),
@@ -56,14 +57,42 @@ def check_not_worse(
     candidate: CandidateEvidence, rival: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig
 ) -> Criterion:
     """Judge whether a candidate is at most the margin below a rival, at the corrected alpha."""
+    metric, margin = objective.metric.name, objective.margin
+    alpha = correct_alpha(objective.alpha, len(evidence.candidates))
+    key = (candidate.name, rival.name, metric, margin, alpha)
+    if key not in evidence.not_worse:  # a review judges the same pairs under twenty objectives
+        evidence.not_worse[key] = check_margin(
+            f"no more than {margin:g} below {rival.name}",
+            evidence.estimate_difference(candidate, rival, metric),
+            margin,
+            alpha,
+            evidence.num_records,
+        )
+    judged: Criterion = evidence.not_worse[key]
+    return judged
+
+
+def check_set_aside(
+    candidate: CandidateEvidence, evidence: Evidence, objective: ObjectiveConfig
+) -> Iterator[Criterion]:
+    """Yield a criterion for each candidate that was set aside, but scores higher by more than the margin.
+
+    On too few splits that proves nothing, so it never fails. Without it, a candidate would ship because a repeat of a
+    much better one was interrupted. One that is over a budget could not ship itself, and has no part in it.
+    """
     metric = objective.metric.name
-    return check_margin(
-        f"no more than {objective.margin:g} below {rival.name}",
-        estimate_difference(candidate.metrics[metric], rival.metrics[metric]),
-        objective.margin,
-        correct_alpha(objective.alpha, len(evidence.candidates)),
-        evidence.num_records,
-    )
+    own = candidate.metrics[metric].by_split()
+    value_of = dict(zip(own.splits, own.values.tolist(), strict=True))
+    for short in evidence.set_aside:
+        shared = [split for split in short.metrics if split in value_of and metric in short.metrics[split]]
+        if not shared or combine_states(list(_check_budgets(short, objective))) == "fail":
+            continue
+        difference = float(np.mean([value_of[split] - short.metrics[split][metric] for split in shared]))
+        if difference < -objective.margin:
+            count = f"{len(shared)} split{'s' if len(shared) > 1 else ''}"
+            name = f"no more than {objective.margin:g} below {short.aside.name}, which is set aside"
+            measured = f"{difference:+.3f} on the {count} that both have"
+            yield Criterion(name, "too little evidence", measured, f"`{short.aside.complete}`")
 
 
 def correct_alpha(alpha: float, num_candidates: int) -> float:
@@ -126,24 +155,48 @@ def _check_evidence(
             yield Criterion(title, "too little evidence", f"{count:,}", f"{minimum - count:,} more{remedy}")
 
 
-def _check_budgets(candidate: CandidateEvidence, objective: ObjectiveConfig) -> Iterator[Criterion]:
+def _check_budgets(candidate: CandidateEvidence | ShortEvidence, objective: ObjectiveConfig) -> Iterator[Criterion]:
     """Judge the costs that have a budget: milliseconds, MB, minutes."""
     seconds = candidate.costs["fit_seconds"]
     minutes = None if seconds is None else seconds / 60
-    for name, unit, cost, budget in (
-        ("latency p95", "ms", candidate.costs["latency_ms_p95"], objective.budgets.latency_ms_p95),
-        ("size", "MB", candidate.costs["size_mb"], objective.budgets.size_mb),
-        ("fit", "min", minutes, objective.budgets.fit_minutes),
+    budgets = objective.budgets
+    for name, key, unit, cost, budget in (
+        ("latency p95", "latency_ms_p95", "ms", candidate.costs["latency_ms_p95"], budgets.latency_ms_p95),
+        ("size", "size_mb", "MB", candidate.costs["size_mb"], budgets.size_mb),
+        ("fit", "fit_seconds", "min", minutes, budgets.fit_minutes),
     ):
-        if budget is None:
-            continue
-        title = f"{name} at most {budget:g} {unit}"
-        if cost is None:
-            yield Criterion(title, "too little evidence", "not measured", "a run that measures it")
-        elif cost <= budget:
-            yield Criterion(title, "pass", _format_amount(cost, unit))
-        else:
-            yield Criterion(title, "fail", _format_amount(cost, unit), f"{_format_amount(cost - budget, unit)} less")
+        if budget is not None:
+            yield _check_budget(f"{name} at most {budget:g} {unit}", key, unit, cost, budget, candidate)
+
+
+def _check_budget(
+    title: str, key: str, unit: str, cost: float | None, budget: float, candidate: CandidateEvidence | ShortEvidence
+) -> Criterion:
+    """Judge a cost. On a busy machine it is too high: below the budget it passes, above the budget nobody knows."""
+    if cost is None:
+        needed = f"`{_build_measuring_command(candidate, key)}`"
+        return Criterion(title, "too little evidence", "not judged, because it was not measured", needed)
+    measured, doubt = _format_amount(cost, unit), candidate.doubts.get(key)
+    if doubt is not None and doubt.only:
+        why = next(iter(doubt.why.values()))
+        if cost > budget:
+            unjudged = f"not judged, because the machine was busy ({why}): {measured}"
+            needed = f"an idle machine: `{_build_measuring_command(candidate, key)}`"
+            return Criterion(title, "too little evidence", unjudged, needed)
+        measured += f", though the machine was busy ({why})"
+    elif doubt is not None:
+        measured += f", without {', '.join(doubt.why)} (the machine was busy)"
+    if cost <= budget:
+        return Criterion(title, "pass", measured)
+    return Criterion(title, "fail", measured, f"{_format_amount(cost - budget, unit)} less")
+
+
+def _build_measuring_command(candidate: CandidateEvidence | ShortEvidence, key: str) -> str:
+    """Return the command that measures a cost of a candidate again. Only a training measures the time of a fit."""
+    runs = candidate.candidate.runs
+    if key == "latency_ms_p95":
+        return build_measure_command(runs)
+    return build_repeat_command(runs[-1], [run.record.split_seed for run in runs])
 
 
 def _format_amount(value: float, unit: str) -> str:
@@ -156,12 +209,11 @@ def _check_labels(candidate: CandidateEvidence, evidence: Evidence, objective: O
     Raises:
         UserError: there is no such label.
     """
-    metrics = candidate.metrics["labels"]
     for label, floor in objective.labels.items():
         if label not in evidence.labels:
             raise UserError(f"objective.labels: there is no label {label!r}; {did_you_mean(label, evidence.labels)}")
         index = evidence.labels.index(label)
-        metric = ResampledMetric(metrics.values[:, index], metrics.resampled[:, :, index], metrics.splits)
+        metric = candidate.estimate_label(index)
         yield _check_group_floor(f"label {label}", metric, evidence.positives[label], floor, evidence, objective)
 
 
@@ -170,11 +222,12 @@ def _check_slices(candidate: CandidateEvidence, evidence: Evidence, objective: O
     for name, floor in objective.slices.items():
         key = f"slices/{name}"
         if key not in candidate.metrics:
-            measured = "no such slice in every test part"
-            needed = _describe_slices(candidate)
+            different = evidence.slices_left_out.get(name)
+            measured = f"other records in {', '.join(different)}" if different else "no such slice in every test part"
+            needed = "one definition of it, or other runs" if different else _describe_slices(candidate)
             yield Criterion(f"slice {name} at least {floor:g}", "too little evidence", measured, needed)
         else:
-            metric, positives = candidate.metrics[key], evidence.positives[key]
+            metric, positives = candidate.estimate(key), evidence.positives[key]
             yield _check_group_floor(f"slice {name}", metric, positives, floor, evidence, objective)
 
 
@@ -185,7 +238,7 @@ def _describe_slices(candidate: CandidateEvidence) -> str:
 
 def _check_group_floor(
     title: str,
-    metric: ResampledMetric,
+    metric: Estimate,
     positives: int,
     floor: float,
     evidence: Evidence,
@@ -193,10 +246,10 @@ def _check_group_floor(
 ) -> Criterion:
     """Judge the floor of a label or a slice; with too few positives it is never passed, nor failed."""
     title = f"{title} at least {floor:g}"
-    if positives < MIN_POSITIVES or np.isnan(metric.values).all():
+    if positives < MIN_POSITIVES or np.isnan(metric.value):
         missing = f"{MIN_POSITIVES - positives} more positives"
         return Criterion(title, "too little evidence", f"{positives} positives, {MIN_POSITIVES} are needed", missing)
-    return _check_floor(title, estimate(metric), floor, evidence, objective)
+    return _check_floor(title, metric, floor, evidence, objective)
 
 
 def _check_behaviour(candidate: CandidateEvidence, objective: ObjectiveConfig) -> Iterator[Criterion]:

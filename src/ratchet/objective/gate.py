@@ -1,19 +1,25 @@
 """Decide which model ships: the one of lowest complexity among those that meet every criterion."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from ratchet.comparison.evidence import CandidateEvidence, Evidence, gather_evidence
 from ratchet.config import Objective, ObjectiveConfig, plain
-from ratchet.objective.criteria import Criterion, State, check_not_worse, check_own_criteria, combine_states
-from ratchet.runs.provenance import run_git
-from ratchet.runs.selection import Selection
-from ratchet.runs.stored import StoredRun
+from ratchet.objective.criteria import (
+    Criterion,
+    State,
+    check_not_worse,
+    check_own_criteria,
+    check_set_aside,
+    combine_states,
+)
+from ratchet.runs.git import run_git
+from ratchet.runs.selection import Selection, build_measure_command
+from ratchet.runs.stored import MEASUREMENTS, StoredRun
 from ratchet.statistics.bootstrap import Advance
-from ratchet.statistics.estimates import estimate
 
 Outcome = Literal["ships", "nothing ships", "too little evidence"]
 
@@ -71,15 +77,18 @@ def decide(evidence: Evidence, objective: ObjectiveConfig) -> Decision:
         candidate.name: [
             *own[candidate.name],
             *(check_not_worse(candidate, rival, evidence, objective) for rival in rivals if rival is not candidate),
+            *check_set_aside(candidate, evidence, objective),
         ]
         for candidate in candidates
     }
     passing = [candidate for candidate in candidates if combine_states(criteria[candidate.name]) == "pass"]
     metric = objective.metric.name
-    value = {candidate.name: float(estimate(candidate.metrics[metric]).value) for candidate in candidates}
+    value = {candidate.name: float(candidate.estimate(metric).value) for candidate in candidates}
     shipping = min(passing, key=lambda c: (c.candidate.complexity, -value[c.name])) if passing else None
     judgements = [_build_judgement(c, criteria[c.name], value[c.name], shipping) for c in candidates]
-    return Decision(*_decide_outcome(shipping, passing, judgements), judgements)
+    outcome, ships, why = _decide_outcome(shipping, passing, judgements)
+    aside = [candidate.name for candidate in evidence.selection.set_aside]
+    return Decision(outcome, ships, f"{why}; set aside: {_join_names(aside)}" if aside else why, judgements)
 
 
 def _build_judgement(
@@ -180,15 +189,27 @@ def _find_last_change(path: Path) -> tuple[str | None, datetime]:
     """Return the last commit that changed the file, and its time; with uncommitted changes None and the file's time."""
     log = run_git(path.parent, "log", "-1", "--format=%H %cI", "--", path.name)
     uncommitted = run_git(path.parent, "status", "--porcelain", "--", path.name)
-    if log and not uncommitted:
+    if log and uncommitted == "":  # None: git does not know
         commit, _, committed_at = log.strip().partition(" ")
         return commit, datetime.fromisoformat(committed_at)
     return None, datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 @dataclass(frozen=True)
+class Absentee:
+    """A candidate that was set aside, as a verdict names it: why, and the command that completes its evidence."""
+
+    name: str
+    why: str
+    complete: str
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """The gate's decision on a selection, with its objective and data; candidates in `not_named` did not take part."""
+    """The gate's decision on a selection, with its objective and data.
+
+    Candidates in `not_named` and `set_aside` did not take part. `notes` limit what the budgets mean.
+    """
 
     data: str
     dataset_version: str
@@ -199,6 +220,8 @@ class Verdict:
     decision: Decision
     left_out: list[str]
     not_named: list[str]
+    set_aside: list[Absentee] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     schema_version: int = 1
 
 
@@ -234,7 +257,31 @@ def judge(evidence: Evidence, objective: Objective) -> Verdict:
         decision=decide(evidence, objective.settings),
         left_out=[
             *selection.left_out,
-            *(f"slice {name}: other records in some runs" for name in evidence.slices_left_out),
+            *(f"slice {name}: other records in {', '.join(odd)}" for name, odd in evidence.slices_left_out.items()),
         ],
         not_named=list(selection.not_named),
+        set_aside=[Absentee(aside.name, aside.why, aside.complete) for aside in selection.set_aside],
+        notes=[*selection.notes, *_list_notes(selection, objective.settings)],
     )
+
+
+def _list_notes(selection: Selection, objective: ObjectiveConfig) -> list[str]:
+    """Return a sentence if times that have a budget were measured on several kinds of machine."""
+    if objective.budgets.latency_ms_p95 is None and objective.budgets.fit_minutes is None:
+        return []
+    names: dict[str, list[str]] = {}
+    for candidate in selection.candidates:
+        for machine in dict.fromkeys(filter(None, map(_name_machine, candidate.runs))):
+            names.setdefault(machine, []).append(candidate.name)
+    if len(names) < 2:
+        return []
+    machines = "; ".join(f"{machine} ({', '.join(measured)})" for machine, measured in names.items())
+    command = build_measure_command(selection.runs)
+    return [f"budgets compare times of different machines: {machines}. `{command}` measures latencies on this one"]
+
+
+def _name_machine(run: StoredRun) -> str | None:
+    """Return the processor and the cores that the latency of a run was last measured on; None if not recorded."""
+    files = sorted((run.path / MEASUREMENTS).glob("*.json"))
+    machine = run.read_json(f"{MEASUREMENTS}/{files[-1].name}")["machine"] if files else run.record.machine
+    return f"{machine['processor']}, {machine['cores']} cores" if machine.get("processor") else None

@@ -1,5 +1,6 @@
 """Decide what to promote or to roll back, and append the decision to the log in `ratchet.runs.promotions`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,9 +9,17 @@ from ratchet.config import plain
 from ratchet.errors import UserError, did_you_mean
 from ratchet.objective.gate import Verdict
 from ratchet.project import current_project
-from ratchet.runs.promotions import Promotion, add_decision, find_standing_promotions, read_decisions
+from ratchet.runs.promotions import (
+    Promotion,
+    add_decision,
+    check_unchanged,
+    find_previous,
+    find_standing_promotions,
+    locked_promotions,
+)
 from ratchet.runs.provenance import read_git_state
 from ratchet.runs.selection import Selection
+from ratchet.runs.stored import StoredRun, find_damage, find_runs
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,9 @@ def check_request(selection: Selection, candidate: str | None, *, force: bool, r
     if force and not (reason or "").strip():
         raise UserError('promote: force=true needs a reason, which is recorded: reason="..."')
     names = [selected.name for selected in selection.candidates]
+    for aside in selection.set_aside:
+        if aside.name == candidate:
+            raise UserError(f"candidate={candidate}: set aside: {aside.why}. Complete it: `{aside.complete}`")
     if candidate is not None and candidate not in names:
         raise UserError(f"candidate={candidate}: not among the selected candidates; {did_you_mean(candidate, names)}")
 
@@ -52,14 +64,16 @@ def promote(
     reason: str | None,
     runs_were_chosen: bool,
     promotions_dir: Path,
+    before: Sequence[Promotion],
 ) -> Recorded | Refused:
     """Promote `candidate` (default: what the gate ships) and record the evidence.
 
     `force` overrules the gate; the log then holds the reason. `runs_were_chosen` is recorded, since a verdict on
-    hand-picked runs is weaker evidence.
+    hand-picked runs is weaker evidence. `before` are the decisions that were read before the gate judged.
 
     Raises:
-        UserError: nothing ships and no candidate is named.
+        UserError: nothing ships and no candidate is named, a run of the candidate is incomplete, or another process
+            recorded a decision meanwhile.
     """
     ships = verdict.decision.ships
     chosen = candidate or ships
@@ -93,38 +107,62 @@ def promote(
         },
         commit=git["commit"],
         commit_dirty=git["dirty"],
+        code=_list_code(runs),
     )
-    return Recorded(decision, add_decision(promotions_dir, decision))
+    with locked_promotions(promotions_dir):
+        check_unchanged(promotions_dir, decision.data, before)
+        for run in runs:  # here: under the lock, no other process prunes them
+            if problem := find_damage(run.path):
+                raise UserError(f"promote {chosen}: {problem}: train the run again, or choose others with runs=")
+        return Recorded(decision, add_decision(promotions_dir, decision))
 
 
-def roll_back(promotions_dir: Path, data: str, reason: str | None) -> Recorded:
-    """Return to the promotion before the current one, or to none, and record why.
+def _list_code(runs: Sequence[StoredRun]) -> list[str]:
+    """Return the hashes of the code of the runs; empty if that of a run is not known."""
+    hashes = [run.record.code_hash for run in runs]
+    return sorted({code for code in hashes if code}) if all(hashes) else []
+
+
+def roll_back(promotions_dir: Path, data: str, reason: str | None, before: Sequence[Promotion]) -> Recorded:
+    """Return to the last promotion of another candidate than the current one, or to none, and record why.
+
+    `before` are the decisions that the command read first.
 
     Raises:
-        UserError: no reason is given, or nothing is promoted.
+        UserError: no reason is given, nothing is promoted, or another process recorded a decision meanwhile.
     """
     if not (reason or "").strip():
         raise UserError('promote rollback needs a reason, which is recorded: reason="..."')
-    stack = find_standing_promotions(read_decisions(promotions_dir, data))
+    stack = find_standing_promotions(list(before))
     if not stack:
         raise UserError(f"{data}: nothing is promoted, there is nothing to roll back")
-    before = stack[-2] if len(stack) > 1 else None
+    restored = find_previous(stack)
     git, _ = read_git_state(current_project().code_root)
     decision = Promotion(
         at=_format_now(),
         action="rollback",
         data=data,
-        name=before.name if before else None,
-        model=before.model if before else None,
-        config_hash=before.config_hash if before else None,
-        runs=before.runs if before else {},
+        name=restored.name if restored else None,
+        model=restored.model if restored else None,
+        config_hash=restored.config_hash if restored else None,
+        runs=restored.runs if restored else {},
         why=str(reason),
-        gate=before.gate if before else "-",
-        forced=before.forced if before else False,
+        gate=restored.gate if restored else "-",
+        forced=restored.forced if restored else False,
         commit=git["commit"],
         commit_dirty=git["dirty"],
     )
-    return Recorded(decision, add_decision(promotions_dir, decision), replaced=stack[-1], restored=before)
+    with locked_promotions(promotions_dir):
+        check_unchanged(promotions_dir, data, before)
+        return Recorded(decision, add_decision(promotions_dir, decision), replaced=stack[-1], restored=restored)
+
+
+def list_unusable_runs(promotion: Promotion, runs_dir: Path) -> list[str]:
+    """Return which runs of a promotion are missing or incomplete, one sentence each."""
+    path_of = {run.record.id: run.path for run in find_runs(runs_dir)}
+    missing = [f"{identifier}: not in {runs_dir}" for identifier in promotion.runs if identifier not in path_of]
+    paths = [path_of[identifier] for identifier in promotion.runs if identifier in path_of]
+    return missing + [problem for path in paths if (problem := find_damage(path))]
 
 
 def find_data_set(promotions_dir: Path, data: str | None) -> str:
@@ -150,7 +188,8 @@ def _describe_gate(verdict: Verdict, chosen: str) -> str:
         words: str = verdict.decision.outcome
     else:
         words = "ships" if ships == chosen else f"{ships} ships, not {chosen}"
-    return f"{words}, with {', '.join(verdict.not_named)} out of the contest" if verdict.not_named else words
+    absent = [*verdict.not_named, *(aside.name for aside in verdict.set_aside)]
+    return f"{words}, with {', '.join(absent)} out of the contest" if absent else words
 
 
 def _format_now() -> str:

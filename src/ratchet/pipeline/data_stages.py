@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ratchet.config.data_schema import DataConfig
-from ratchet.config.saved import read_checked
+from ratchet.config.saved import read_checked, read_recorded
 from ratchet.config.schema import SplitConfig
 from ratchet.data.prepared import list_known_labels, prepare
 from ratchet.data.sources import locate
@@ -28,8 +28,9 @@ def load_data(path: Path) -> tuple[DataConfig, SplitConfig]:
     """Return a frozen data set and the settings of its split.
 
     Raises:
-        UserError: no such file, an unknown key, a wrong type, a value out of range.
+        UserError: no such file, an unknown key, a wrong type, a value out of range, an interpolation.
     """
+    read_recorded(path)
     found = read_checked(path, _Data)
     return found.data, found.split
 

@@ -15,7 +15,7 @@ from ratchet.config.directories import find_config
 from ratchet.config.messages import Origin
 from ratchet.config.objective import Objective, check_floors
 from ratchet.config.objective_schema import ObjectiveConfig
-from ratchet.config.saved import read_checked
+from ratchet.config.saved import read_checked, read_recorded
 from ratchet.files import write_json, write_text
 from ratchet.objective.gate import Verdict, judge
 from ratchet.objective.review import review
@@ -55,6 +55,7 @@ def load_objective(path: Path) -> Objective:
     Raises:
         UserError: no such file, an unknown key, a wrong type, a value out of range.
     """
+    read_recorded(path)
     frozen = read_checked(path, _Objective, lambda frozen: check_floors(frozen.objective, Origin([])))
     return Objective(frozen.objective, frozen.name, find_config(f"objective/{frozen.name}"), ())
 

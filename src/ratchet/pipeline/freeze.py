@@ -5,7 +5,8 @@ they were a list of some of their files, a forgotten one would leave stale resul
 a file only if its content changed:
 
 - build/config: the composed configuration of each model, of the data set and of the objectives.
-- build/code: the definitions that `prepare`, `split` and each model use, with their hashes (`ratchet.runs.code`).
+- build/code: the definitions that `prepare`, `split` and each model use, with their hashes (`ratchet.runs.code`), and
+  the hashes of the files that a model's settings name, such as an encoder.
 - build/packages.json: the versions of the installed libraries that results depend on.
 - build/frozen: never changes; it only makes the other stages wait for this one.
 
@@ -18,8 +19,13 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from ratchet.comparison.lineage import flatten, list_differences
 from ratchet.config import (
     Config,
     DataConfig,
@@ -27,6 +33,7 @@ from ratchet.config import (
     compose_objective,
     dump,
     dump_plain,
+    hash_inputs,
     named_objectives,
     plain,
     register,
@@ -60,6 +67,8 @@ from ratchet.project import current_project
 from ratchet.runs.code import code_sources, definitions_of, hash_definitions, model_roots
 from ratchet.runs.provenance import read_library_versions
 
+LOCK = Path("dvc.lock")
+_MOST_CHANGES = 5  # settings that a line names
 _log = logging.getLogger(__name__)
 
 _TRAIN = "ratchet.pipeline.train_stage"
@@ -96,7 +105,8 @@ def freeze(plan: PipelineConfig) -> None:
     first = configs[plan.models[0]]
     for model, config in configs.items():
         _write(CONFIG / "model" / f"{model}.yaml", dump(config))
-        _write(CODE / "model" / f"{model}.json", _list_definitions(_TRAIN, *model_roots(config.model.module)))
+        roots = (_TRAIN, *model_roots(config.model.module))
+        _write(CODE / "model" / f"{model}.json", _list_definitions(*roots, inputs=hash_inputs(config)))
     _write(CONFIG / "data.yaml", dump_plain({"data": plain(first.data), "split": plain(first.split)}))
     _write(CONFIG / "objective.yaml", dump_plain({"name": objective.name, "objective": plain(objective.settings)}))
     for name, settings in named_objectives().items():
@@ -108,10 +118,71 @@ def freeze(plan: PipelineConfig) -> None:
     _write(FROZEN, "See build/config and build/code.\n")
 
 
-def _list_definitions(*roots: str) -> str:
-    """Return the definitions as JSON, by name and without their modules: a definition that moves changes nothing."""
+def explain_stale_models(plan: PipelineConfig) -> list[str]:
+    """Return which models are out of date, and what changed since dvc.lock was written; one line per change.
+
+    A change that the user meant for one model may affect all. Models that dvc.lock does not have were never trained.
+    """
+    stages = _read_locked_stages()
+    stale: dict[str, list[str]] = {}
+    for model in plan.models:
+        stage = stages.get(f"train@{model}-{plan.repeats[0]}")
+        changes = _list_changes(model, stage) if stage else []
+        if changes:
+            stale.setdefault("; ".join(changes), []).append(model)
+    lines = []
+    for words, models in stale.items():
+        count = len(models) * len(plan.repeats)
+        lines.append(f"out of date: {', '.join(models)} ({count} run{'s' if count > 1 else ''}): {words}")
+    if plan.overrides and len([model for models in stale.values() for model in models]) > 1:
+        lines.append(f"(overrides in {PARAMS} apply to every model; conf/model/<model>.yaml changes one)")
+    return lines
+
+
+def _read_locked_stages() -> dict[str, Any]:
+    """Return the stages of dvc.lock; none if it cannot be read, which DVC reports."""
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return dict(yaml.load(LOCK.read_text(encoding="utf-8"), Loader=loader)["stages"])
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        return {}
+
+
+def _list_changes(model: str, stage: dict[str, Any]) -> list[str]:
+    """Return what a model depends on that is not as in its stage of dvc.lock: settings, code, packages."""
+    path = CONFIG / "model" / f"{model}.yaml"
+    before = stage.get("params", {}).get(path.as_posix(), {})
+    after = yaml.safe_load(path.read_text(encoding="utf-8"))
+    changes = [
+        f"{key}: {old} -> {new}"
+        for key, old, new in list_differences(dict(flatten(before, "")), dict(flatten(after, "")))
+        if not _is_same_number(old, new)
+    ]
+    if len(changes) > _MOST_CHANGES:
+        changes[_MOST_CHANGES:] = [f"{len(changes) - _MOST_CHANGES} more settings"]
+    hashes = {dependency["path"]: dependency.get("md5") for dependency in stage.get("deps", [])}
+    for file, what in ((CODE / "model" / f"{model}.json", "its code"), (PACKAGES, "versions of packages")):
+        if hashes.get(file.as_posix()) != hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest():
+            changes.append(what)
+    return changes
+
+
+def _is_same_number(one: object, other: object) -> bool:
+    """Return whether two values are one number: DVC writes `1e-05`, which YAML 1.1 reads as text."""
+    try:
+        return float(str(one)) == float(str(other))
+    except ValueError:
+        return False
+
+
+def _list_definitions(*roots: str, inputs: Mapping[str, str] | None = None) -> str:
+    """Return the definitions as JSON, by name and without their modules: a definition that moves changes nothing.
+
+    `inputs` are the hashes of files that settings of a model name, which DVC sees when they are replaced in place.
+    """
     definitions = definitions_of(roots, code_sources(current_project().root))
     hashes = {f"{key.partition(':')[2]} {value}" for key, value in definitions.items()}
+    hashes |= {f"{setting} {value}" for setting, value in (inputs or {}).items()}
     return json.dumps(sorted(hashes), indent=1) + "\n"
 
 

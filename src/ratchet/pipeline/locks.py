@@ -10,7 +10,7 @@ from statistics import mean, stdev
 from ratchet.errors import UserError
 from ratchet.files import write_json
 from ratchet.pipeline.plan import PipelineConfig, run_directories
-from ratchet.runs.provenance import run_git
+from ratchet.runs.git import run_git
 from ratchet.runs.stored import StoredRun, read_run
 from ratchet.schema_versions import RESULTS_SCHEMA, read_versioned
 
@@ -83,7 +83,7 @@ def read_committed_file(revision: str, path: Path) -> str:
     Raises:
         UserError: not in git, no such commit, or no such file in it.
     """
-    content = run_git(Path.cwd(), "show", f"{revision}:./{path.as_posix()}")
+    content = run_git(Path.cwd(), "cat-file", "blob", f"{revision}:./{path.as_posix()}")
     if content is None:
         raise UserError(f"{path} of {revision} cannot be read: no git repository, no such commit, or not in it")
     return content

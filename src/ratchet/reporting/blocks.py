@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ratchet.comparison.results import Difference, Interval
+from ratchet.printable import printable
 
 if TYPE_CHECKING:  # altair takes 0.3 s to import, and a table in a terminal has no charts
     from ratchet.charts.theme import Chart
@@ -229,5 +230,5 @@ def list_notes(table: Table) -> str:
 
 
 def one_line(value: str) -> str:
-    """Replace the characters that would move the cursor out of the line, such as tabs and line ends, by spaces."""
-    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", value)
+    """Replace tabs, line ends and other spaces by blanks, and what else is not `printable` by its escape."""
+    return printable(re.sub(r"[\t-\r\x1c-\x1f\x85\u2028\u2029]", " ", value))

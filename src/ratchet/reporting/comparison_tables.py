@@ -34,6 +34,7 @@ TONES = {"better": "good", "worse": "bad", "not distinguishable": "even"}
 BRIEF = ("f1_weighted", "f1_macro", "f1_micro", "f1_samples", "precision_weighted", "recall_weighted")
 BRIEF_COSTS = {"fit (s)": "fit_seconds", "p95 (ms)": "latency_ms_p95", "size (MB)": "size_mb"}
 _MAX_NAMED = 4  # labels and slices that the summary names of each kind
+MOST_GROUPS = 2_000  # rows of labels or slices in one table: a browser sorts and filters them at once
 _STEP_COSTS = {"fit_seconds": "fit time", "latency_ms_p95": "latency", "size_mb": "size"}
 _WITH_INTERVAL = "with its 95 % interval"
 
@@ -188,7 +189,10 @@ def costs(comparison: Comparison) -> Table:
 
 
 def groups(comparison: Comparison, kind: str) -> Table | None:
-    """Return the labels or slices of every candidate against the baseline; None if there are none."""
+    """Return the labels or slices of every candidate against the baseline; None if there are none.
+
+    Of more than `MOST_GROUPS` rows, those of the lowest p-values are shown, and the title has the number of all.
+    """
     metric = "F1" if kind == "label" else "weighted F1"
     columns = [
         *(Column("model"), Column(kind), Column("positives", numeric=True)),
@@ -197,17 +201,20 @@ def groups(comparison: Comparison, kind: str) -> Table | None:
         Column("p", numeric=True, about="adjusted for all labels and slices of the model (Benjamini-Hochberg)"),
         Column("verdict"),
     ]
+    members = [(row.name, group) for row in comparison.candidates for group in row.groups if group.kind == kind]
+    title = f"{kind.capitalize()}s against {comparison.baseline}"
+    if len(members) > MOST_GROUPS:
+        title += f", the {MOST_GROUPS:,} with the lowest p of {len(members):,}"
+        members = sorted(members, key=lambda one: (one[1].p_adjusted, -abs(one[1].difference.value)))[:MOST_GROUPS]
     rows = [
         [
-            *(text(candidate.name), text(group.name), number(group.positives, ",d")),
+            *(text(name), text(group.name), number(group.positives, ",d")),
             *(number(group.value), number(group.baseline), difference(group.difference), p_value(group.p_adjusted)),
             text(group.verdict, TONES[group.verdict]),
         ]
-        for candidate in comparison.candidates
-        for group in candidate.groups
-        if group.kind == kind
+        for name, group in members
     ]
-    return Table(f"{kind.capitalize()}s against {comparison.baseline}", columns, rows) if rows else None
+    return Table(title, columns, rows) if rows else None
 
 
 def group_summary(comparison: Comparison) -> Facts | None:

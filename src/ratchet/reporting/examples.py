@@ -2,14 +2,10 @@
 
 import hashlib
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from ratchet.evaluation.metrics import compute_item_metrics
+from ratchet.evaluation.metrics import Positives, measure_items
 from ratchet.evaluation.thresholds import Thresholds
 from ratchet.runs.predictions import read_predictions
 from ratchet.runs.selection import Candidate, Selection
@@ -44,12 +40,18 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """The results of one candidate on a record: its own F1 in each run, and the labels in the first run."""
+class _Outcomes:
+    """The results of one candidate: the F1 of each record in each run, and where the first run has the record."""
 
-    values: list[float]
-    true: list[str]
-    predicted: list[str]
+    values: dict[str, list[float]]
+    first: dict[str, tuple[Positives, int]]
+    labels: list[str]
+
+    def name_labels(self, identifier: str) -> tuple[list[str], list[str]]:
+        """Return the true and the predicted labels of a record in the first run that measured it."""
+        positives, row = self.first[identifier]
+        true, predicted = (sorted(cells[[row]].indices.tolist()) for cells in (positives.targets, positives.decisions))
+        return [self.labels[index] for index in true], [self.labels[index] for index in predicted]
 
 
 def find_examples(selection: Selection, baseline: str, texts: Mapping[str, str]) -> list[Examples]:
@@ -57,51 +59,49 @@ def find_examples(selection: Selection, baseline: str, texts: Mapping[str, str])
 
     The gain of a record is its mean F1 over the candidate's runs minus that over the baseline's runs.
     """
-    outcomes = {candidate.name: _outcomes_of(candidate, selection.part) for candidate in selection.candidates}
-    return [_contrast(name, outcomes[name], outcomes[baseline], texts) for name in outcomes if name != baseline]
+    others = [candidate for candidate in selection.candidates if candidate.name != baseline]
+    (simple,) = (candidate for candidate in selection.candidates if candidate.name == baseline)
+    theirs = _outcomes_of(simple, selection.part)
+    return [_contrast(other.name, _outcomes_of(other, selection.part), theirs, texts) for other in others]
 
 
-def _contrast(
-    name: str, ours: Mapping[str, _Outcome], theirs: Mapping[str, _Outcome], texts: Mapping[str, str]
-) -> Examples:
-    gains = {key: _gain(ours[key].values, theirs[key].values) for key in sorted(ours.keys() & theirs.keys())}
+def _contrast(name: str, ours: _Outcomes, theirs: _Outcomes, texts: Mapping[str, str]) -> Examples:
+    shared = sorted(ours.values.keys() & theirs.values.keys())
+    gains = {key: _gain(ours.values[key], theirs.values[key]) for key in shared}
     ordered = sorted(gains, key=lambda key: (-gains[key], _hash_id(key)))
-    examples = [
-        Example(key, texts[key], ours[key].true, theirs[key].predicted, ours[key].predicted, gains[key])
-        for key in ordered
-    ]
     gained, lost = (sum(1 for gain in gains.values() if sign * gain > 0) for sign in (1, -1))
     return Examples(
         candidate=name,
         gained=gained,
         lost=lost,
         alike=len(gains) - gained - lost,
-        best=[example for example in examples[:MOST] if example.gain > 0],
-        worst=[example for example in reversed(examples[-MOST:]) if example.gain < 0],
+        best=[_show(key, gains[key], ours, theirs, texts) for key in ordered[:MOST] if gains[key] > 0],
+        worst=[_show(key, gains[key], ours, theirs, texts) for key in reversed(ordered[-MOST:]) if gains[key] < 0],
     )
 
 
-def _outcomes_of(candidate: Candidate, part: str) -> dict[str, _Outcome]:
-    outcomes: dict[str, _Outcome] = {}
+def _show(key: str, gain: float, ours: _Outcomes, theirs: _Outcomes, texts: Mapping[str, str]) -> Example:
+    (true, after), (_, before) = ours.name_labels(key), theirs.name_labels(key)
+    return Example(key, texts[key], true, before, after, gain)
+
+
+def _outcomes_of(candidate: Candidate, part: str) -> _Outcomes:
+    """Return the results of a candidate. Scores are read for one run at a time."""
+    outcomes = _Outcomes({}, {}, candidate.runs[0].read_json("labels.json"))
     for run in candidate.runs:
-        for identifier, value, true, predicted in _score_records(run, part):
-            outcomes.setdefault(identifier, _Outcome([], true, predicted)).values.append(value)
+        ids, positives = _read_decided(run, part)
+        values = measure_items(positives)["f1"].tolist()
+        for row, (identifier, value) in enumerate(zip(ids, values, strict=True)):
+            outcomes.values.setdefault(identifier, []).append(value)
+            outcomes.first.setdefault(identifier, (positives, row))
     return outcomes
 
 
-def _score_records(run: StoredRun, part: str) -> Iterator[tuple[str, float, list[str], list[str]]]:
-    """Yield each record of a run: its id, its own F1, its true and its predicted labels."""
-    labels: list[str] = run.read_json("labels.json")
+def _read_decided(run: StoredRun, part: str) -> tuple[list[str], Positives]:
     predictions = read_predictions(run.path / "predictions" / f"{part}.parquet")
-    thresholds = Thresholds.from_json(run.read_json("thresholds.json"), labels)
+    thresholds = Thresholds.from_json(run.read_json("thresholds.json"), run.read_json("labels.json"))
     decisions = predictions.hide_unknown(thresholds.decide(predictions.scores))
-    values = compute_item_metrics(predictions.targets, decisions)["f1"].tolist()
-    for row, identifier in enumerate(predictions.ids):
-        yield identifier, values[row], _names(labels, predictions.targets[row]), _names(labels, decisions[row])
-
-
-def _names(labels: Sequence[str], chosen: npt.NDArray[Any]) -> list[str]:
-    return [labels[index] for index in np.flatnonzero(chosen).tolist()]
+    return predictions.ids, Positives.of(predictions.targets, decisions)
 
 
 def _gain(ours: Sequence[float], theirs: Sequence[float]) -> float:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from ratchet.printable import printable
 from ratchet.reporting.blocks import Facts, Paragraph, Table, TextBlock, list_notes, one_line
 
 
 def to_markdown(blocks: Sequence[TextBlock]) -> str:
-    """Return the blocks as Markdown, with an empty line between two and a newline at the end."""
-    return "\n".join("\n".join(_write_lines(block)) + "\n" for block in blocks)
+    """Return the blocks as printable Markdown, with an empty line between two and a newline at the end."""
+    return printable("\n".join("\n".join(_write_lines(block)) + "\n" for block in blocks))
 
 
 def _write_lines(block: TextBlock) -> list[str]:

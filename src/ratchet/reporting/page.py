@@ -5,15 +5,18 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 from ratchet.charts.theme import look
 from ratchet.comparison.results import metric_name
+from ratchet.errors import UserError
 from ratchet.reporting.blocks import Block, Details, Figure, Section
 from ratchet.reporting.comparison_tables import P_VALUE
 from ratchet.reporting.findings import Findings, Texts
 from ratchet.reporting.sections import build_sections
 
 _FOOTNOTE = f"Triangles up are better, triangles down worse, circles not distinguishable. p: {P_VALUE}."
+_MARK = b'<p class="name">Ratchet report</p>'  # in every page: only these are replaced
 FILTERED_FROM = 8  # rows: shorter tables need no filter
 
 
@@ -56,6 +59,18 @@ def render_page(
         policy=_build_policy(scripts),
     )
     return page.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is written as its escape
+
+
+def refuse_output(path: Path) -> None:
+    """Refuse a file to write a page to, if it exists and is no page.
+
+    Raises:
+        UserError: it is a directory or another file, or its directory does not exist.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"out={path}: {'a directory' if path.is_dir() else 'no such directory'}: name a file")
+    if path.exists() and _MARK not in path.read_bytes():
+        raise UserError(f"out={path}: exists and is no report: choose another file")
 
 
 @cache

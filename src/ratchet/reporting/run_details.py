@@ -1,6 +1,5 @@
 """What a terminal shows of a single run: the summary after a training, and `ratchet runs show`."""
 
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from ratchet.reporting.blocks import (
 from ratchet.reporting.data_findings import list_findings
 from ratchet.reporting.terminal import print_text
 from ratchet.runs.provenance import format_size
-from ratchet.runs.stored import StoredRun, describe_texts_without_rule, read_run
+from ratchet.runs.stored import StoredRun, build_command, describe_texts_without_rule, read_run
 
 _METRICS = {
     "F1 weighted": "f1_weighted",
@@ -178,6 +177,8 @@ def _describe_code(git: Mapping[str, Any]) -> str:
         *([f"by hash: {by_hash}"] if by_hash else []),
     ]
     changed = f" with changes ({'; '.join(changes) or 'code.diff'})" if git.get("dirty") else ""
+    if git.get("problem"):
+        changed = f", changes unknown: {git['problem']}"
     return f"{str(git['commit'])[:12]}{changed}"
 
 
@@ -186,9 +187,9 @@ def _record_facts(run: StoredRun) -> Facts:
     version, split = _shorten_hash(record.dataset_version), _shorten_hash(record.split_hash)
     facts = {
         "run": record.id,
-        "status": run.status,
+        "status": ": ".join(filter(None, [run.status, run.explain_unknown_process()])),
         "path": str(run.path),
-        "command": shlex.join(["ratchet", "train", *record.overrides]),
+        "command": build_command(record, record.overrides),
         "name": f"{record.name} (model {record.model}, config {record.config_hash[:12]})",
         "data": f"{record.data}, version {version}, split {split}",
         "seeds": f"split {record.split_seed}, training {record.seed}",
@@ -199,6 +200,8 @@ def _record_facts(run: StoredRun) -> Facts:
         "hypothesis": record.hypothesis or "-",
         "resumed": ", ".join(resume["at"] for resume in record.resumes) or "-",
     }
+    if record.code_changed:
+        facts["code"] += f"; unknown, it changed while the run was in progress: {', '.join(record.code_changed)}"
     if record.error:
         facts["error"] = f"{record.error['type']}: {record.error['message']}"
     return Facts("", list(facts.items()), whole=("command",))

@@ -120,7 +120,7 @@ def _group_candidates(runs: Sequence[StoredRun]) -> list[tuple[tuple[str, str], 
     tables: dict[tuple[str, str], Candidates] = {}
     for run in runs:
         record = run.record
-        candidate = (record.complexity, record.name, record.config_hash)
+        candidate = (record.complexity, record.name, record.config_hash, record.code_hash or "")
         tables.setdefault((record.data, record.evaluate), {}).setdefault(candidate, []).append(run)
     return sorted(tables.items())
 
@@ -156,17 +156,18 @@ def _build_provenance_row(candidate: Candidate, run: StoredRun) -> list[Cell]:
 
 
 def has_recorded_code(run: StoredRun) -> bool:
-    """Return whether the run has a commit, and its uncommitted changes, if any, were not too large to record."""
+    """Return whether the run has a commit, and its uncommitted changes are known and were not too large to record."""
     git = run.record.git
     are_lost = git.get("dirty") and not git.get("diff_complete") and not git.get("files")
-    return git.get("commit") is not None and not are_lost
+    return git.get("commit") is not None and not git.get("problem") and not are_lost
 
 
 def _format_commit(run: StoredRun) -> str:
     git = run.record.git
     if git.get("commit") is None:
         return "not in git"
-    return f"{str(git['commit'])[:12]}{', changed' if git.get('dirty') else ''}"
+    changed = ", changes unknown" if git.get("problem") else ", changed" if git.get("dirty") else ""
+    return f"{str(git['commit'])[:12]}{changed}"
 
 
 def data_table(comparison: Comparison, selection: Selection) -> Table:

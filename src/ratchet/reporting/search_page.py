@@ -22,10 +22,7 @@ _BAR = "#1f83c4"
 
 def build_search_page(title: str, result: SearchResult, settings: SearchConfig, facts: list[tuple[str, str]]) -> str:
     """Return the page as HTML, with `facts` at its head."""
-    best, default = result.best, result.default
-    improved = best is not None and default is not None and best is not default
-    answer = "a better setting was found" if improved else "no better setting was found"
-    why = "on val, where it was chosen; only test can measure its quality" if improved else "than the default settings"
+    answer, why = _summarise(result)
     parts: list[tuple[str, str, Iterator[Block]]] = [
         ("History", "Trial by trial", _build_history(result, settings)),
         ("Importance", "Importance of the keys", _build_importance(result)),
@@ -33,8 +30,22 @@ def build_search_page(title: str, result: SearchResult, settings: SearchConfig, 
         ("Trials", "All trials", _build_trials(result, settings)),
     ]
     sections = [Section(name, heading, list(blocks)) for name, heading, blocks in parts]
-    headline = {"answer": answer, "why": why, "tone": "good" if improved else "even"}
+    headline = {"answer": answer, "why": why, "tone": "even"}  # a search alone shows no improvement
     return render_page(title, headline, facts, sections, _FOOTNOTE)
+
+
+def _summarise(result: SearchResult) -> tuple[str, str]:
+    """Return the answer of the search and its explanation: a gain over the default only if the default was tried."""
+    if result.best is None:
+        return "no trial has finished", "there is no best trial yet"
+    if result.gain is None:
+        return "whether this is better than the default is not known", "no trial of the default settings has finished"
+    if result.best is result.default:
+        return "no better setting was found", "than the default settings, on val"
+    return (
+        f"{result.gain:+.3f} on val against the default",
+        "on the records on which it was chosen, so it is too high; `ratchet compare` measures it on test",
+    )
 
 
 def _build_history(result: SearchResult, settings: SearchConfig) -> Iterator[Block]:
@@ -42,8 +53,9 @@ def _build_history(result: SearchResult, settings: SearchConfig) -> Iterator[Blo
     if chart is None:
         yield Paragraph("No trial has finished.")
         return
+    default = "The default was not tried" if result.default is None else "The diamond is the default"
     caption = (
-        "Circles are trials, the diamond is the default. Crosses were pruned and show the metric of their last epoch. "
+        f"Circles are trials. {default}. Crosses were pruned and show the metric of their last epoch. "
         "The line is the best so far."
     )
     yield Figure("history-chart", "The metric of each trial", caption, chart)

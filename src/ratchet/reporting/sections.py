@@ -1,9 +1,17 @@
 """The sections of the report: charts and tables, each with an explanation of how to read it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
-from ratchet.charts.comparison_charts import MOST, differences, group_differences, ladder, quality_and_cost
+from ratchet.charts.comparison_charts import (
+    MOST,
+    choose_shown,
+    differences,
+    group_differences,
+    ladder,
+    quality_and_cost,
+)
 from ratchet.charts.run_charts import calibration, confusions, learning_curves, threshold_curves
 from ratchet.charts.theme import Chart
 from ratchet.reporting import comparison_tables as tables
@@ -18,27 +26,32 @@ _NO_RIVAL = "There is no candidate besides the baseline yet."
 
 
 def build_sections(findings: Findings, texts: Texts) -> list[Section]:
-    """Return all sections of the page."""
+    """Return all sections of the page. Charts and examples show the candidates that `choose_shown` returns."""
+    promoted = [row.name for row in findings.comparison.candidates if row.promoted]
+    comparison, selection = choose_shown(
+        findings.comparison, findings.selection, [findings.verdict.decision.ships, *promoted]
+    )
+    drawn = replace(findings, comparison=comparison, selection=selection)
     parts: list[tuple[str, str, Iterator[Block]]] = [
-        ("Ladder", "The ladder", _build_ladder(findings)),
-        ("Steps", "What each step improved", _build_steps(findings)),
-        ("Cost", "Quality against cost", _build_costs(findings)),
+        ("Ladder", "The ladder", _build_ladder(findings, drawn)),
+        ("Steps", "What each step improved", _build_steps(findings, drawn)),
+        ("Cost", "Quality against cost", _build_costs(findings, drawn)),
         ("Gate", "The gate", _build_gate(findings)),
         ("Objectives", "Other objectives", _review(findings)),
-        ("Labels", "Labels against the baseline", _build_groups(findings, "label")),
-        ("Slices", "Slices against the baseline", _build_groups(findings, "slice")),
-        ("Learning", "Learning curves", _build_learning(findings)),
-        ("Thresholds", "Other thresholds", _build_thresholds(findings)),
-        ("Calibration", "Are scores probabilities?", _build_calibration(findings)),
-        ("Confusions", "Confused labels", _build_confusions(findings)),
-        ("Examples", "Examples gained and lost", _build_examples(findings, texts)),
+        ("Labels", "Labels against the baseline", _build_groups(findings, drawn, "label")),
+        ("Slices", "Slices against the baseline", _build_groups(findings, drawn, "slice")),
+        ("Learning", "Learning curves", _build_learning(drawn)),
+        ("Thresholds", "Other thresholds", _build_thresholds(drawn)),
+        ("Calibration", "Are scores probabilities?", _build_calibration(drawn)),
+        ("Confusions", "Confused labels", _build_confusions(drawn)),
+        ("Examples", "Examples gained and lost", _build_examples(drawn, texts)),
         ("Changes", "Changes since the parent", _build_changes(findings)),
         ("Provenance", "Provenance", _build_provenance(findings)),
     ]
     return [Section(name, title, list(blocks)) for name, title, blocks in parts]
 
 
-def _build_ladder(findings: Findings) -> Iterator[Block]:
+def _build_ladder(findings: Findings, drawn: Findings) -> Iterator[Block]:
     comparison = findings.comparison
     yield Figure(
         "ladder-chart",
@@ -46,8 +59,14 @@ def _build_ladder(findings: Findings) -> Iterator[Block]:
         "The dot is the mean. The bar is its 95 % interval: the range to expect with another sample of records and "
         "another training. Thin strokes are single runs. Overlapping bars do not mean that two models are equal: both "
         "were measured on the same records, so read their difference, below.",
-        ladder(comparison, findings.selection),
+        ladder(drawn.comparison, drawn.selection),
     )
+    if len(drawn.comparison.candidates) < len(comparison.candidates):
+        yield Paragraph(
+            f"Charts and examples show {len(drawn.comparison.candidates)} of {len(comparison.candidates)} candidates: "
+            f"{comparison.baseline}, what ships or is promoted, and the highest ones. Tables list all.",
+            "note",
+        )
     yield verdict_tables.judged_leaderboard(comparison, findings.verdict)
     yield tables.verdicts(comparison)
     yield from (Paragraph(note, "note") for note in comparison.notes)
@@ -57,8 +76,8 @@ def _build_ladder(findings: Findings) -> Iterator[Block]:
     yield Details("Other metrics", [tables.other_metrics(comparison)])
 
 
-def _build_steps(findings: Findings) -> Iterator[Block]:
-    chart = differences(findings.comparison)
+def _build_steps(findings: Findings, drawn: Findings) -> Iterator[Block]:
+    chart = differences(drawn.comparison)
     if chart is None:
         yield Paragraph(_NO_RIVAL)
         return
@@ -74,10 +93,10 @@ def _build_steps(findings: Findings) -> Iterator[Block]:
     yield Details("Sources of uncertainty", [tables.uncertainty(findings.comparison)])
 
 
-def _build_costs(findings: Findings) -> Iterator[Block]:
+def _build_costs(findings: Findings, drawn: Findings) -> Iterator[Block]:
     budgets = findings.verdict.settings["budgets"]
     caption = "Up is better, left is cheaper (for texts/s: right). A dashed line is a budget of the objective."
-    chart = quality_and_cost(findings.comparison, budgets)
+    chart = quality_and_cost(drawn.comparison, budgets)
     yield from _build_figure("cost-chart", "Quality over cost", caption, chart, "No cost was measured.")
     yield tables.costs(findings.comparison)
     if len(run_tables.environments(findings.selection)) > 1:
@@ -87,8 +106,10 @@ def _build_costs(findings: Findings) -> Iterator[Block]:
 def _build_gate(findings: Findings) -> Iterator[Block]:
     state = findings.verdict.objective
     yield Paragraph(f"Objective {verdict_tables.describe_objective(state)}.")
-    if state.changed:
-        yield Paragraph(state.changed, "note")
+    verdict = findings.verdict
+    set_aside = [f"set aside: {absent}" for absent in verdict_tables.describe_set_aside(verdict)]
+    for note in (*filter(None, [state.changed]), *verdict.notes, *set_aside):
+        yield Paragraph(note, "note")
     for judgement in findings.verdict.decision.judgements:
         title = verdict_tables.describe_judgement(judgement)
         yield Details(
@@ -106,19 +127,21 @@ def _review(findings: Findings) -> Iterator[Block]:
     yield verdict_tables.alternatives(review)
 
 
-def _build_groups(findings: Findings, kind: Literal["label", "slice"]) -> Iterator[Block]:
+def _build_groups(findings: Findings, drawn: Findings, kind: Literal["label", "slice"]) -> Iterator[Block]:
     comparison = findings.comparison
     table = tables.groups(comparison, kind)
-    chart = group_differences(comparison, kind)
+    chart = group_differences(drawn.comparison, kind)
     if chart is None or table is None:
         alone = len(comparison.candidates) == 1
         yield Paragraph(_NO_RIVAL if alone else f"No {kind} has enough positives to be compared.")
         return
     caption = (
         "Exploratory: p-values are adjusted for all labels and slices of a model; labels and slices with few positives "
-        f"are hidden. The chart shows at most the {MOST} largest differences, the table all of them."
+        f"are hidden. The chart shows at most the {MOST} largest differences, the table up to {tables.MOST_GROUPS:,}."
     )
     yield Figure(f"{kind}-chart", f"{kind.capitalize()}s that differ most from {comparison.baseline}", caption, chart)
+    if len(table.rows) == tables.MOST_GROUPS:
+        yield Paragraph(f"{table.title}; `ratchet compare format=json` prints all.", "note")
     yield table
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
+from ratchet.printable import printable, unfiltered
 from ratchet.reporting.blocks import Cell, Facts, Paragraph, Table, TextBlock, list_notes, one_line, table_of_rows
 from ratchet.reporting.markdown import to_markdown
 
@@ -78,13 +79,14 @@ def print_table(
 
 
 def print_json(content: Any) -> None:
-    """Print as JSON; letters that the encoding of the output may lack are escaped."""
-    print(json.dumps(content, indent=1, ensure_ascii=(sys.stdout.encoding or "utf-8").lower() != "utf-8"))
+    """Print as JSON; control characters and letters that the encoding of the output may lack are escaped."""
+    ascii_only = (sys.stdout.encoding or "utf-8").lower() != "utf-8"
+    print(printable(json.dumps(content, indent=1, ensure_ascii=ascii_only)))
 
 
 def print_text(text: str, *, indent: int = 0, whole: bool = False) -> None:
     """Print a sentence. On a terminal it wraps, and further lines are indented by two more columns, unless `whole`."""
-    width = None if whole else terminal_width()
+    width, text = None if whole else terminal_width(), printable(text)
     lines = [text] if width is None else wrapped(text, width - indent, hanging=2)
     for line in lines:
         print(" " * indent + line)
@@ -95,6 +97,7 @@ def print_facts(facts: Sequence[tuple[str, str]], *, at: int | None = None, whol
 
     An empty name continues the fact above it. The texts of the names in `whole` are not wrapped.
     """
+    facts = [(printable(name), printable(text)) for name, text in facts]
     start = max((cell_len(name) for name, _ in facts), default=0) + 2 if at is None else at
     width = terminal_width()
     if width is not None and width - start < _MIN_TEXT:
@@ -240,7 +243,7 @@ def _group(strips: Sequence[Strip], width: int) -> list[list[Strip]]:
 def _print_table(table: Table) -> None:
     strips = [
         Strip(
-            column.title,
+            printable(column.title),
             [Cell(one_line(row[index].text), tone=row[index].tone) for row in table.rows],
             right=column.numeric,
             folds=not (column.numeric or column.whole),
@@ -250,7 +253,7 @@ def _print_table(table: Table) -> None:
     for index, part in enumerate(arrange(strips, terminal_width())):
         if index:
             print()
-        print("\n".join(draw(part)))
+        print("\n".join(draw(part)), file=unfiltered(sys.stdout))  # with colours
 
 
 def draw(part: Arranged) -> list[str]:

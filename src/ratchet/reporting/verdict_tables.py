@@ -1,8 +1,11 @@
 """The tables of a verdict and of a review of the objective: the same on a terminal, in Markdown and on the page."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ratchet.comparison.results import CandidateResult, Comparison
+from ratchet.objective.criteria import Criterion, State
 from ratchet.objective.gate import Judgement, ObjectiveState, Verdict
 from ratchet.objective.review import Review
 from ratchet.reporting import comparison_tables
@@ -10,12 +13,15 @@ from ratchet.reporting.blocks import NONE, Cell, Column, Facts, Paragraph, Table
 from ratchet.reporting.comparison_tables import BRIEF_COSTS
 
 TONES = {"pass": "good", "fail": "bad", "too little evidence": "even"}
+_MOST_RIVALS = 20  # rivals of one state that a table compares a candidate with, one by one
+_RIVAL = "no more than "  # begins the name of a criterion that compares with a rival
 
 
 def verdict_blocks(verdict: Verdict) -> list[TextBlock]:
     """Return what `ratchet gate` prints: what ships and why, then every candidate with its criteria."""
     state = verdict.objective
-    notes = [("", f"note: {state.changed}")] if state.changed else []
+    notes = [("", f"note: {note}") for note in [*filter(None, [state.changed]), *verdict.notes]]
+    notes += [("", f"set aside: {absent}") for absent in describe_set_aside(verdict)]
     decision = verdict.decision
     headline = verdict_headline(verdict.data, decision.ships, decision.outcome, decision.why)
     left_out = [Facts("", [("left out", reason) for reason in verdict.left_out])] if verdict.left_out else []
@@ -67,6 +73,14 @@ def describe_objective(state: ObjectiveState) -> str:
     return f"{state.name} ({state.hash[:12]}, {commit})"
 
 
+def describe_set_aside(verdict: Verdict) -> list[str]:
+    """Return each candidate that was set aside, why, and how to complete its evidence."""
+    return [
+        f"{absent.name}: {absent.why}; with more repeats it could change the outcome: `{absent.complete}`"
+        for absent in verdict.set_aside
+    ]
+
+
 def describe_judgement(judgement: Judgement) -> str:
     """Return whether a candidate ships, and why, without what its criteria say."""
     return f"{judgement.name} {'ships' if judgement.ships else 'does not ship'}: {judgement.in_short}"
@@ -82,9 +96,24 @@ def criteria(judgement: Judgement) -> Table:
             text(criterion.evidence),
             text(criterion.needed or NONE),
         ]
-        for criterion in judgement.clauses
+        for criterion in _shorten(judgement.clauses)
     ]
     return Table(describe_judgement(judgement), columns, rows)
+
+
+def _shorten(criteria: Sequence[Criterion]) -> Iterator[Criterion]:
+    """Yield the criteria; of many rivals with the same state the first ones, and the number of the others."""
+    rivals = Counter(criterion.state for criterion in criteria if criterion.name.startswith(_RIVAL))
+    shown: Counter[State] = Counter()
+    for criterion in criteria:
+        if criterion.name.startswith(_RIVAL):
+            shown[criterion.state] += 1
+        if not criterion.name.startswith(_RIVAL) or shown[criterion.state] <= _MOST_RIVALS:
+            yield criterion
+    for state, count in rivals.items():
+        if count > _MOST_RIVALS:
+            words = f"{count - _MOST_RIVALS} more rivals"
+            yield Criterion(words, state, "as judged one by one in format=json")
 
 
 def alternatives(review: Review) -> Table:

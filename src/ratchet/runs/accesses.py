@@ -1,17 +1,26 @@
-"""Log and count test-set accesses per dataset version and split."""
+"""Log and count test-set accesses by content: dataset version and split, whatever the data set or directory is called.
+
+An access is logged twice before the test part is scored: in the runs directory, which keeps it when the run is removed,
+and in the run, which keeps it when it is moved or the log is lost. Its id says that both are one access.
+"""
 
 import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
-from ratchet.files import append_line
-from ratchet.project import current_project
+from ratchet.files import append_line, read_lines
+from ratchet.project import Project, current_project
 from ratchet.runs.stored import StoredRun
-from ratchet.schema_versions import ACCESS_SCHEMA, read_versioned, version_keys
+from ratchet.schema_versions import ACCESS_SCHEMA, Content, read_versioned, version_keys
+
+_LOG = "test_readings.jsonl"  # in runs/<data>/
+_OWN = "accesses.jsonl"  # in the directory of a run
 
 
 def find_runs_dir(run: StoredRun, recorded: str, *, has_own_place: bool) -> Path:
-    """Return the runs directory in which the test-set accesses of a stored run are counted.
+    """Return the runs directory in which the test-set accesses of a stored run are logged.
 
     This is the directory that the run is in now: it may have been moved or renamed since.
 
@@ -19,47 +28,64 @@ def find_runs_dir(run: StoredRun, recorded: str, *, has_own_place: bool) -> Path
         run: the run.
         recorded: `runs_dir` of the run's configuration.
         has_own_place: whether its configuration sets `run_dir`, as a pipeline does. Such a run may be anywhere, and
-            counts in `recorded`. So does one that was copied out of its runs directory. If `recorded` no longer
-            exists, they count in the runs of the project.
+            logs in `recorded` of the project that it is in. So does one that was copied out of its runs directory. If
+            that does not exist, it logs in the runs of the current project.
     """
     if not has_own_place:
         for path in (run.path.parent.resolve() / run.path.name, run.path.resolve()):  # it may be a link
             if path.parts[-3:-2] == (run.record.data,):
                 return path.parents[2]
-    return Path(recorded) if Path(recorded).is_dir() else current_project().runs_dir
+    project = Project.find(run.path)
+    paths = [project.root / recorded] if project.is_marked else []
+    return next((path for path in [*paths, Path(recorded)] if path.is_dir()), current_project().runs_dir)
 
 
-def record_test_access(runs_dir: Path, data: str, dataset_version: str, split_hash: str, run_id: str) -> int:
-    """Log a test-set access by `run_id`. Return the number of accesses so far, including this one.
+def record_test_access(runs_dir: Path, run: StoredRun, data: str, dataset_version: str, split_hash: str) -> int:
+    """Log a test-set access by `run`, to be called before the test part is scored.
+
+    Return the number of accesses so far, including this one.
 
     Raises:
         UserError: a newer Ratchet logged an access.
     """
     entry = {
+        "id": str(uuid4()),
         "at": datetime.now(UTC).isoformat(),
-        "run": run_id,
+        "run": run.record.id,
         "dataset_version": dataset_version,
         "split_hash": split_hash,
         **version_keys(ACCESS_SCHEMA),
     }
-    append_line(runs_dir / data / "test_readings.jsonl", json.dumps(entry))
-    return count_test_accesses(runs_dir, data, dataset_version, split_hash)
+    for path in (run.path / _OWN, runs_dir / data / _LOG):
+        append_line(path, json.dumps(entry))
+    return count_test_accesses(runs_dir, dataset_version, split_hash, [run])
 
 
-def count_test_accesses(runs_dir: Path, data: str, dataset_version: str, split_hash: str) -> int:
-    """Return the number of test-set accesses of this split.
+def count_test_accesses(runs_dir: Path, dataset_version: str, split_hash: str, others: Sequence[StoredRun] = ()) -> int:
+    """Return the number of test-set accesses of this split: those of `runs_dir` and its runs, and of `others`.
+
+    It is at least what one of `others` recorded when it was trained: earlier versions kept no log in the run.
 
     Raises:
         UserError: a newer Ratchet logged an access.
     """
-    path = runs_dir / data / "test_readings.jsonl"
-    if not path.is_file():
-        return 0
-    count = 0
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    key = (dataset_version, split_hash)
+    paths = {*runs_dir.glob(f"*/{_LOG}"), *runs_dir.glob(f"*/*/*/{_OWN}"), *(run.path / _OWN for run in others)}
+    entries = (entry for path in paths for entry in _read_entries(path))
+    counted = {
+        entry.get("id") or (entry.get("run"), entry.get("at"))  # earlier versions gave no id
+        for entry in entries
+        if (entry.get("dataset_version"), entry.get("split_hash")) == key
+    }
+    recorded = (
+        run.record.test_readings or 0 for run in others if (run.record.dataset_version, run.record.split_hash) == key
+    )
+    return max(len(counted), *recorded, 0)
+
+
+def _read_entries(path: Path) -> Iterator[Content]:
+    for number, line in enumerate(read_lines(path), start=1):
         try:
-            entry = read_versioned(json.loads(line), ACCESS_SCHEMA, f"{path}, line {number}")
+            yield read_versioned(json.loads(line), ACCESS_SCHEMA, f"{path}, line {number}")
         except ValueError:
             continue  # an empty line, or one that a full disk cut short
-        count += entry.get("dataset_version") == dataset_version and entry.get("split_hash") == split_hash
-    return count

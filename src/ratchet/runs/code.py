@@ -22,6 +22,7 @@ Python 3.11 to 3.13. Only the standard library is used, so that any interpreter 
 import ast
 import hashlib
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -61,17 +62,47 @@ class _Reference:
     name: str
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """The definitions that were read, and the state of every file that was read or looked for (None: missing)."""
+
+    definitions: dict[str, str]
+    files: Mapping[Path, tuple[int, ...] | None]
+
+
 def code_of_run(model_module: str) -> Mapping[str, str]:
     """Return the definitions that training a model uses, with their hashes.
 
     Computed once per process and project: what was imported at its start is what runs until its end.
     """
-    return _read_code(("ratchet.training:train", *model_roots(model_module)), current_project().root)
+    return _read_code(_list_roots(model_module), current_project().root).definitions
+
+
+def find_changed_code(model_module: str) -> list[str]:
+    """Return the definitions whose files changed since `code_of_run` was first called in this process, sorted.
+
+    A module that is imported where it is used may have been loaded before or after such a change.
+    """
+    roots, project = _list_roots(model_module), current_project().root
+    before = _read_code(roots, project)
+    if all(_read_state(path) == state for path, state in before.files.items()):
+        return []
+    try:
+        now = _read(roots, code_sources(project)).definitions
+    except (OSError, LookupError, SyntaxError, ValueError) as error:  # a file is being edited, or was deleted
+        return [f"not readable: {error}"]
+    if hash_definitions(now) == hash_definitions(before.definitions):
+        return []
+    return changed_definitions(before.definitions, now, same_model=True) or ["the names that definitions stand for"]
+
+
+def _list_roots(model_module: str) -> tuple[str, ...]:
+    return ("ratchet.training:train", *model_roots(model_module))
 
 
 @cache
-def _read_code(roots: tuple[str, ...], project: Path) -> Mapping[str, str]:
-    return definitions_of(roots, code_sources(project))
+def _read_code(roots: tuple[str, ...], project: Path) -> _Reading:
+    return _read(roots, code_sources(project))
 
 
 def model_roots(model_module: str) -> list[str]:
@@ -124,7 +155,11 @@ def definitions_of(roots: Iterable[str], sources: Mapping[str, Path] | None = No
     Raises:
         LookupError: a root does not exist.
     """
-    code = _Code(sources or {"ratchet": Path(__file__).resolve().parents[1]})
+    return _read(roots, sources or {"ratchet": Path(__file__).resolve().parents[1]}).definitions
+
+
+def _read(roots: Iterable[str], sources: Mapping[str, Path]) -> _Reading:
+    code = _Code(sources)
     waiting = []
     for root in roots:
         module, _, name = root.partition(":")
@@ -143,7 +178,16 @@ def definitions_of(roots: Iterable[str], sources: Mapping[str, Path] | None = No
     for reference, (own, uses) in reached.items():
         used = "\n".join(sorted({f"{other.name} {reached[other][0]}" for other in uses}))
         hashes[f"{reference.module}:{reference.name}"] = f"{own}-{_short_hash(used)}"
-    return dict(sorted(hashes.items()))
+    return _Reading(dict(sorted(hashes.items())), code.files)
+
+
+def _read_state(path: Path) -> tuple[int, ...] | None:
+    """Return what differs after any change of a file; None if it does not exist."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino) if stat.S_ISREG(state.st_mode) else None
 
 
 class _Code:
@@ -152,13 +196,13 @@ class _Code:
     def __init__(self, sources: Mapping[str, Path]) -> None:
         self._sources = sources
         self._modules: dict[str, _Module | None] = {}
+        self.files: dict[Path, tuple[int, ...] | None] = {}
 
     def module(self, name: str) -> _Module | None:
         """Return a module of the packages; None for one of other packages, of onlookers, or that does not exist."""
         if name not in self._modules:
             path = None if name.startswith(ONLOOKERS) else self._path(name)
-            state = path.stat() if path else None
-            self._modules[name] = _parse(name, path, state.st_mtime_ns, state.st_size) if path and state else None
+            self._modules[name] = _parse(name, path, self.files[path]) if path else None
         return self._modules[name]
 
     def _path(self, name: str) -> Path | None:
@@ -171,7 +215,8 @@ class _Code:
         else:
             return None
         candidates = (stem / "__init__.py", stem.with_suffix(".py") if rest else stem / "__init__.py")
-        return next((path for path in candidates if path.is_file()), None)
+        self.files |= {path: _read_state(path) for path in candidates}
+        return next((path for path in candidates if self.files[path] is not None), None)
 
     def resolve(self, module_name: str, name: str) -> Iterator[_Reference]:
         """Yield the definitions that `name` in a module stands for: one, or all for a module or an unknown name."""
@@ -258,7 +303,7 @@ def _executed(module: _Module) -> list[str]:
 
 
 @cache
-def _parse(name: str, path: Path, _modified: int, _size: int) -> _Module:
+def _parse(name: str, path: Path, _state: tuple[int, ...] | None) -> _Module:
     """Parse a module once for as long as its file stays the same."""
     module = _Module(name)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]

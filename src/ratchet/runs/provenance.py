@@ -1,47 +1,44 @@
 """Collect the provenance of a run: git state, lock file and packages.
 
-A missing lock is recorded as None. So is the commit if git refuses to answer, with the reason.
+A missing lock is recorded as None. So is what git does not answer, with the reason: unknown is not "no".
 """
 
 import hashlib
+import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ratchet.extras import DISTRIBUTION
+from ratchet.files import append_line, read_lines
+from ratchet.runs.git import GitError, ask_git, is_in_repository, run_git
 
 _PACKAGES = (
     DISTRIBUTION, "hydra-core", "numpy", "polars", "scikit-learn", "scipy", "snowballstemmer", "torch",
     "pytorch-lightning", "transformers", "tokenizers", "safetensors",
 )  # fmt: skip
+_NOT_CACHED = ":(exclude,glob)**/__pycache__/**"  # not every project ignores what Python writes there
 _CODE = (
     "src", "conf", "models", "pyproject.toml", "requirements.lock", "requirements.txt",
     ":(glob)*.py",  # modules next to models/, and train.py; without "glob", "*" would match "/" as well
-    ":(exclude,glob)**/__pycache__/**",  # not every project ignores what Python writes there
+    _NOT_CACHED,
 )  # fmt: skip
+# Beyond the settings of `ask_git`: what attributes or single submodules may set.
 _PLAIN = (
-    "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-relative", "--src-prefix=a/", "--dst-prefix=b/",
+    "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames",
+    "--ignore-submodules=dirty", "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
 _MAX_DIFF = 2_000_000  # bytes
 _MAX_NEW = 1_000_000  # bytes of one new file; a larger one is recorded by its hash
 _MAX_READ = 20_000_000  # bytes of all changed files of the commit that are compared with it
-_GIT_SECONDS = 60.0  # a network drive or a hook may never answer
 _NO_COMMIT = "the repository has no commit yet"
-# They lead git to another repository than that of the project, for example in a hook.
-_ELSEWHERE = (
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE",
-)  # fmt: skip
-
-
-class GitError(Exception):
-    """The reason why git gave no answer, with its own words and the remedy."""
+_DIFFS = "ratchet/diffs.jsonl"  # in the directory of git
 
 
 @dataclass(frozen=True)
@@ -56,20 +53,23 @@ class _Change:
 def read_git_state(project: Path) -> tuple[dict[str, Any], str]:
     """Return the commit, the branch and whether the code differs from the commit; and the diff with new files.
 
-    If git gives no answer, the commit is None, and `problem` is the reason; outside of a repository there is none.
-    Large files are not in the diff: `files` lists them with size and sha256, and `diff_complete` is False. The size
-    of a deleted file is None.
+    What git does not answer is None, and `problem` is the reason: the commit, or only whether the code differs from it.
+    Outside of a repository there is no reason. Large files are not in the diff: `files` lists them with size and
+    sha256, and `diff_complete` is False. The size of a deleted file is None.
     """
     unknown: dict[str, Any] = {"commit": None, "branch": None, "dirty": None}
-    if not _is_in_repository(project) and "GIT_DIR" not in os.environ:
+    if not is_in_repository(project) and "GIT_DIR" not in os.environ:
         return unknown, ""
     try:
         commit = _read_commit(project)
-        branch = ask_git(project, "rev-parse", "--abbrev-ref", "HEAD").strip()
-        diff, left_out = _read_changes(project)
     except GitError as error:
         return unknown | {"problem": str(error)}, ""
-    state = {
+    branch = (run_git(project, "rev-parse", "--abbrev-ref", "HEAD") or "").strip() or None
+    try:
+        diff, left_out = _read_changes(project)
+    except GitError as error:
+        return {"commit": commit, "branch": branch, "dirty": None, "problem": str(error)}, ""
+    state: dict[str, Any] = {
         "commit": commit,
         "branch": branch,
         "dirty": bool(diff or left_out),
@@ -94,7 +94,8 @@ def find_git_warning(state: Mapping[str, Any]) -> str | None:
     """Return what a user should know of the recorded state of git: a refusal, or large files. None if nothing."""
     problem = state.get("problem")
     if problem is not None and problem != _NO_COMMIT:
-        return f"git: {problem}. The run records no commit, so it cannot be reproduced"
+        missing = "the commit" if state.get("commit") is None else "whether the code differs from the commit"
+        return f"git: {problem}. The run does not record {missing}, so it cannot be reproduced"
     if files := state.get("files"):
         names = ", ".join(f"{file['path']} ({format_size(file['size'])})" for file in files[:5])
         more = f" and {len(files) - 5} more" if len(files) > 5 else ""
@@ -110,15 +111,27 @@ def format_size(size: int | None) -> str:
     return "deleted" if size is None else f"{size / 1e6:.1f} MB"
 
 
-def _is_in_repository(project: Path) -> bool:
-    """Return whether the project or a directory above it is a repository, whether git accepts it or not."""
-    ceilings = os.environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
-    for directory in (project, *project.parents):
-        if (directory / ".git").exists():
-            return True
-        if str(directory.parent) in ceilings:
-            return False
-    return False
+def remember_diff(project: Path, state: Mapping[str, Any]) -> None:
+    """Note in the directory of git that a diff was recorded in this repository, so that `is_own_diff` knows it.
+
+    A run directory may be anybody's: whatever is in it, this is not. If it cannot be written, `reproduce` asks.
+    """
+    sha256 = state.get("diff_sha256")
+    if sha256 is not None and not is_own_diff(project, sha256):
+        with suppress(OSError, GitError):
+            append_line(_find_diffs(project), json.dumps(sha256))
+
+
+def is_own_diff(project: Path, sha256: str) -> bool:
+    """Return whether a diff with this sha256 was recorded in this repository."""
+    try:
+        return json.dumps(sha256).encode() in read_lines(_find_diffs(project))
+    except (OSError, GitError):
+        return False
+
+
+def _find_diffs(project: Path) -> Path:
+    return project / ask_git(project, "rev-parse", "--git-common-dir").strip() / _DIFFS
 
 
 def _read_changes(project: Path) -> tuple[str, list[_Change]]:
@@ -133,7 +146,8 @@ def _read_changes(project: Path) -> tuple[str, list[_Change]]:
             # Keep the modification time: git reads again the files that are not older than the index.
             shutil.copy2(index, copy)
         environment = {"GIT_INDEX_FILE": str(copy)}
-        new = list(_list_new(project))
+        _show_hidden(project, environment)
+        new = list(_list_new(project, environment))
         modified = list(_list_modified(project, environment))
         kept_new, left_out_new = _take_smallest(new, _MAX_DIFF, most=_MAX_NEW)
         kept, left_out = _take_smallest(modified, _MAX_READ)
@@ -145,31 +159,63 @@ def _read_changes(project: Path) -> tuple[str, list[_Change]]:
     return diff, sorted([*left_out, *left_out_new], key=lambda change: change.path)
 
 
-def _list_new(project: Path) -> Iterator[_Change]:
-    for name in _split(ask_git(project, "ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE)):
+def _show_hidden(project: Path, environment: Mapping[str, str]) -> None:
+    """Remove the flags by which a user hides changes from git: assume-unchanged and skip-worktree.
+
+    In a sparse checkout, the second one marks files that are meant to be absent: those keep it.
+    """
+    fields = _split(ask_git(project, "ls-files", "-v", "-z", "--", *_CODE, environment=environment))
+    flagged = [(field[0], field[2:]) for field in fields if field[0].islower() or field[0] == "S"]
+    if not flagged:
+        return
+    is_sparse = (run_git(project, "config", "--bool", "core.sparseCheckout") or "").strip() == "true"
+    skipped = [name for tag, name in flagged if tag in "Ss" and not (is_sparse and not os.path.lexists(project / name))]
+    assumed = [name for tag, name in flagged if tag.islower()]
+    for flag, names in (("--no-assume-unchanged", assumed), ("--no-skip-worktree", skipped)):
+        if names:
+            ask_git(project, "update-index", flag, "-z", "--stdin", stdin="\0".join(names), environment=environment)
+
+
+def _list_new(project: Path, environment: Mapping[str, str]) -> Iterator[_Change]:
+    output = ask_git(
+        project, "ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE, environment=environment
+    )  # fmt: skip
+    for name in _split(output):
         path = project / name
         if not name.endswith("/"):  # a repository of its own
             yield _Change(name, path.lstat().st_size if os.path.lexists(path) else 0, is_new=True)
 
 
 def _list_modified(project: Path, environment: Mapping[str, str]) -> Iterator[_Change]:
-    """Yield the files of the commit or the index that differ from the commit."""
+    """Yield the files of the commit or the index that differ from the commit.
+
+    Raises:
+        GitError: a submodule has changes that are not committed, which the diff of this repository cannot hold.
+    """
     fields = _split(
         ask_git(
-            project, "diff", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--relative", "HEAD",
-            "--", *_CODE, **environment,
+            project, "diff", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--relative",
+            "--ignore-submodules=none", "HEAD", "--", *_CODE, environment=environment,
         )
     )  # fmt: skip
-    entries = [(meta.split()[2], name) for meta, name in zip(fields[::2], fields[1::2], strict=True)]
-    known = [blob for blob, _ in entries if blob.strip("0")]
+    entries = [(meta.split(), name) for meta, name in zip(fields[::2], fields[1::2], strict=True)]
+    known = [meta[2] for meta, _ in entries if meta[2].strip("0")]
     answers = ask_git(project, "cat-file", "--batch-check=%(objectsize)", stdin="\n".join(known)).split("\n")
     sizes = dict(zip(known, answers, strict=False))
-    for blob, name in entries:
+    for meta, name in entries:
         path = project / name
-        before = sizes.get(blob, "")
+        if meta[1] == "160000":
+            _check_submodule(path, name)
+        before = sizes.get(meta[2], "")
         now = path.lstat().st_size if os.path.lexists(path) and not path.is_dir() else 0
         # The answer for a commit of a submodule is no number.
         yield _Change(name, max(now, int(before) if before.isdecimal() else 0), is_new=False)
+
+
+def _check_submodule(path: Path, name: str) -> None:
+    changed = ask_git(path, "status", "--porcelain", "--", ".", _NOT_CACHED) if path.is_dir() else ""
+    if changed:
+        raise GitError(f"{name}: the submodule has changes that are not committed: commit them in it")
 
 
 def _take_smallest(
@@ -189,10 +235,10 @@ def _diff(project: Path, environment: Mapping[str, str], new: Sequence[_Change],
         names = "\0".join(change.path for change in new)
         ask_git(
             project, "--literal-pathspecs", "add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul",
-            stdin=names, **environment,
+            stdin=names, environment=environment,
         )  # fmt: skip
     excluded = [f":(exclude,literal){change.path}" for change in left_out]
-    return ask_git(project, "diff", *_PLAIN, "HEAD", "--", *_CODE, *excluded, **environment)
+    return ask_git(project, "diff", *_PLAIN, "HEAD", "--", *_CODE, *excluded, environment=environment)
 
 
 def _describe_file(project: Path, change: _Change) -> dict[str, Any]:
@@ -215,58 +261,6 @@ def hash_file(path: Path) -> str:
 
 def _split(output: str) -> list[str]:
     return [field for field in output.split("\0") if field]
-
-
-def run_git(project: Path, *arguments: str) -> str | None:
-    """Run git in `project` and return its output; None if it fails or is not installed."""
-    try:
-        return ask_git(project, *arguments)
-    except GitError:
-        return None
-
-
-def ask_git(project: Path, *arguments: str, stdin: str = "", **environment: str) -> str:
-    """Run git in `project` and return its output.
-
-    Raises:
-        GitError: it fails, is not installed, or does not answer.
-    """
-    try:
-        result = subprocess.run(
-            ["git", *arguments],
-            cwd=project,
-            env={**git_environment(project), **environment},
-            input=stdin.encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            check=False,
-            timeout=_GIT_SECONDS,
-        )
-    except FileNotFoundError as error:
-        raise GitError("the program git is not installed: install it, or put it on PATH") from error
-    except subprocess.TimeoutExpired as error:
-        raise GitError(f"`git {arguments[0]}` did not answer within {_GIT_SECONDS:g} s") from error
-    except OSError as error:
-        raise GitError(f"git cannot be run: {error.strerror}") from error
-    if result.returncode:
-        raise GitError(_explain_refusal(result))
-    return result.stdout.decode("utf-8", "surrogateescape")  # text mode would convert line ends
-
-
-def git_environment(project: Path) -> dict[str, str]:
-    """Return the environment in which git finds the repository of the project, and answers in English."""
-    elsewhere = _ELSEWHERE if _is_in_repository(project) else ()
-    return {name: value for name, value in os.environ.items() if name not in elsewhere} | {"LC_ALL": "C"}
-
-
-def _explain_refusal(result: "subprocess.CompletedProcess[bytes]") -> str:
-    """Return git's own line of an error, and the command that it recommends."""
-    lines = [line.strip() for line in result.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    reasons = [line for line in lines if line.startswith(("fatal:", "error:"))]
-    remedies = [line for line in lines if line.startswith("git config ")]
-    if not lines:
-        return f"`{' '.join(result.args[:2])}` failed with exit code {result.returncode}"
-    reason = (reasons or lines)[0].rstrip(".")
-    return f"{reason}: {remedies[0]}" if remedies else reason
 
 
 def hash_lock(project: Path) -> str | None:

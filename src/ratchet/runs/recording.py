@@ -1,30 +1,38 @@
 """Record a run in progress: create its directory before any work, and keep its record correct until it ends."""
 
+import copy
 import csv
 import logging
-import os
 import secrets
 import shutil
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from ratchet import machine
 from ratchet.config import Config, config_hash, plain
 from ratchet.errors import Pruned, RunFailed, UserError, storage_error
 from ratchet.files import replacing, write_json, write_text
+from ratchet.printable import printable
 from ratchet.project import current_project
 from ratchet.runs import provenance
-from ratchet.runs.code import code_of_run, hash_definitions
-from ratchet.runs.stored import RunRecord, StoredRun, read_run
+from ratchet.runs.code import code_of_run, find_changed_code, hash_definitions
+from ratchet.runs.liveness import describe_process, lock_run, unlock_run
+from ratchet.runs.resuming import (
+    check_can_be_resumed,
+    check_same_code,
+    explain_running,
+    list_changed_packages,
+    name_some,
+)
+from ratchet.runs.stored import RunRecord, Status, StoredRun, read_run
 
 _HISTORY = "epoch,step,key,value\n"
+_NOT_TRUSTED = "It may have used either version: do not compare it, and train it again"
 _PRINTED: set[str] = set()  # warnings that this process has printed
 
 
@@ -33,13 +41,18 @@ def _now() -> datetime:
 
 
 class Recording:
-    """The directory of a run in progress, as `open_run` returns it."""
+    """The directory of a run in progress, as `open_run` returns it. `lock` is that of its directory, if it has one."""
 
-    def __init__(self, path: Path, record: RunRecord, *, resumed: bool = False) -> None:
+    def __init__(self, path: Path, record: RunRecord, *, resumed: bool = False, lock: int | None = None) -> None:
         self.path = path
-        self.record = record
+        self.record = copy.copy(record)  # that of a stored run stays as it is
         self.resumed = resumed
         self._history_is_ahead = resumed
+        self._lock = lock
+
+    def close(self) -> None:
+        """Release the lock of the directory: the run has ended."""
+        unlock_run(self._lock)
 
     def update(self, **fields: Any) -> None:
         """Set fields of the record and write record.json."""
@@ -95,24 +108,30 @@ def remove_epochs(path: Path, epoch: Any) -> None:
 
 @contextmanager
 def open_run(
-    config: Config, *, threads: int, overrides: Sequence[str], resume: StoredRun | None = None
+    config: Config,
+    *,
+    threads: int,
+    overrides: Sequence[str],
+    resume: StoredRun | None = None,
+    config_dir: Path | None = None,
+    inputs: Mapping[str, str] | None = None,
 ) -> Iterator[Recording]:
     """Create the run directory and its record. Yield the run, and record how it ended when the block ends.
 
-    With `resume`, continue that run in its own directory and record.
+    With `resume`, continue that run in its own directory and record. `inputs` are the hashes of what settings name.
 
     The final status is `finished` if the block completes, `interrupted` on Ctrl-C or SIGTERM, `failed` (with the
     error) on an exception, and `pruned` if a search stops the run. After kill -9, or if the disk is full at the end,
-    it is still `running`, with the pid of a process that no longer exists.
+    it is still `running`, with the pid of a process that no longer exists. The directory is locked until the end.
 
     Raises:
-        UserError: `run_dir` exists or cannot be created; the run to resume is finished or running, or its directory
-            is not writable.
+        UserError: `run_dir` exists or cannot be created; the run to resume is finished or running, it began with other
+            code or packages, or its directory is not writable.
         RunFailed: the block raised an exception other than Pruned, which is raised unchanged.
     """
-    run = _create_run(config, threads, overrides) if resume is None else _reopen_run(resume)
+    run = _start(config, threads, overrides, config_dir, inputs or {}, resume)
     path = run.path
-    with _log_to(path / "log.txt"):
+    with closing(run), _log_to(path / "log.txt"):
         try:
             if not (path / "history.csv").is_file():
                 write_text(path / "history.csv", _HISTORY)
@@ -122,20 +141,55 @@ def open_run(
         except (KeyboardInterrupt, SystemExit) as stop:
             logging.getLogger(__name__).warning("interrupted: %s", type(stop).__name__)
             with suppress(OSError):
-                run.update(status="interrupted", finished_at=_now().isoformat(), error=_describe_error(stop))
+                _end(run, "interrupted", stop)
             raise
         except Pruned as stop:
             logging.getLogger(__name__).info("pruned: %s", stop)
             shutil.rmtree(path / "checkpoints", ignore_errors=True)
-            run.update(status="pruned", finished_at=_now().isoformat(), error=_describe_error(stop))
+            _end(run, "pruned", stop)
             stop.path = path
             raise
         except Exception as error:
             raise _record_failure(run, error) from error
         try:
-            run.update(status="finished", finished_at=_now().isoformat())
+            _end(run, "finished")
         except OSError as error:
             raise _record_failure(run, error) from error
+
+
+def _start(
+    config: Config,
+    threads: int,
+    overrides: Sequence[str],
+    config_dir: Path | None,
+    inputs: Mapping[str, str],
+    resume: StoredRun | None,
+) -> Recording:
+    if resume is None:
+        return _create_run(config, threads, overrides, config_dir, inputs)
+    for name, before in resume.record.inputs.items():
+        if inputs.get(name) != before:
+            raise UserError(f"{resume.path}: the files of {name} changed since the run started: start a new run")
+    return _reopen_run(resume)
+
+
+def _end(run: Recording, status: Status, error: BaseException | None = None) -> None:
+    """Record how a run ended, and whether its code or its packages were changed meanwhile.
+
+    Modules are imported where they are used, so such a run may have executed the old code, the new one, or both. Its
+    code is unknown, then: no grid, search or comparison takes it for a run of either.
+    """
+    described = None if error is None else _describe_error(error)
+    ended = {"status": status, "finished_at": _now().isoformat(), "error": described}
+    changes = [*find_changed_code(run.record.model), *list_changed_packages(run.record)] if run.record.packages else []
+    if not changes:
+        run.update(**ended)
+        return
+    run.update(**ended, code_hash=None, code_changed=sorted({*run.record.code_changed, *changes}))
+    message = f"the code changed while the run was in progress: {name_some(changes)}. {_NOT_TRUSTED}"
+    logging.getLogger(__name__).warning(message)
+    with suppress(OSError):  # the run has ended, whether somebody reads this or not
+        print(printable(f"warning: {run.path}: {message}"), file=sys.stderr)
 
 
 def _record_failure(run: Recording, error: Exception) -> RunFailed:
@@ -144,7 +198,7 @@ def _record_failure(run: Recording, error: Exception) -> RunFailed:
     remedy = f"; then resume the run: `ratchet train resume={run.path}`"
     reason = storage_error(error, "the run's directory", remedy) or error
     with suppress(OSError):
-        run.update(status="failed", finished_at=_now().isoformat(), error=_describe_error(reason))
+        _end(run, "failed", reason)
     return RunFailed(run.path, reason)
 
 
@@ -155,7 +209,9 @@ def record_death(stored: StoredRun, reason: str) -> None:
         Recording(stored.path, stored.record).update(status="interrupted", finished_at=_now().isoformat(), error=error)
 
 
-def _create_run(config: Config, threads: int, overrides: Sequence[str]) -> Recording:
+def _create_run(
+    config: Config, threads: int, overrides: Sequence[str], config_dir: Path | None, inputs: Mapping[str, str]
+) -> Recording:
     """Create the directory of a new run with its configuration and first record. On an error, leave nothing behind."""
     identifier = f"{_now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     path = Path(config.run_dir or Path(config.runs_dir, config.data.name, config.name, identifier))
@@ -165,7 +221,11 @@ def _create_run(config: Config, threads: int, overrides: Sequence[str]) -> Recor
         raise UserError(f"{path}: exists already: set run_dir to a new directory") from None
     except OSError as error:
         raise _explain_failed_creation(path, error) from error
-    run = Recording(path, _build_first_record(config, identifier, threads, overrides))
+    lock = lock_run(path)
+    record = _build_first_record(config, identifier, threads, overrides, describe_process(path, lock))
+    record.inputs, record.config_hash = dict(inputs), config_hash(config, inputs)
+    record.config_dir = None if config_dir is None else current_project().show(config_dir)
+    run = Recording(path, record, lock=lock)
     try:
         from ratchet.config import dump  # here: it loads OmegaConf, which reading a run does not need
 
@@ -173,6 +233,7 @@ def _create_run(config: Config, threads: int, overrides: Sequence[str]) -> Recor
         run.update()
     except OSError as error:
         shutil.rmtree(path, ignore_errors=True)
+        run.close()
         raise _explain_failed_creation(path, error) from error
     return run
 
@@ -210,19 +271,26 @@ def _lock_file(path: Path) -> Iterator[None]:
 
 def _take_over(stored: StoredRun, state: dict[str, Any]) -> Recording:
     record = stored.record
-    if stored.status == "finished":
-        raise UserError(f"{stored.path}: the run is finished, there is nothing to resume")
-    if stored.status == "running":
-        raise UserError(
-            f"{stored.path}: the run is still running (process {record.pid} on {record.host}). If that machine no "
-            'longer exists, set "status" in its record.json to "interrupted"'
-        )
+    check_can_be_resumed(stored)
+    check_same_code(stored, provenance.hash_lock(current_project().code_root))
+    after = stored.status
+    try:
+        lock = lock_run(stored.path)
+    except BlockingIOError:
+        raise explain_running(stored) from None
     for leftover in stored.path.rglob(".*.tmp"):  # of a process that was killed while writing
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    resume = {"at": _now().isoformat(), "after": stored.status, "git": state, "argv": list(sys.argv)}
-    run = Recording(stored.path, record, resumed=True)
+    resume = {
+        "at": _now().isoformat(),
+        "after": after,
+        "git": state,
+        "code_hash": hash_definitions(code_of_run(record.model)),
+        "machine": machine.machine(),
+        "argv": list(sys.argv),
+    }
+    run = Recording(stored.path, record, resumed=True, lock=lock)
     run.update(
-        **_describe_process(),
+        **describe_process(stored.path, lock),
         status="running",
         resumes=[*record.resumes, resume],
         finished_at=None,
@@ -231,21 +299,15 @@ def _take_over(stored: StoredRun, state: dict[str, Any]) -> Recording:
     return run
 
 
-def _describe_process() -> dict[str, Any]:
-    """Return the pid, start time and host of this process. The start time is needed because pids are reused."""
-    return {
-        "pid": os.getpid(),
-        "process_started": psutil.Process().create_time(),
-        "host": os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", ""),
-    }
-
-
-def _build_first_record(config: Config, identifier: str, threads: int, overrides: Sequence[str]) -> RunRecord:
+def _build_first_record(
+    config: Config, identifier: str, threads: int, overrides: Sequence[str], process: Mapping[str, Any]
+) -> RunRecord:
     return RunRecord(
         id=identifier,
         status="running",
         started_at=_now().isoformat(),
-        **_describe_process(),
+        **process,
+        project=str(current_project().root),
         argv=list(sys.argv),
         overrides=list(overrides),
         name=config.name,
@@ -269,6 +331,7 @@ def _record_provenance(run: Recording) -> None:
     if diff:
         with replacing(run.path / "code.diff") as temporary:
             temporary.write_bytes(diff.encode("utf-8", "surrogateescape"))
+    provenance.remember_diff(current_project().code_root, state)
     _warn_about_git(state)
     definitions = code_of_run(run.record.model)
     run.write_json("code.json", definitions)
@@ -284,14 +347,14 @@ def _record_provenance(run: Recording) -> None:
 def _warn_about_git(state: Mapping[str, Any]) -> None:
     """Log what git refused or what is too large for code.diff; print it once per process, not in each job of a grid."""
     if git_problem := state.get("problem"):
-        logging.getLogger(__name__).info("git: no commit is recorded: %s", git_problem)
+        logging.getLogger(__name__).info("git: %s", git_problem)
     message = provenance.find_git_warning(state)
     if message is None:
         return
     logging.getLogger(__name__).warning(message)
     if message not in _PRINTED:
         _PRINTED.add(message)
-        print(f"warning: {message}", file=sys.stderr)
+        print(printable(f"warning: {message}"), file=sys.stderr)
 
 
 def _describe_error(error: BaseException) -> dict[str, str]:

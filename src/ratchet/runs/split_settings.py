@@ -1,13 +1,12 @@
 """Name the settings by which two runs have different splits, and the command that makes them comparable."""
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
-from ratchet.runs.stored import StoredRun
+from ratchet.runs.stored import StoredRun, build_command
 
 _NOT_COMPARED = {"split.seed"}  # the runs have the same one
 Settings = dict[str, Any]
@@ -55,7 +54,7 @@ def _build_command(run: StoredRun, settings: Mapping[str, Any]) -> str:
     """Return the command of `run` with other settings."""
     kept = [override for override in run.record.overrides if override.split("=")[0].lstrip("+") not in settings]
     wanted = [f"{key}={_format(value)}" for key, value in settings.items()]
-    return shlex.join(["ratchet", "train", *kept, *wanted])
+    return build_command(run.record, [*kept, *wanted])
 
 
 def _format(value: Any) -> str:

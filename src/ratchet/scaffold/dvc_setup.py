@@ -4,13 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from ratchet.errors import UserError
+from ratchet.runs.git import run_git
 
 DVC = ".dvc"
 IGNORED_BY_DVC = ".dvcignore"
+PLOTS_PAGE = "plots/page.html"  # in .dvc
+_PLOTS_TEMPLATE = Path(__file__).parent / "template" / "dvc_plots.html"
 _QUIET = "    analytics = false\n    check_update = false\n"
 
 
@@ -33,7 +35,7 @@ def choose_dvc_flags(root: Path) -> list[str] | None:
 
 
 def init_dvc(root: Path, flags: list[str]) -> None:
-    """Run `dvc init`, and turn its analytics and its search for updates off in .dvc/config.
+    """Run `dvc init`, turn its analytics and its search for updates off, and set the page of `dvc plots`.
 
     Raises:
         UserError: DVC refuses, with its reason.
@@ -55,9 +57,12 @@ def init_dvc(root: Path, flags: list[str]) -> None:
     text = config.read_text(encoding="utf-8")
     section, mark, rest = text.partition("[core]\n")  # --no-scm has written one
     text = f"{section}[core]\n{_QUIET}{rest}" if mark else f"[core]\n{_QUIET}{text}"
-    config.write_text(text, encoding="utf-8")
+    config.write_text(f"{text}[plots]\n    html_template = {PLOTS_PAGE}\n", encoding="utf-8")
+    page = root / DVC / PLOTS_PAGE
+    page.parent.mkdir(exist_ok=True)
+    shutil.copyfile(_PLOTS_TEMPLATE, page)
     if "--no-scm" not in flags:  # `dvc init` has added the file to the index of git, without these lines
-        _run_git(root, "add", "--", f"{DVC}/config")
+        run_git(root, "add", "--", f"{DVC}/config", f"{DVC}/{PLOTS_PAGE}")
 
 
 def remove_dvc(root: Path, *, is_new_ignore: bool) -> None:
@@ -67,9 +72,4 @@ def remove_dvc(root: Path, *, is_new_ignore: bool) -> None:
         (root / IGNORED_BY_DVC).unlink(missing_ok=True)
     if find_git_root(root) is not None:
         removed = [DVC, *[IGNORED_BY_DVC] * is_new_ignore]
-        _run_git(root, "rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *removed)
-
-
-def _run_git(root: Path, *arguments: str) -> None:
-    with suppress(OSError):  # git is not installed
-        subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+        run_git(root, "rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *removed)

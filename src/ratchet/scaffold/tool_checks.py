@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ratchet.extras import has_modules
-from ratchet.runs.provenance import run_git
+from ratchet.runs.git import run_git
 from ratchet.scaffold.dvc_setup import DVC, choose_dvc_flags, find_git_root
 from ratchet.scaffold.machine_checks import Check, Status
 from ratchet.scaffold.planning import PIPELINE_FILE

@@ -72,12 +72,25 @@ def recover(root: Path) -> bool:
         with _locked(root):
             journal = _read_journal(staging)
             if journal is None or (root / MARKER).is_file():  # nothing was moved yet, or everything was
-                shutil.rmtree(staging)
+                _remove_staging(staging)
             else:
                 _undo(root, journal)
     except OSError as error:
         raise _explain(error, root) from error
     return True
+
+
+def _remove_staging(staging: Path) -> None:
+    """Delete a staging directory, unless it has files that `ratchet init` does not write there.
+
+    Raises:
+        UserError: names such a file.
+    """
+    known = {_JOURNAL, _BEFORE, "lock", "files"}
+    for path in sorted(staging.iterdir()):
+        if path.name not in known and not path.name.startswith(f".{_JOURNAL}."):
+            raise _Busy(f"{path}: not written by `ratchet init`, which uses this directory: move it away")
+    shutil.rmtree(staging)
 
 
 class _Busy(UserError):
@@ -157,7 +170,8 @@ def _undo(root: Path, journal: Journal) -> None:
     staging = root / STAGING
     for name, digest in journal["files"].items():
         path = root / name
-        if not path.is_file() or sha256_of(path) != digest:
+        is_inside = path.resolve().is_relative_to(root.resolve())  # a journal may come with somebody's directory
+        if not is_inside or not path.is_file() or sha256_of(path) != digest:
             continue
         if Path(name) == GITIGNORE and journal["had_gitignore"]:
             shutil.copyfile(staging / _BEFORE, path)

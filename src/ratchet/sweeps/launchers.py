@@ -20,7 +20,7 @@ from hydra.core.singleton import Singleton
 from hydra.plugins.launcher import Launcher
 
 from ratchet.errors import UserError
-from ratchet.machine import available_cores, environment, terminate
+from ratchet.machine import available_cores, end_with_process, environment, terminate
 from ratchet.runs import record_death
 from ratchet.sweeps.jobs import recorded_overrides
 from ratchet.sweeps.ledger import Job, find_sweep_runs, read_jobs, record_job
@@ -98,10 +98,18 @@ class InWorker:
 
 @dataclass(frozen=True)
 class InOwnProcess(InWorker):
-    """The task as a process runs it whose output goes to a file: what it prints is returned as well."""
+    """The task as a process runs it whose output goes to a file: what it prints is returned as well.
+
+    On the machine of the sweep it ends with the sweep. `started` is when the process of the sweep started; None on a
+    cluster.
+    """
+
+    started: float | None = None
 
     def __call__(self, config: Any) -> tuple[str, str]:
         """Run the job, and return what it printed to stdout and to stderr."""
+        if self.started is not None:
+            end_with_process(self.pid, self.started)
         with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
             super().__call__(config)
         return out.getvalue(), err.getvalue()
@@ -126,7 +134,8 @@ def _launch_joblib(settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first:
     from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    launcher = JoblibLauncher(**settings)
+    # Workers, also idle ones, would outlive a sweep that was killed; loky calls this in each of them before any job.
+    launcher = JoblibLauncher(**settings, initializer=end_with_process, initargs=(os.getpid(), _read_start()))
     sweep.set_up(launcher, InWorker(sweep.task))
     while jobs:
         try:
@@ -140,12 +149,17 @@ def _launch_joblib(settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first:
             jobs, first = jobs[started:], first + started
 
 
+def _read_start() -> float:
+    """Return when this process started."""
+    return psutil.Process().create_time()
+
+
 def _launch_submitit(cluster: str, settings: Mapping[str, Any], sweep: Sweep, jobs: Jobs, first: int) -> None:
     """Run jobs through submitit: SLURM gets all of them at once, this machine as many as it has cores for."""
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 
     launcher = BaseSubmititLauncher(**settings)
-    sweep.set_up(launcher, InOwnProcess(sweep.task))
+    sweep.set_up(launcher, InOwnProcess(sweep.task, started=_read_start() if cluster == "local" else None))
     executor = _create_executor(cluster, launcher.params)
     cores = launcher.params["cpus_per_task"] or available_cores()
     limit = len(jobs) if cluster == "slurm" else max(1, available_cores() // cores)

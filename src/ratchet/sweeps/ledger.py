@@ -168,17 +168,17 @@ def _find_lost(runs: Sequence[StoredRun], jobs: Sequence[Job]) -> list[LostJob]:
         if run.status not in ("finished", "pruned"):
             message = (run.record.error or {}).get("message", "").split("\n")[0]
             lost.append(LostJob(run.status, run.record.overrides, message or None, run.path))
-    with_run = [run.record.overrides for run in runs]  # a job killed during its run is lost once, as that run
+    with_run = {tuple(run.record.overrides) for run in runs}  # a job killed during its run is lost once, as that run
     for job in jobs:
-        if job.run is None and job.overrides not in with_run:
+        if job.run is None and tuple(job.overrides) not in with_run:
             lost.append(LostJob(job.outcome, job.overrides, job.reason or "it did not report", None))
     return lost
 
 
 def _find_unrecorded(runs: Sequence[StoredRun], jobs: Sequence[Job]) -> list[StoredRun]:
     """Return finished runs whose job has no recorded outcome, for example because the disk was full."""
-    silent = [job.overrides for job in jobs if job.outcome == "not run"]
-    return [run for run in runs if run.status == "finished" and run.record.overrides in silent]
+    silent = {tuple(job.overrides) for job in jobs if job.outcome == "not run"}
+    return [run for run in runs if run.status == "finished" and tuple(run.record.overrides) in silent]
 
 
 def list_sweeps(runs_dir: Path) -> list[str]:

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ratchet.config import Config, SearchConfig, config_hash, plain
+from ratchet.config import Config, SearchConfig, config_hash, hash_inputs, plain
 from ratchet.machine import available_cores
 from ratchet.runs import provenance
 from ratchet.runs.code import code_of_run, hash_definitions
-from ratchet.runs.stored import StoredRun, read_run
+from ratchet.runs.stored import StoredRun, find_damage, read_run
 from ratchet.sweeps.experiment import Experiment, write_best
 from ratchet.sweeps.jobs import recorded_overrides
-from ratchet.sweeps.ledger import Job, plan_sweep, read_jobs, record_study
+from ratchet.sweeps.ledger import Job, find_recorded_run, plan_sweep, read_jobs, record_study
 from ratchet.sweeps.space import SearchRequest, default_values, read_request, to_overrides
-from ratchet.sweeps.study import OpenStudy, Trial, open_study, read_study, study_dir
+from ratchet.sweeps.study import OpenStudy, Trial, open_study, study_dir
 from ratchet.sweeps.trials import SearchResult, read_results
 from ratchet.training import read_inputs
 
@@ -40,7 +40,8 @@ class SearchStart:
 class SearchOutcome:
     """The results of a search; `stopped_after` failed trials (None if it did not stop), and the experiment written.
 
-    There is no experiment if the default settings are the best, or no trial has finished.
+    There is no experiment if the default settings are the best, or no trial has finished. `lost_weights` says what the
+    run of the best trial lacks to score texts.
     """
 
     study_id: str
@@ -48,6 +49,7 @@ class SearchOutcome:
     result: SearchResult
     stopped_after: int | None
     experiment: Experiment | None
+    lost_weights: str | None = None
 
 
 @dataclass
@@ -76,25 +78,32 @@ def run_search(
     request = read_request(overrides, config_dir)
     config, settings = request.config, request.config.sweep
     runs_dir = Path(config.runs_dir)
-    about = _describe(request)
+    default, outside = default_values(request)
+    about = {**_describe(request), "outside": outside}
     study_id = f"{config.data.name}-{config.name}-{_digest(about['identity'])}"
     directory = study_dir(runs_dir, study_id)
     record_study(runs_dir, str(config.sweep_id), study_id)
     settings.study = study_id
-    default, outside = default_values(request)
     with open_study(directory, settings, request.space, default, about) as study:
         on_start(SearchStart(study_id, study.tried, settings.trials, outside))
         stopped_after = _run_trials(request, study, launch)
-    result = read_results(read_study(directory, settings), settings)
-    improved = result.best is not None and result.best is not result.default
-    experiment = write_best(request, result.best, len(result.trials)) if result.best and improved else None
-    return SearchOutcome(study_id, settings, result, stopped_after, experiment)
+    result = read_results(directory, settings)
+    best = result.best
+    experiment = write_best(request, best, len(result.trials)) if best and best is not result.default else None
+    lost = find_damage(_find_directory(runs_dir, best.run)) if best and best.run and settings.cost is None else None
+    return SearchOutcome(study_id, settings, result, stopped_after, experiment, lost)
+
+
+def _find_directory(runs_dir: Path, recorded: str) -> Path:
+    run = find_recorded_run(runs_dir, recorded)
+    return runs_dir / recorded if run is None else run.path
 
 
 def _describe(request: SearchRequest) -> dict[str, Any]:
     """Return study.json: a description for people and, under `identity`, all that makes trials comparable."""
     config, settings = request.config, request.config.sweep
     inputs = read_inputs(config)
+    files = sorted({tuple(item) for corner in (config, *request.corners) for item in hash_inputs(corner).items()})
     return {
         "model": config.model.name,
         "data": config.data.name,
@@ -112,6 +121,7 @@ def _describe(request: SearchRequest) -> dict[str, Any]:
             "code_hash": hash_definitions(code_of_run(config.model.module)),
             "packages": provenance.read_package_versions(),
             "threads": config.threads or available_cores(),
+            **({"inputs": [list(item) for item in files]} if files else {}),
         },
     }
 

@@ -25,12 +25,16 @@ _WORDS_WITH_MEANING = ("null", "true", "false", "nan", "inf")
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """A checked command line: the overrides of every trial, the space, and the configuration of the default trial."""
+    """A checked command line: the overrides of every trial, the space, and the configuration of the default trial.
+
+    `corners` are configurations that together contain every limit and every choice of the space.
+    """
 
     fixed: list[str]
     space: dict[str, ParameterConfig]
     config: Config
     config_dir: Path | None = None
+    corners: Sequence[Config] = ()
 
 
 def read_request(overrides: Sequence[str], config_dir: Path | None = None) -> SearchRequest:
@@ -52,12 +56,11 @@ def read_request(overrides: Sequence[str], config_dir: Path | None = None) -> Se
     if config.evaluate is not Part.val:
         raise UserError("command line, evaluate=test: a search selects on val only: leave evaluate out")
     check_space(space)
-    for values in corners(space):
-        try:
-            compose([*fixed, *to_overrides(values)], config_dir)
-        except UserError as error:
-            raise UserError(f"sweep.space: {error}") from error
-    return SearchRequest(fixed, space, config, config_dir)
+    try:
+        composed = [compose([*fixed, *to_overrides(values)], config_dir) for values in corners(space)]
+    except UserError as error:
+        raise UserError(f"sweep.space: {error}") from error
+    return SearchRequest(fixed, space, config, config_dir, composed)
 
 
 def _check_searchable(arguments: Sequence[Argument]) -> None:
@@ -158,8 +161,13 @@ def value_in(parameter: ParameterConfig, value: Any) -> Any:
     """Return `value` as a trial holds it, None if it is outside the space."""
     if parameter.choices is not None:
         return as_argument(value) if value in parameter.choices else None
-    inside = _is_number(value) and parameter.low <= value <= parameter.high
+    inside = _is_number(value) and parameter.low <= value <= parameter.high and _is_on_step(parameter, value)
     return (value if _is_integer(parameter) else float(value)) if inside else None
+
+
+def _is_on_step(parameter: ParameterConfig, value: float) -> bool:
+    steps = (value - parameter.low) / parameter.step if parameter.step else 0
+    return math.isclose(steps, round(steps), abs_tol=1e-9)
 
 
 def round_values(values: Mapping[str, Any]) -> Values:

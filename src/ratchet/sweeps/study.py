@@ -105,7 +105,8 @@ def open_study(
 ) -> Iterator[OpenStudy]:
     """Open the study in `directory`, or create it; trials that failed or were killed before come first.
 
-    `default` is the first trial of a new study. `about` is written to study.json.
+    `default` is the first trial of a new study; None if it lies outside the space. It is written to study.json, as is
+    `about`.
 
     Raises:
         UserError: Optuna is not installed, another process uses the study, it cannot be written or read, or a newer
@@ -120,7 +121,7 @@ def open_study(
             _drop_partial_line(directory / JOURNAL)
             (directory / f"{JOURNAL}.lock").unlink(missing_ok=True)  # left behind by a killed process
             _check_version(directory)
-            write_json(directory / "study.json", {**about, **version_keys(STUDY_SCHEMA)})
+            write_json(directory / "study.json", {**about, "default": default, **version_keys(STUDY_SCHEMA)})
             study = _load(directory, settings, create=True)
             _enqueue_first(study, settings, space, default)
             yield OpenStudy(study, settings, space)

@@ -1,11 +1,16 @@
 """Read the results of a study as plain values: its trials, the best one, and the importance of each key."""
 
+import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ratchet.config import SearchConfig
+from ratchet.config import SearchConfig, search_settings
+from ratchet.errors import UserError
 from ratchet.sweeps.space import Values, round_values
+from ratchet.sweeps.study import JOURNAL, read_about, read_study
 
 if TYPE_CHECKING:
     import optuna
@@ -36,6 +41,8 @@ class TrialResult:
 class SearchResult:
     """All trials in order, the best finished one, and, with a cost, the Pareto front of metric and cost.
 
+    `default` is a finished trial of the default settings, the only reference for a gain; None if there is none.
+    `outside` lists the defaults that the space excludes.
     `importance` is the share of the metric's variance that each key explains (fANOVA: Hutter et al. 2014), the largest
     first. It is empty until ten trials have finished.
     """
@@ -44,21 +51,53 @@ class SearchResult:
     best: TrialResult | None
     front: list[TrialResult]
     importance: dict[str, float]
+    default: TrialResult | None = None
+    outside: Sequence[str] = ()
 
     @property
-    def default(self) -> TrialResult | None:
-        """Return the trial of the default settings, if it finished. It is the first one."""
-        first = self.trials[0] if self.trials else None
-        return first if first is not None and first.metric is not None else None
+    def gain(self) -> float | None:
+        """Return by how much the best trial is better than the default on val; None without either."""
+        if self.best is None or self.default is None:
+            return None
+        return _metric(self.best) - _metric(self.default)
 
 
-def read_results(study: "optuna.Study", settings: SearchConfig) -> SearchResult:
-    """Return the results of `study` so far."""
+def read_results(directory: Path, settings: SearchConfig) -> SearchResult:
+    """Return the results of the study in `directory` so far.
+
+    Raises:
+        UserError: Optuna is not installed, or there is no such study.
+    """
+    study, about = read_study(directory, settings), read_about(directory)
     trials = [_read_trial(trial) for trial in study.get_trials(deepcopy=False)]
     finished = [trial for trial in trials if trial.metric is not None]
     front = _pareto_front(finished) if settings.cost is not None else []
     best = _select_best(finished, front, settings.margin)
-    return SearchResult(trials, best, front, _compute_importance(study, len(finished)))
+    values = about.get("default")  # missing in studies of earlier versions, whose first trial may be another one
+    default = next((trial for trial in finished if values and trial.values == round_values(values)), None)
+    return SearchResult(
+        trials, best, front, _compute_importance(study, len(finished)), default, about.get("outside", [])
+    )
+
+
+def find_best_runs(runs_dir: Path) -> set[str]:
+    """Return the ids of the runs that are the best trials of the studies in a runs directory.
+
+    If a study cannot be read, for example because Optuna is not installed, return the ids of all of its runs.
+    """
+    journals = (runs_dir / ".studies").glob(f"*/{JOURNAL}")
+    return {Path(run).name for journal in journals for run in _list_best_runs(journal.parent)}
+
+
+def _list_best_runs(directory: Path) -> list[str]:
+    try:
+        settings = search_settings(read_about(directory)["settings"])
+        trials = [_read_trial(trial) for trial in read_study(directory, settings).get_trials(deepcopy=False)]
+    except (UserError, KeyError):
+        return re.findall(r'"run": *"([^"]+)"', (directory / JOURNAL).read_text(encoding="utf-8", errors="replace"))
+    finished = [trial for trial in trials if trial.metric is not None]
+    best = _select_best(finished, _pareto_front(finished) if settings.cost is not None else [], settings.margin)
+    return [best.run] if best is not None and best.run is not None else []
 
 
 def _read_trial(trial: "optuna.trial.FrozenTrial") -> TrialResult:

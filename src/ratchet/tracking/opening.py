@@ -2,8 +2,9 @@
 
 import logging
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from ratchet.config import TrackerConfig, TrackerKind, TrackerMode
 from ratchet.errors import Pruned
 from ratchet.extras import require_extra
 from ratchet.machine import environment
+from ratchet.printable import printable
 from ratchet.tracking.tracker import Description, GuardedTracker, NullTracker, Tracker
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,20 @@ def _open_guarded(settings: TrackerConfig, directory: Path, describe: Callable[[
         yield tracker
 
 
+def print_upload(directories: Iterable[Path]) -> None:
+    """Print one line on stderr: the command that uploads what W&B wrote offline into these directories, if anything.
+
+    Several runs are one pattern for the shell, in which `*` stands for the parts of their paths that differ.
+    """
+    found = [path for directory in directories for path in directory.resolve().glob("wandb/offline-run-*")]
+    waiting = [path.parts for path in found if not any(path.glob("*.synced"))]
+    if waiting:
+        names_by_level = zip(*waiting, strict=True)
+        shared = [(os.path.commonprefix(names), len(set(names)) > 1) for names in names_by_level]  # noqa: RUF071
+        pattern = "/".join(shlex.quote(name) * bool(name) + "*" * differs for name, differs in shared)
+        print(f"wandb: offline; upload with: wandb sync {pattern.removeprefix('/')}", file=sys.stderr)
+
+
 def find_reason_for_silence() -> str | None:
     """Return the variable of the environment that switches W&B off, with its value; None if there is none."""
     if _read_mode() == "disabled":
@@ -101,4 +117,4 @@ def _read_mode() -> str:
 def warn(message: str) -> None:
     """Write a warning to the log of the run and to stderr."""
     log.warning(message)
-    print(f"warning: {message}", file=sys.stderr)
+    print(printable(f"warning: {message}"), file=sys.stderr)  # a bar may be in front of the filter

@@ -146,7 +146,8 @@ def describe_run(config: Config, record: RunRecord, directory: Path) -> Descript
         "lock_hash": record.lock_hash,
     }
     name = f"{record.name}-{record.id[-6:]}"
-    return Description(identifier, name, group, "train", record.tags, {**plain(config), **provenance})
+    values = {**plain(config), **provenance}
+    return Description(identifier, name, group, "train", record.tags, values, record.hypothesis)
 
 
 def report_run(run: StoredRun, texts: Mapping[str, str], *, runs_dir: Path, baseline: str) -> Report:

@@ -23,6 +23,7 @@ class Description:
     job_type: str
     tags: Sequence[str]
     config: Mapping[str, Any]
+    notes: str | None = None
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ def _start_run(settings: TrackerConfig, directory: Path, description: Descriptio
             group=description.group,
             job_type=description.job_type,
             tags=list(description.tags),
+            notes=description.notes,
             config=dict(description.config),
             settings=wandb.Settings(**_QUIET, x_transaction_log_flush_interval=_FLUSH_SECONDS, **online),
         )
@@ -135,8 +136,8 @@ class WandbTracker:
         self._gone: str | None = None  # the reason why the server can no longer be reached
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Update the config of the W&B run."""
-        self._run.config.update(dict(values))  # type: ignore[no-untyped-call]
+        """Update the config of the W&B run; a value may replace an earlier one."""
+        self._run.config.update(dict(values), allow_val_change=True)  # type: ignore[no-untyped-call]
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add a row to the history of the W&B run."""
