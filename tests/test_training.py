@@ -440,7 +440,7 @@ def test_unreadable_data_leave_a_failed_run(tmp_path: Path) -> None:
 def test_missing_device_or_encoder_leaves_no_run(
     overrides: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ratchet.neural.settings.available_gpus", lambda: 0)
+    monkeypatch.setattr("ratchet.neural.devices.available_gpus", lambda: 0)
     with pytest.raises(UserError, match=message):
         train(compose([*overrides, f"runs_dir={tmp_path / 'runs'}"]))
     assert not (tmp_path / "runs").exists()

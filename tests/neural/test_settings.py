@@ -3,7 +3,8 @@ import torch
 
 from ratchet.config import Accelerator, TrainerConfig, compose
 from ratchet.errors import UserError
-from ratchet.neural.settings import Imbalance, NeuralSettings, check_devices, number_of_processes
+from ratchet.neural.devices import check_devices
+from ratchet.neural.settings import Imbalance, NeuralSettings, number_of_processes
 
 
 @pytest.mark.parametrize("model", ["cnn", "transformer_tiny"])

@@ -138,7 +138,7 @@ def test_grid_refuses_unsuitable_overrides(override: str, tmp_path: Path) -> Non
 def test_what_is_missing_stops_a_grid_before_its_first_job(
     overrides: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ratchet.neural.settings.available_gpus", lambda: 0)
+    monkeypatch.setattr("ratchet.neural.devices.available_gpus", lambda: 0)
     with pytest.raises(UserError, match=re.escape(message)):
         plan_grid([*overrides, f"runs_dir={tmp_path / 'runs'}"], None, "one")
     assert not (tmp_path / "runs").exists()
@@ -147,7 +147,7 @@ def test_what_is_missing_stops_a_grid_before_its_first_job(
 def test_devices_of_a_cluster_are_not_looked_for_on_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ratchet.neural.settings.available_gpus", lambda: 0)
+    monkeypatch.setattr("ratchet.neural.devices.available_gpus", lambda: 0)
     grid = ["launcher=submitit_slurm", "model=transformer_tiny", "trainer=gpu", f"runs_dir={tmp_path}"]
     assert plan_grid(grid, None, "one") is not None
 

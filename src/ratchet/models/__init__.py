@@ -87,7 +87,7 @@ def check_ready(config: Config, *, runs_here: bool = True) -> None:
     """
     require_packages(config)
     if runs_here and config.model.trains_in_epochs:
-        from ratchet.neural.settings import check_devices  # here: a project without networks does not need it
+        from ratchet.neural.devices import check_devices  # here: a project without networks does not need it
 
         check_devices(config.trainer)
     config.model.input_files()

@@ -29,9 +29,10 @@ from ratchet.data.known import Known, mark_unknown, prepare_fit
 from ratchet.data.progress import end_steps, report_step
 from ratchet.errors import UserError
 from ratchet.neural.checkpoints import Checkpoints, StopsEarly, WholeFiles, load_network_weights
+from ratchet.neural.devices import check_devices
 from ratchet.neural.modules import Data, Fit
 from ratchet.neural.processes import ExternalDDP, fit_in_processes
-from ratchet.neural.settings import NeuralSettings, check_devices, number_of_processes
+from ratchet.neural.settings import NeuralSettings, number_of_processes
 from ratchet.neural.text_classifier import TextClassifier
 from ratchet.printable import unfiltered
 

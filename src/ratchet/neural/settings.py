@@ -1,11 +1,10 @@
-"""Define the settings that every network has, and check the devices they ask for."""
+"""Define the settings that every network has."""
 
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
-from ratchet.config import Accelerator, InvalidSetting, ModelConfig, TrainerConfig, bounded
-from ratchet.errors import UserError
+from ratchet.config import InvalidSetting, ModelConfig, TrainerConfig, bounded
 from ratchet.lexical.features import LexicalSettings, check_lexical
 from ratchet.machine import available_gpus
 
@@ -77,21 +76,3 @@ class NeuralSettings(ModelConfig):
 def number_of_processes(trainer: TrainerConfig) -> int:
     """Return the configured number of processes; by default one for each GPU, and at least one."""
     return max(1, available_gpus()) if trainer.devices is None else trainer.devices
-
-
-def check_devices(trainer: TrainerConfig) -> None:
-    """Refuse a fit without a GPU that it asks for, or whose processes would have to share one.
-
-    Raises:
-        UserError: there is no GPU, or there are fewer than processes.
-    """
-    if trainer.accelerator is not Accelerator.gpu:
-        return
-    wanted, found = number_of_processes(trainer), available_gpus()
-    if found == 0:
-        raise UserError("trainer=gpu: this machine has none that torch can use; trainer=cpu does")
-    if wanted > found:
-        raise UserError(
-            f"trainer.devices={wanted}: torch finds {found} GPUs on this machine, and each process needs one of its "
-            "own: set fewer, or trainer=ddp_cpu"
-        )

@@ -30,11 +30,12 @@ from pathlib import Path
 
 from ratchet.project import current_project
 
-# By contract a tracker only observes, and an export is made after the run: neither changes a prediction, nor does this.
+# None of these changes a prediction: a tracker observes, a check of devices refuses, an export is made after the run.
 ONLOOKERS = (
     "ratchet.runs.code",
     "ratchet.extras",
     "ratchet.tracking",
+    "ratchet.neural.devices",
     "ratchet.neural.export",
     "ratchet.neural.onnx_export",
 )
