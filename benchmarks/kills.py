@@ -28,7 +28,7 @@ PROGRAMS = Path(sys.executable).parent
 ROOT = Path(__file__).resolve().parents[1]
 FEW = "evaluation.resamples=100"
 SMALL = ("model.max_epochs=3", "model.patience=3", FEW)
-# Written anew by each command, or different in each run: times, costs, ids and paths.
+# Files that differ between equal runs: they hold times, costs, ids and paths.
 VARY = {
     "record.json",
     "accesses.jsonl",

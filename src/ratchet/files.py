@@ -19,7 +19,7 @@ _BLOCK = 65_536  # bytes that are read at a time, backwards from the end of a lo
 def is_plain_name(name: object) -> bool:
     """Return whether a text may name a file or a directory: letters, digits, "_", "-" and ".", no "." in front.
 
-    A name that was read from a file may be anybody's. This one leads nowhere else: no separator, no "..".
+    A name that was read from a file cannot be trusted. This one stays in its directory: no separator, no "..".
     """
     return isinstance(name, str) and re.fullmatch(r"[\w-][\w.-]*", name) is not None
 

@@ -158,7 +158,7 @@ def _find_top(project: Path) -> Path:
 
 
 def _check_own_diff(run: StoredRun, project: Path) -> None:
-    """Check that the recorded changes were made here: they are executed, and a run directory may be anybody's.
+    """Check that the recorded changes were made here: they are executed, and a run directory may come from elsewhere.
 
     Raises:
         UserError: they were not recorded in this repository; names the files that they change.

@@ -1,6 +1,6 @@
 """Write configurations as YAML and read them back with the same types and ranges.
 
-What Ratchet writes has no interpolations and no aliases. A file that has one was made by somebody else: `${oc.env:KEY}`
+What Ratchet writes has no interpolations and no aliases. A file that has one comes from elsewhere: `${oc.env:KEY}`
 would put a secret of this machine into a path or a URL, and nested aliases would fill its memory.
 """
 
@@ -120,7 +120,7 @@ def _check_aliases(path: Path) -> None:
             if isinstance(event, yaml.AliasEvent):
                 raise UserError(
                     f"{path}: has the alias *{event.anchor}. Ratchet writes none, so "
-                    "this was written by somebody else: do not use it"
+                    "this file comes from elsewhere: do not use it"
                 )
 
 
@@ -130,7 +130,7 @@ def _check_interpolations(content: Any, where: str) -> None:
         if re.search(r"(?<!\\)(?:\\\\)*\$\{", str(value)):
             raise UserError(
                 f"{where}: {key}: has the interpolation {str(value)!r}. Ratchet records resolved values only, so this "
-                "was written by somebody else, and could read secrets of this machine: do not use it"
+                "file comes from elsewhere, and could read secrets of this machine: do not use it"
             )
 
 

@@ -99,7 +99,7 @@ class Parts:
         """Delete the directory with the files that `predict` writes; keep it if it has others."""
         for path in self._list_written():
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # somebody put a file into it
+        with suppress(OSError):  # a file was added to it
             self.directory.rmdir()
 
     def _list_written(self) -> list[Path]:

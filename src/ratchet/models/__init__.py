@@ -26,7 +26,7 @@ def packaged_modules() -> list[str]:
 def own_modules() -> dict[str, Path]:
     """Return the files of the project's own model modules by name, sorted. Nothing is imported.
 
-    Without `ratchet.yaml`, a directory `models` may be anybody's: it is not used.
+    Without `ratchet.yaml`, a directory `models` may belong to another program: it is not used.
     """
     if not current_project().is_marked:
         return {}

@@ -172,7 +172,7 @@ def _check_budgets(candidate: CandidateEvidence | ShortEvidence, objective: Obje
 def _check_budget(
     title: str, key: str, unit: str, cost: float | None, budget: float, candidate: CandidateEvidence | ShortEvidence
 ) -> Criterion:
-    """Judge a cost. On a busy machine it is too high: below the budget it passes, above the budget nobody knows."""
+    """Judge a cost. On a busy machine it is too high: below the budget it passes, above the budget it is not known."""
     if cost is None:
         needed = f"`{_build_measuring_command(candidate, key)}`"
         return Criterion(title, "too little evidence", "not judged, because it was not measured", needed)

@@ -121,7 +121,7 @@ def is_process_gone(path: Path, *, pid: int, started: float, host: str, process:
 
 
 def _is_lock_free(path: Path) -> bool | None:
-    """Return whether nobody holds the lock of the directory; None if the file system has no locks."""
+    """Return whether no process holds the lock of the directory; None if the file system has no locks."""
     try:
         import fcntl
     except ImportError:

@@ -114,7 +114,7 @@ def format_size(size: int | None) -> str:
 def remember_diff(project: Path, state: Mapping[str, Any]) -> None:
     """Note in the directory of git that a diff was recorded in this repository, so that `is_own_diff` knows it.
 
-    A run directory may be anybody's: whatever is in it, this is not. If it cannot be written, `reproduce` asks.
+    A run directory may come from elsewhere, this note cannot. If it cannot be written, `reproduce` asks.
     """
     sha256 = state.get("diff_sha256")
     if sha256 is not None and not is_own_diff(project, sha256):

@@ -188,7 +188,7 @@ def _end(run: Recording, status: Status, error: BaseException | None = None) -> 
     run.update(**ended, code_hash=None, code_changed=sorted({*run.record.code_changed, *changes}))
     message = f"the code changed while the run was in progress: {name_some(changes)}. {_NOT_TRUSTED}"
     logging.getLogger(__name__).warning(message)
-    with suppress(OSError):  # the run has ended, whether somebody reads this or not
+    with suppress(OSError):  # the run has ended, even if this cannot be printed
         print(printable(f"warning: {run.path}: {message}"), file=sys.stderr)
 
 

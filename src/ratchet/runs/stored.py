@@ -193,7 +193,7 @@ _SETTLED = 2.0  # s: a file that was written just now may be written again witho
 
 
 def _check_names(record: RunRecord) -> None:
-    """Check the names that paths are built from: a record may be anybody's, and `../elsewhere` is no data set.
+    """Check the names that paths are built from: a record may come from elsewhere, and `../elsewhere` is no data set.
 
     Raises:
         ValueError: one could not have been recorded.

@@ -170,7 +170,7 @@ def _undo(root: Path, journal: Journal) -> None:
     staging = root / STAGING
     for name, digest in journal["files"].items():
         path = root / name
-        is_inside = path.resolve().is_relative_to(root.resolve())  # a journal may come with somebody's directory
+        is_inside = path.resolve().is_relative_to(root.resolve())  # a journal may be copied with a directory
         if not is_inside or not path.is_file() or sha256_of(path) != digest:
             continue
         if Path(name) == GITIGNORE and journal["had_gitignore"]:
