@@ -98,7 +98,7 @@ def test_run_on_a_full_disk_fails_and_can_be_resumed(tmp_path: Path) -> None:
 
 def test_grid_on_a_full_disk_fails_and_can_be_continued(tmp_path: Path) -> None:
     grid = ("-m", "split.seed=0,1")
-    with small_disk(tmp_path / "runs", "200k") as resize:
+    with small_disk(tmp_path / "runs", "280k") as resize:  # a run takes 200
         done = train(tmp_path, *grid)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr

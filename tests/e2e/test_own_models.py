@@ -136,16 +136,23 @@ def test_search_of_an_own_model_writes_its_experiment_to_the_project(root: Path,
     assert "override /model: constant" in text
 
 
-def test_stopped_run_is_resumed(root: Path, verb: Verb) -> None:
-    fails = HELPED.replace(
-        "    def fit(", "    def fit(self, *data):\n        raise KeyboardInterrupt\n\n    def _fit("
-    )
+def test_stopped_run_is_resumed_with_its_own_code_only(root: Path, verb: Verb) -> None:
+    stops = "        if os.path.exists('stop'):\n            raise KeyboardInterrupt\n        self._fit(*data)\n\n"
+    code_that_stops = "import os\n" + HELPED.replace("    def fit(", f"    def fit(self, *data):\n{stops}    def _fit(")
     path = root / "models" / "constant.py"
-    path.write_text(fails)
+    path.write_text(code_that_stops)
+    (root / "stop").touch()
     stopped = ratchet(root, "train", "model=constant", *FEW)
     assert stopped.returncode == 130
     assert read_only_run(root).status == "interrupted"
+    (root / "stop").unlink()
+
     path.write_text(HELPED)
+    code, _, err = verb("train", "resume=last")
+    assert (code, "the code changed since the run started: Tagger" in err) == (2, True), err
+    assert read_only_run(root).status == "interrupted"
+
+    path.write_text(code_that_stops)
     code, _, err = verb("train", "resume=last")
     assert code == 0, err
     assert read_only_run(root).status == "finished"

@@ -74,8 +74,8 @@ CHANGES = [
     Change(
         "the code of the comparison, same results",
         "src/ratchet/statistics/permutation.py",
-        "_BLOCK, resamples",
-        "int(_BLOCK), resamples",
+        "[test.compute_p_values(resamples)",
+        "[test.compute_p_values(int(resamples))",
         {"compare"},  # its results are the same, so the report is not written again
     ),
     Change(

@@ -120,7 +120,10 @@ def test_no_home_directory_is_needed(tmp_path: Path) -> None:
     environment = {**cleared, "HOME": str(tmp_path / "file" / "home")}
     (tmp_path / "texts.csv").write_text(TEXTS, encoding="utf-8")
     arguments = ("model=cnn", "debug=fast_dev_run", "tracker=wandb")  # it also loads the encoder's embeddings
-    run_successfully(tmp_path, sys.executable, PROJECT / "train.py", FEW, *arguments, **environment)
+    done = run_command(sys.executable, PROJECT / "train.py", FEW, *arguments, cwd=tmp_path, **environment)
+    assert done.returncode == 0, done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith("wandb: offline; upload with: wandb sync ")
     assert list(tmp_path.glob("runs/sample/*/*/wandb/offline-run-*")) != []
     run_successfully(
         tmp_path, RATCHET, "predict", "last", "input=texts.csv", "output=out.csv", "text=text", **environment
