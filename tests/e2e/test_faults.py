@@ -29,7 +29,9 @@ def train_with_small_files(directory: Path, *arguments: str) -> Done:
         "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (15000, 15000)); "
         "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     )
-    return run_command(sys.executable, "-c", program, *TRAIN[1:], *arguments, cwd=directory)
+    # Python would cut compiled modules short, too, and fail on them from then on.
+    command = (sys.executable, "-c", program, *TRAIN[1:], *arguments)
+    return run_command(*command, cwd=directory, PYTHONDONTWRITEBYTECODE="1")
 
 
 def mount(*arguments: str | Path) -> None:
