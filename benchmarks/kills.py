@@ -237,7 +237,7 @@ def describe_predictions(project: Path) -> object:
 
 def export_command(project: Path) -> tuple[str, ...]:
     path = next(path for path, record in find_records(project) if record["name"] == "regression")
-    return "ratchet", "export", str(path.relative_to(project)), "output=exported"
+    return "ratchet", "export", str(path.relative_to(project)), "out=exported", "replace=true"
 
 
 def describe_export(project: Path) -> object:
